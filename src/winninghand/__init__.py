@@ -1,0 +1,1 @@
+"""Compact, accurate and robust image classifiers (CARDs), played as decks."""

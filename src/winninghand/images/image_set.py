@@ -1,0 +1,104 @@
+"""The two shapes every data source is brought to: a split and an image set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from winninghand.errors import InputError
+
+UInt8Array = npt.NDArray[np.uint8]
+Int64Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images and their labels.
+
+    `images` is uint8 (N, H, W, 3), RGB; `labels` is int64 (N,), indices into the classes of the
+    image set. Both may be memory-mapped.
+    """
+
+    images: UInt8Array
+    labels: Int64Array
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of every image, in pixels."""
+        return self.images.shape[1], self.images.shape[2]
+
+    def take(self, indices: Int64Array) -> Split:
+        """Return the images at `indices` as a split in memory."""
+        return Split(np.ascontiguousarray(self.images[indices]), self.labels[indices])
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Training and test images of one task, under one list of class names."""
+
+    train: Split
+    test: Split
+    classes: tuple[str, ...]
+    name: str = "arrays"
+
+    @classmethod
+    def from_arrays(
+        cls,
+        train: tuple[Any, Any],
+        test: tuple[Any, Any],
+        classes: Sequence[str],
+        name: str = "arrays",
+    ) -> ImageSet:
+        """Make an image set of the caller's own arrays or tensors.
+
+        `train` and `test` are pairs (images, labels): images uint8 (N, H, W, 3), or (N, H, W) and
+        (N, H, W, 1) for grey ones, which are brought to three channels; labels whole numbers (N,)
+        in 0 .. len(classes) − 1. Raises `InputError` where shapes, types or labels do not fit.
+        """
+        names = tuple(str(item) for item in classes)
+        if len(names) < 2 or len(set(names)) != len(names):
+            raise InputError(f"classes must be at least two different names, not {list(names)!r}")
+        splits = [
+            _checked_split(images, labels, len(names), part)
+            for part, (images, labels) in (("train", train), ("test", test))
+        ]
+        if splits[0].size != splits[1].size:
+            raise InputError(
+                f"train images are {splits[0].size} pixels and test images {splits[1].size}; resize one"
+            )
+        return cls(splits[0], splits[1], names, name)
+
+
+def checked_images(images: Any, part: str = "images") -> UInt8Array:
+    """Return `images` as a uint8 array (N, H, W, 3), or raise `InputError` that says what is wrong."""
+    array = images.detach().cpu().numpy() if isinstance(images, torch.Tensor) else np.asanyarray(images)
+    if array.dtype != np.uint8:
+        raise InputError(f"{part} must be uint8 in 0..255, not {array.dtype}; convert them first")
+    if array.ndim == 3:
+        array = array[..., None]
+    if array.ndim != 4 or array.shape[-1] not in (1, 3):
+        raise InputError(f"{part} must have the shape (N, H, W, 3), not {tuple(array.shape)}")
+    if 0 in array.shape:
+        raise InputError(f"{part} holds no images: its shape is {tuple(array.shape)}")
+    return np.repeat(array, 3, axis=-1) if array.shape[-1] == 1 else array
+
+
+def _checked_split(images: Any, labels: Any, classes: int, part: str) -> Split:
+    pixels = checked_images(images, f"{part} images")
+    marks = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else np.asanyarray(labels)
+    if marks.shape != (len(pixels),) or not np.issubdtype(marks.dtype, np.integer):
+        raise InputError(
+            f"{part} labels must be {len(pixels)} whole numbers, one per image, "
+            f"not {marks.dtype} of shape {tuple(marks.shape)}"
+        )
+    if marks.min() < 0 or marks.max() >= classes:
+        raise InputError(f"{part} labels must lie in 0..{classes - 1}, not {marks.min()}..{marks.max()}")
+    return Split(pixels, marks.astype(np.int64))
