@@ -1,0 +1,10 @@
+"""Training domains: batched augmentations, each one file under one registered name."""
+
+from __future__ import annotations
+
+from winninghand.augmentation import clean, gaussian
+from winninghand.augmentation.augment import augment
+from winninghand.augmentation.domain import DOMAINS, Domain
+from winninghand.augmentation.make import make_domain
+
+__all__ = ["DOMAINS", "Domain", "augment", "clean", "gaussian", "make_domain"]

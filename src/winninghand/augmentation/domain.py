@@ -22,7 +22,7 @@ class Domain(BaseModel, ABC):
     the generator it is handed, so that the images of a step depend on seed and step alone.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     name: ClassVar[str]
 

@@ -1,0 +1,65 @@
+"""One augmented view of any number of images, reproducible image by image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from winninghand.augmentation.domain import Domain
+from winninghand.augmentation.make import make_domain
+from winninghand.augmentation.pixels import to_bytes
+from winninghand.errors import InputError
+
+Images = TypeVar("Images", npt.NDArray[np.uint8], Tensor)
+
+BLOCK = 64
+"""Images of one block of indices share one generator."""
+
+
+def augment(images: Images, name: str | Mapping[str, object], seed: int = 0, start: int = 0) -> Images:
+    """Return one augmented view of `images`, uint8 (N, H, W, 3), the same kind and device out.
+
+    `name` is a domain's name or a mapping of `name` and parameters; the view is the last one of
+    `Domain.views`. Image i has index `start` + i, and its view depends on its pixels, the domain,
+    `seed` and that index alone: not on the other images of the call, nor on the thread count. The
+    same holds on a GPU, whose random numbers, and so whose views, are others than the CPU's.
+    Raises `InputError` for a bad name, parameter, seed, start, or shape and type of the images.
+    """
+    domain = make_domain(name)
+    pixels = _checked(images)
+    if seed < 0 or start < 0:
+        raise InputError(f"seed and start must not be negative, not {seed} and {start}")
+    views = torch.empty_like(pixels)
+    first = start // BLOCK
+    for block in range(first, -(-(start + len(pixels)) // BLOCK)):
+        lower = max(block * BLOCK - start, 0)
+        upper = (block + 1) * BLOCK - start
+        place = start + lower - block * BLOCK
+        views[lower:upper] = _block(
+            domain, pixels[lower:upper], place, _generator(seed, block, pixels.device)
+        )
+    return views if isinstance(images, Tensor) else views.numpy()
+
+
+def _block(domain: Domain, pixels: Tensor, place: int, generator: torch.Generator) -> Tensor:
+    """Return the views of `pixels`, which lie from `place` on in a block that is always drawn whole."""
+    whole = pixels.new_zeros((BLOCK, *pixels.shape[1:]))
+    whole[place : place + len(pixels)] = pixels
+    return to_bytes(domain.views(whole, generator)[-1, place : place + len(pixels)])
+
+
+def _generator(seed: int, block: int, device: torch.device) -> torch.Generator:
+    state = np.random.SeedSequence([seed, block]).generate_state(1, np.uint64)
+    return torch.Generator(device).manual_seed(int(state[0] >> np.uint64(1)))
+
+
+def _checked(images: npt.NDArray[np.uint8] | Tensor) -> Tensor:
+    """Return `images` as a tensor uint8 (N, H, W, 3), or raise `InputError`."""
+    if str(images.dtype).removeprefix("torch.") != "uint8" or images.ndim != 4 or images.shape[-1] != 3:
+        raise InputError(f"images must be uint8 (N, H, W, 3), not {images.dtype} {tuple(images.shape)}")
+    return images if isinstance(images, Tensor) else torch.from_numpy(np.require(images, None, ["C", "W"]))

@@ -1,0 +1,42 @@
+"""From a recipe's `domain` to the domain itself."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from winninghand.augmentation.domain import DOMAINS, Domain
+from winninghand.errors import InputError
+
+
+def make_domain(spec: str | Mapping[str, object]) -> Domain:
+    """Return the domain that `spec` describes: its name, or a mapping of `name` and its parameters.
+
+    Raises `InputError` where the name or a parameter is unknown, with the nearest known one, and
+    where a value has the wrong type or lies out of range.
+    """
+    settings = {"name": spec} if isinstance(spec, str) else spec
+    if not isinstance(settings, Mapping) or not isinstance(settings.get("name"), str):
+        raise InputError('domain must be a name or a table with a name, such as {name = "augmix"}')
+    parameters = {str(key): value for key, value in settings.items() if key != "name"}
+    kind = DOMAINS[str(settings["name"])]
+    _refuse_unknown(parameters, kind)
+    try:
+        return kind.model_validate(parameters)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        raise InputError(
+            f"domain {kind.name!r}: {where} = {fault['input']!r} does not fit: {fault['msg']}"
+        ) from None
+
+
+def _refuse_unknown(parameters: Mapping[str, object], kind: type[Domain]) -> None:
+    known = list(kind.model_fields)
+    for key in parameters:
+        if key not in known:
+            nearest = difflib.get_close_matches(key, known, n=1)
+            advice = f"did you mean {nearest[0]!r}?" if nearest else "known: " + ", ".join(known)
+            raise InputError(f"domain {kind.name!r} has no parameter {key!r}; {advice}")
