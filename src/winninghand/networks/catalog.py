@@ -1,0 +1,81 @@
+"""Networks by name and settings, and how a module remembers both."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeAlias, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from torch import nn
+
+from winninghand.errors import InputError
+from winninghand.registry import Registry
+
+Setting: TypeAlias = int | float | str | bool
+Count = Annotated[int, Field(ge=1)]
+Classes = Annotated[int, Field(ge=2)]
+
+NETWORKS: Registry[Callable[..., nn.Module]] = Registry("network")
+"""Builders by name. The keyword parameters of a builder, all with defaults, are the network's settings."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What rebuilds a network: `network(architecture.name, **architecture.settings)`.
+
+    `settings` is complete: it holds the defaults too, so that a later change of a default does
+    not change a network that was saved.
+    """
+
+    name: str
+    settings: dict[str, Setting]
+
+
+def network(name: str, **settings: Setting) -> nn.Module:
+    """Return the catalog's network `name`, freshly initialised from torch's global random state.
+
+    The module maps float images (N, 3, H, W), normalised by the caller, to logits (N, classes),
+    and carries its `Architecture` as the attribute `architecture`. Raises `InputError` for an
+    unknown name, an unknown setting, and a setting of the wrong type or out of range.
+    """
+    builder = NETWORKS[name]
+    complete = _complete(name, builder, settings)
+    module = builder(**complete)
+    vars(module)["architecture"] = Architecture(name, complete)
+    return module
+
+
+def architecture_of(module: nn.Module) -> Architecture | None:
+    """Return the architecture of a network from the catalog, and None for any other module."""
+    architecture = getattr(module, "architecture", None)
+    return architecture if isinstance(architecture, Architecture) else None
+
+
+def _complete(
+    name: str, builder: Callable[..., nn.Module], settings: Mapping[str, Any]
+) -> dict[str, Setting]:
+    """Return the settings with the builder's defaults filled in, checked against its signature."""
+    schema = _schema(name, builder)
+    try:
+        return schema.model_validate(dict(settings)).model_dump()
+    except ValidationError as error:
+        fault = error.errors()[0]
+        setting = ".".join(map(str, fault["loc"]))
+        if fault["type"] == "extra_forbidden":
+            problem = f"has no setting {setting!r}"
+        else:
+            problem = f"cannot have {setting} = {fault['input']!r}: {fault['msg'].lower()}"
+        known = ", ".join(f"{key} = {field.default!r}" for key, field in schema.model_fields.items())
+        raise InputError(f"network {name!r} {problem}; its settings and defaults: {known}") from None
+
+
+def _schema(name: str, builder: Callable[..., nn.Module]) -> type[BaseModel]:
+    """Return the pydantic model of a builder's parameters."""
+    hints = get_type_hints(builder, include_extras=True)
+    fields: dict[str, Any] = {
+        parameter.name: (hints[parameter.name], parameter.default)
+        for parameter in inspect.signature(builder).parameters.values()
+    }
+    return create_model(name, __config__=ConfigDict(extra="forbid", strict=True), **fields)
