@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from winninghand.errors import InputError
+from winninghand.images import sampling
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
+ArrayLike = npt.ArrayLike | torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,14 @@ class Split:
         """Return the images at `indices` as a split in memory."""
         return Split(np.ascontiguousarray(self.images[indices]), self.labels[indices])
 
+    def balanced_sample(self, count: int, seed: int) -> Int64Array:
+        """Return sorted indices of `count` images, class-balanced: see `sampling.balanced_sample`."""
+        return sampling.balanced_sample(self.labels, count, seed)
+
+    def held_out(self, fraction: float, seed: int) -> tuple[Int64Array, Int64Array]:
+        """Return sorted indices (rest, held out), stratified: see `sampling.held_out`."""
+        return sampling.held_out(self.labels, fraction, seed)
+
 
 @dataclass(frozen=True)
 class ImageSet:
@@ -52,8 +61,8 @@ class ImageSet:
     @classmethod
     def from_arrays(
         cls,
-        train: tuple[Any, Any],
-        test: tuple[Any, Any],
+        train: tuple[ArrayLike, ArrayLike],
+        test: tuple[ArrayLike, ArrayLike],
         classes: Sequence[str],
         name: str = "arrays",
     ) -> ImageSet:
@@ -77,7 +86,7 @@ class ImageSet:
         return cls(splits[0], splits[1], names, name)
 
 
-def checked_images(images: Any, part: str = "images") -> UInt8Array:
+def checked_images(images: ArrayLike, part: str = "images") -> UInt8Array:
     """Return `images` as a uint8 array (N, H, W, 3), or raise `InputError` that says what is wrong."""
     array = images.detach().cpu().numpy() if isinstance(images, torch.Tensor) else np.asanyarray(images)
     if array.dtype != np.uint8:
@@ -91,7 +100,7 @@ def checked_images(images: Any, part: str = "images") -> UInt8Array:
     return np.repeat(array, 3, axis=-1) if array.shape[-1] == 1 else array
 
 
-def _checked_split(images: Any, labels: Any, classes: int, part: str) -> Split:
+def _checked_split(images: ArrayLike, labels: ArrayLike, classes: int, part: str) -> Split:
     pixels = checked_images(images, f"{part} images")
     marks = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else np.asanyarray(labels)
     if marks.shape != (len(pixels),) or not np.issubdtype(marks.dtype, np.integer):

@@ -1,0 +1,95 @@
+"""Decoded once: image arrays kept in a cache folder and mapped into memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from winninghand.files import written_whole
+from winninghand.images.image_set import ImageSet
+from winninghand.images.resizing import Size
+from winninghand.images.source import Source
+
+DECODE_VERSION = 1
+"""To be raised by whoever changes what decoding gives, so that older arrays are left alone."""
+
+_ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+_LOG = logging.getLogger(__name__)
+
+
+def decoded_once(source: Source, size: Size | None) -> ImageSet:
+    """Return the decoded image set, from the cache where the same files were decoded before.
+
+    The cache is `$WINNINGHAND_CACHE/images`, else `~/.cache/winninghand/images`, and may be
+    deleted at any time. Where it cannot be written the images stay in memory.
+    """
+    if not source.files:
+        return source.decode(size)
+    try:
+        folder = _cache() / "images" / _key(source, size)
+    except (OSError, RuntimeError) as error:  # a file that went away, or no home folder
+        _LOG.warning("%s is not cached: %s", source.name, error)
+        return source.decode(size)
+    cached = _read(folder, source.name)
+    if cached is not None:
+        return cached
+    images = source.decode(size)
+    try:
+        _write(folder, images)
+    except OSError as error:
+        _LOG.warning("%s stays in memory, the cache cannot be written: %s", source.name, error)
+        return images
+    return _read(folder, source.name) or images
+
+
+def _cache() -> Path:
+    if chosen := os.environ.get("WINNINGHAND_CACHE"):
+        return Path(chosen).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "winninghand"
+
+
+def _key(source: Source, size: Size | None) -> str:
+    """Return a hash that changes with the files, the size asked for and the way of decoding."""
+    stamps = []
+    for path in source.files:
+        status = path.stat()
+        stamps.append((str(path.resolve()), status.st_size, status.st_mtime_ns))
+    identity = json.dumps([DECODE_VERSION, source.name, size, stamps])
+    return hashlib.sha256(identity.encode()).hexdigest()[:32]
+
+
+def _write(folder: Path, images: ImageSet) -> None:
+    train, test = images.train, images.test
+    arrays: list[npt.NDArray[Any]] = [train.images, train.labels, test.images, test.labels]
+    for name, array in zip(_ARRAYS, arrays, strict=True):
+        with written_whole(folder / f"{name}.npy") as path:
+            np.save(path, array, allow_pickle=False)
+    # The class names come last: where they are, everything is.
+    with written_whole(folder / "classes.json") as path:
+        path.write_text(json.dumps(images.classes), encoding="utf-8")
+
+
+def _read(folder: Path, name: str) -> ImageSet | None:
+    """Return the image set in a cache folder, or `None` where none is or it was damaged."""
+    if not (folder / "classes.json").exists():
+        return None
+    try:
+        classes = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
+        # Copy on write: a writable array, as torch wants it, that never changes the file.
+        train_images, train_labels, test_images, test_labels = (
+            np.load(folder / f"{part}.npy", mmap_mode="c" if part.endswith("images") else None).view(
+                np.ndarray
+            )
+            for part in _ARRAYS
+        )
+        return ImageSet.from_arrays((train_images, train_labels), (test_images, test_labels), classes, name)
+    except (OSError, ValueError, EOFError) as error:
+        _LOG.warning("decoding %s again, its cache is damaged: %s", name, error)
+        return None

@@ -1,0 +1,59 @@
+"""Image sets by name or by path."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from winninghand.errors import InputError
+from winninghand.images import cifar, digits, parquet  # noqa: F401
+from winninghand.images.cache import decoded_once
+from winninghand.images.image_set import ImageSet
+from winninghand.images.resizing import Size, checked_size
+from winninghand.images.source import LAYOUTS, NAMED, Source
+
+
+def load_images(
+    source: str | Path = "digits",
+    root: str | Path | None = None,
+    size: int | Size | None = None,
+) -> ImageSet:
+    """Return the image set that `source` names, decoded once and memory-mapped from then on.
+
+    `source` is `digits`, `cifar10`, `cifar100`; a folder of class folders under `train/` and
+    `test/`; a folder of parquet files in the hub's layout; an `.npz` file; or `hf:OWNER/NAME`.
+    `root` is the folder in which named sets are looked for before they are downloaded. `size`
+    is the height and width (or the one side of a square) that all images are resized to;
+    without it they keep their size, which must then be the same for all.
+
+    Raises `InputError` where the source is unknown, not there, broken or inconsistent.
+    """
+    folder = None if root is None else Path(root).expanduser()
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"root {str(root)!r} is not a folder; give the folder that holds the image sets")
+    return decoded_once(_found(source, folder), checked_size(size))
+
+
+def _found(source: str | Path, root: Path | None) -> Source:
+    if isinstance(source, str) and source in NAMED:
+        return NAMED[source](root)
+    path = Path(source).expanduser()
+    if path.exists():
+        return _in_place(path)
+    if isinstance(source, Path) or os.sep in source or path.suffix:
+        raise InputError(f"there is no file or folder {str(source)!r}; check the path")
+    NAMED[source]  # raises, with the nearest known name
+    raise AssertionError
+
+
+def _in_place(path: Path) -> Source:
+    for layout in LAYOUTS:
+        found = LAYOUTS[layout](path)
+        if found is not None:
+            return found
+    if path.is_dir() and not any(path.iterdir()):
+        raise InputError(f"the folder {str(path)!r} is empty; give one that holds images")
+    raise InputError(
+        f"{str(path)!r} holds no images in a known layout: class folders under train/ and test/, "
+        "parquet files of a train and a test split, or an .npz file"
+    )

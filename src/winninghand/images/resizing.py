@@ -1,0 +1,36 @@
+"""One way to bring images to another size."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn.functional import interpolate
+
+from winninghand.errors import InputError
+from winninghand.images.image_set import UInt8Array
+
+Size = tuple[int, int]
+_IMAGES_AT_ONCE = 1024
+
+
+def checked_size(size: int | Size | None) -> Size | None:
+    """Return `size` as (height, width) in pixels; one number means a square. `None` stays `None`."""
+    if size is None:
+        return None
+    pair = (size, size) if isinstance(size, int) else tuple(size)
+    if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
+        raise InputError(f"size must be one or two whole numbers of pixels above 0, not {size!r}")
+    return pair[0], pair[1]
+
+
+def resized(images: UInt8Array, size: Size | None) -> UInt8Array:
+    """Return uint8 images (N, H, W, 3) at `size`, bilinearly and with antialiasing where they shrink."""
+    if size is None or images.shape[1:3] == size:
+        return images
+    result = np.empty((len(images), *size, 3), dtype=np.uint8)
+    for start in range(0, len(images), _IMAGES_AT_ONCE):
+        part = np.ascontiguousarray(images[start : start + _IMAGES_AT_ONCE])
+        channels_first = torch.from_numpy(part).permute(0, 3, 1, 2)
+        scaled = interpolate(channels_first, size=size, mode="bilinear", antialias=True)
+        result[start : start + len(part)] = scaled.permute(0, 2, 3, 1).numpy()
+    return result

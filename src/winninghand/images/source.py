@@ -1,0 +1,56 @@
+"""What every data source gives: an image set that was found but not yet decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from winninghand.errors import InputError
+from winninghand.images.image_set import ArrayLike, ImageSet
+from winninghand.images.resizing import Size
+from winninghand.registry import Registry
+
+
+@dataclass(frozen=True)
+class Source:
+    """An image set in place.
+
+    `files` are all the files it is decoded from; a source without files is not cached.
+    `decode(size)` returns it with all images at `size` (height, width), or at their own size
+    where that is `None`; it raises `InputError` for files that cannot be used.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+    decode: Callable[[Size | None], ImageSet]
+
+
+NAMED: Registry[Callable[[Path | None], Source]] = Registry("image set")
+"""Finders of the image sets known by name; each takes the folder to look in first."""
+
+LAYOUTS: Registry[Callable[[Path], Source | None]] = Registry("layout")
+"""Readers of files and folders, tried in order; each returns `None` for what is not its own."""
+
+
+def image_set(
+    name: str, train: tuple[ArrayLike, ArrayLike], test: tuple[ArrayLike, ArrayLike], classes: Sequence[str]
+) -> ImageSet:
+    """Return the image set of pairs (images, labels), its errors headed by the source's name.
+
+    Raises `InputError` where shapes or labels do not fit, or where a class has test images but
+    no training images.
+    """
+    try:
+        images = ImageSet.from_arrays(train, test, classes, name)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    unknown = np.setdiff1d(images.test.labels, images.train.labels)
+    if len(unknown):
+        raise InputError(
+            f"{name}: class {images.classes[unknown[0]]!r} has test images but no training images; "
+            "add some or leave it out of the test images"
+        )
+    return images
