@@ -1,0 +1,27 @@
+"""The nineteen corruptions of CIFAR-10-C, at five severities, on batches of uint8 images."""
+
+# Imported to be registered; the order of registration is the benchmark's.
+# isort: off
+from winninghand.corruptions import noise  # noqa: F401
+from winninghand.corruptions.blur import defocus  # noqa: F401
+from winninghand.corruptions.weather import brightness  # noqa: F401
+from winninghand.corruptions.digital import contrast  # noqa: F401
+
+# isort: on
+from winninghand.corruptions.catalog import (
+    CORRUPTIONS,
+    SEVERITIES,
+    Corruption,
+    corruption_names,
+    missing_corruptions,
+)
+from winninghand.corruptions.corrupt import corrupt
+
+__all__ = [
+    "CORRUPTIONS",
+    "SEVERITIES",
+    "Corruption",
+    "corrupt",
+    "corruption_names",
+    "missing_corruptions",
+]

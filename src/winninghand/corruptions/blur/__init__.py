@@ -1,0 +1,1 @@
+"""The blur family, one file per corruption."""

@@ -1,0 +1,114 @@
+"""`corrupt`: any corruption on a batch of any length, worked through in chunks."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from winninghand.corruptions.catalog import CORRUPTIONS, SEVERITIES, Corruption
+from winninghand.errors import InputError
+from winninghand.randomness import Streams
+
+Images = TypeVar("Images", npt.NDArray[np.uint8], Tensor)
+EitherImages = npt.NDArray[np.uint8] | Tensor
+Indices = npt.NDArray[np.int64] | Tensor
+
+# A chunk's planes should fit a core's cache; a GPU wants them large.
+PIXELS_PER_CHUNK = {"cpu": 2**16, "cuda": 2**23}
+SMALLEST_SIDE = 8
+
+
+def corrupt(
+    images: Images,
+    name: str,
+    severity: int,
+    seed: int = 0,
+    start: int = 0,
+    indices: Indices | None = None,
+) -> Images:
+    """Return `images` under the corruption `name` at `severity`, an integer in 1..5.
+
+    `images` is uint8 (N, H, W, 3) in 0..255, an array or a tensor on any device; the same kind
+    comes back, on the same device. Grey images (N, H, W) or (N, H, W, 1) come back with three
+    channels. Lengths in pixels are the benchmark's at 32 pixels and grow with the shorter side.
+
+    What is random about image i depends on the seed, the corruption, the severity and the image's
+    index only: `start` + i, or `indices`[i] where whole numbers (N,) are given. On the CPU the
+    pixels do not depend on batch size, order or threads; a GPU gives the same distribution.
+
+    Raises `InputError` for an unknown name, a severity outside 1..5, images of another type or
+    shape, an empty batch, and where the corruption cannot be had on this machine.
+    """
+    entry = CORRUPTIONS[name]
+    level = checked_severity(severity)
+    reason = entry.unavailable()
+    if reason is not None:
+        raise InputError(reason)
+    _check_images(images)
+    order = _image_indices(indices, len(images), start)
+    stream = f"{seed}/{name}/{level}"
+    if isinstance(images, Tensor):
+        result = torch.empty(*images.shape[:3], 3, dtype=torch.uint8, device=images.device)
+        _fill(result, images, entry, level, stream, order)
+        return result
+    array = np.empty((*images.shape[:3], 3), np.uint8)
+    _fill(torch.from_numpy(array), images, entry, level, stream, order)
+    return array
+
+
+def checked_severity(severity: int) -> int:
+    """Return `severity`, or raise `InputError` when it is not a whole number in 1..5."""
+    if severity not in SEVERITIES:
+        raise InputError(f"severity must be a whole number from 1 to 5, not {severity!r}")
+    return int(severity)
+
+
+def _fill(
+    result: Tensor, images: EitherImages, entry: Corruption, severity: int, stream: str, order: Tensor
+) -> None:
+    """Write the corrupted images into `result`, chunk by chunk."""
+    pixels = result.shape[1] * result.shape[2]
+    length = max(1, PIXELS_PER_CHUNK.get(result.device.type, 2**16) // pixels)
+    for begin in range(0, len(result), length):
+        part = slice(begin, begin + length)
+        chunk = _three_channels(images[part])
+        streams = Streams(stream, order[part].to(result.device))
+        result[part] = entry.function(chunk, severity, streams)
+
+
+def _three_channels(chunk: EitherImages) -> Tensor:
+    """Return images as a contiguous uint8 tensor (N, H, W, 3)."""
+    tensor = chunk if isinstance(chunk, Tensor) else torch.from_numpy(np.array(chunk))
+    if tensor.ndim == 3:
+        tensor = tensor[..., None]
+    return tensor.expand(*tensor.shape[:3], 3).contiguous()
+
+
+def _check_images(images: EitherImages) -> None:
+    if not isinstance(images, Tensor | np.ndarray):
+        raise InputError(f"images must be a NumPy array or a torch tensor, not {type(images).__name__}")
+    if images.dtype not in (torch.uint8, np.uint8):
+        raise InputError(f"images must be uint8 in 0..255, not {images.dtype}; convert them first")
+    shape = tuple(images.shape)
+    if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
+        raise InputError(f"images must have the shape (N, H, W, 3), (N, H, W, 1) or (N, H, W), not {shape}")
+    if shape[0] == 0:
+        raise InputError(f"the batch holds no images: its shape is {shape}")
+    if min(shape[1:3]) < SMALLEST_SIDE:
+        raise InputError(f"images must be at least {SMALLEST_SIDE} pixels high and wide, not {shape[1:3]}")
+
+
+def _image_indices(indices: Indices | None, count: int, start: int) -> Tensor:
+    if indices is None:
+        return torch.arange(start, start + count)
+    order = torch.as_tensor(indices).cpu()
+    if order.shape != (count,) or order.dtype.is_floating_point or order.dtype == torch.bool:
+        raise InputError(
+            f"indices must be {count} whole numbers, one per image, "
+            f"not {order.dtype} of shape {tuple(order.shape)}"
+        )
+    return order.long()

@@ -1,0 +1,1 @@
+"""The digital family, one file per corruption."""

@@ -1,0 +1,1 @@
+"""The weather family, one file per corruption."""

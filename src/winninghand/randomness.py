@@ -1,0 +1,67 @@
+"""Random numbers that depend on a name, an index and a position only, never on the batch they are drawn in.
+
+Counter-based: position p of a stream is SplitMix64's output function (Steele, Lea & Flood 2014,
+"Fast splittable pseudorandom number generators") at key + p · γ. Plain integer tensors, so the
+same words come out on every device, whatever the batch size, the order or the number of threads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import torch
+from torch import Tensor
+
+GOLDEN_GAMMA = 0x9E3779B97F4A7C15 - 2**64
+MULTIPLIERS = (0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64)
+SHIFTS = (30, 27, 31)
+
+
+class Streams:
+    """One stream of random numbers per index, all of one name.
+
+    `indices` is int64 (N,), on the device the numbers are wanted on. Every method returns
+    (N, *shape) and goes on where the last one stopped.
+    """
+
+    def __init__(self, name: str, indices: Tensor) -> None:
+        digest = hashlib.sha256(name.encode()).digest()
+        base = int.from_bytes(digest[:8], "little", signed=True)
+        self._keys = _mixed(_mixed(indices * GOLDEN_GAMMA) + base)[:, None]
+        self._position = 1
+
+    def words(self, *shape: int) -> Tensor:
+        """Return uniform 32-bit words as int32, over the type's whole range."""
+        count = math.prod(shape)
+        pairs = (count + 1) // 2
+        positions = torch.arange(self._position, self._position + pairs, device=self._keys.device)
+        self._position += pairs
+        words = _mixed(self._keys + positions * GOLDEN_GAMMA).view(torch.int32)
+        return words[:, :count].reshape(-1, *shape)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Return float32 uniform in [0, 1), multiples of 2⁻²⁴."""
+        return self.words(*shape).bitwise_right_shift_(8).add_(2**23).float().mul_(2**-24)
+
+    def integers(self, limit: int, *shape: int) -> Tensor:
+        """Return int64 uniform in 0 .. limit − 1, for limits up to 2³¹."""
+        return self.words(*shape).long().add_(2**31).mul_(limit).bitwise_right_shift_(32)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Return float32 of the standard normal distribution, by inversion; no value is beyond 6.4."""
+        middles = self.words(*shape).double().add_(2**31 + 0.5).mul_(2**-32)
+        normal: Tensor = torch.special.ndtri(middles)
+        return normal.float()
+
+
+def _mixed(words: Tensor) -> Tensor:
+    """Return SplitMix64's output for each int64 word; `words` is overwritten."""
+    shifted = torch.empty_like(words)
+    for place, shift in enumerate(SHIFTS):
+        # Masking the sign's copies makes the arithmetic shift of signed words a logical one.
+        torch.bitwise_right_shift(words, shift, out=shifted).bitwise_and_(2 ** (64 - shift) - 1)
+        words = words.bitwise_xor_(shifted)
+        if place < len(MULTIPLIERS):
+            words = words.mul_(MULTIPLIERS[place])
+    return words
