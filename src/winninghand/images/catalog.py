@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from winninghand.errors import InputError
-from winninghand.images import cifar, digits, parquet  # noqa: F401
+from winninghand.images import cifar, class_folders, digits, npz  # noqa: F401  (they register themselves)
 from winninghand.images.cache import decoded_once
+from winninghand.images.hub import PREFIX, from_hub
 from winninghand.images.image_set import ImageSet
 from winninghand.images.resizing import Size, checked_size
 from winninghand.images.source import LAYOUTS, NAMED, Source
@@ -37,6 +38,8 @@ def load_images(
 def _found(source: str | Path, root: Path | None) -> Source:
     if isinstance(source, str) and source in NAMED:
         return NAMED[source](root)
+    if isinstance(source, str) and source.startswith(PREFIX):
+        return from_hub(source)
     path = Path(source).expanduser()
     if path.exists():
         return _in_place(path)

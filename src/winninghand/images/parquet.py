@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,75 +13,37 @@ import pyarrow.parquet as pq
 from winninghand.errors import InputError
 from winninghand.images.image_set import ImageSet, Int64Array, UInt8Array
 from winninghand.images.parquet_columns import class_names, image_column, label_column
+from winninghand.images.parquet_files import shards
 from winninghand.images.pictures import Picture, decoded
 from winninghand.images.resizing import Size
 from winninghand.images.source import LAYOUTS, Source, image_set
-
-_SHARD = re.compile(r"-of-0*(\d+)$")
-Shards = dict[str, tuple[Path, ...]]
 
 
 @LAYOUTS.register("parquet")
 def parquet(folder: Path) -> Source | None:
     """Return the image set in `folder` or in one folder below it, or `None` where no parquet file is.
 
-    The split is told by a file's name (`train-00000-of-00001.parquet`) or its folder's
-    (`train/0000.parquet`). Raises `InputError` where a split or a shard is missing, or where
-    several folders hold a set each.
+    Raises `InputError` where a split or a shard is missing, or where several folders hold a set each.
     """
     found = sorted(folder.glob("*.parquet")) or sorted(folder.glob("*/*.parquet"))
     if not found:
         return None
-    shards = _shards(folder, found)
-    return Source(
-        folder.name,
-        shards["train"] + shards["test"],
-        lambda size: _decode(folder.name, shards, size),
-    )
+    return parquet_source(folder.resolve().name, folder, [path.relative_to(folder) for path in found])
 
 
-def split_of(path: Path) -> str | None:
-    """Return `train` or `test` as told by the path of a parquet file inside its folder, else `None`."""
-    for part in (path.stem, path.parent.name):
-        for word in re.split(r"[^a-z]+", part.lower()):
-            if word in ("train", "test"):
-                return word
-    return None
+def parquet_source(name: str, folder: Path, paths: Iterable[Path]) -> Source:
+    """Return the image set in the parquet files `paths`, which are relative to `folder`."""
+    found = {
+        split: tuple(folder / path for path in files) for split, files in shards(str(folder), paths).items()
+    }
+    return Source(name, found["train"] + found["test"], lambda size: _decode(name, found, size))
 
 
-def _shards(folder: Path, found: Iterable[Path]) -> Shards:
-    """Return the files of each split of the one set that `folder` holds."""
-    sets: dict[Path, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
-    for path in found:
-        split = split_of(path.relative_to(folder))
-        if split is not None:
-            home = path.parent.parent if path.parent.name == split else path.parent
-            sets[home][split].append(path)
-    if len(sets) > 1:
-        names = ", ".join(sorted(home.name for home in sets))
-        raise InputError(f"{folder} holds several image sets ({names}); give the folder of one of them")
-    splits = next(iter(sets.values()), {})
-    for split in ("train", "test"):
-        if split not in splits:
-            raise InputError(f"{folder} has no parquet file of the {split} split; add {split}-….parquet")
-        _check_complete(folder, split, splits[split])
-    return {split: tuple(paths) for split, paths in splits.items()}
-
-
-def _check_complete(folder: Path, split: str, paths: Sequence[Path]) -> None:
-    total = _SHARD.search(paths[0].stem)
-    if total and int(total[1]) != len(paths):
-        raise InputError(
-            f"{folder} holds {len(paths)} of the {total[1]} parquet files of the {split} split; "
-            "fetch the others"
-        )
-
-
-def _decode(name: str, shards: Shards, size: Size | None) -> ImageSet:
-    classes = {split: _classes(paths) for split, paths in shards.items()}
+def _decode(name: str, files: dict[str, tuple[Path, ...]], size: Size | None) -> ImageSet:
+    classes = {split: _classes(paths) for split, paths in files.items()}
     if classes["train"] != classes["test"]:
         raise InputError(f"{name}: the train and test parquet files name different classes; make them agree")
-    train, test = (_split(shards[split], size) for split in ("train", "test"))
+    train, test = (_split(files[split], size) for split in ("train", "test"))
     names = classes["train"] or tuple(str(label) for label in range(int(train[1].max(initial=0)) + 1))
     return image_set(name, train, test, names)
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from winninghand.errors import InputError
-from winninghand.images.image_set import ArrayLike, ImageSet
-from winninghand.images.resizing import Size
+from winninghand.images.image_set import ArrayLike, ImageSet, checked_images
+from winninghand.images.resizing import Size, resized
 from winninghand.registry import Registry
+
+Arrays = tuple[ArrayLike, ArrayLike]
 
 
 @dataclass(frozen=True)
@@ -36,15 +38,19 @@ LAYOUTS: Registry[Callable[[Path], Source | None]] = Registry("layout")
 
 
 def image_set(
-    name: str, train: tuple[ArrayLike, ArrayLike], test: tuple[ArrayLike, ArrayLike], classes: Sequence[str]
+    name: str,
+    train: Arrays,
+    test: Arrays,
+    classes: Sequence[str],
+    size: Size | None = None,
 ) -> ImageSet:
-    """Return the image set of pairs (images, labels), its errors headed by the source's name.
+    """Return the image set of pairs (images, labels), resized and checked, errors headed by its name.
 
     Raises `InputError` where shapes or labels do not fit, or where a class has test images but
     no training images.
     """
     try:
-        images = ImageSet.from_arrays(train, test, classes, name)
+        images = ImageSet.from_arrays(_resized(train, size), _resized(test, size), classes, name)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     unknown = np.setdiff1d(images.test.labels, images.train.labels)
@@ -54,3 +60,7 @@ def image_set(
             "add some or leave it out of the test images"
         )
     return images
+
+
+def _resized(arrays: Arrays, size: Size | None) -> Arrays:
+    return arrays if size is None else (resized(checked_images(arrays[0]), size), arrays[1])

@@ -1,0 +1,66 @@
+"""Folders of image files: `train/CLASS/…` and `test/CLASS/…`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from winninghand.errors import InputError
+from winninghand.images.image_set import ImageSet, Int64Array, UInt8Array
+from winninghand.images.pictures import FORMATS, Picture, decoded
+from winninghand.images.resizing import Size
+from winninghand.images.source import LAYOUTS, Source, image_set
+
+_SUFFIXES = {suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS}
+_SPLITS = ("train", "test")
+Classes = dict[str, list[Path]]
+
+
+@LAYOUTS.register("class folders")
+def class_folders(folder: Path) -> Source | None:
+    """Return the image set in `folder`, or `None` where it has neither `train/` nor `test/`.
+
+    Classes are the sorted names of the folders under `train/`; images are files at any depth
+    below, told by the suffixes Pillow knows. Raises `InputError` where a split or a class has no
+    images or where the two splits have different classes.
+    """
+    if not any((folder / split).is_dir() for split in _SPLITS):
+        return None
+    train, test = (_classes(folder / split) for split in _SPLITS)
+    for name in sorted(set(train) ^ set(test)):
+        there, missing = _SPLITS if name in train else reversed(_SPLITS)
+        raise InputError(
+            f"{folder} has class {name!r} under {there}/ but not under {missing}/; add or remove it"
+        )
+    files = tuple(path for part in (train, test) for paths in part.values() for path in paths)
+    name = folder.resolve().name
+    return Source(name, files, lambda size: _decode(name, train, test, size))
+
+
+def _classes(split: Path) -> Classes:
+    """Return the image files of each class of a split, classes and files in sorted order."""
+    folders = sorted(path for path in split.glob("[!.]*") if path.is_dir())
+    if not folders:
+        raise InputError(f"{split} holds no class folders; add one folder of images per class")
+    classes = {folder.name: _image_files(folder) for folder in folders}
+    for name, paths in classes.items():
+        if not paths:
+            raise InputError(f"the class folder {split / name} holds no images; add some or remove it")
+    return classes
+
+
+def _image_files(folder: Path) -> list[Path]:
+    found = folder.rglob("[!.]*")
+    return sorted(path for path in found if path.suffix.lower() in _SUFFIXES and path.is_file())
+
+
+def _decode(name: str, train: Classes, test: Classes, size: Size | None) -> ImageSet:
+    return image_set(name, _split(train, size), _split(test, size), list(train))
+
+
+def _split(classes: Classes, size: Size | None) -> tuple[UInt8Array, Int64Array]:
+    pictures = [Picture(str(path), path) for paths in classes.values() for path in paths]
+    counts = [len(paths) for paths in classes.values()]
+    return decoded(pictures, size), np.repeat(np.arange(len(counts), dtype=np.int64), counts)

@@ -1,0 +1,59 @@
+"""`hf:OWNER/NAME`: image sets fetched from the Hugging Face hub, through the hub's own library and cache."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import HFValidationError
+
+from winninghand.errors import InputError
+from winninghand.images.parquet import parquet_source
+from winninghand.images.parquet_files import shards
+from winninghand.images.source import Source
+
+PREFIX = "hf:"
+
+
+def from_hub(source: str) -> Source:
+    """Return the image set `hf:OWNER/NAME`, or `hf:OWNER/NAME/FOLDER` where a repository holds several.
+
+    Its train and test parquet files are fetched into the hub's cache; without a network they are
+    taken from there. Raises `InputError` where they can be had from neither.
+    """
+    owner, _, rest = source.removeprefix(PREFIX).partition("/")
+    name, _, folder = rest.partition("/")
+    if not owner or not name:
+        raise InputError(f"{source!r} is no address on the hub; write hf:OWNER/NAME")
+    place = Path(_fetched(source, f"{owner}/{name}", folder)) / folder
+    return parquet_source(source, place, [path.relative_to(place) for path in place.rglob("*.parquet")])
+
+
+def _fetched(source: str, repository: str, folder: str) -> str:
+    """Return the folder in the hub's cache that holds the files wanted of a repository."""
+    try:
+        wanted = _wanted(source, repository, folder)
+        return snapshot_download(repository, repo_type="dataset", allow_patterns=wanted)
+    except InputError:
+        raise
+    except HFValidationError:
+        raise InputError(f"{source!r} is no address on the hub; write hf:OWNER/NAME") from None
+    # The hub's library passes on whatever its network library raises, which changes with its version.
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise InputError(
+            f"{source} cannot be fetched from the hub ({reason}); check the name and the network"
+        ) from None
+
+
+def _wanted(source: str, repository: str, folder: str) -> list[str]:
+    """Return which files to fetch: those the repository lists, or patterns where it cannot be reached."""
+    prefix = f"{folder}/" if folder else ""
+    try:
+        names = [entry.rfilename for entry in HfApi().dataset_info(repository).siblings or ()]
+    # Whatever keeps the repository from being listed, its files may be in the hub's cache.
+    except Exception:
+        return [f"{prefix}*{split}*.parquet" for split in ("train", "test")]
+    inside = [Path(name.removeprefix(prefix)) for name in names if name.startswith(prefix)]
+    found = shards(source, [path for path in inside if path.suffix == ".parquet"])
+    return [prefix + path.as_posix() for paths in found.values() for path in paths]
