@@ -1,0 +1,182 @@
+"""The file a card or a deck lies in: safetensors, with checksums and a schema version in its header."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+
+from winninghand.cards.coding import decode_tensors, encode_tensors, entropy_bound
+from winninghand.errors import InputError
+from winninghand.files import written_whole
+
+SCHEMA = 1
+
+# One key, because safetensors writes several in no fixed order.
+_KEY = "winninghand"
+_LONGEST_HEADER = 1 << 24
+
+
+@dataclass(frozen=True)
+class SizeReport:
+    """Where a file's bytes go.
+
+    `bytes` is the whole file; `header_bytes` its safetensors header and the index of tensors;
+    `payload_bytes` the rest, to be held against `entropy_bound_bytes`.
+    """
+
+    bytes: int
+    header_bytes: int
+    entropy_bound_bytes: float
+
+    @property
+    def payload_bytes(self) -> int:
+        """Bytes of the coded and raw streams."""
+        return self.bytes - self.header_bytes
+
+    @property
+    def ratio(self) -> float:
+        """Payload over entropy bound."""
+        return self.payload_bytes / self.entropy_bound_bytes if self.entropy_bound_bytes else 1.0
+
+
+@dataclass(frozen=True)
+class Container:
+    """What a file with one set of tensors holds: its header, tensors, and the scales of whole levels."""
+
+    header: dict[str, Any]
+    tensors: dict[str, torch.Tensor]
+    scales: dict[str, torch.Tensor]
+
+
+def write_container(
+    path: Path | str,
+    header: Mapping[str, Any],
+    tensors: Mapping[str, torch.Tensor],
+    prunable: Collection[str],
+    scales: Mapping[str, torch.Tensor] | None = None,
+) -> SizeReport:
+    """Write a header of JSON values and named tensors to one file, and report its size.
+
+    `prunable` names the tensors whose entropy the bound counts; `scales` as in `encode_tensors`.
+    The same input gives the same bytes.
+    """
+    streams = encode_tensors(tensors, scales)
+    write_streams(path, header, streams)
+    return size_report(path, streams, entropy_bound(tensors, prunable, scales))
+
+
+def read_container(path: Path | str) -> Container:
+    """Return what `write_container` wrote, bit by bit.
+
+    Raises `InputError` where the file is anything else: another kind of file, cut, changed, of a
+    newer schema, or larger in its declarations than its bytes may stand for.
+    """
+    header, streams = read_streams(path)
+    with _said_of(path):
+        decoded = decode_tensors(streams)
+    return Container(header, decoded.tensors, decoded.scales)
+
+
+def size_report(
+    path: Path | str, streams: Mapping[str, torch.Tensor], entropy_bound_bytes: float
+) -> SizeReport:
+    """Return the size of a file that `write_streams` wrote with these streams."""
+    payload = sum(stream.numel() for name, stream in streams.items() if name.split("/")[-1] != "index")
+    total = Path(path).stat().st_size
+    return SizeReport(total, total - payload, entropy_bound_bytes)
+
+
+def write_streams(path: Path | str, header: Mapping[str, Any], streams: Mapping[str, torch.Tensor]) -> None:
+    """Write a header of JSON values and named flat uint8 tensors to one safetensors file."""
+    checksums = {name: _digest(stream.numpy().tobytes()) for name, stream in streams.items()}
+    facts = {
+        "schema": SCHEMA,
+        "header": dict(header),
+        "checksum": _digest(_text(header)),
+        "streams": checksums,
+    }
+    content = safetensors.torch.save(dict(streams), {_KEY: _text(facts).decode()})
+    with written_whole(path) as aside:
+        aside.write_bytes(content)
+
+
+def read_streams(path: Path | str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Return header and streams of a file; `InputError` where they are not as they were written."""
+    with _said_of(path):
+        _check_header_length(Path(path))
+        try:
+            with safe_open(path, framework="pt") as file:
+                facts = _facts(file.metadata())
+                if set(file.keys()) != set(facts["streams"]):
+                    raise InputError("streams are missing from it, or there are some too many")
+                streams = {name: _stream(file, name, digest) for name, digest in facts["streams"].items()}
+        except SafetensorError as error:
+            raise InputError("it is cut or damaged, or no safetensors file") from error
+    return facts["header"], streams
+
+
+def _check_header_length(path: Path) -> None:
+    """Refuse a path that is no file, and a file whose first eight bytes announce no sensible header."""
+    if not path.is_file():
+        raise InputError("there is no such file")
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if not 2 <= length <= min(_LONGEST_HEADER, path.stat().st_size - 8):
+        raise InputError("it is cut or damaged, or no safetensors file")
+
+
+def _facts(metadata: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return the checked contents of the metadata."""
+    if not metadata or _KEY not in metadata:
+        raise InputError("it is a safetensors file, but no card or deck; import it instead")
+    try:
+        facts = json.loads(metadata[_KEY])
+    except (ValueError, RecursionError) as error:
+        raise InputError("its header is damaged") from error
+    match facts:
+        case {"schema": int(schema)} if schema > SCHEMA:
+            raise InputError(f"it has schema {schema}, written by a newer winninghand; upgrade")
+        case {"schema": 1, "header": {} as header, "checksum": str(checksum), "streams": {} as streams} if (
+            checksum == _digest(_text(header)) and all(isinstance(name, str) for name in streams)
+        ):
+            return {"header": header, "streams": streams}
+    raise InputError("its header is damaged")
+
+
+def _stream(file: Any, name: str, digest: object) -> torch.Tensor:  # noqa: ANN401 (safetensors is untyped)
+    """Return one stream, checked."""
+    place = file.get_slice(name)
+    if place.get_dtype() != "U8" or len(place.get_shape()) != 1:
+        raise InputError(f"its stream {name!r} is not flat bytes")
+    stream: torch.Tensor = file.get_tensor(name)
+    if _digest(stream.numpy().tobytes()) != digest:
+        raise InputError(f"the checksum of its stream {name!r} does not match")
+    return stream
+
+
+def _text(value: object) -> bytes:
+    """Return a JSON value in its one compact form."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def _digest(content: bytes) -> str:
+    """Return a short checksum, 16 hexadecimal digits."""
+    return hashlib.blake2b(content, digest_size=8).hexdigest()
+
+
+@contextmanager
+def _said_of(path: Path | str) -> Iterator[None]:
+    """Add the file's name and a way out to what is wrong with it."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"cannot load {path}: {error}") from error
