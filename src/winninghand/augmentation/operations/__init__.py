@@ -1,0 +1,8 @@
+"""Image operations with a magnitude per image, as Pillow defines them."""
+
+from __future__ import annotations
+
+from winninghand.augmentation.operations.apply import apply
+from winninghand.augmentation.operations.operation import Operation
+
+__all__ = ["Operation", "apply"]
