@@ -36,17 +36,15 @@ def load_images(
 
 
 def _found(source: str | Path, root: Path | None) -> Source:
-    if isinstance(source, str) and source in NAMED:
-        return NAMED[source](root)
-    if isinstance(source, str) and source.startswith(PREFIX):
-        return from_hub(source)
+    text = str(source)
+    if text.startswith(PREFIX):
+        return from_hub(text)
     path = Path(source).expanduser()
-    if path.exists():
+    if text not in NAMED and path.exists():
         return _in_place(path)
-    if isinstance(source, Path) or os.sep in source or path.suffix:
-        raise InputError(f"there is no file or folder {str(source)!r}; check the path")
-    NAMED[source]  # raises, with the nearest known name
-    raise AssertionError
+    if isinstance(source, Path) or "/" in text or os.sep in text or path.suffix:
+        raise InputError(f"there is no file or folder {text!r}; check the path")
+    return NAMED[text](root)
 
 
 def _in_place(path: Path) -> Source:

@@ -39,8 +39,9 @@ def _decode(path: Path, size: Size | None) -> ImageSet:
         for split in ("train", "test")
     )
     labels = train[1]
-    highest = int(labels.max(initial=0)) if np.issubdtype(labels.dtype, np.integer) else 0
-    classes = arrays.get("classes", np.arange(highest + 1))
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise InputError(f"{path}: train_labels must be whole numbers, not {labels.dtype}; convert them")
+    classes = arrays.get("classes", np.arange(labels.max(initial=0) + 1))
     return image_set(path.stem, train, test, [str(name) for name in classes.ravel()], size)
 
 

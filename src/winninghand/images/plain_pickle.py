@@ -5,12 +5,14 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
-from numpy._core.multiarray import _reconstruct
 
 from winninghand.errors import InputError
+
+# The function by which every NumPy names itself the maker of pickled arrays; its module is private.
+_reconstruct = cast(Callable[..., object], np.empty(0).__reduce__()[0])
 
 _ADMITTED: dict[tuple[str, str], Callable[..., object]] = {
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch.nn.functional import interpolate
@@ -17,7 +19,7 @@ def checked_size(size: int | Size | None) -> Size | None:
     """Return `size` as (height, width) in pixels; one number means a square. `None` stays `None`."""
     if size is None:
         return None
-    pair = (size, size) if isinstance(size, int) else tuple(size)
+    pair = tuple(size) if isinstance(size, Sequence) else (size, size)
     if len(pair) != 2 or not all(isinstance(side, int) and side > 0 for side in pair):
         raise InputError(f"size must be one or two whole numbers of pixels above 0, not {size!r}")
     return pair[0], pair[1]
@@ -29,7 +31,8 @@ def resized(images: UInt8Array, size: Size | None) -> UInt8Array:
         return images
     result = np.empty((len(images), *size, 3), dtype=np.uint8)
     for start in range(0, len(images), _IMAGES_AT_ONCE):
-        part = np.ascontiguousarray(images[start : start + _IMAGES_AT_ONCE])
+        # A copy, as torch warns of arrays that it must not write to.
+        part = np.array(images[start : start + _IMAGES_AT_ONCE], order="C")
         channels_first = torch.from_numpy(part).permute(0, 3, 1, 2)
         scaled = interpolate(channels_first, size=size, mode="bilinear", antialias=True)
         result[start : start + len(part)] = scaled.permute(0, 2, 3, 1).numpy()

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from winninghand.errors import InputError
+from winninghand.images import load_images
+
+
+@pytest.fixture
+def folder(tmp_path, pixels, write_class_folders):
+    train, test = pixels(5), pixels(2, seed=1)
+    root = tmp_path / "pets"
+    write_class_folders(
+        root, {"train/dog": train[:2], "train/cat": train[2:], "test/cat": test[:1], "test/dog": test[1:]}
+    )
+    return root
+
+
+def test_classes_are_the_sorted_folders(folder, pixels):
+    (folder / "train" / "dog" / "notes.txt").write_text("not an image")
+    images = load_images(folder)
+    assert images.name == "pets"
+    assert images.classes == ("cat", "dog")
+    assert images.train.labels.tolist() == [0, 0, 0, 1, 1]
+    assert np.array_equal(images.train.images, pixels(5)[[2, 3, 4, 0, 1]])
+    assert np.array_equal(images.test.images, pixels(2, seed=1))
+
+
+def test_grey_and_palette_images_become_rgb_and_photographs_stand_upright(folder):
+    grey = Image.fromarray(np.full((8, 6), 7, np.uint8))
+    grey.save(folder / "test" / "cat" / "0.png")
+    grey.convert("P").save(folder / "test" / "dog" / "0.gif")
+    (folder / "test" / "dog" / "0.png").unlink()
+    turned = Image.new("RGB", (8, 6), "white")
+    turned.getexif()[0x0112] = 6
+    turned.save(folder / "test" / "dog" / "1.jpg", exif=turned.getexif())
+    images = load_images(folder).test.images
+    assert images.shape == (3, 8, 6, 3)
+    assert [int(image.min()) for image in images] == [7, 7, 255]
+
+
+def test_an_image_of_another_size_is_named_and_a_size_mends_it(folder):
+    Image.new("RGB", (40, 20), (10, 20, 30)).save(folder / "train" / "dog" / "odd.png")
+    with pytest.raises(InputError, match=r"odd\.png is 40×20 pixels where the first image is 6×8"):
+        load_images(folder)
+    images = load_images(folder, size=(5, 4))
+    assert images.train.images.shape == (6, 5, 4, 3)
+    assert (images.train.images[-1] == (10, 20, 30)).all()
+
+
+def test_shrinking_averages_what_falls_into_a_pixel(folder):
+    board = np.indices((64, 64)).sum(0) % 2 * 255
+    for path in folder.rglob("*.png"):
+        Image.fromarray(board.astype(np.uint8)).save(path)
+    inner = load_images(folder, size=8).train.images[:, 1:-1, 1:-1]
+    assert np.abs(inner.astype(int) - 127).max() <= 3
+
+
+def test_broken_images_are_named(folder):
+    path = folder / "test" / "cat" / "0.png"
+    whole = path.read_bytes()
+    for content in (whole[: len(whole) // 2], b"", b"no image at all"):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"cat/0\.png cannot be read as an image"):
+            load_images(folder)
+
+
+def test_decompression_bombs_and_deep_images_are_refused(folder, monkeypatch):
+    path = folder / "test" / "cat" / "0.png"
+    Image.fromarray(np.zeros((8, 6), np.uint16)).save(path)
+    with pytest.raises(InputError, match="8-bit"):
+        load_images(folder)
+    Image.new("1", (300, 200)).save(path)
+    for limit in (50_000, 20_000):  # beyond the first Pillow warns, beyond twice the second it raises
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        with pytest.raises(InputError, match=rf"0\.png has more than {limit} pixels"):
+            load_images(folder, size=8)
+
+
+def test_splits_must_have_the_same_classes_and_images_in_each(folder):
+    (folder / "test" / "owl").mkdir()
+    with pytest.raises(InputError, match="owl holds no images"):
+        load_images(folder)
+    Image.new("RGB", (6, 8)).save(folder / "test" / "owl" / "0.png")
+    with pytest.raises(InputError, match=r"class 'owl' under test/ but not under train/"):
+        load_images(folder)
+
+
+def test_a_missing_split_is_refused(folder):
+    (folder / "test").rename(folder / "rest")
+    with pytest.raises(InputError, match="test holds no class folders"):
+        load_images(folder)
