@@ -3,9 +3,9 @@
 # Imported to be registered; the order of registration is the benchmark's.
 # isort: off
 from winninghand.corruptions import noise  # noqa: F401
-from winninghand.corruptions.blur import defocus  # noqa: F401
-from winninghand.corruptions.weather import brightness  # noqa: F401
-from winninghand.corruptions.digital import contrast  # noqa: F401
+from winninghand.corruptions.blur import defocus, glass, motion, zoom, gaussian  # noqa: F401
+from winninghand.corruptions.weather import snow, frost, fog, brightness  # noqa: F401
+from winninghand.corruptions.digital import contrast, elastic, pixelate, jpeg, saturate  # noqa: F401
 
 # isort: on
 from winninghand.corruptions.catalog import (

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from winninghand.corruptions.catalog import corruption
-from winninghand.corruptions.filters import gaussian_kernel, reflected_101
+from winninghand.corruptions.filters import extended, gaussian_kernel, mirrored_101
 from winninghand.corruptions.planes import scale_of, to_images, to_planes
 from winninghand.randomness import Streams
 
@@ -24,7 +24,7 @@ def defocus_blur(images: Tensor, severity: int, _: Streams) -> Tensor:
     kernel = _softened_disk(radius * scale_of(images), rim)
     reach = len(kernel) // 2
     planes = to_planes(images, torch.float64)
-    padded = reflected_101(planes, reach)
+    padded = extended(extended(planes, reach, mirrored_101, -2), reach, mirrored_101, -1)
     result = torch.zeros_like(planes)
     height, width = planes.shape[-2:]
     for row, weights in enumerate(kernel):

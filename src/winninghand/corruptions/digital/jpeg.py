@@ -1,0 +1,30 @@
+"""`jpeg_compression`: saved at a low quality and read again."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from winninghand.corruptions.catalog import corruption
+from winninghand.randomness import Streams
+
+QUALITY = (80, 65, 58, 50, 40)
+
+
+@corruption("jpeg_compression", "digital", deterministic=True)
+def jpeg_compression(images: Tensor, severity: int, _: Streams) -> Tensor:
+    """Encode and decode every image by Pillow, at the given quality."""
+    quality = QUALITY[severity - 1]
+    decoded = np.stack([_saved_and_read(image, quality) for image in images.cpu().numpy()])
+    return torch.from_numpy(decoded).to(images.device)
+
+
+def _saved_and_read(image: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file, formats=("JPEG",)))

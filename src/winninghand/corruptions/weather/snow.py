@@ -1,0 +1,63 @@
+"""`snow`: streaks of flakes, and a whiter world."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from winninghand.corruptions.catalog import corruption
+from winninghand.corruptions.planes import scale_of, to_images, to_planes
+from winninghand.corruptions.streaks import streaked
+from winninghand.corruptions.zooming import zoom_matrix
+from winninghand.randomness import Streams
+
+
+class Snowfall(NamedTuple):
+    """One severity: the flakes' noise, their zoom and threshold, their streaks, and the whitening."""
+
+    mean: float
+    deviation: float
+    zoom: float
+    threshold: float
+    radius: float
+    sigma: float
+    kept: float
+
+
+SNOWFALL = (
+    Snowfall(0.1, 0.2, 1, 0.6, 8, 3, 0.95),
+    Snowfall(0.1, 0.2, 1, 0.5, 10, 4, 0.9),
+    Snowfall(0.15, 0.3, 1.75, 0.55, 10, 4, 0.9),
+    Snowfall(0.25, 0.3, 2.25, 0.6, 12, 6, 0.85),
+    Snowfall(0.3, 0.3, 1.25, 0.65, 14, 12, 0.8),
+)
+FIRST_ANGLE, ANGLES = -135, 90
+LUMA = (0.299, 0.587, 0.114)
+
+
+@corruption("snow", "weather")
+def snow(images: Tensor, severity: int, streams: Streams) -> Tensor:
+    """Mix with a brightened grey, then add a layer of streaks and the same layer upside down."""
+    snowfall = SNOWFALL[severity - 1]
+    planes = to_planes(images)
+    grey = sum(weight * planes[:, place] for place, weight in enumerate(LUMA))
+    whitened = torch.maximum(planes, (1.5 * grey + 0.5 * 255)[:, None])
+    flakes = _flakes(images, snowfall, streams).permute(0, 3, 1, 2).float()
+    mixed = planes.mul_(snowfall.kept) + whitened.mul_(1 - snowfall.kept)
+    return to_images(mixed.add_(flakes).add_(flakes.flip(2, 3)))
+
+
+def _flakes(images: Tensor, snowfall: Snowfall, streams: Streams) -> Tensor:
+    """Return one layer of streaks per image, uint8 (N, H, W, 1)."""
+    _, height, width, _ = images.shape
+    scale = scale_of(images)
+    noise = streams.normal(height, width).double().mul_(snowfall.deviation).add_(snowfall.mean)
+    if snowfall.zoom > 1:
+        down = zoom_matrix(height, snowfall.zoom).to(noise)
+        noise = down @ noise @ zoom_matrix(width, snowfall.zoom).to(noise).T
+    noise *= noise >= snowfall.threshold
+    layer = noise.clamp_(max=1).mul_(255).byte()[..., None]
+    angles = streams.uniform().double().mul_(ANGLES).add_(FIRST_ANGLE)
+    return streaked(layer, angles, snowfall.radius * scale, snowfall.sigma * scale)
