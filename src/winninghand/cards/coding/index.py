@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,9 @@ from winninghand.cards.coding.streams import Bytes
 from winninghand.errors import InputError
 
 # A coded stream can stand for far more weights than it has bytes (a layer of zeros takes one), so a
-# reader must bound what it believes: 64 million elements, and 1024 more for every byte of the streams.
-_FREE_ELEMENTS = 1 << 26
-_ELEMENTS_PER_BYTE = 1 << 10
+# reader must bound what it believes: 16 million elements, and 512 more for every byte of the streams.
+_FREE_ELEMENTS = 1 << 24
+_ELEMENTS_PER_BYTE = 1 << 9
 _LONGEST_INDEX = 1 << 24
 _MOST_DIMENSIONS = 16
 
@@ -78,4 +79,6 @@ def _sound(dtype: str, shape: list[Any], kind: str) -> bool:
     """Tell whether a row's type, shape and kind can be had."""
     whole = all(type(length) is int and 0 <= length < 1 << 31 for length in shape)
     coded = kind == "raw" or (kind in KINDS and dtype in FLOATS)
-    return dtype in DTYPES and whole and len(shape) <= _MOST_DIMENSIONS and coded
+    # An empty tensor may have long sides too, whose product must not overflow.
+    small = whole and len(shape) <= _MOST_DIMENSIONS and prod(max(length, 1) for length in shape) < 1 << 40
+    return dtype in DTYPES and small and coded

@@ -53,12 +53,12 @@ def _write_floats(writer: StreamWriter, content: Content) -> None:
     """Write a mask of what is not zero, and each of those as sign, exponent and mantissa."""
     mask = content.bits != 0
     write_mask(writer, mask)
-    write_floats(writer, content.bits[mask], FLOATS[content.layout.dtype])
+    write_floats(writer, content.bits[mask], content.layout)
 
 
 def _read_floats(reader: StreamReader, layout: Layout) -> Content:
     mask = read_mask(reader, layout.size)
-    kept = read_floats(reader, int(np.count_nonzero(mask)), FLOATS[layout.dtype])
+    kept = read_floats(reader, int(np.count_nonzero(mask)), layout)
     return _scattered(mask, kept, layout)
 
 
@@ -68,14 +68,14 @@ def _write_binary(writer: StreamWriter, content: Content) -> None:
     kept = content.bits[mask]
     writer.write_bytes(kept[:1] & _all_but_sign(content.layout))
     write_mask(writer, mask)
-    write_signs(writer, kept, FLOATS[content.layout.dtype])
+    write_signs(writer, kept, content.layout)
 
 
 def _read_binary(reader: StreamReader, layout: Layout) -> Content:
     magnitude = reader.read_bytes(1, layout.unsigned)
     mask = read_mask(reader, layout.size)
-    signs = read_signs(reader, int(np.count_nonzero(mask)), FLOATS[layout.dtype])
-    return _scattered(mask, signs | magnitude.astype(np.uint64), layout)
+    signs = read_signs(reader, int(np.count_nonzero(mask)), layout)
+    return _scattered(mask, signs | magnitude, layout)
 
 
 def _all_but_sign(layout: Layout) -> Array:

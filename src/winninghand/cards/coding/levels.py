@@ -21,7 +21,8 @@ def levels_of(content: Content) -> Array | None:
     if scales is None or not _scalable(layout, scales):
         return None
     rows = content.bits.view(np.float32).reshape(layout.shape[0], -1)
-    levels = np.rint(rows / scales[:, None]).reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        levels = np.rint(rows / scales[:, None]).reshape(-1)
     within = bool((np.abs(levels) < _ZERO).all())
     if not within or not np.array_equal(_products(levels, layout, scales), content.bits):
         return None
@@ -62,5 +63,6 @@ def _scalable(layout: Layout, scales: Array) -> bool:
 
 def _products(levels: Array, layout: Layout, scales: Array) -> Array:
     """Return the bits of float32 levels times scales."""
-    rows: Array = levels.reshape(layout.shape[0], -1) * scales[:, None]
+    with np.errstate(over="ignore"):
+        rows: Array = levels.reshape(layout.shape[0], -1) * scales[:, None]
     return rows.reshape(-1).view(np.uint32)

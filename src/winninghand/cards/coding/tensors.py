@@ -11,6 +11,7 @@ from winninghand.cards.coding.formats import Content, content_of, tensor_of
 from winninghand.cards.coding.index import Entry, check_sizes, pack_index, unpack_index
 from winninghand.cards.coding.kinds import KINDS
 from winninghand.cards.coding.streams import StreamReader, StreamWriter
+from winninghand.errors import InputError
 
 STREAMS = ("index", "coded", "raw")
 
@@ -53,6 +54,8 @@ def decode_tensors(streams: Mapping[str, torch.Tensor]) -> Decoded:
     Raises `InputError` where the streams are damaged, and before anything is allocated where their
     index declares more than such streams may stand for.
     """
+    if not streams.keys() >= set(STREAMS):
+        raise InputError(f"it lacks a stream of {', '.join(STREAMS)}")
     index, coded, raw = (streams[name].numpy() for name in STREAMS)
     entries = unpack_index(index)
     check_sizes(entries, coded.size + raw.size)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from winninghand.cards.coding import encode_tensors, entropy_bound
+
+
+def pruned(shape: tuple[int, ...], density: float) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randn(shape, generator=generator)
+    kept = round(density * weight.numel())
+    threshold = weight.abs().flatten().topk(kept).values[-1]
+    return torch.where(weight.abs() >= threshold, weight, 0.0)
+
+
+def quantized(weight: torch.Tensor, highest: int) -> tuple[torch.Tensor, torch.Tensor]:
+    scales = weight.abs().flatten(1).amax(1).clamp_min(1e-6) / highest
+    spread = scales.reshape(-1, *[1] * (weight.ndim - 1))
+    return torch.round(weight / spread) * spread + 0.0, scales
+
+
+def payload(tensors: dict[str, torch.Tensor], scales: dict[str, torch.Tensor] | None = None) -> int:
+    streams = encode_tensors(tensors, scales)
+    return streams["coded"].numel() + streams["raw"].numel()
+
+
+@pytest.mark.parametrize("density", [0.02, 0.05, 0.1, 0.5])
+@pytest.mark.parametrize("value", ["float32", "float16", "int8", "int4", "binary"])
+def test_independent_weights_take_their_entropy(density, value):
+    weight, scales = pruned((96, 96, 3, 3), density), None
+    if value == "binary":
+        weight = weight.sign() * 0.05
+    elif value.startswith("int"):
+        weight, spread = quantized(weight, 127 if value == "int8" else 7)
+        scales = {"weight": spread}
+    else:
+        weight = weight.to(getattr(torch, value))
+    bound = entropy_bound({"weight": weight}, {"weight"}, scales)
+    assert 0.95 * bound < payload({"weight": weight}, scales) < 1.01 * bound
+
+
+def test_the_bound_of_a_binary_layer_is_its_mask_its_signs_and_one_magnitude():
+    weight = torch.zeros(1000)
+    weight[:500:2] = 0.25
+    weight[1:500:2] = -0.25
+    assert entropy_bound({"weight": weight}, {"weight"}) == pytest.approx((1000 + 500 + 32) / 8)
+
+
+def test_the_bound_of_other_tensors_is_their_width():
+    tensors = {"bias": torch.randn(7), "count": torch.tensor(3)}
+    assert entropy_bound(tensors, set()) == 7 * 4 + 8
+
+
+def test_the_bound_of_floats_is_sign_and_exponent_entropy_and_mantissa():
+    weight = torch.tensor([1.0, -1.5, 2.0, -2.5])
+    assert entropy_bound({"weight": weight}, {"weight"}) == pytest.approx(4 * (1 + 1 + 23) / 8)
+
+
+def test_a_tensor_of_incompressible_bytes_grows_by_nothing():
+    noise = torch.randint(0, 256, (5000,), dtype=torch.uint8)
+    assert payload({"noise": noise}) <= 5000 + 8
