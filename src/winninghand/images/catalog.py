@@ -40,7 +40,8 @@ def _found(source: str | Path, root: Path | None) -> Source:
     if text.startswith(PREFIX):
         return from_hub(text)
     path = Path(source).expanduser()
-    if text not in NAMED and path.exists():
+    named = isinstance(source, str) and source in NAMED
+    if not named and path.exists():
         return _in_place(path)
     if isinstance(source, Path) or "/" in text or os.sep in text or path.suffix:
         raise InputError(f"there is no file or folder {text!r}; check the path")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +52,8 @@ def _arrays(path: Path) -> Arrays:
             return {key: archive[key] for key in (*_KEYS, "classes") if key in archive}
     except InputError:
         raise
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    # Broken archives raise nearly anything: BadZipFile, zlib.error, NotImplementedError, ValueError …
+    except Exception as error:
         raise InputError(f"{path} cannot be read as an .npz file of plain arrays ({error})") from None
 
 
