@@ -4,7 +4,7 @@
 # isort: off
 from winninghand.corruptions import noise  # noqa: F401
 from winninghand.corruptions.blur import defocus, glass, motion, zoom, gaussian  # noqa: F401
-from winninghand.corruptions.weather import snow, frost, fog, brightness  # noqa: F401
+from winninghand.corruptions.weather import snow, frost, fog, brightness, spatter  # noqa: F401
 from winninghand.corruptions.digital import contrast, elastic, pixelate, jpeg, saturate  # noqa: F401
 
 # isort: on

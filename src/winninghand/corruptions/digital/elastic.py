@@ -22,14 +22,16 @@ TIE = 1e-3
 @corruption("elastic_transform", "digital")
 def elastic_transform(images: Tensor, severity: int, streams: Streams) -> Tensor:
     """Warp twice with bilinear interpolation (Simard, Steinkraus & Platt 2003)."""
-    reach, sigma, jitter = (length * scale_of(images) for length in REACH_SIGMA_JITTER[severity - 1])
+    scale = scale_of(images)
+    reach, sigma, jitter = (length * scale for length in REACH_SIGMA_JITTER[severity - 1])
     _, height, width, _ = images.shape
     places = _places(height, width, images.device)
     # Aligned corners reflect about pixel centres, unaligned ones about the image's rim.
     planes = _sampled(to_planes(images), _affine_sources(places, jitter, streams), aligned=True)
     if reach > 0:
         field = streams.uniform(2, height, width).mul_(2).sub_(1)
-        shift = gaussian_blurred(field, sigma, mirrored, TRUNCATE).mul_(reach)
+        # A blur `scale` times as wide leaves a field `scale` times as weak: that is made good here.
+        shift = gaussian_blurred(field, sigma, mirrored, TRUNCATE).mul_(reach * scale)
         planes = _sampled(planes, places + shift.permute(0, 2, 3, 1), aligned=False)
     return to_images(planes.add_(TIE))
 

@@ -34,7 +34,6 @@ SNOWFALL = (
     Snowfall(0.3, 0.3, 1.25, 0.65, 14, 12, 0.8),
 )
 FIRST_ANGLE, ANGLES = -135, 90
-LUMA = (0.299, 0.587, 0.114)
 
 
 @corruption("snow", "weather")
@@ -42,8 +41,9 @@ def snow(images: Tensor, severity: int, streams: Streams) -> Tensor:
     """Mix with a brightened grey, then add a layer of streaks and the same layer upside down."""
     snowfall = SNOWFALL[severity - 1]
     planes = to_planes(images)
-    grey = sum(weight * planes[:, place] for place, weight in enumerate(LUMA))
-    whitened = torch.maximum(planes, (1.5 * grey + 0.5 * 255)[:, None])
+    red, green, blue = planes.split(1, 1)
+    grey = 0.299 * red + 0.587 * green + 0.114 * blue
+    whitened = torch.maximum(planes, 1.5 * grey + 0.5 * 255)
     flakes = _flakes(images, snowfall, streams).permute(0, 3, 1, 2).float()
     mixed = planes.mul_(snowfall.kept) + whitened.mul_(1 - snowfall.kept)
     return to_images(mixed.add_(flakes).add_(flakes.flip(2, 3)))
@@ -54,9 +54,8 @@ def _flakes(images: Tensor, snowfall: Snowfall, streams: Streams) -> Tensor:
     _, height, width, _ = images.shape
     scale = scale_of(images)
     noise = streams.normal(height, width).double().mul_(snowfall.deviation).add_(snowfall.mean)
-    if snowfall.zoom > 1:
-        down = zoom_matrix(height, snowfall.zoom).to(noise)
-        noise = down @ noise @ zoom_matrix(width, snowfall.zoom).to(noise).T
+    zoom = max(1.0, snowfall.zoom * scale)
+    noise = zoom_matrix(height, zoom).to(noise) @ noise @ zoom_matrix(width, zoom).to(noise).T
     noise *= noise >= snowfall.threshold
     layer = noise.clamp_(max=1).mul_(255).byte()[..., None]
     angles = streams.uniform().double().mul_(ANGLES).add_(FIRST_ANGLE)
