@@ -1,1 +1,69 @@
-"""Compact, accurate and robust image classifiers (CARDs), played as decks."""
+"""Compact, accurate and robust image classifiers (CARDs), played as decks.
+
+The names below are the public face; each is loaded when it is first used, so that `import
+winninghand` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from winninghand.errors import InputError
+from winninghand.version import __version__
+
+if TYPE_CHECKING:
+    from winninghand.augmentation import augment
+    from winninghand.cards import Card
+    from winninghand.catalog import names
+    from winninghand.corruptions import corrupt
+    from winninghand.decks import Deck, load
+    from winninghand.evaluation import evaluate
+    from winninghand.images import ImageSet, load_images
+    from winninghand.networks import network
+    from winninghand.recipe import Recipe
+    from winninghand.training import compress, train
+
+_HOMES = {
+    "Card": "cards",
+    "Deck": "decks",
+    "ImageSet": "images",
+    "Recipe": "recipe",
+    "augment": "augmentation",
+    "compress": "training",
+    "corrupt": "corruptions",
+    "evaluate": "evaluation",
+    "load": "decks",
+    "load_images": "images",
+    "names": "catalog",
+    "network": "networks",
+    "train": "training",
+}
+
+__all__ = [
+    "Card",
+    "Deck",
+    "ImageSet",
+    "InputError",
+    "Recipe",
+    "__version__",
+    "augment",
+    "compress",
+    "corrupt",
+    "evaluate",
+    "load",
+    "load_images",
+    "names",
+    "network",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for)
+    if name not in _HOMES:
+        raise AttributeError(f"module 'winninghand' has no attribute {name!r}")
+    return getattr(import_module(f"winninghand.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,97 @@
+"""A card: a compact classifier that carries all that is needed to use it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from winninghand.cards.facts import CardFacts, Triple
+from winninghand.cards.normalisation import Normalisation
+from winninghand.compression import prunable_weights
+from winninghand.errors import InputError
+from winninghand.networks import architecture_of
+from winninghand.spectra import SpectralProfile
+from winninghand.version import __version__
+
+
+class Card(nn.Module):
+    """A network with its normalisation, classes, training domain and spectral profile.
+
+    Called with float images (N, 3, H, W) in [0, 1] of its `input_size`, it gives logits
+    (N, classes). A new card is in evaluation mode.
+    """
+
+    def __init__(self, network: nn.Module, facts: CardFacts, profile: SpectralProfile | None = None) -> None:
+        super().__init__()
+        self.network = network
+        self.facts = facts
+        self.profile = profile
+        self.normalisation = Normalisation(facts.mean, facts.deviation)
+        self.eval()
+
+    @classmethod
+    def from_module(
+        cls,
+        module: nn.Module,
+        classes: Sequence[str],
+        input_size: tuple[int, int],
+        mean: Triple = (0.0, 0.0, 0.0),
+        deviation: Triple = (1.0, 1.0, 1.0),
+        profile: SpectralProfile | None = None,
+    ) -> Card:
+        """Make a card of a trained module as it stands; weights that are zero count as pruned.
+
+        `input_size` is (height, width) in pixels. `mean` and `deviation` are those by which the
+        module expects its images to be normalised; by default it sees them in [0, 1].
+        """
+        facts = CardFacts(
+            classes=tuple(classes),
+            input_size=input_size,
+            mean=mean,
+            deviation=deviation,
+            prunable=tuple(prunable_weights(module)),
+            architecture=architecture_facts(module),
+            winninghand=__version__,
+        )
+        return cls(module, facts, profile)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the logits."""
+        return self.facts.classes
+
+    def with_accuracies(self, accuracies: Mapping[str, float]) -> Card:
+        """Return the same card with measured accuracies, fractions by the name of what they were measured on."""
+        facts = self.facts.model_copy(update={"accuracies": dict(accuracies)})
+        return Card(self.network, facts, self.profile)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (N, classes) of float images (N, 3, H, W) in [0, 1]."""
+        check_batch(images, self.facts.input_size)
+        logits: Tensor = self.network(self.normalisation(images))
+        return logits
+
+    def save(self, path: Path | str) -> None:
+        """Write the card to one file, whole or not at all."""
+        from winninghand.cards.file import save_card
+
+        save_card(self, path)
+
+
+def check_batch(images: Tensor, input_size: tuple[int, int]) -> None:
+    """Raise `InputError` unless `images` is a float batch (N ≥ 1, 3, *input_size)."""
+    height, width = input_size
+    if not images.is_floating_point():
+        raise InputError(f"images must be float in [0, 1], not {images.dtype}; divide bytes by 255")
+    if images.ndim != 4 or images.shape[0] == 0 or tuple(images.shape[1:]) != (3, height, width):
+        raise InputError(
+            f"images must have the shape (N, 3, {height}, {width}), not {tuple(images.shape)}; resize them"
+        )
+
+
+def architecture_facts(module: nn.Module) -> dict[str, object] | None:
+    """Return name and settings of a network of the catalog as one table, None for any other module."""
+    architecture = architecture_of(module)
+    return None if architecture is None else {"name": architecture.name, **architecture.settings}

@@ -1,0 +1,29 @@
+"""What a card knows of itself besides its weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt
+
+Triple = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+
+
+class CardFacts(BaseModel):
+    """The part of a card that is written as text in its file's header."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    classes: tuple[str, ...] = Field(min_length=2)
+    input_size: tuple[PositiveInt, PositiveInt]
+    mean: Triple = (0.0, 0.0, 0.0)
+    deviation: Triple = (1.0, 1.0, 1.0)
+    prunable: tuple[str, ...] = ()
+    architecture: dict[str, Any] | None = Field(
+        default=None,
+        description="name and settings in the catalog of networks; None for a network outside it",
+    )
+    domain: dict[str, Any] | None = None
+    recipe: dict[str, Any] | None = None
+    accuracies: dict[str, FiniteFloat] = {}
+    winninghand: str = Field(description="version of the library that made the card")

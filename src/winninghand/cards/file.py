@@ -1,0 +1,102 @@
+"""A card as a header and byte streams, and the file they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from winninghand.cards.card import Card
+from winninghand.cards.coding import decode_tensors, encode_tensors, entropy_bound
+from winninghand.cards.container import read_streams, write_streams
+from winninghand.cards.facts import CardFacts
+from winninghand.errors import InputError
+from winninghand.networks import network as from_catalog
+from winninghand.spectra import SpectralProfile
+
+KIND = "card"
+
+Streams = dict[str, Tensor]
+_NETWORK = "network."
+_PROFILE_MEAN, _PROFILE_SPREAD = "profile.mean", "profile.spread"
+
+
+def save_card(card: Card, path: Path | str) -> None:
+    """Write a card to one safetensors file, whole or not at all."""
+    header, streams = pack_card(card)
+    write_streams(path, {"kind": KIND, **header}, streams)
+
+
+def load_card(path: Path | str, network: nn.Module | None = None) -> Card:
+    """Read a card; `network` is the module to fill where the card's is not from the catalog.
+
+    Raises `InputError` for a file that is no card, is damaged or does not fit the network.
+    """
+    header, streams = read_streams(path)
+    kind = header.pop("kind", None)
+    if kind != KIND:
+        raise InputError(f"{path} holds a {kind}, not a card; give a .card file")
+    return unpack_card(header, streams, str(path), network)
+
+
+def pack_card(card: Card) -> tuple[dict[str, Any], Streams]:
+    """Return a card as JSON values and flat byte tensors."""
+    return {"card": card.facts.model_dump(mode="json")}, encode_tensors(_tensors(card))
+
+
+def unpack_card(
+    header: Mapping[str, Any], streams: Mapping[str, Tensor], origin: str, network: nn.Module | None = None
+) -> Card:
+    """Return the card that `pack_card` packed; `origin` names it in errors."""
+    try:
+        facts = CardFacts.model_validate(header.get("card"))
+        tensors = decode_tensors(streams).tensors
+        mean, spread = tensors.pop(_PROFILE_MEAN, None), tensors.pop(_PROFILE_SPREAD, None)
+        profile = SpectralProfile(mean, spread) if mean is not None and spread is not None else None
+        weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items()}
+        return Card(_filled(_skeleton(facts, network), weights), facts, profile)
+    except (ValidationError, InputError, KeyError) as error:
+        reason = "its header is damaged" if isinstance(error, ValidationError | KeyError) else str(error)
+        raise InputError(f"cannot load {origin}: {reason}") from error
+
+
+def card_entropy_bound(card: Card) -> float:
+    """Return the bytes that the card's weights would take at their entropy (see `entropy_bound`)."""
+    return entropy_bound(_tensors(card), {_NETWORK + name for name in card.facts.prunable})
+
+
+def _tensors(card: Card) -> dict[str, Tensor]:
+    tensors = {_NETWORK + name: tensor for name, tensor in card.network.state_dict().items()}
+    for name in card.facts.prunable:
+        # A pruned weight is +0, whatever sign the optimizer left it with.
+        tensors[_NETWORK + name] = tensors[_NETWORK + name] + 0.0
+    if card.profile is not None:
+        tensors |= {_PROFILE_MEAN: card.profile.mean, _PROFILE_SPREAD: card.profile.spread}
+    return tensors
+
+
+def _skeleton(facts: CardFacts, network: nn.Module | None) -> nn.Module:
+    """Return a module of the card's architecture, its values still to come."""
+    if network is not None:
+        return network
+    if facts.architecture is None:
+        raise InputError("its network is not from the catalog; pass it: wh.load(path, network=module)")
+    with torch.device("meta"):  # no memory is spent before the shapes have been compared
+        return from_catalog(**facts.architecture)
+
+
+def _filled(module: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
+    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    if expected != found:
+        name = min(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        raise InputError(
+            f"the network does not fit the card: {name!r} is {expected.get(name)} in the network "
+            f"and {found.get(name)} in the card"
+        )
+    module.load_state_dict(dict(weights), assign=True)
+    return module

@@ -1,0 +1,61 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from winninghand.errors import InputError
+from winninghand.files import written_whole
+
+Data = Annotated[
+    str,
+    typer.Option(
+        help="digits, cifar10, cifar100, a folder, a .npz file or hf:OWNER/NAME.", metavar="NAME|PATH"
+    ),
+]
+Root = Annotated[
+    Path | None, typer.Option(help="Where named sets are looked for before anything is downloaded.")
+]
+Limit = Annotated[
+    int | None, typer.Option(min=1, help="Use a seeded, class-balanced sample of this many images.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+Corruptions = Annotated[str, typer.Option(help="common, extra, all, or names joined by commas.")]
+Severities = Annotated[str, typer.Option(help="A range such as 1-5, or numbers joined by commas.")]
+Json = Annotated[
+    str | None,
+    typer.Option(
+        "--json", help="Also write one JSON document to this file; - for standard output.", metavar="PATH|-"
+    ),
+]
+
+
+def parse_severities(text: str) -> tuple[int, ...]:
+    """Return the severities that `1-5`, `3` or `1,3,5` stand for."""
+    try:
+        if "-" in text:
+            first, last = (int(part) for part in text.split("-"))
+            levels = tuple(range(first, last + 1))
+        else:
+            levels = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        levels = ()
+    if not levels or not all(1 <= level <= 5 for level in levels):
+        raise InputError(f"severities must be a range within 1-5 or numbers joined by commas, not {text!r}")
+    return levels
+
+
+def write_json(document: dict[str, Any], target: str | None) -> None:
+    """Write a document where `--json` says, if it says anything."""
+    if target is None:
+        return
+    text = json.dumps(document, indent=1, allow_nan=False)
+    if target == "-":
+        typer.echo(text)
+        return
+    with written_whole(target) as aside:
+        aside.write_text(text + "\n", encoding="utf-8")

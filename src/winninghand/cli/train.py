@@ -1,0 +1,51 @@
+"""`winninghand train`."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from winninghand.cli.options import Data, Root
+from winninghand.errors import InputError
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("train")(train)
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml")],
+    data: Data = "digits",
+    root: Root = None,
+    out: Annotated[Path, typer.Option(help="Folder of the run; DIR/card.card is left there.")] = Path(
+        "runs/card"
+    ),
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Lay a value over the recipe; may be repeated."),
+    ] = None,
+) -> None:
+    """Train the card that a recipe describes; run again on the same folder, it goes on where it was."""
+    from winninghand.images import load_images
+    from winninghand.recipe import load_recipe
+    from winninghand.report.terminal import print_training
+    from winninghand.training import new_run
+
+    checked = load_recipe(recipe, dict(_parse_change(change) for change in changes or []))
+    run = new_run(checked, load_images(data, root=root))
+    print_training(run.play(out), out / "card.card")
+
+
+def _parse_change(text: str) -> tuple[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise InputError(f"--set takes key=value, such as training.epochs=5, not {text!r}")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        # What is not TOML is a bare word: method=lrr need not be quoted twice for the shell.
+        return key.strip(), value.strip()

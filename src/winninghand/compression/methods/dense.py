@@ -1,0 +1,21 @@
+"""`dense`: the network as it is, for comparison."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from winninghand.compression.method import METHODS, Method, Phase
+from winninghand.compression.settings import Compression
+
+
+class Dense(Method):
+    """One phase, nothing removed; the sparsity of the recipe is not looked at."""
+
+    name: ClassVar[str] = "dense"
+
+    def plan(self, settings: Compression, epochs: int, trained: bool) -> tuple[Phase, ...]:
+        """Return the one phase."""
+        return (Phase(epochs, sparsity=0.0),)
+
+
+METHODS.register(Dense.name)(Dense())

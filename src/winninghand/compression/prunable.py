@@ -1,0 +1,62 @@
+"""Which weights of a network a budget is spent on."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from torch import nn
+
+from winninghand.errors import InputError
+
+# The bases of all convolutions: nn.Conv1d … nn.ConvTranspose3d derive from this one class.
+_CONVOLUTION = nn.modules.conv._ConvNd
+_ATTENTION_PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
+
+
+def prunable_weights(module: nn.Module, exclude: Collection[str] = ()) -> dict[str, nn.Parameter]:
+    """Return the prunable weights of `module` by name, in the order of its modules.
+
+    They are the weights of convolutions of any kind, of linear layers and of attention
+    projections; biases, norms and embeddings are not. A weight shared by two modules is listed
+    once, under its first name; a frozen one (`requires_grad` false) is not prunable. `exclude`
+    names modules or weights to leave out, with all that lies below them.
+
+    Raises `InputError` when nothing is left, or when a name in `exclude` does not occur.
+    """
+    _check_names(module, exclude)
+    found: dict[str, nn.Parameter] = {}
+    seen: set[int] = set()
+    for path, part in module.named_modules():
+        for weight_name in _weight_names(part):
+            weight = getattr(part, weight_name, None)
+            name = f"{path}.{weight_name}" if path else weight_name
+            if not isinstance(weight, nn.Parameter) or id(weight) in seen:
+                continue
+            seen.add(id(weight))
+            if weight.requires_grad and not _excluded(name, exclude):
+                found[name] = weight
+    if not found:
+        raise InputError(
+            "the network has no prunable weights: none of its convolutions and linear layers is trainable "
+            "and left in"
+        )
+    return found
+
+
+def _weight_names(part: nn.Module) -> tuple[str, ...]:
+    if isinstance(part, nn.MultiheadAttention):
+        return _ATTENTION_PROJECTIONS
+    if isinstance(part, _CONVOLUTION | nn.Linear | nn.Bilinear):
+        return ("weight",)
+    return ()
+
+
+def _excluded(name: str, exclude: Collection[str]) -> bool:
+    return any(name == left_out or name.startswith(f"{left_out}.") for left_out in exclude)
+
+
+def _check_names(module: nn.Module, exclude: Collection[str]) -> None:
+    known = {name for name, _ in module.named_modules()} | {name for name, _ in module.named_parameters()}
+    for name in exclude:
+        if name not in known:
+            raise InputError(f"cannot leave out {name!r}: the network has no module or weight of that name")

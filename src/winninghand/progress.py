@@ -1,0 +1,54 @@
+"""Progress of long work on standard error: done, speed, time left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+Advance = Callable[..., None]
+
+
+class _Speed(ProgressColumn):
+    """Units per second, as measured over the last while."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f} {task.fields['unit']}/s")
+
+
+@contextmanager
+def progress(title: str, total: int, unit: str = "images", done: int = 0) -> Iterator[Advance]:
+    """Show a bar while the block runs; it yields `advance(count, note)`.
+
+    The bar is drawn only where standard error is a terminal.
+    """
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Speed(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(title, total=total, completed=done, unit=unit, note="")
+
+        def advance(count: int, note: str = "") -> None:
+            bar.update(task, advance=count, note=note)
+
+        yield advance

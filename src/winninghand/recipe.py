@@ -1,0 +1,107 @@
+"""A recipe: everything about one training, as data that is checked before anything runs."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from winninghand.augmentation import make_domain
+from winninghand.compression import Compression
+from winninghand.errors import InputError
+from winninghand.networks import network
+
+Precision = Literal["auto", "32-true", "bf16-mixed"]
+
+
+def _as_table(value: Any) -> Any:  # noqa: ANN401 (anything may stand in a recipe)
+    """A bare name stands for a table with nothing but that name."""
+    table = {"name": value} if isinstance(value, str) else value
+    if not isinstance(table, dict) or not isinstance(table.get("name"), str):
+        raise ValueError('a name or a table with a name is needed, such as "resnet18" or {name = "resnet18"}')
+    return table
+
+
+Named = Annotated[dict[str, Any], BeforeValidator(_as_table)]
+
+
+class Training(BaseModel):
+    """The `[training]` table: one phase's optimisation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    epochs: int = Field(default=30, ge=1, description="per phase")
+    batch_size: int = Field(default=256, ge=2)
+    learning_rate: float = Field(default=0.2, gt=0, description="at the top of the schedule")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Nesterov's, where above 0")
+    weight_decay: float = Field(default=5e-4, ge=0)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    warmup: float = Field(default=0.1, ge=0, lt=1, description="fraction of a phase's steps")
+    held_out: float = Field(default=0.1, ge=0, le=0.5, description="fraction of the training images")
+    precision: Precision = "auto"
+
+
+class Recipe(BaseModel):
+    """Network, domain, seed, compression and training; every key has a default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    network: Named = {"name": "resnet18", "width": 64}
+    domain: Named = {"name": "clean"}
+    seed: int = Field(default=0, ge=0)
+    compression: Compression = Compression()
+    training: Training = Training()
+
+
+def load_recipe(path: Path | str, changes: Mapping[str, Any] | None = None) -> Recipe:
+    """Read a recipe from a TOML file, with `changes` (dotted key → value) laid over it.
+
+    Raises `InputError` that names the first key at fault: unknown, ill-typed or out of range.
+    """
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"cannot read the recipe {path}: {error}") from error
+    for key, value in (changes or {}).items():
+        _lay_over(table, key, value)
+    return make_recipe(table)
+
+
+def make_recipe(table: Mapping[str, Any], known_network: bool = True) -> Recipe:
+    """Return the recipe that a plain table describes; `InputError` names the first key at fault.
+
+    Without `known_network` the network need not be in the catalog: the caller brings it.
+    """
+    try:
+        recipe = Recipe.model_validate(dict(table))
+    except ValidationError as error:
+        raise InputError(_first_complaint(error)) from None
+    make_domain(recipe.domain)
+    if known_network:
+        with torch.device("meta"):  # checks name and settings without making any weights
+            network(**recipe.network)
+    return recipe
+
+
+def _lay_over(table: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401
+    *parents, last = key.split(".")
+    for parent in parents:
+        inner = table.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            inner = table[parent] = {"name": inner}
+        table = inner
+    table[last] = value
+
+
+def _first_complaint(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or "the recipe"
+    if first["type"] == "extra_forbidden":
+        return f"recipe: unknown key {key!r}; remove it or mend its name"
+    if first["type"] == "value_error":
+        return f"recipe: {key}: {first['msg'].removeprefix('Value error, ')}"
+    return f"recipe: {key}: {first['msg'].lower()}, not {first['input']!r}"

@@ -1,0 +1,44 @@
+"""One self-contained HTML page: a table of models, a chart and samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import jinja2
+from PIL import Image
+
+from winninghand.files import written_whole
+from winninghand.report.samples import data_uri
+
+_SCALE = 2
+
+
+@dataclass(frozen=True)
+class Page:
+    """What stands on the page; `chart` is SVG text, `sheet` a contact sheet with a row per corruption."""
+
+    title: str
+    introduction: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str]
+    chart: str
+    sheet: Image.Image
+    corruptions: Sequence[str]
+
+    def write(self, path: Path | str) -> None:
+        """Write the page; it needs no other file and no network."""
+        template = files("winninghand.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
+        environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+        text = environment.from_string(template).render(
+            vars(self)
+            | {
+                "sheet": data_uri(self.sheet, _SCALE),
+                "row_height": _SCALE * self.sheet.height // len(self.corruptions),
+            }
+        )
+        with written_whole(path) as aside:
+            aside.write_text(text, encoding="utf-8")

@@ -1,0 +1,133 @@
+"""One run: a network and an image set in, a card out."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from winninghand.augmentation import Domain, make_domain
+from winninghand.cards import Card, CardFacts, Normalisation, architecture_facts, load_card
+from winninghand.compression import METHODS, Masks, Phase, prunable_weights
+from winninghand.evaluation import accuracy
+from winninghand.images import ImageSet, Split
+from winninghand.recipe import Recipe
+from winninghand.training.batches import Batches
+from winninghand.training.device import channels_last_pays, make_fabric
+from winninghand.training.run_folder import RunFolder
+from winninghand.training.statistics import Triple, channel_statistics, fingerprint, training_profile
+from winninghand.training.trainer import Trainer
+from winninghand.version import __version__
+
+
+@dataclass(frozen=True)
+class Run:
+    """A network to be trained, in place, under a recipe on an image set.
+
+    `trained` says that the network arrives with weights worth keeping; `origin` tells them from
+    other weights. `exclude` names modules and weights that are not pruned. `normalisation` is the
+    mean and the standard deviation that the network expects, measured on the training images
+    where it is None.
+    """
+
+    recipe: Recipe
+    images: ImageSet
+    network: nn.Module
+    trained: bool = False
+    origin: str = ""
+    exclude: Collection[str] = ()
+    normalisation: tuple[Triple, Triple] | None = None
+
+    @property
+    def phases(self) -> Sequence[Phase]:
+        """The phases that the run goes through."""
+        settings = self.recipe.compression
+        return METHODS[settings.method].plan(settings, self.recipe.training.epochs, self.trained)
+
+    def play(self, out: Path | str | None) -> Card:
+        """Train, or go on training, in the folder `out`, and return the card, which is left there too.
+
+        Without `out` nothing is kept. A run that is finished already gives its card at once.
+        """
+        prunable = prunable_weights(self.network, self.exclude)
+        with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as path:
+            folder = RunFolder(path, self._identity())
+            if folder.card.exists():
+                return load_card(folder.card, network=self.network)
+            card = self._train(folder, tuple(prunable))
+            card.save(folder.card)
+            return card
+
+    def _train(self, folder: RunFolder, prunable: tuple[str, ...]) -> Card:
+        recipe = self.recipe
+        fitting, choosing = self._parts()
+        domain = make_domain(recipe.domain)
+        mean, deviation = self.normalisation or channel_statistics(fitting)
+        trainer = self._trainer(folder, domain, fitting, choosing, Normalisation(mean, deviation))
+        trainer.run(self.phases)
+        facts = CardFacts(
+            classes=self.images.classes,
+            input_size=self.images.train.size,
+            mean=mean,
+            deviation=deviation,
+            prunable=prunable,
+            architecture=architecture_facts(self.network),
+            domain={"name": domain.name, **domain.model_dump(mode="json")},
+            recipe=recipe.model_dump(mode="json"),
+            winninghand=__version__,
+        )
+        profile = training_profile(domain, fitting, recipe.seed, trainer.fabric.device)
+        card = Card(self.network, facts, profile)
+        # The one time that a run looks at the test images.
+        measured = {"held_out": accuracy(card, choosing)} if choosing is not None else {}
+        measured["test"] = accuracy(card, self.images.test)
+        return card.with_accuracies(measured).cpu()
+
+    def _parts(self) -> tuple[Split, Split | None]:
+        """Divide the training images into those to learn from and those to choose by."""
+        split, fraction = self.images.train, self.recipe.training.held_out
+        if fraction == 0:
+            return split, None
+        rest, held_out = split.held_out(fraction, self.recipe.seed)
+        return split.take(rest), split.take(held_out)
+
+    def _trainer(
+        self,
+        folder: RunFolder,
+        domain: Domain,
+        fitting: Split,
+        choosing: Split | None,
+        normalisation: Normalisation,
+    ) -> Trainer:
+        settings = self.recipe.training
+        fabric = make_fabric(settings.precision)
+        device = fabric.device
+        self.network.to(device)
+        if channels_last_pays(device):
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return Trainer(
+            network=self.network,
+            masks=Masks(prunable_weights(self.network, self.exclude), self.recipe.compression.scope),
+            domain=domain,
+            normalisation=normalisation.to(device),
+            batches=Batches(fitting, settings.batch_size, device),
+            held_out=Batches(choosing, settings.batch_size, device) if choosing is not None else None,
+            settings=settings,
+            seed=self.recipe.seed,
+            fabric=fabric,
+            folder=folder,
+        )
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "recipe": self.recipe.model_dump(mode="json"),
+            "images": fingerprint(self.images.train),
+            "origin": self.origin,
+            "exclude": sorted(self.exclude),
+        }
