@@ -8,6 +8,8 @@ from winninghand.corruptions.weather import snow, frost, fog, brightness, spatte
 from winninghand.corruptions.digital import contrast, elastic, pixelate, jpeg, saturate  # noqa: F401
 
 # isort: on
+from winninghand.corruptions.archive import Archive, open_archive
+from winninghand.corruptions.archive_writer import write_archive
 from winninghand.corruptions.catalog import (
     CORRUPTIONS,
     SEVERITIES,
@@ -20,8 +22,11 @@ from winninghand.corruptions.corrupt import corrupt
 __all__ = [
     "CORRUPTIONS",
     "SEVERITIES",
+    "Archive",
     "Corruption",
     "corrupt",
     "corruption_names",
     "missing_corruptions",
+    "open_archive",
+    "write_archive",
 ]

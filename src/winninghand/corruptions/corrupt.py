@@ -48,7 +48,7 @@ def corrupt(
     reason = entry.unavailable()
     if reason is not None:
         raise InputError(reason)
-    _check_images(images)
+    checked_images(images)
     order = _image_indices(indices, len(images), start)
     stream = f"{seed}/{name}/{level}"
     if isinstance(images, Tensor):
@@ -88,7 +88,8 @@ def _three_channels(chunk: EitherImages) -> Tensor:
     return tensor.expand(*tensor.shape[:3], 3).contiguous()
 
 
-def _check_images(images: EitherImages) -> None:
+def checked_images(images: Images) -> Images:
+    """Return `images`, or raise `InputError` when they are not a batch of uint8 images."""
     if not isinstance(images, Tensor | np.ndarray):
         raise InputError(f"images must be a NumPy array or a torch tensor, not {type(images).__name__}")
     if images.dtype not in (torch.uint8, np.uint8):
@@ -100,6 +101,7 @@ def _check_images(images: EitherImages) -> None:
         raise InputError(f"the batch holds no images: its shape is {shape}")
     if min(shape[1:3]) < SMALLEST_SIDE:
         raise InputError(f"images must be at least {SMALLEST_SIDE} pixels high and wide, not {shape[1:3]}")
+    return images
 
 
 def _image_indices(indices: Indices | None, count: int, start: int) -> Tensor:
