@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from winninghand.cards.coding import encode_tensors, entropy_bound
+from winninghand.cards.coding import decode_tensors, encode_tensors, entropy_bound
 
 
 def pruned(shape: tuple[int, ...], density: float) -> torch.Tensor:
@@ -60,3 +60,21 @@ def test_the_bound_of_floats_is_sign_and_exponent_entropy_and_mantissa():
 def test_a_tensor_of_incompressible_bytes_grows_by_nothing():
     noise = torch.randint(0, 256, (5000,), dtype=torch.uint8)
     assert payload({"noise": noise}) <= 5000 + 8
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, None])
+def test_layers_whose_slices_differ_in_density_take_less_than_the_bound(axis):
+    generator = torch.Generator().manual_seed(1)
+    odds = torch.full((128, 128, 9), -3.5)
+    for part in (0, 1, 2) if axis is None else (axis,):
+        shape = [1, 1, 1]
+        shape[part] = odds.shape[part]
+        odds = odds + torch.randn(shape, generator=generator)
+    mask = (torch.rand(odds.shape, generator=generator) < odds.sigmoid()).float()
+    weight = (mask * torch.randn(odds.shape, generator=generator)).reshape(128, 128, 3, 3) + 0.0
+    binary = weight.sign() * 0.05
+    ideal = -(mask * odds.sigmoid().log2() + (1 - mask) * (1 - odds.sigmoid()).log2()).sum() + mask.sum()
+    bound = entropy_bound({"weight": binary}, {"weight"})
+    found = payload({"weight": binary})
+    assert found < bound - 0.6 * (bound - float(ideal) / 8)
+    assert torch.equal(decode_tensors(encode_tensors({"weight": weight})).tensors["weight"], weight)

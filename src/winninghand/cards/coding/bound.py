@@ -8,6 +8,7 @@ from math import lgamma, log, log2
 import numpy as np
 import torch
 
+from winninghand.cards.coding.entropy import surprise
 from winninghand.cards.coding.formats import FLOATS, Array, Content
 from winninghand.cards.coding.kinds import fits_binary
 from winninghand.cards.coding.levels import LEVELS, levels_of
@@ -77,5 +78,4 @@ def _histogram_bits(levels: Array) -> float:
 
 def _entropy(counts: Array) -> float:
     """Return the bits that symbols with these counts take, all together."""
-    used = counts[counts > 0].astype(np.float64)
-    return float(np.sum(used * np.log2(used.sum() / used)))
+    return float(surprise(counts, counts.sum()).sum())

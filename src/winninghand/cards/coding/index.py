@@ -19,7 +19,8 @@ from winninghand.errors import InputError
 # reader must bound what it believes: 16 million elements, and 512 more for every byte of the streams.
 _FREE_ELEMENTS = 1 << 24
 _ELEMENTS_PER_BYTE = 1 << 9
-_LONGEST_INDEX = 1 << 24
+_LONGEST_INDEX = 1 << 22
+_MOST_TENSORS = 1 << 16
 _MOST_DIMENSIONS = 16
 
 
@@ -37,7 +38,7 @@ def pack_index(entries: list[Entry]) -> Bytes:
     rows = [[entry.name, entry.layout.dtype, list(entry.layout.shape), entry.kind] for entry in entries]
     text = json.dumps(rows, separators=(",", ":")).encode()
     if len(text) > _LONGEST_INDEX:
-        raise InputError("the tensors' names take more than 16 MiB; shorten them")
+        raise InputError("the tensors' names take more than 4 MiB; shorten them")
     return np.frombuffer(zlib.compress(text, 9), dtype=np.uint8)
 
 
@@ -49,7 +50,8 @@ def unpack_index(packed: Bytes) -> list[Entry]:
         rows = json.loads(text)
     except (zlib.error, ValueError, RecursionError) as error:
         raise InputError("its index of tensors is damaged") from error
-    if not inflate.eof or inflate.unused_data or not isinstance(rows, list):
+    sound = inflate.eof and not inflate.unused_data and isinstance(rows, list)
+    if not sound or len(rows) > _MOST_TENSORS:
         raise InputError("its index of tensors is damaged")
     entries = [_entry(row) for row in rows]
     if len({entry.name for entry in entries}) != len(entries):

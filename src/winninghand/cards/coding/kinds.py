@@ -52,12 +52,12 @@ def _read_raw(reader: StreamReader, layout: Layout) -> Content:
 def _write_floats(writer: StreamWriter, content: Content) -> None:
     """Write a mask of what is not zero, and each of those as sign, exponent and mantissa."""
     mask = content.bits != 0
-    write_mask(writer, mask)
+    write_mask(writer, mask, content.layout.shape)
     write_floats(writer, content.bits[mask], content.layout)
 
 
 def _read_floats(reader: StreamReader, layout: Layout) -> Content:
-    mask = read_mask(reader, layout.size)
+    mask = read_mask(reader, layout.shape)
     kept = read_floats(reader, int(np.count_nonzero(mask)), layout)
     return _scattered(mask, kept, layout)
 
@@ -67,13 +67,13 @@ def _write_binary(writer: StreamWriter, content: Content) -> None:
     mask = content.bits != 0
     kept = content.bits[mask]
     writer.write_bytes(kept[:1] & _all_but_sign(content.layout))
-    write_mask(writer, mask)
+    write_mask(writer, mask, content.layout.shape)
     write_signs(writer, kept, content.layout)
 
 
 def _read_binary(reader: StreamReader, layout: Layout) -> Content:
     magnitude = reader.read_bytes(1, layout.unsigned)
-    mask = read_mask(reader, layout.size)
+    mask = read_mask(reader, layout.shape)
     signs = read_signs(reader, int(np.count_nonzero(mask)), layout)
     return _scattered(mask, signs | magnitude, layout)
 

@@ -40,7 +40,7 @@ def write_levels(writer: StreamWriter, content: Content) -> None:
     assert levels is not None and content.scales is not None
     mask = levels != 0
     writer.write_bytes(content.scales)
-    write_mask(writer, mask)
+    write_mask(writer, mask, content.layout.shape)
     write_counted(writer, levels[mask] + _ZERO, LEVELS)
 
 
@@ -49,7 +49,7 @@ def read_levels(reader: StreamReader, layout: Layout) -> Content:
     scales = reader.read_bytes(layout.shape[0] if layout.shape else 1, "float32")
     if not _scalable(layout, scales):
         raise InputError("a scale in it is not a finite number above zero")
-    mask = read_mask(reader, layout.size)
+    mask = read_mask(reader, layout.shape)
     levels = np.zeros(layout.size, dtype=np.float32)
     levels[mask] = read_counted(reader, int(np.count_nonzero(mask)), LEVELS) - _ZERO
     return Content(layout, _products(levels, layout, scales), scales)

@@ -1,64 +1,114 @@
-"""Which weights are kept, at the entropy of their density."""
+"""Which weights are kept, at the entropy of densities that may differ within a layer.
+
+A weight has three axes: output channel, input channel, and position in the kernel. Trained networks
+keep far more in some slices of an axis than in others. The slices of an axis are put into classes of
+like density where that pays, and each block (a class of each axis) is coded under its own density.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise, product
+from math import prod
+
 import numpy as np
-import numpy.typing as npt
 
-from winninghand.cards.coding.streams import StreamReader, StreamWriter, Weights
+from winninghand.cards.coding.density import Mask, read_bits, write_bits
+from winninghand.cards.coding.entropy import surprise
+from winninghand.cards.coding.formats import Array
+from winninghand.cards.coding.histogram import read_counted, write_counted
+from winninghand.cards.coding.streams import StreamReader, StreamWriter
 
-Mask = npt.NDArray[np.bool_]
+_AXES = 3
+# Each class spans an octave of the odds; the middle one lies around the whole layer's.
+_CLASSES = 9
+# What a block costs besides the entropy of its weights, and a map besides that of its classes.
+_BITS_PER_BLOCK = 12
+_BITS_PER_MAP = 32
+_CHOICES = np.array(list(product((False, True), repeat=_AXES)))
 
-# The odds of a weight being kept are sent as one of these levels, eighths of a power of two around
-# one; the first and the last stand for "none" and "all", after which nothing else needs be sent.
-_LEVELS = 256
-_EVEN = 128
-_STEPS_PER_OCTAVE = 8
-_EIGHTHS = np.array(
-    [
-        1.0,
-        1.0905077326652577,
-        1.189207115002721,
-        1.2968395546510096,
-        1.4142135623730951,
-        1.5422108254079407,
-        1.681792830507429,
-        1.8340080864093424,
+
+def write_mask(writer: StreamWriter, mask: Mask, shape: tuple[int, ...]) -> None:
+    """Code the flat mask of a tensor of this shape, its axes divided where that is shorter."""
+    cube = mask.reshape(_cube(shape))
+    classes = [_density_classes(cube, axis) for axis in range(_AXES)]
+    choice = _shortest_choice(cube, classes)
+    writer.write_symbols(np.array([choice]), np.ones(len(_CHOICES)))
+    for axis in np.flatnonzero(_CHOICES[choice]):
+        write_counted(writer, classes[axis], _CLASSES)
+        cube = cube.take(np.argsort(classes[axis], kind="stable"), axis)
+    for block in _blocks(classes, _CHOICES[choice]):
+        write_bits(writer, cube[block].reshape(-1))
+
+
+def read_mask(reader: StreamReader, shape: tuple[int, ...]) -> Mask:
+    """Return the flat mask that `write_mask` wrote."""
+    cube = np.empty(_cube(shape), dtype=np.bool_)
+    divided = _CHOICES[int(reader.read_symbols(np.ones(len(_CHOICES)), 1)[0])]
+    classes = [
+        read_counted(reader, length, _CLASSES) if yes else np.zeros(length, dtype=np.int32)
+        for length, yes in zip(cube.shape, divided, strict=True)
     ]
-)
-_ONES = np.array([byte.bit_count() for byte in range(256)])
+    for block in _blocks(classes, divided):
+        part = cube[block]
+        cube[block] = read_bits(reader, part.size).reshape(part.shape)
+    for axis in np.flatnonzero(divided)[::-1]:
+        # Sorting the order by which slices were sorted puts them back.
+        cube = cube.take(np.argsort(np.argsort(classes[axis], kind="stable")), axis)
+    return cube.reshape(-1)
 
 
-def write_mask(writer: StreamWriter, mask: Mask) -> None:
-    """Code a flat mask, eight weights to a symbol."""
-    level = _level(int(np.count_nonzero(mask)), mask.size)
-    writer.write_symbols(np.array([level]), np.ones(_LEVELS))
-    if 0 < level < _LEVELS - 1:
-        writer.write_symbols(np.packbits(mask), _byte_weights(level))
+def _cube(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    """Return output channels, input channels and positions of a tensor of this shape."""
+    outputs, inputs, *positions = (*shape, 1, 1)[: max(len(shape), 2)]
+    return outputs, inputs, prod(positions)
 
 
-def read_mask(reader: StreamReader, size: int) -> Mask:
-    """Return the flat mask of `size` weights that `write_mask` wrote."""
-    level = int(reader.read_symbols(np.ones(_LEVELS), 1)[0])
-    if level in (0, _LEVELS - 1):
-        return np.full(size, level > 0)
-    eights = reader.read_symbols(_byte_weights(level), -(-size // 8))
-    return np.unpackbits(eights.astype(np.uint8), count=size).view(np.bool_)
+def _density_classes(cube: Mask, axis: int) -> Array:
+    """Return the class, 0 .. 8, of each slice along an axis."""
+    others = tuple(other for other in range(_AXES) if other != axis)
+    kept = np.count_nonzero(cube, axis=others)
+    octaves = _octaves(kept, cube.size // max(len(kept), 1)) - _octaves(kept.sum(), cube.size)
+    classes: Array = np.clip(np.rint(octaves) + _CLASSES // 2, 0, _CLASSES - 1).astype(np.int64)
+    return classes
 
 
-def _level(kept: int, size: int) -> int:
-    """Return the level nearest to the odds of `kept` weights in `size`."""
-    if kept == 0:
-        return 0
-    if kept == size:
-        return _LEVELS - 1
-    octaves = np.log2(kept / (size - kept))
-    return int(np.clip(_EVEN + np.rint(octaves * _STEPS_PER_OCTAVE), 1, _LEVELS - 2))
+def _octaves(kept: Array, size: int) -> Array:
+    """Return the odds of being kept as powers of two."""
+    return np.asarray(np.log2((kept + 0.5) / (size - kept + 0.5)))
 
 
-def _byte_weights(level: int) -> Weights:
-    """Return the weight of each pattern of eight: the odds to the power of its kept weights."""
-    octaves, eighths = divmod(level - _EVEN, _STEPS_PER_OCTAVE)
-    odds = np.ldexp(_EIGHTHS[eighths], octaves)
-    powers = np.cumprod(np.concatenate([[1.0], np.full(8, odds)]))
-    return np.asarray(powers[_ONES])
+def _blocks(classes: list[Array], divided: Array) -> Iterator[tuple[slice, ...]]:
+    """Yield the blocks of a cube whose divided axes are sorted by class."""
+    spans = []
+    for part, yes in zip(classes, divided, strict=True):
+        lengths = np.bincount(part) if yes else [len(part)]
+        ends = np.cumsum([0, *lengths]).tolist()
+        spans.append([slice(start, end) for start, end in pairwise(ends) if end > start])
+    yield from product(*spans)
+
+
+def _shortest_choice(cube: Mask, classes: list[Array]) -> int:
+    """Return which axes to divide, as an index into the choices."""
+    members = [np.equal.outer(np.arange(_CLASSES), part).astype(np.float32) for part in classes]
+    slices = [part.sum(1, dtype=np.float64) for part in members]
+    kept = _kept_by_class(cube, members)
+    size = np.einsum("a,b,c->abc", *slices)
+    lengths = []
+    for divided in _CHOICES:
+        whole = tuple(np.flatnonzero(~divided))
+        blocks, ones = size.sum(whole), kept.sum(whole)
+        length = _BITS_PER_BLOCK * np.count_nonzero(blocks)
+        length += np.sum(surprise(ones, blocks) + surprise(blocks - ones, blocks))
+        for axis in np.flatnonzero(divided):
+            length += _BITS_PER_MAP + np.sum(surprise(slices[axis], slices[axis].sum()))
+        lengths.append(length)
+    return int(np.argmin(lengths))
+
+
+def _kept_by_class(cube: Mask, members: list[Array]) -> Array:
+    """Return how many weights each block keeps when all axes are divided, float64 (9, 9, 9)."""
+    outputs, inputs, positions = cube.shape
+    kept = members[0] @ cube.reshape(outputs, inputs * positions)
+    kept = np.einsum("aip,bi->abp", kept.reshape(_CLASSES, inputs, positions), members[1], optimize=True)
+    return np.asarray(kept @ members[2].T, dtype=np.float64)
