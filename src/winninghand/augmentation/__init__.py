@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from winninghand.augmentation import augmix, clean, gaussian
+from winninghand.augmentation import augmix, clean, gaussian, pixmix, trivialaugment
 from winninghand.augmentation.augment import augment
 from winninghand.augmentation.domain import DOMAINS, Domain
 from winninghand.augmentation.make import make_domain
 
-__all__ = ["DOMAINS", "Domain", "augment", "augmix", "clean", "gaussian", "make_domain"]
+__all__ = [
+    "DOMAINS",
+    "Domain",
+    "augment",
+    "augmix",
+    "clean",
+    "gaussian",
+    "make_domain",
+    "pixmix",
+    "trivialaugment",
+]

@@ -13,7 +13,7 @@ from winninghand.augmentation.clean import Clean
 from winninghand.augmentation.domain import DOMAINS
 from winninghand.augmentation.flip_and_crop import flip_and_crop
 from winninghand.augmentation.jensen_shannon import jensen_shannon
-from winninghand.augmentation.operations import Operation, apply
+from winninghand.augmentation.operations import Operation, mix_chains
 from winninghand.augmentation.operations.nine import HIGHEST_LEVEL, LOWEST_LEVEL, draw_nine
 
 LONGEST_CHAIN = 3
@@ -50,16 +50,12 @@ class AugMix(Clean):
         """Return the clean view and two augmented ones of the same flip and crop; without JSD, one."""
         base = flip_and_crop(images, generator, self.padding, self.flip)
         count, height, width, _ = base.shape
-        clean, augmented = (1, 2) if self.jsd else (0, 1)
-        chains, shares = self._chains(base, augmented, generator)
-        views = torch.empty(clean + augmented, count, height, width, 3, device=base.device)
-        original = base.float().div_(255)
-        views[:clean] = original
-        mixtures = views[clean:]
-        torch.mul(original, shares[..., 0, None, None, None], out=mixtures)
-        for chain in range(self.width):
-            mixtures.addcmul_(chains[:, :, chain].float(), shares[..., chain + 1, None, None, None] / 255)
-        return views.movedim(-1, -3)
+        views = 3 if self.jsd else 1
+        operations, magnitudes = self._chains(count, views, (height, width), generator)
+        shares = self._shares(count, views, generator)
+        if self.jsd:
+            shares[:, 0] = torch.eye(1 + self.width, device=base.device)[0]
+        return mix_chains(base, operations, magnitudes, shares).movedim(-1, -3)
 
     def loss(self, logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Return the clean view's cross-entropy plus the weighted divergence; without JSD, the former."""
@@ -68,26 +64,25 @@ class AugMix(Clean):
         cross_entropy = functional.cross_entropy(logits[0].float(), labels, label_smoothing=label_smoothing)
         return cross_entropy + self.jsd_weight * jensen_shannon(logits)
 
-    def _chains(self, base: Tensor, augmented: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Return the ends of the chains, uint8 (A, B, width, H, W, 3), and the shares (A, B, 1 + width).
-
-        The first share is the unchanged image's; the shares of a view sum to 1.
-        """
-        count, height, width, _ = base.shape
-        chains = augmented * self.width
+    def _chains(
+        self, count: int, views: int, size: tuple[int, int], generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Return the operations and magnitudes of all chains, (B, V, width, depth)."""
         steps = self.depth if self.depth > 0 else LONGEST_CHAIN
-        operations, magnitudes = draw_nine((count, chains, steps), self.severity, (height, width), generator)
+        shape = (count, views, self.width, steps)
+        operations, magnitudes = draw_nine(shape, self.severity, size, generator)
         if self.depth < 0:
-            depths = torch.randint(
-                1, LONGEST_CHAIN + 1, (count, chains, 1), generator=generator, device=base.device
-            )
-            beyond = torch.arange(steps, device=base.device) >= depths
+            device = generator.device
+            depths = torch.randint(1, steps + 1, (*shape[:3], 1), generator=generator, device=device)
+            beyond = torch.arange(steps, device=device) >= depths
             operations = operations.masked_fill(beyond, Operation.IDENTITY)
-        ends = apply(base, operations, magnitudes).unflatten(1, (augmented, self.width)).transpose(0, 1)
-        return ends, self._shares((augmented, count), generator)
+        return operations, magnitudes
 
-    def _shares(self, shape: tuple[int, int], generator: torch.Generator) -> Tensor:
-        concentrations = torch.full((*shape, self.width), self.alpha, device=generator.device).double()
-        weights = torch._sample_dirichlet(concentrations, generator)
-        mixed = torch._sample_dirichlet(torch.full_like(concentrations[..., :2], self.alpha), generator)
+    def _shares(self, count: int, views: int, generator: torch.Generator) -> Tensor:
+        """Return the shares of the image and of each chain, (B, V, 1 + width); those of a view sum to 1."""
+        like = torch.full((count, views, self.width), self.alpha, device=generator.device).double()
+        weights = torch._sample_dirichlet(like, generator)
+        mixed = torch._sample_dirichlet(
+            torch.full_like(like[..., :1], self.alpha).expand(-1, -1, 2), generator
+        )
         return torch.cat([mixed[..., :1], mixed[..., 1:] * weights], dim=-1).float()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from winninghand.augmentation.operations.apply import apply
+from winninghand.augmentation.operations.chains import mix_chains
 from winninghand.augmentation.operations.operation import Operation
 
-__all__ = ["Operation", "apply"]
+__all__ = ["Operation", "mix_chains"]

@@ -13,6 +13,7 @@ from winninghand.augmentation.operations.operation import Operation
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
+Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 
 AUTOCONTRAST = int(Operation.AUTOCONTRAST)
@@ -24,40 +25,73 @@ CONTRAST = int(Operation.CONTRAST)
 COLOR = int(Operation.COLOR)
 SHARPNESS = int(Operation.SHARPNESS)
 ROTATE = int(Operation.ROTATE)
+TRANSLATE_X = int(Operation.TRANSLATE_X)
 
 compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @compiled
-def render(
+def mix(
+    start: int,
+    stop: int,
     images: UInt8Array,
     operations: Int64Array,
     magnitudes: Float64Array,
     maps: Float64Array,
-    rendered: UInt8Array,
+    shares: Float32Array,
+    mixtures: Float32Array,
 ) -> None:
-    """Fill `rendered`, uint8 (B, R, H, W, 3), with each image after its operations (B, R, K)."""
-    count, renderings, steps = operations.shape
+    """Fill `mixtures` (V, B, H, W, 3) for images start .. stop − 1, from chains (B, V, W, K) and shares.
+
+    Whole arrays and a range, rather than parts of them: they are contiguous, and known to be.
+    """
+    _, views, chains, _ = operations.shape
+    buffers = np.empty((2, *images.shape[1:]), np.uint8)
+    for i in range(start, stop):
+        for j in range(views):
+            mixture = mixtures[j, i].ravel()
+            mixture[:] = 0
+            _add(shares[i, j, 0], images[i], mixture)
+            for k in range(chains):
+                share = shares[i, j, 1 + k]
+                if share != 0:
+                    _copy(images[i], buffers[0])
+                    end = _chain(buffers, operations[i, j, k], magnitudes[i, j, k], maps[i, j, k])
+                    _add(share, buffers[end], mixture)
+            for place in range(len(mixture)):
+                mixture[place] = min(mixture[place] / np.float32(255), np.float32(1))
+
+
+@compiled
+def _add(share: np.float32, image: UInt8Array, mixture: Float32Array) -> None:
+    levels = image.ravel()
+    for place in range(len(levels)):
+        mixture[place] += share * np.float32(levels[place])
+
+
+@compiled
+def _chain(buffers: UInt8Array, operations: Int64Array, magnitudes: Float64Array, maps: Float64Array) -> int:
+    """Do the operations in turn on the image in the first buffer; return which one it ends in."""
     table = np.empty((3, 256), np.uint8)
-    current = np.empty_like(images[0])
-    spare = np.empty_like(current)
-    for i in range(count):
-        for j in range(renderings):
-            _copy(images[i], current)
-            for k in range(steps):
-                operation, amount = operations[i, j, k], magnitudes[i, j, k]
-                if operation >= ROTATE:
-                    _warp(current, maps[i, j, k], spare)
-                    current, spare = spare, current
-                elif operation == SHARPNESS:
-                    _sharpen(current, np.float32(amount), spare)
-                    current, spare = spare, current
-                elif operation == COLOR:
-                    _color(current, np.float32(amount))
-                elif operation > 0:
-                    _fill_table(current, operation, amount, table)
-                    _look_up(current, table)
-            _copy(current, rendered[i, j])
+    here = 0
+    for step in range(len(operations)):
+        operation, amount = operations[step], magnitudes[step]
+        image, spare = buffers[here], buffers[1 - here]
+        if operation >= ROTATE:
+            if operation >= TRANSLATE_X and amount == np.floor(amount):
+                _shift(image, int(maps[step, 0, 2]), int(maps[step, 1, 2]), spare)
+            else:
+                _warp(image, maps[step], spare)
+            here = 1 - here
+        elif operation == SHARPNESS:
+            _sharpen(image, np.float32(amount), spare)
+            here = 1 - here
+        elif operation == COLOR:
+            _color(image, np.float32(amount))
+        elif operation > 0:
+            _fill_table(image, operation, amount, table)
+            _look_up(image, table)
+    return here
 
 
 @compiled
@@ -66,6 +100,19 @@ def _copy(image: UInt8Array, out: UInt8Array) -> None:
     source, target = image.ravel(), out.ravel()
     for place in range(len(source)):
         target[place] = source[place]
+
+
+@compiled
+def _shift(image: UInt8Array, left: int, up: int, out: UInt8Array) -> None:
+    """Do what `_warp` does for a translation by whole pixels."""
+    height, width, _ = image.shape
+    source, target = image.ravel(), out.ravel()
+    target[:] = 0
+    first, last = 3 * max(-left, 0), 3 * min(width - left, width)
+    for row in range(max(-up, 0), min(height - up, height)):
+        here, there = 3 * row * width, 3 * ((row + up) * width + left)
+        for place in range(first, last):
+            target[here + place] = source[there + place]
 
 
 @compiled
@@ -104,18 +151,20 @@ def _interpolate(
     target: UInt8Array,
     place: np.uint64,
 ) -> None:
-    """Write one pixel; whole offsets, as in translations and half of a shear, are quicker."""
+    """Write one pixel at `place` of the target, between four corners of the source."""
     for number in range(3):
         channel = np.uint64(number)
-        value = float(source[corners[0] + channel])
-        if across != 0:
-            value += (float(source[corners[1] + channel]) - value) * across
+        value = _between(source[corners[0] + channel], source[corners[1] + channel], across)
+        # Half of the work, which shears along rows do not need.
         if down != 0:
-            lower = float(source[corners[2] + channel])
-            if across != 0:
-                lower += (float(source[corners[3] + channel]) - lower) * across
+            lower = _between(source[corners[2] + channel], source[corners[3] + channel], across)
             value += (lower - value) * down
         target[place + channel] = np.uint8(np.int32(value))
+
+
+@compiled
+def _between(start: int, end: int, fraction: float) -> float:
+    return np.float64(start) + np.float64(np.int32(end) - np.int32(start)) * fraction
 
 
 @compiled
