@@ -67,7 +67,7 @@ def load_recipe(path: Path | str, changes: Mapping[str, Any] | None = None) -> R
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"cannot read the recipe {path}: {error}") from error
     for key, value in (changes or {}).items():
-        _lay_over(table, key, value)
+        lay_over(table, key, value)
     return make_recipe(table)
 
 
@@ -79,7 +79,7 @@ def make_recipe(table: Mapping[str, Any], known_network: bool = True) -> Recipe:
     try:
         recipe = Recipe.model_validate(dict(table))
     except ValidationError as error:
-        raise InputError(_first_complaint(error)) from None
+        raise InputError(first_complaint("recipe", error)) from None
     make_domain(recipe.domain)
     if known_network:
         with torch.device("meta"):  # checks name and settings without making any weights
@@ -87,7 +87,8 @@ def make_recipe(table: Mapping[str, Any], known_network: bool = True) -> Recipe:
     return recipe
 
 
-def _lay_over(table: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401
+def lay_over(table: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401
+    """Set a dotted key of nested tables, in place; a bare name on the way becomes a table with that name."""
     *parents, last = key.split(".")
     for parent in parents:
         inner = table.setdefault(parent, {})
@@ -97,11 +98,12 @@ def _lay_over(table: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN
     table[last] = value
 
 
-def _first_complaint(error: ValidationError) -> str:
+def first_complaint(file: str, error: ValidationError) -> str:
+    """Return one line on the first key at fault in a recipe or another `file` of tables."""
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"]) or "the recipe"
+    key = ".".join(str(part) for part in first["loc"]) or "the whole"
     if first["type"] == "extra_forbidden":
-        return f"recipe: unknown key {key!r}; remove it or mend its name"
+        return f"{file}: unknown key {key!r}; remove it or mend its name"
     if first["type"] == "value_error":
-        return f"recipe: {key}: {first['msg'].removeprefix('Value error, ')}"
-    return f"recipe: {key}: {first['msg'].lower()}, not {first['input']!r}"
+        return f"{file}: {key}: {first['msg'].removeprefix('Value error, ')}"
+    return f"{file}: {key}: {first['msg'].lower()}, not {first['input']!r}"

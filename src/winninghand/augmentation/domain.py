@@ -25,6 +25,8 @@ class Domain(BaseModel, ABC):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     name: ClassVar[str]
+    overlaps: ClassVar[frozenset[str]] = frozenset()
+    """Corruptions of the benchmark, or whole families of them, that the domain trains on."""
 
     @abstractmethod
     def views(self, images: Tensor, generator: torch.Generator) -> Tensor:

@@ -20,6 +20,7 @@ class Gaussian(Clean):
     """
 
     name: ClassVar[str] = "gaussian"
+    overlaps: ClassVar[frozenset[str]] = frozenset({"noise"})
 
     sigma: float = Field(default=0.1, ge=0, le=1)
     probability: float = Field(default=1.0, ge=0, le=1)

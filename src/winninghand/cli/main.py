@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from winninghand.cli import deck, demo, evaluate, inspect, names, train  # one module per command
+from winninghand.cli import deck, demo, evaluate, inspect, names, study, train  # one module per command
 from winninghand.errors import InputError
 from winninghand.version import __version__
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, evaluate, inspect, deck, names):
+for command in (demo, train, evaluate, inspect, deck, study, names):
     command.add_to(app)
 
 

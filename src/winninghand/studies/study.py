@@ -1,0 +1,87 @@
+"""A study: lists over recipe keys, multiplied out into recipes in order of worth."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from winninghand.errors import InputError
+from winninghand.recipe import Recipe, first_complaint, lay_over, make_recipe
+
+
+class Measuring(BaseModel):
+    """The `[evaluation]` table: on what every card of the study is measured."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    corruptions: str = "common"
+    severities: tuple[int, ...] = Field(default=(1, 2, 3, 4, 5), strict=False)
+    limit: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+class Study(BaseModel):
+    """The file: a base recipe, and sweeps that lay values over it.
+
+    Each table of `sweeps` maps dotted recipe keys to a value or a list of values; lists are
+    multiplied out, the last key turning fastest. The sweeps are worked through in order.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    title: str
+    recipe: dict[str, Any] = {}
+    sweeps: list[dict[str, Any]] = Field(default=[{}], min_length=1)
+    evaluation: Measuring = Measuring()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run of a study: what the sweep chose, the recipe that results, and a name for its folder."""
+
+    choice: dict[str, Any]
+    recipe: Recipe
+
+    @property
+    def name(self) -> str:
+        """A short name that depends on the recipe's non-default settings alone."""
+        settings = self.recipe.model_dump(mode="json", exclude_defaults=True)
+        digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=4).hexdigest()
+        return f"{self.recipe.compression.method}-{self.recipe.domain['name']}-{self.recipe.seed}-{digest}"
+
+
+def load_study(path: Path | str) -> Study:
+    """Read a study from a TOML file; `InputError` names the first key at fault."""
+    try:
+        return Study.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"cannot read the study {path}: {error}") from error
+    except ValidationError as error:
+        raise InputError(first_complaint("study", error)) from None
+
+
+def entries(study: Study) -> tuple[Entry, ...]:
+    """Return the runs of a study in their order, each once; every recipe is checked before any runs."""
+    found: dict[str, Entry] = {}
+    for sweep in study.sweeps:
+        for choice in _choices(sweep):
+            table = json.loads(json.dumps(study.recipe))
+            for key, value in choice.items():
+                lay_over(table, key, value)
+            entry = Entry(choice, make_recipe(table))
+            found.setdefault(entry.name, entry)
+    return tuple(found.values())
+
+
+def _choices(sweep: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    lists = [value if isinstance(value, list) else [value] for value in sweep.values()]
+    for values in itertools.product(*lists):
+        yield dict(zip(sweep, values, strict=True))

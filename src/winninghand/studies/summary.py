@@ -1,0 +1,65 @@
+"""A study's table: means over seeds, with their spread."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from winninghand.augmentation import DOMAINS
+from winninghand.corruptions import CORRUPTIONS
+from winninghand.studies.work import CLEAN, Finished
+
+
+def summarise(runs: Sequence[Finished]) -> tuple[list[str], list[list[str]]]:
+    """Return columns and rows of the table, one row per choice, seeds taken together.
+
+    Figures are percent, mean ± standard deviation over the seeds (no spread for a single one).
+    `robust` is the mean over all cells; a column per family of corruptions follows; `no overlap`
+    leaves out the corruptions that any domain of the study trains on.
+    """
+    groups: dict[tuple[tuple[str, str], ...], list[Finished]] = defaultdict(list)
+    for run in runs:
+        groups[
+            tuple((key, _shown(value)) for key, value in run.entry.choice.items() if key != "seed")
+        ].append(run)
+    keys = list(dict.fromkeys(key for group in groups for key, _ in group))
+    names = list(dict.fromkeys(name for run in runs for name, _ in run.cells if name != CLEAN))
+    families = list(dict.fromkeys(CORRUPTIONS[name].family for name in names))
+    kept = _without_overlap(runs, names)
+    columns = [*keys, "seeds", "clean", "robust", *families]
+    columns += ["no overlap"] if len(kept) < len(names) else []
+    rows = []
+    for group, members in groups.items():
+        selections = [[CLEAN], names]
+        selections += [[name for name in names if CORRUPTIONS[name].family == family] for family in families]
+        selections += [kept] if len(kept) < len(names) else []
+        figures = [_figure([_mean(run, selection) for run in members]) for selection in selections]
+        size = statistics.mean(run.bytes for run in members)
+        chosen = dict(group)
+        rows.append([*(chosen.get(key, "") for key in keys), str(len(members)), *figures, f"{size:,.0f}"])
+    return [*columns, "bytes"], rows
+
+
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return the table as Markdown."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _without_overlap(runs: Sequence[Finished], names: Sequence[str]) -> list[str]:
+    trained_on = {name for run in runs for name in DOMAINS[run.entry.recipe.domain["name"]].overlaps}
+    return [name for name in names if not {name, CORRUPTIONS[name].family} & trained_on]
+
+
+def _mean(run: Finished, names: Sequence[str]) -> float:
+    return statistics.mean(accuracy for (name, _), accuracy in run.cells.items() if name in names)
+
+
+def _figure(values: Sequence[float]) -> str:
+    spread = f" ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{100 * statistics.mean(values):.2f}{spread}"
+
+
+def _shown(value: object) -> str:
+    return str(value["name"]) if isinstance(value, dict) and "name" in value else str(value)
