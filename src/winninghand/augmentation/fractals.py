@@ -15,6 +15,9 @@ SETTLING, ROUNDS = 8, 16
 
 PIXELS_PER_POINT = 4
 
+SLOTS = 64
+"""A point draws one of so many slots, which the maps own in proportion to their chances."""
+
 
 def fractals(count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
     """Return `count` coloured fractals, float32 (count, height, width, 3) in [0, 1].
@@ -23,8 +26,8 @@ def fractals(count: int, height: int, width: int, generator: torch.Generator) ->
     how often a pixel was met on a logarithmic scale, in a random palette. The maps' singular
     values meet the condition on complexity of Anderson & Farrell (2022, section 3.1).
     """
-    maps, chances = _systems(count, generator)
-    orbits = _orbits(maps, chances, max(1, height * width // PIXELS_PER_POINT), generator)
+    slots = _slots(*_systems(count, generator))
+    orbits = _orbits(slots, max(1, height * width // PIXELS_PER_POINT), generator)
     return _palette(_densities(orbits, height, width), generator)
 
 
@@ -61,17 +64,23 @@ def _rotations(count: int, generator: torch.Generator) -> Tensor:
     return torch.stack([cosines, -sines, sines, cosines], dim=-1).view(count, MAPS, 2, 2)
 
 
-def _orbits(maps: Tensor, chances: Tensor, points: int, generator: torch.Generator) -> Tensor:
+def _slots(maps: Tensor, chances: Tensor) -> Tensor:
+    """Return the coefficients (count, SLOTS, 6) of the map that owns each slot."""
+    middles = (torch.arange(SLOTS, device=maps.device) + 0.5) / SLOTS
+    owners = torch.searchsorted(chances, middles.expand(len(maps), SLOTS).contiguous())
+    return maps.flatten(2).gather(1, owners[..., None].expand(-1, -1, 6))
+
+
+def _orbits(slots: Tensor, points: int, generator: torch.Generator) -> Tensor:
     """Return where `points` wandering points of each system were met, (count, 2, rounds · points)."""
-    count = len(maps)
-    coefficients = maps.flatten(2).flatten(0, 1)
-    first = MAPS * torch.arange(count, device=maps.device)[:, None]
-    x = y = torch.zeros(count, points, device=maps.device)
+    count, device = len(slots), slots.device
+    coefficients = slots.flatten(0, 1)
+    first = SLOTS * torch.arange(count, device=device)[:, None]
+    x = y = torch.zeros(count, points, device=device)
     met = []
     for step in range(SETTLING + ROUNDS):
-        lots = torch.rand(count, points, generator=generator, device=maps.device)
-        chosen = torch.searchsorted(chances, lots).clamp_(max=MAPS - 1)
-        a, b, c, d, e, f = coefficients[first + chosen].unbind(-1)
+        drawn = first + torch.randint(SLOTS, (count, points), generator=generator, device=device)
+        a, b, c, d, e, f = coefficients[drawn].unbind(-1)
         x, y = a * x + b * y + c, d * x + e * y + f
         if step >= SETTLING:
             met.append(torch.stack([x, y], dim=1))

@@ -44,6 +44,7 @@ class TrivialAugment(Clean):
     """
 
     name: ClassVar[str] = "trivialaugment"
+    overlaps: ClassVar[frozenset[str]] = frozenset({"brightness", "contrast"})
 
     def views(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return one view: the images, flipped, cropped and changed by one operation each."""

@@ -1,6 +1,6 @@
 """The operations for the CPU, compiled by Numba: one image at a time, in two buffers that stay in the cache.
 
-The kernel holds no lock of the interpreter and starts no threads of its own.
+They do not hold the interpreter's lock and start no threads of their own.
 """
 
 from __future__ import annotations
@@ -11,21 +11,12 @@ from numba import njit
 
 from winninghand.augmentation.operations.operation import Operation
 
-UInt8Array = npt.NDArray[np.uint8]
+Bytes = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
 Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
-
-AUTOCONTRAST = int(Operation.AUTOCONTRAST)
-EQUALIZE = int(Operation.EQUALIZE)
-POSTERIZE = int(Operation.POSTERIZE)
-SOLARIZE = int(Operation.SOLARIZE)
-BRIGHTNESS = int(Operation.BRIGHTNESS)
-CONTRAST = int(Operation.CONTRAST)
-COLOR = int(Operation.COLOR)
-SHARPNESS = int(Operation.SHARPNESS)
-ROTATE = int(Operation.ROTATE)
-TRANSLATE_X = int(Operation.TRANSLATE_X)
+Place = np.uint64
+Pair = tuple[Place, Place]
 
 compiled = njit(cache=True, nogil=True, error_model="numpy")
 
@@ -34,7 +25,7 @@ compiled = njit(cache=True, nogil=True, error_model="numpy")
 def mix(
     start: int,
     stop: int,
-    images: UInt8Array,
+    images: Bytes,
     operations: Int64Array,
     magnitudes: Float64Array,
     maps: Float64Array,
@@ -43,7 +34,7 @@ def mix(
 ) -> None:
     """Fill `mixtures` (V, B, H, W, 3) for images start .. stop − 1, from chains (B, V, W, K) and shares.
 
-    Whole arrays and a range, rather than parts of them: they are contiguous, and known to be.
+    Whole arrays and a range, not parts of them: Numba must know that they are contiguous.
     """
     _, views, chains, _ = operations.shape
     buffers = np.empty((2, *images.shape[1:]), np.uint8)
@@ -63,39 +54,39 @@ def mix(
 
 
 @compiled
-def _add(share: np.float32, image: UInt8Array, mixture: Float32Array) -> None:
+def _add(share: np.float32, image: Bytes, mixture: Float32Array) -> None:
     levels = image.ravel()
     for place in range(len(levels)):
         mixture[place] += share * np.float32(levels[place])
 
 
 @compiled
-def _chain(buffers: UInt8Array, operations: Int64Array, magnitudes: Float64Array, maps: Float64Array) -> int:
+def _chain(buffers: Bytes, operations: Int64Array, magnitudes: Float64Array, maps: Float64Array) -> int:
     """Do the operations in turn on the image in the first buffer; return which one it ends in."""
     table = np.empty((3, 256), np.uint8)
     here = 0
     for step in range(len(operations)):
         operation, amount = operations[step], magnitudes[step]
         image, spare = buffers[here], buffers[1 - here]
-        if operation >= ROTATE:
-            if operation >= TRANSLATE_X and amount == np.floor(amount):
+        if operation >= Operation.ROTATE:
+            if operation >= Operation.TRANSLATE_X and amount == np.floor(amount):
                 _shift(image, int(maps[step, 0, 2]), int(maps[step, 1, 2]), spare)
             else:
                 _warp(image, maps[step], spare)
             here = 1 - here
-        elif operation == SHARPNESS:
+        elif operation == Operation.SHARPNESS:
             _sharpen(image, np.float32(amount), spare)
             here = 1 - here
-        elif operation == COLOR:
+        elif operation == Operation.COLOR:
             _color(image, np.float32(amount))
-        elif operation > 0:
+        elif operation != Operation.IDENTITY:
             _fill_table(image, operation, amount, table)
             _look_up(image, table)
     return here
 
 
 @compiled
-def _copy(image: UInt8Array, out: UInt8Array) -> None:
+def _copy(image: Bytes, out: Bytes) -> None:
     # Several times faster than `out[:] = image`, which Numba does not make one move of memory.
     source, target = image.ravel(), out.ravel()
     for place in range(len(source)):
@@ -103,7 +94,7 @@ def _copy(image: UInt8Array, out: UInt8Array) -> None:
 
 
 @compiled
-def _shift(image: UInt8Array, left: int, up: int, out: UInt8Array) -> None:
+def _shift(image: Bytes, left: int, up: int, out: Bytes) -> None:
     """Do what `_warp` does for a translation by whole pixels."""
     height, width, _ = image.shape
     source, target = image.ravel(), out.ravel()
@@ -116,7 +107,7 @@ def _shift(image: UInt8Array, left: int, up: int, out: UInt8Array) -> None:
 
 
 @compiled
-def _warp(image: UInt8Array, matrix: Float64Array, out: UInt8Array) -> None:
+def _warp(image: Bytes, matrix: Float64Array, out: Bytes) -> None:
     height, width, _ = image.shape
     (a, b, c), (d, e, f) = matrix[0], matrix[1]
     source, target = image.ravel(), out.ravel()
@@ -125,40 +116,30 @@ def _warp(image: UInt8Array, matrix: Float64Array, out: UInt8Array) -> None:
             x = a * (column + 0.5) + b * (row + 0.5) + c
             y = d * (column + 0.5) + e * (row + 0.5) + f
             # Unsigned places spare Numba's check for indices that count from the end.
-            place = np.uint64(3 * (row * width + column))
+            place = Place(3 * (row * width + column))
             if x < 0 or x >= width or y < 0 or y >= height:
                 for channel in range(3):
-                    target[place + np.uint64(channel)] = 0
+                    target[place + Place(channel)] = 0
                 continue
             left, top = int(np.floor(x - 0.5)), int(np.floor(y - 0.5))
             x0, x1 = max(left, 0), min(left + 1, width - 1)
             y0, y1 = max(top, 0) * width, min(top + 1, height - 1) * width
-            corners = (
-                np.uint64(3 * (y0 + x0)),
-                np.uint64(3 * (y0 + x1)),
-                np.uint64(3 * (y1 + x0)),
-                np.uint64(3 * (y1 + x1)),
-            )
-            _interpolate(source, corners, x - 0.5 - left, y - 0.5 - top, target, place)
+            upper = Place(3 * (y0 + x0)), Place(3 * (y0 + x1))
+            lower = Place(3 * (y1 + x0)), Place(3 * (y1 + x1))
+            _interpolate(source, upper, lower, x - 0.5 - left, y - 0.5 - top, target, place)
 
 
 @compiled
 def _interpolate(
-    source: UInt8Array,
-    corners: tuple[np.uint64, ...],
-    across: float,
-    down: float,
-    target: UInt8Array,
-    place: np.uint64,
+    source: Bytes, upper: Pair, lower: Pair, across: float, down: float, target: Bytes, place: Place
 ) -> None:
-    """Write one pixel at `place` of the target, between four corners of the source."""
     for number in range(3):
-        channel = np.uint64(number)
-        value = _between(source[corners[0] + channel], source[corners[1] + channel], across)
+        channel = Place(number)
+        value = _between(source[upper[0] + channel], source[upper[1] + channel], across)
         # Half of the work, which shears along rows do not need.
         if down != 0:
-            lower = _between(source[corners[2] + channel], source[corners[3] + channel], across)
-            value += (lower - value) * down
+            below = _between(source[lower[0] + channel], source[lower[1] + channel], across)
+            value += (below - value) * down
         target[place + channel] = np.uint8(np.int32(value))
 
 
@@ -175,21 +156,20 @@ def _blend(poorer: int, level: int, amount: np.float32) -> np.uint8:
 
 
 @compiled
-def _grey(pixel: UInt8Array) -> int:
+def _grey(pixel: Bytes) -> int:
     return (int(pixel[0]) * 19595 + int(pixel[1]) * 38470 + int(pixel[2]) * 7471 + 32768) >> 16
 
 
 @compiled
-def _color(image: UInt8Array, amount: np.float32) -> None:
-    for row in range(image.shape[0]):
-        for column in range(image.shape[1]):
-            grey = _grey(image[row, column])
-            for channel in range(3):
-                image[row, column, channel] = _blend(grey, image[row, column, channel], amount)
+def _color(image: Bytes, amount: np.float32) -> None:
+    for pixel in image.reshape(-1, 3):
+        grey = _grey(pixel)
+        for channel in range(3):
+            pixel[channel] = _blend(grey, pixel[channel], amount)
 
 
 @compiled
-def _sharpen(image: UInt8Array, amount: np.float32, out: UInt8Array) -> None:
+def _sharpen(image: Bytes, amount: np.float32, out: Bytes) -> None:
     height, width, _ = image.shape
     _copy(image, out)
     for row in range(1, height - 1):
@@ -199,30 +179,28 @@ def _sharpen(image: UInt8Array, amount: np.float32, out: UInt8Array) -> None:
                 for y in range(row - 1, row + 2):
                     for x in range(column - 1, column + 2):
                         total += int(image[y, x, channel])
-                out[row, column, channel] = _blend(
-                    (2 * total + 13) // 26, image[row, column, channel], amount
-                )
+                smooth = (2 * total + 13) // 26
+                out[row, column, channel] = _blend(smooth, image[row, column, channel], amount)
 
 
 @compiled
-def _look_up(image: UInt8Array, table: UInt8Array) -> None:
-    for row in range(image.shape[0]):
-        for column in range(image.shape[1]):
-            for channel in range(3):
-                image[row, column, channel] = table[channel, image[row, column, channel]]
+def _look_up(image: Bytes, table: Bytes) -> None:
+    for pixel in image.reshape(-1, 3):
+        for channel in range(3):
+            pixel[channel] = table[channel, pixel[channel]]
 
 
 @compiled
-def _fill_table(image: UInt8Array, operation: int, amount: float, table: UInt8Array) -> None:
-    if operation in (AUTOCONTRAST, EQUALIZE):
+def _fill_table(image: Bytes, operation: int, amount: float, table: Bytes) -> None:
+    if operation <= Operation.EQUALIZE:
         _fill_table_by_histogram(image, operation, table)
         return
-    poorer = _mean_grey(image) if operation == CONTRAST else 0
+    poorer = _mean_grey(image) if operation == Operation.CONTRAST else 0
     dropped = 8 - min(max(int(amount), 0), 8)
     for level in range(256):
-        if operation == POSTERIZE:
+        if operation == Operation.POSTERIZE:
             value = np.uint8((level >> dropped) << dropped)
-        elif operation == SOLARIZE:
+        elif operation == Operation.SOLARIZE:
             value = np.uint8(level if level < amount else 255 - level)
         else:
             value = _blend(poorer, level, np.float32(amount))
@@ -230,43 +208,41 @@ def _fill_table(image: UInt8Array, operation: int, amount: float, table: UInt8Ar
 
 
 @compiled
-def _mean_grey(image: UInt8Array) -> int:
+def _mean_grey(image: Bytes) -> int:
     total = 0
-    for row in range(image.shape[0]):
-        for column in range(image.shape[1]):
-            total += _grey(image[row, column])
+    for pixel in image.reshape(-1, 3):
+        total += _grey(pixel)
     return int(total / (image.shape[0] * image.shape[1]) + 0.5)
 
 
 @compiled
-def _fill_table_by_histogram(image: UInt8Array, operation: int, table: UInt8Array) -> None:
+def _fill_table_by_histogram(image: Bytes, operation: int, table: Bytes) -> None:
     histograms = np.zeros((3, 256), np.int64)
-    for row in range(image.shape[0]):
-        for column in range(image.shape[1]):
-            for channel in range(3):
-                histograms[channel, image[row, column, channel]] += 1
+    for pixel in image.reshape(-1, 3):
+        for channel in range(3):
+            histograms[channel, pixel[channel]] += 1
     for channel in range(3):
         lowest, highest = 0, 255
         while histograms[channel, lowest] == 0:
             lowest += 1
         while histograms[channel, highest] == 0:
             highest -= 1
-        if operation == AUTOCONTRAST:
+        if operation == Operation.AUTOCONTRAST:
             _stretch(lowest, highest, table[channel])
         else:
             _equalize(histograms[channel], highest, table[channel])
 
 
 @compiled
-def _stretch(lowest: int, highest: int, table: UInt8Array) -> None:
+def _stretch(lowest: int, highest: int, table: Bytes) -> None:
     scale = 255.0 / max(highest - lowest, 1)
     for level in range(256):
-        stretched = min(max(level * scale - lowest * scale, 0.0), 255.0)
-        table[level] = np.uint8(stretched) if highest > lowest else level
+        stretched = np.uint8(min(max(level * scale - lowest * scale, 0.0), 255.0))
+        table[level] = stretched if highest > lowest else level
 
 
 @compiled
-def _equalize(histogram: Int64Array, highest: int, table: UInt8Array) -> None:
+def _equalize(histogram: Int64Array, highest: int, table: Bytes) -> None:
     step = (histogram.sum() - histogram[highest]) // 255
     rank = step // 2
     for level in range(256):
