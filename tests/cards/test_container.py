@@ -111,6 +111,27 @@ def test_an_index_that_says_what_cannot_be_is_refused(tmp_path, rows):
         read_container(path)
 
 
+def test_a_header_from_another_card_is_refused(tmp_path):
+    path = tmp_path / "a.card"
+    write_container(path, {"name": "one"}, {"a": torch.ones(3)}, ["a"])
+    one = read_streams(path)[1]
+    write_container(path, {"name": "two"}, {"a": torch.zeros(3)}, ["a"])
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    save_file(one, tmp_path / "spliced.card", metadata)
+    with pytest.raises(InputError, match="checksum"):
+        read_container(tmp_path / "spliced.card")
+    facts = json.loads(metadata["winninghand"])
+    for changed in (
+        {**facts, "header": {"name": "three"}},
+        {**facts, "more": 1},
+        {**facts, "header": float("nan")},
+    ):
+        save_file(one, path, {"winninghand": json.dumps(changed)})
+        with pytest.raises(InputError, match="header is damaged"):
+            read_container(path)
+
+
 @pytest.mark.parametrize("scale", [float("nan"), float("inf"), 0.0, -1.0])
 def test_a_scale_that_is_no_positive_number_is_refused(tmp_path, scale):
     path = tmp_path / "a.card"
@@ -153,3 +174,33 @@ def test_every_cut_and_hundreds_of_flipped_bits_are_refused_or_harmless(tmp_path
         else:
             assert container.header == HEADER
             assert all(torch.equal(container.tensors[name], tensor) for name, tensor in tensors.items())
+
+
+def test_forged_streams_never_crash_the_reader(tmp_path):
+    """A stranger can make checksums right; what he then declares must still be refused or load."""
+    path = tmp_path / "a.card"
+    write_some(path)
+    header, streams = read_streams(path)
+    rows = json.loads(zlib.decompress(streams["index"].numpy().tobytes()))
+    chance = random.Random(1)
+    refused = 0
+    for _ in range(300):
+        changed = [
+            [name, chance.choice(["float16", "float32", "int64", "bool", dtype]), shape, kind]
+            for name, dtype, shape, kind in rows
+        ]
+        chance.choice(changed)[3] = chance.choice(["raw", "floats", "binary", "levels"])
+        index = zlib.compress(json.dumps(changed).encode())
+        coded = bytearray(streams["coded"].numpy().tobytes())
+        coded[chance.randrange(len(coded))] ^= 1 << chance.randrange(8)
+        forged = {
+            "index": torch.frombuffer(bytearray(index), dtype=torch.uint8),
+            "coded": torch.frombuffer(coded, dtype=torch.uint8),
+            "raw": streams["raw"],
+        }
+        write_streams(path, header, forged)
+        try:
+            read_container(path)
+        except InputError:
+            refused += 1
+    assert refused > 290

@@ -96,17 +96,19 @@ def size_report(
 
 
 def write_streams(path: Path | str, header: Mapping[str, Any], streams: Mapping[str, torch.Tensor]) -> None:
-    """Write a header of JSON values and named flat uint8 tensors to one safetensors file."""
-    checksums = {name: _digest(stream.numpy().tobytes()) for name, stream in streams.items()}
-    facts = {
-        "schema": SCHEMA,
-        "header": dict(header),
-        "checksum": _digest(_text(header)),
-        "streams": checksums,
-    }
-    content = safetensors.torch.save(dict(streams), {_KEY: _text(facts).decode()})
+    """Write a header of JSON values and named flat uint8 tensors to one file, whole or not at all."""
+    content = safetensors_of(header, streams)
     with written_whole(path) as aside:
         aside.write_bytes(content)
+
+
+def safetensors_of(header: Mapping[str, Any], streams: Mapping[str, torch.Tensor]) -> bytes:
+    """Return the bytes of the safetensors file that holds a header and streams, with their checksums."""
+    checksums = {name: _digest(stream.numpy().tobytes()) for name, stream in streams.items()}
+    facts: dict[str, Any] = {"schema": SCHEMA, "header": dict(header), "streams": checksums}
+    # It covers the streams' checksums too, so that a header fits no other card's streams.
+    facts["checksum"] = _checksum(facts)
+    return safetensors.torch.save(dict(streams), {_KEY: _text(facts).decode()})
 
 
 def read_streams(path: Path | str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -145,11 +147,17 @@ def _facts(metadata: Mapping[str, str] | None) -> dict[str, Any]:
     match facts:
         case {"schema": int(schema)} if schema > SCHEMA:
             raise InputError(f"it has schema {schema}, written by a newer winninghand; upgrade")
-        case {"schema": 1, "header": {} as header, "checksum": str(checksum), "streams": {} as streams} if (
-            checksum == _digest(_text(header)) and all(isinstance(name, str) for name in streams)
-        ):
-            return {"header": header, "streams": streams}
+        case {"schema": 1, "header": {}, "streams": {}, "checksum": checksum} if checksum == _checksum(facts):
+            return dict(facts)
     raise InputError("its header is damaged")
+
+
+def _checksum(facts: Mapping[str, Any]) -> str | None:
+    """Return the checksum of all metadata but itself; None for what no writer could have written."""
+    try:
+        return _digest(_text({key: value for key, value in facts.items() if key != "checksum"}))
+    except ValueError:
+        return None
 
 
 def _stream(file: Any, name: str, digest: object) -> torch.Tensor:  # noqa: ANN401 (safetensors is untyped)
@@ -178,5 +186,5 @@ def _said_of(path: Path | str) -> Iterator[None]:
     """Add the file's name and a way out to what is wrong with it."""
     try:
         yield
-    except InputError as error:
+    except (InputError, OSError) as error:
         raise InputError(f"cannot load {path}: {error}") from error

@@ -19,7 +19,7 @@ Symbols = npt.NDArray[np.int32]
 Weights = npt.NDArray[np.float64]
 
 # The last symbols of every coded stream: a decoder that lost its way does not find them.
-_SEAL = np.array([0xCA, 0x4D], dtype=np.int32)
+_SEAL = np.array([0xCA, 0x4D, 0xCA, 0x4D], dtype=np.int32)
 _BYTE_WEIGHTS = np.ones(256)
 
 
