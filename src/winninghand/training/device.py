@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Literal
 
 import torch
@@ -10,6 +11,8 @@ from lightning_fabric import Fabric
 
 def make_fabric(precision: Literal["auto", "32-true", "bf16-mixed"]) -> Fabric:
     """Return a Fabric on the best device at hand; `auto` takes bf16 where it pays there."""
+    # Fabric announces its precision on standard error, where progress and errors belong.
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     fabric = Fabric(accelerator="auto", devices=1)
     if precision == "auto":
         precision = "bf16-mixed" if _bf16_pays(fabric.device) else "32-true"

@@ -83,6 +83,8 @@ class Run:
             winninghand=__version__,
         )
         profile = training_profile(domain, fitting, recipe.seed, trainer.fabric.device)
+        # The layout of a loaded card, so that both give the same bits.
+        self.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         card = Card(self.network, facts, profile)
         # The one time that a run looks at the test images.
         measured = {"held_out": accuracy(card, choosing)} if choosing is not None else {}

@@ -1,0 +1,76 @@
+"""Bad input gets one line on standard error, exit code 2, and nothing half-written."""
+
+import pytest
+import torch
+
+import winninghand as wh
+
+RECIPE = 'network = {name = "conv2", width = 2}\n[training]\nepochs = 1\n'
+
+
+@pytest.fixture
+def place(tmp_path):
+    (tmp_path / "good.toml").write_text(RECIPE)
+    (tmp_path / "unknown-key.toml").write_text("colour = 1\n")
+    (tmp_path / "ill-typed.toml").write_text('[training]\nepochs = "many"\n')
+    (tmp_path / "not-toml.toml").write_text("= =\n")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "parquet").mkdir()
+    (tmp_path / "parquet/train-00000-of-00001.parquet").write_bytes(b"PAR1 broken PAR1")
+    (tmp_path / "parquet/test-00000-of-00001.parquet").write_bytes(b"PAR1 broken PAR1")
+    (tmp_path / "broken.card").write_bytes(b"\x10\0\0\0\0\0\0\0{broken")
+    torch.manual_seed(0)
+    classes = [str(digit) for digit in range(10)]
+    for size in (16, 32):
+        module = wh.network("conv2", width=2, input_size=size)
+        wh.Card.from_module(module, classes, (size, size)).save(tmp_path / f"{size}.card")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["train", "good.toml", "--data", "digit"], "digits"),
+        (["train", "good.toml", "--data", "empty"], "empty"),
+        (["train", "good.toml", "--data", "parquet"], "parquet"),
+        (["train", "missing.toml"], "missing.toml"),
+        (["train", "unknown-key.toml"], "colour"),
+        (["train", "ill-typed.toml"], "training.epochs"),
+        (["train", "not-toml.toml"], "not-toml.toml"),
+        (["train", "good.toml", "--set", "compression.sparsity=1"], "compression.sparsity"),
+        (["train", "good.toml", "--set", "compression.sparsity=-0.5"], "compression.sparsity"),
+        (["train", "good.toml", "--set", "sparsity"], "key=value"),
+        (["evaluate", "missing.card"], "missing.card"),
+        (["evaluate", "broken.card"], "broken.card"),
+        (["evaluate", "32.card", "--corruptions", "fogg"], "fog"),
+        (["evaluate", "32.card", "--severities", "0-5"], "1-5"),
+        (["evaluate", "32.card", "--limit", "0"], "--limit"),
+        (["evaluate", "16.card", "--limit", "20", "--corruptions", "contrast"], "16"),
+        (["inspect", "broken.card"], "broken.card"),
+        (["deck", "out.deck", "32.card", "16.card", "--gate", "average"], "16"),
+        (["deck", "out.deck", "32.card"], "profile"),
+        (["deck", "out.deck", "empty"], "empty"),
+        (["frobnicate"], "frobnicate"),
+        (["train"], "RECIPE"),
+    ],
+)
+def test_one_line_exit_2_nothing_written(run, place, monkeypatch, words, named):
+    monkeypatch.chdir(place)
+    before = sorted(place.rglob("*"))
+    code, out, err = run(*words)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert named in err
+    assert sorted(place.rglob("*")) == before
+
+
+def test_a_folder_with_another_run_is_refused(run, place, monkeypatch):
+    monkeypatch.chdir(place)
+    assert run("train", "good.toml", "--out", "run", "--set", "compression.method=dense")[0] == 0
+    card = (place / "run/card.card").read_bytes()
+    code, _, err = run(
+        "train", "good.toml", "--out", "run", "--set", "seed=7", "--set", "compression.method=dense"
+    )
+    assert code == 2
+    assert "another run" in err
+    assert (place / "run/card.card").read_bytes() == card

@@ -1,0 +1,24 @@
+"""What many tests share."""
+
+import os
+
+import numpy as np
+import pytest
+
+# Small tensors gain nothing from a second thread, and results must not depend on how many there are.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from winninghand.images import ImageSet
+
+
+@pytest.fixture(scope="session")
+def tiny_images():
+    """Two classes of noisy 16×16 images, dark and bright, that any network tells apart."""
+    generator = np.random.default_rng(0)
+
+    def split(count):
+        labels = np.arange(count) % 2
+        images = generator.integers(0, 128, (count, 16, 16, 3)) + 127 * labels[:, None, None, None]
+        return images.astype(np.uint8), labels
+
+    return ImageSet.from_arrays(split(128), split(32), ["dark", "bright"], name="tiny")
