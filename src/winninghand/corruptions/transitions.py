@@ -7,6 +7,8 @@ that one 32-bit word per value chooses the corrupted level exactly as the matrix
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -41,16 +43,30 @@ def alias_table(probabilities: Tensor) -> Tensor:
     The entry at 256 · value + column holds the threshold in its upper 24 bits and the alias in its
     lower 8: a word below it keeps the column's own level, any other takes the alias.
     """
-    share = probabilities * LEVELS
-    alias = torch.arange(LEVELS).repeat(len(share), 1)
-    settled = torch.zeros_like(share, dtype=torch.bool)
-    rows = torch.arange(len(share))
+    share, alias = _settled(probabilities.numpy() * LEVELS)
+    threshold = np.minimum(np.rint(share.clip(0, 1) * 2**24).astype(np.int64), 2**24 - 1) - 2**23
+    return torch.from_numpy((threshold * LEVELS + alias).astype(np.int32).ravel())
+
+
+def _settled(share: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Return what each column keeps of its full share of 1, and the column that gives the rest.
+
+    In all rows at once, one column after the other is filled up by the richest (Vose 1991): the
+    poorest that is left, or the last giver where it has become poor itself.
+    """
+    rows = np.arange(LEVELS)
+    order = share.argsort(1)
+    alias = np.tile(rows, (LEVELS, 1))
+    left = share.copy()
+    taken = np.zeros(LEVELS, dtype=np.int64)
+    given = np.zeros(LEVELS, dtype=np.int64)
+    giver_is_poor = np.zeros(LEVELS, dtype=bool)
     for _ in range(LEVELS - 1):
-        poorest = share.masked_fill(settled, torch.inf).argmin(1)
-        richest = share.masked_fill(settled, -torch.inf).argmax(1)
-        # The richest column fills the poorest one up to a full share, and keeps what is left.
-        share[rows, richest] -= (1 - share[rows, poorest]) * (richest != poorest)
-        alias[rows, poorest] = richest
-        settled[rows, poorest] = True
-    threshold = (share.clamp(0, 1) * 2**24).round().long().clamp_(max=2**24 - 1) - 2**23
-    return (threshold * LEVELS + alias).int().flatten()
+        poor = np.where(giver_is_poor, order[rows, -given], order[rows, taken])
+        taken += ~giver_is_poor
+        giver = order[rows, -1 - given]
+        alias[rows, poor] = giver
+        left[rows, giver] -= 1 - left[rows, poor]
+        giver_is_poor = left[rows, giver] < 1
+        given += giver_is_poor
+    return left, alias

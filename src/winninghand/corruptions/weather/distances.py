@@ -19,7 +19,7 @@ def chamfer_distances(marked: Tensor, largest: float) -> Tensor:
     """
     height = marked.shape[1]
     beside = _distances_in_row(marked)
-    result = torch.full(marked.shape, largest, device=marked.device)
+    result = torch.full(marked.shape, largest, dtype=torch.float32, device=marked.device)
     for rows in range(min(int(largest), height - 1) + 1):
         costs = _costs(rows, marked.shape[2]).to(marked.device)
         reached = costs.index_select(0, beside.flatten()).view_as(result)
