@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from corruption_statistics import REFERENCE, SHARED, STATISTICS, TEST_IMAGES, test_images
+from corruption_statistics import REFERENCE, SHARED, STATISTICS, TEST_IMAGES, load_test_images
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,7 @@ def photographs():
     """The first 300 test images of CIFAR-10."""
     if not (TEST_IMAGES.is_file() and STATISTICS.is_file()):
         pytest.skip(f"no test images and statistics of theirs in {SHARED.name}/data beside the project")
-    return test_images()
+    return load_test_images()
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ KEYS = ("rmse_mean", "rmse_std", "ch_mean", "ch_std", "res_mean", "res_std", "re
 
 
 @cache
-def test_images(count: int = IMAGES) -> np.ndarray:
+def load_test_images(count: int = IMAGES) -> np.ndarray:
     """The first images of CIFAR-10's test split, uint8 (count, 32, 32, 3), in file order."""
     rows = pq.read_table(TEST_IMAGES, columns=["img"]).column("img").slice(0, count).to_pylist()
     return np.stack([np.asarray(Image.open(io.BytesIO(row["bytes"])).convert("RGB")) for row in rows])
