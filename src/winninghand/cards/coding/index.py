@@ -65,7 +65,7 @@ def check_sizes(entries: list[Entry], stream_bytes: int) -> None:
     total = sum(entry.layout.size for entry in entries)
     if total > limit:
         raise InputError(
-            f"{total} weights in {stream_bytes} bytes are beyond the limit of {limit}; store them dense"
+            f"{total} weights in {stream_bytes} bytes are beyond the limit of {limit}; keep more of them"
         )
 
 
