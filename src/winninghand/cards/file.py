@@ -22,7 +22,7 @@ KIND = "card"
 
 Streams = dict[str, Tensor]
 _NETWORK = "network."
-_PROFILE_MEAN, _PROFILE_SPREAD = "profile.mean", "profile.spread"
+_PROFILE, _CLEAN_PROFILE = "profile.", "profile.clean_"
 
 
 def save_card(card: Card, path: Path | str) -> None:
@@ -55,8 +55,7 @@ def unpack_card(
     try:
         facts = CardFacts.model_validate(header.get("card"))
         tensors = decode_tensors(streams).tensors
-        mean, spread = tensors.pop(_PROFILE_MEAN, None), tensors.pop(_PROFILE_SPREAD, None)
-        profile = SpectralProfile(mean, spread) if mean is not None and spread is not None else None
+        profile = _taken_profile(tensors)
         weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items()}
         return Card(_filled(_skeleton(facts, network), weights), facts, profile)
     except (ValidationError, InputError, KeyError) as error:
@@ -75,8 +74,30 @@ def _tensors(card: Card) -> dict[str, Tensor]:
         # A pruned weight is +0, whatever sign the optimizer left it with.
         tensors[_NETWORK + name] = tensors[_NETWORK + name] + 0.0
     if card.profile is not None:
-        tensors |= {_PROFILE_MEAN: card.profile.mean, _PROFILE_SPREAD: card.profile.spread}
+        tensors |= _profile_tensors(card.profile, _PROFILE)
+        if card.profile.clean is not None:
+            tensors |= _profile_tensors(card.profile.clean, _CLEAN_PROFILE)
     return tensors
+
+
+def _profile_tensors(profile: SpectralProfile, prefix: str) -> dict[str, Tensor]:
+    return {f"{prefix}mean": profile.mean, f"{prefix}spread": profile.spread}
+
+
+def _taken_profile(tensors: dict[str, Tensor]) -> SpectralProfile | None:
+    """Take the profile, and the clean one that may be with it, out of a card's tensors."""
+    clean = _taken(tensors, _CLEAN_PROFILE)
+    profile = _taken(tensors, _PROFILE)
+    return (
+        None
+        if profile is None
+        else SpectralProfile(*profile, None if clean is None else SpectralProfile(*clean))
+    )
+
+
+def _taken(tensors: dict[str, Tensor], prefix: str) -> tuple[Tensor, Tensor] | None:
+    mean, spread = (tensors.pop(f"{prefix}{part}", None) for part in ("mean", "spread"))
+    return None if mean is None or spread is None else (mean, spread)
 
 
 def _skeleton(facts: CardFacts, network: nn.Module | None) -> nn.Module:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from winninghand.augmentation import Domain
+from winninghand.augmentation.pixels import to_unit
 from winninghand.images import Split
 from winninghand.spectra import SpectralProfile
 from winninghand.training.seeds import generator_of
@@ -34,12 +35,14 @@ def channel_statistics(split: Split) -> tuple[Triple, Triple]:
 
 @torch.no_grad()
 def training_profile(domain: Domain, split: Split, seed: int, device: torch.device) -> SpectralProfile:
-    """Return the spectral profile of a seeded sample of the split, as the domain shows it in training."""
+    """Return the spectral profile of a seeded sample of the split, as the domain shows it in training.
+
+    The profile of the same images without augmentation is in its `clean`.
+    """
     indices = split.balanced_sample(min(len(split), _PROFILE_IMAGES), seed)
     images = torch.from_numpy(split.take(indices).images).to(device)
     views = domain.views(images, generator_of(device, seed, "profile"))
-    profile = SpectralProfile.of(views[-1])
-    return SpectralProfile(profile.mean.cpu(), profile.spread.cpu())
+    return SpectralProfile.of(views[-1], clean=to_unit(images)).to("cpu")
 
 
 def fingerprint(split: Split) -> str:

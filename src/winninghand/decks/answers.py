@@ -1,0 +1,96 @@
+"""What each card answers to the same images, clean and corrupted: all that a deck is fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from winninghand.augmentation.pixels import to_unit
+from winninghand.cards import Card
+from winninghand.corruptions import corrupt
+from winninghand.images import Split
+from winninghand.spectra import log_spectra
+
+Condition = tuple[str, int]
+"""A corruption and its severity; (`clean`, 0) are the images as they are."""
+
+CLEAN: Condition = ("clean", 0)
+
+Indices = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Logits of K cards for M images under S conditions, and the spectra of those images.
+
+    `logits` is float32 (K, S, M, classes), `spectra` float32 (S, M, rows, columns) as in
+    `log_spectra`, `labels` int64 (M,). Everything is on the CPU.
+    """
+
+    conditions: tuple[Condition, ...]
+    logits: Tensor
+    spectra: Tensor
+    labels: Tensor
+
+    @property
+    def correct(self) -> Tensor:
+        """Whether each card is right, bool (K, S, M)."""
+        return self.logits.argmax(dim=-1) == self.labels
+
+    def of_cards(self, numbers: Sequence[int]) -> Answers:
+        """Return the answers of some of the cards, in the order given."""
+        return Answers(self.conditions, self.logits[list(numbers)], self.spectra, self.labels)
+
+
+@torch.inference_mode()
+def collect(
+    cards: Sequence[Card],
+    split: Split,
+    indices: Indices,
+    conditions: Iterable[Condition],
+    seed: int = 0,
+    advance: Callable[[int], None] = lambda _: None,
+    batch_size: int = 256,
+) -> Answers:
+    """Run every card over the images at `indices` under every condition, on the cards' device.
+
+    Images are corrupted as they are in the whole split. `advance` is told the length of each
+    batch done.
+    """
+    wanted = tuple(conditions)
+    parts = [
+        _one_batch(cards, split, indices[start : start + batch_size], condition, seed, advance)
+        for condition in wanted
+        for start in range(0, len(indices), batch_size)
+    ]
+    logits, spectra = zip(*parts, strict=True)
+    by_condition = (len(wanted), len(indices))
+    return Answers(
+        wanted,
+        torch.cat(logits, dim=1).unflatten(1, by_condition),
+        torch.cat(spectra).unflatten(0, by_condition),
+        torch.from_numpy(split.labels[indices]),
+    )
+
+
+def _one_batch(
+    cards: Sequence[Card],
+    split: Split,
+    indices: Indices,
+    condition: Condition,
+    seed: int,
+    advance: Callable[[int], None],
+) -> tuple[Tensor, Tensor]:
+    pixels = split.images[indices]
+    if condition != CLEAN:
+        pixels = corrupt(pixels, *condition, seed=seed, indices=indices)
+    device = next(cards[0].parameters()).device
+    images = to_unit(torch.from_numpy(pixels).to(device))
+    logits = torch.stack([card(images) for card in cards])
+    advance(len(indices))
+    return logits.float().cpu(), log_spectra(images).cpu()
