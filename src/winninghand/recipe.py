@@ -22,7 +22,7 @@ def _as_table(value: Any) -> Any:  # noqa: ANN401 (anything may stand in a recip
     """A bare name stands for a table with nothing but that name."""
     table = {"name": value} if isinstance(value, str) else value
     if not isinstance(table, dict) or not isinstance(table.get("name"), str):
-        raise ValueError('a name or a table with a name is needed, such as "resnet18" or {name = "resnet18"}')
+        raise ValueError('a name is needed, alone or in a table: {name = "..."}')
     return table
 
 

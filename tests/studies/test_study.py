@@ -1,0 +1,71 @@
+import pytest
+
+from winninghand.errors import InputError
+from winninghand.studies.study import Study, entries, load_study
+from winninghand.studies.summary import markdown, summarise
+from winninghand.studies.work import work_through
+
+STUDY = {
+    "title": "two domains",
+    "recipe": {
+        "network": {"name": "conv2", "width": 2, "input_size": 16},
+        "compression": {"method": "dense"},
+        "training": {"epochs": 1, "batch_size": 32, "precision": "32-true"},
+    },
+    "sweeps": [{"domain": ["clean", "gaussian"], "seed": [0, 1]}, {"domain": "clean", "seed": 0}],
+    "evaluation": {"corruptions": "contrast,gaussian_noise", "severities": [1, 5]},
+}
+
+
+def test_lists_are_multiplied_out_in_order_and_each_run_comes_once():
+    runs = entries(Study.model_validate(STUDY))
+    assert [(run.recipe.domain["name"], run.recipe.seed) for run in runs] == [
+        ("clean", 0),
+        ("clean", 1),
+        ("gaussian", 0),
+        ("gaussian", 1),
+    ]
+    assert len({run.name for run in runs}) == 4
+
+
+def test_a_name_depends_on_what_differs_from_the_defaults_only():
+    plain = {**STUDY, "sweeps": [{"seed": 0}]}
+    spelled_out = {**STUDY, "sweeps": [{"seed": 0, "training.momentum": 0.9}]}
+    changed = {**STUDY, "sweeps": [{"seed": 0, "training.momentum": 0.8}]}
+    names = [entries(Study.model_validate(table))[0].name for table in (plain, spelled_out, changed)]
+    assert names[0] == names[1] != names[2]
+
+
+def test_a_study_is_worked_through_once_and_summed_up_over_seeds(tiny_images, tmp_path):
+    study = Study.model_validate(STUDY)
+    first = list(work_through(study, tiny_images, tmp_path, lambda _: None))
+    written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    again = list(work_through(study, tiny_images, tmp_path, lambda _: None))
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == written
+    assert [run.cells for run in again] == [run.cells for run in first]
+    assert set(first[0].cells) == {("clean", 0)} | {
+        (name, severity) for name in ("contrast", "gaussian_noise") for severity in (1, 5)
+    }
+
+    columns, rows = summarise(first)
+    assert columns == ["domain", "seeds", "clean", "robust", "digital", "noise", "no overlap", "bytes"]
+    assert [row[:2] for row in rows] == [["clean", "2"], ["gaussian", "2"]]
+    clean = [run.cells["clean", 0] for run in first[:2]]
+    assert rows[0][2].startswith(f"{100 * sum(clean) / 2:.2f} ± ")
+    assert rows[0][4] == rows[0][6]  # without noise only the digital family is left
+    assert markdown(columns, rows).count("\n") == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("titel = 3", "titel"), ("title = 3", "title"), ('title = "a"\nsweeps = []', "sweeps"), ("=", "study")],
+)
+def test_a_bad_study_is_refused(tmp_path, text, named):
+    (tmp_path / "study.toml").write_text(text)
+    with pytest.raises(InputError, match=named):
+        load_study(tmp_path / "study.toml")
+
+
+def test_a_bad_recipe_anywhere_is_refused_before_anything_runs():
+    with pytest.raises(InputError, match="sigma"):
+        entries(Study.model_validate({**STUDY, "sweeps": [{"seed": 0}, {"domain.name": "gaussian", "domain.sigma": 2}]}))
