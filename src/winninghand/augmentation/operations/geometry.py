@@ -19,14 +19,15 @@ def affine_maps(operations: Tensor, magnitudes: Tensor, height: int, width: int)
     def only(operation: Operation) -> Tensor:
         return torch.where(operations == operation, amounts, zero)
 
-    angle = torch.deg2rad(only(Operation.ROTATE))
-    cosine, sine = angle.cos(), angle.sin()
+    angles = only(Operation.ROTATE).remainder(360).deg2rad()
+    # As in Pillow, down to the order of sums below: sin 30° is ½ without its last digit.
+    cosine, sine = angles.cos().round(decimals=15), angles.sin().round(decimals=15)
     x, y = width / 2, height / 2
     across = torch.stack(
         [
             cosine,
             only(Operation.SHEAR_X) - sine,
-            only(Operation.TRANSLATE_X) + x - cosine * x + sine * y,
+            only(Operation.TRANSLATE_X) + (sine * y - cosine * x + x),
         ],
         dim=-1,
     )
@@ -34,7 +35,7 @@ def affine_maps(operations: Tensor, magnitudes: Tensor, height: int, width: int)
         [
             only(Operation.SHEAR_Y) + sine,
             cosine,
-            only(Operation.TRANSLATE_Y) + y - sine * x - cosine * y,
+            only(Operation.TRANSLATE_Y) + (-sine * x - cosine * y + y),
         ],
         dim=-1,
     )

@@ -1,0 +1,61 @@
+"""`augment`: one view per image, which depends on the image, the seed and the index alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from winninghand import InputError
+from winninghand.augmentation import augment
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (150, 8, 9, 3), np.uint8)
+
+
+@pytest.mark.parametrize("name", ["augmix", "gaussian", "pixmix", "trivialaugment"])
+def test_arrays_and_tensors_come_back_as_what_they_were(name: str):
+    array = augment(IMAGES[:5], name)
+    tensor = augment(torch.from_numpy(IMAGES[:5]), name)
+    assert array.dtype == np.uint8
+    assert array.shape == (5, 8, 9, 3)
+    assert isinstance(tensor, Tensor)
+    assert np.array_equal(array, tensor.numpy())
+    assert not np.array_equal(array, augment(IMAGES[:5], name, seed=1))
+
+
+@settings(max_examples=20, deadline=None)
+@given(begin=st.integers(0, 149), length=st.integers(1, 100), start=st.sampled_from([0, 3, 100_000]))
+def test_a_part_is_augmented_as_in_the_whole(begin: int, length: int, start: int):
+    whole = augment(IMAGES, "trivialaugment", seed=2, start=start)
+    part = augment(IMAGES[begin : begin + length], "trivialaugment", seed=2, start=start + begin)
+    assert np.array_equal(part, whole[begin : begin + length])
+
+
+def test_parameters_are_those_of_the_mapping():
+    still = {"name": "gaussian", "sigma": 0.0, "padding": 0, "flip": False}
+    assert np.array_equal(augment(IMAGES, still), IMAGES)
+
+
+def test_read_only_arrays_and_no_images_at_all():
+    frozen = IMAGES[:3].copy()
+    frozen.setflags(write=False)
+    assert np.array_equal(augment(frozen, "clean"), augment(IMAGES[:3], "clean"))
+    assert augment(IMAGES[:0], "clean").shape == (0, 8, 9, 3)
+
+
+@pytest.mark.parametrize(
+    ("images", "arguments", "message"),
+    [
+        (IMAGES.astype(np.float32), {}, "images must be uint8 (N, H, W, 3), not float32 (150, 8, 9, 3)"),
+        (IMAGES[0], {}, "images must be uint8 (N, H, W, 3), not uint8 (8, 9, 3)"),
+        (IMAGES, {"seed": -1}, "seed and start must not be negative, not -1 and 0"),
+        (IMAGES, {"start": -5}, "seed and start must not be negative, not 0 and -5"),
+    ],
+)
+def test_bad_input_is_refused(images: object, arguments: dict[str, int], message: str):
+    with pytest.raises(InputError) as refusal:
+        augment(images, "clean", **arguments)  # type: ignore[type-var]
+    assert str(refusal.value) == message
