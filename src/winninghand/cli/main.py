@@ -10,7 +10,17 @@ from typing import Annotated
 
 import typer
 
-from winninghand.cli import deck, demo, evaluate, inspect, names, study, train  # one module per command
+from winninghand.cli import (  # one module per command
+    corrupt,
+    deck,
+    demo,
+    evaluate,
+    heatmap,
+    inspect,
+    names,
+    study,
+    train,
+)
 from winninghand.errors import InputError
 from winninghand.version import __version__
 
@@ -21,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, evaluate, inspect, deck, study, names):
+for command in (demo, train, evaluate, heatmap, inspect, deck, corrupt, study, names):
     command.add_to(app)
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from winninghand.decks import load
+from winninghand.cards import Card
+from winninghand.corruptions import Archive
+from winninghand.decks import Deck, load
 from winninghand.device import best_device
 from winninghand.errors import InputError
 from winninghand.evaluation import RobustnessTable, available, evaluate
 from winninghand.images import ImageSet
 from winninghand.progress import progress
-from winninghand.report.terminal import print_missing
+from winninghand.report.terminal import print_missing, say
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Measurement:
     """What is measured, whatever the model."""
 
     images: ImageSet
+    archive: Archive | None
     corruptions: str
     severities: tuple[int, ...]
     limit: int | None
@@ -26,19 +29,17 @@ class Measurement:
     batch_size: int
 
     def announce(self) -> None:
-        """Say before the first cell which corruptions cannot be had."""
-        print_missing(available(self.corruptions)[1])
+        """Say before the first cell where corrupted images come from, and which cannot be had."""
+        if self.archive is not None:
+            say(f"archive: {self.archive.folder}; what it does not hold is generated")
+        print_missing(available(self.corruptions, self.archive, self.severities)[1])
 
     def of(self, path: Path) -> RobustnessTable:
         """Measure the model in a file."""
-        model = load(path).to(best_device())
-        if model.classes != self.images.classes:
-            raise InputError(
-                f"{path} knows other classes than the images of {self.images.name}; check --data"
-            )
-        cells = 1 + len(available(self.corruptions)[0]) * len(self.severities)
+        model = opened(path, self.images)
+        names, _ = available(self.corruptions, self.archive, self.severities)
         images = min(self.limit or len(self.images.test), len(self.images.test))
-        with progress(path.name, cells * images) as advance:
+        with progress(path.name, (1 + len(names) * len(self.severities)) * images) as advance:
             return evaluate(
                 model,
                 self.images.test,
@@ -48,4 +49,13 @@ class Measurement:
                 self.limit,
                 self.batch_size,
                 advance,
+                self.archive,
             )
+
+
+def opened(path: Path, images: ImageSet) -> Card | Deck:
+    """Return the model in a file on the best device; `InputError` where it is not for these images."""
+    model = load(path).to(best_device())
+    if model.classes != images.classes:
+        raise InputError(f"{path} knows other classes than the images of {images.name}; check --data")
+    return model

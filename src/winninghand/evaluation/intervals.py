@@ -11,7 +11,7 @@ from winninghand.errors import InputError
 
 Values = npt.NDArray[np.float64] | npt.NDArray[np.bool_]
 
-_RESAMPLES = 2000
+_RESAMPLES, _RESAMPLES_AT_ONCE = 2000, 100
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,17 @@ class Interval:
 
 def bootstrap(values: Values, seed: int = 0) -> Interval:
     """Return the mean of per-image values (N,) and its interval under resampling of the images."""
-    values = np.asarray(values, dtype=np.float64)
-    generator = np.random.default_rng(seed)
-    # A resample is how often each image is drawn; one matrix product then gives all its means.
-    even = np.full(len(values), 1 / len(values))
-    means = np.array([generator.multinomial(len(values), even) @ values for _ in range(_RESAMPLES)])
-    low, high = np.quantile(means / len(values), (0.025, 0.975))
-    return Interval(float(values.mean()), float(low), float(high))
+    # A resample is how often each value is drawn; there are far fewer values than images.
+    distinct, counts = np.unique(np.asarray(values, dtype=np.float64), return_counts=True)
+    generator, total = np.random.default_rng(seed), len(values)
+    means = np.concatenate(
+        [
+            generator.multinomial(total, counts / total, size=_RESAMPLES_AT_ONCE) @ distinct / total
+            for _ in range(_RESAMPLES // _RESAMPLES_AT_ONCE)
+        ]
+    )
+    low, high = np.quantile(means, (0.025, 0.975))
+    return Interval(float(distinct @ counts / total), float(low), float(high))
 
 
 def paired_difference(first: Values, second: Values, seed: int = 0) -> Interval:

@@ -59,7 +59,7 @@ def play(model: nn.Module, batches: Iterable[Batch], advance: Callable[[int], No
     evaluation mode. `advance` is told the length of each batch done.
     """
     model.eval()
-    device = next(model.parameters()).device
+    device = device_of(model)
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     for batch in batches:
         answers, passes = _answer(model, to_unit(torch.from_numpy(batch.images).to(device)))
@@ -76,7 +76,13 @@ def accuracy(model: nn.Module, split: Split, batch_size: int = 256) -> float:
     return play(model, batches_of(split, np.arange(len(split)), batch_size)).accuracy
 
 
+def device_of(model: nn.Module) -> torch.device:
+    """Return where the parameters of a model are; the CPU for one without any."""
+    return next(model.parameters(), torch.empty(0)).device
+
+
 def _answer(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return logits or log-probabilities (N, classes) of a batch, and the networks run per image (N,)."""
     if isinstance(model, Deck):
         weights = model.choose(images)
         return model.play(images, weights), (weights > 0).sum(dim=1).float()

@@ -1,15 +1,17 @@
-"""The corruption benchmark: corrupted images are made as they are needed, nothing is written."""
+"""The corruption benchmark: corrupted images are read from an archive or made as they are needed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 from torch import nn
 
-from winninghand.corruptions import corrupt, corruption_names, missing_corruptions
+from winninghand.corruptions import SEVERITIES, Archive, corruption_names, missing_corruptions, open_archive
 from winninghand.errors import InputError
-from winninghand.evaluation.outcome import Batch, Indices, batches_of, play
+from winninghand.evaluation.archived import corrupted_split, holds
+from winninghand.evaluation.outcome import Indices, batches_of, play
 from winninghand.evaluation.table import Cell, RobustnessTable
 from winninghand.images import Split
 
@@ -25,6 +27,7 @@ def evaluate(
     limit: int | None = None,
     batch_size: int = 256,
     advance: Callable[[int], None] | None = None,
+    archive: Archive | Path | str | None = None,
 ) -> RobustnessTable:
     """Measure a card, a deck or any classifier of float images in [0, 1] on clean and corrupted images.
 
@@ -32,28 +35,44 @@ def evaluate(
     `severities` lie in 1..5. `limit` takes a seeded, class-balanced sample of that many images,
     corrupted as they would be in the whole split. A batch holds images of one cell only: for a
     deck its size is part of the result, since a gate looks at batches. `advance` is told the
-    length of every batch done.
+    length of every batch done. Cells that `archive`, a folder in CIFAR-10-C's layout, holds are
+    taken from there, memory-mapped; every cell says its source.
 
     Corruptions of a group that cannot be had on this machine are left out and named in
     `missing`; one that is asked for by name raises `InputError`, as do unknown names,
-    severities outside 1..5 and images of the wrong size.
+    severities outside 1..5, images of the wrong size and an archive of another split.
     """
-    names, missing = available(corruptions)
     levels = checked_severities(severities)
+    found = archive if isinstance(archive, Archive) or archive is None else _opened(archive)
+    names, missing = available(corruptions, found, levels)
     indices = sample(split, limit, seed)
+    source = corrupted_split(split, indices, seed, found)
     clean = play(model, batches_of(split, indices, batch_size), advance)
     cells = tuple(
-        Cell(name, level, play(model, corrupted(split, indices, name, level, seed, batch_size), advance))
+        Cell(
+            name,
+            level,
+            play(model, source.batches(name, level, batch_size), advance),
+            source.source(name, level),
+        )
         for name in names
         for level in levels
     )
     return RobustnessTable(clean, cells, batch_size, seed, missing)
 
 
-def available(corruptions: str | Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the corruptions that can be had, and for the others of a group the reason why not."""
+def available(
+    corruptions: str | Sequence[str],
+    archive: Archive | None = None,
+    severities: Sequence[int] = SEVERITIES,
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the corruptions that can be had, and for the others of a group the reason why not.
+
+    What `archive` holds at all of `severities` can be had whatever else is missing.
+    """
     names = corruption_names(corruptions)
-    missing = missing_corruptions(names)
+    needed = [name for name in names if not all(holds(archive, name, level) for level in severities)]
+    missing = missing_corruptions(needed)
     if missing and corruptions not in GROUPS:
         name, reason = next(iter(missing.items()))
         raise InputError(f"{name} cannot be had here: {reason}")
@@ -77,10 +96,8 @@ def sample(split: Split, limit: int | None, seed: int) -> Indices:
     return split.balanced_sample(limit, seed)
 
 
-def corrupted(
-    split: Split, indices: Indices, name: str, severity: int, seed: int, batch_size: int
-) -> Iterator[Batch]:
-    """Yield the images at `indices`, corrupted as they are in the whole split."""
-    for batch in batches_of(split, indices, batch_size):
-        images = corrupt(batch.images, name, severity, seed=seed, indices=batch.indices)
-        yield Batch(images, batch.labels, batch.indices)
+def _opened(folder: Path | str) -> Archive:
+    archive = open_archive(folder)
+    if archive is None:
+        raise InputError(f"{folder} holds no archive: no .npy file in it is named after a corruption")
+    return archive

@@ -2,57 +2,116 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from winninghand.cards import Card
-from winninghand.evaluation import Interval, RobustnessTable
+from winninghand.evaluation import (
+    Cell,
+    CorruptionErrors,
+    Heatmap,
+    Interval,
+    RobustnessTable,
+    expected_calibration_error,
+)
 
-console = Console(stderr=True)
+# A log or a pipe has no width of its own, and rich's 80 columns would break the tables.
+_COLUMNS = None if Console(stderr=True).is_terminal else 160
+
+# Paths and messages are printed as they are: what stands in brackets is no markup.
+console = Console(stderr=True, width=_COLUMNS, markup=False, emoji=False)
+
+
+def say(text: str) -> None:
+    """Print one line, however long."""
+    console.print(text, soft_wrap=True)
 
 
 def print_training(card: Card, path: Path) -> None:
     """Say how a training ended."""
     accuracies = ", ".join(f"{name} {value:.2%}" for name, value in card.facts.accuracies.items())
-    console.print(f"{path}: {path.stat().st_size:,} bytes; accuracy {accuracies}")
+    say(f"{path}: {path.stat().st_size:,} bytes; accuracy {accuracies}")
 
 
-def print_robustness(table: RobustnessTable, title: str = "") -> None:
-    """Print accuracies by corruption and severity."""
+def print_robustness(table: RobustnessTable) -> None:
+    """Print accuracies by corruption and severity, and the figures made of them."""
     severities = sorted({cell.severity for cell in table.cells})
-    grid = Table("corruption", *(str(severity) for severity in severities), "mean", title=title or None)
+    columns = (
+        "corruption",
+        *(str(severity) for severity in severities),
+        "mean",
+        "calibration error",
+        "source",
+    )
+    grid = Table(*columns)
     for name in table.corruptions:
-        row = [cell for cell in table.cells if cell.corruption == name]
-        grid.add_row(
-            name,
-            *(f"{cell.accuracy:.1%}" for cell in row),
-            f"{sum(cell.accuracy for cell in row) / len(row):.1%}",
-        )
+        grid.add_row(name, *_figures([cell for cell in table.cells if cell.corruption == name]))
     console.print(grid)
-    console.print(
-        f"clean accuracy {table.clean_accuracy:.2%}; robust accuracy {table.robust_accuracy:.2%} "
-        f"(mean over {len(table.corruptions)} corruptions); {len(table.clean.correct):,} images; "
-        f"{table.mean_passes:.2f} passes per image at batches of {table.batch_size}"
+    say(f"clean accuracy {_percent(table.clean_interval)}; {len(table.clean.correct):,} images")
+    if table.robust_interval is not None and table.worst_cell is not None:
+        say(
+            f"robust accuracy {_percent(table.robust_interval)}, the mean over {len(table.corruptions)} "
+            f"corruptions; {table.mean_passes:.2f} passes per image at batches of {table.batch_size}"
+        )
+        families = ", ".join(f"{family} {accuracy:.1%}" for family, accuracy in table.families.items())
+        worst = table.worst_cell
+        say(f"by family: {families}; worst: {worst.corruption} {worst.severity} with {worst.accuracy:.1%}")
+
+
+def _figures(cells: Sequence[Cell]) -> list[str]:
+    """Return one corruption's accuracies, their mean, its mean calibration error and where it came from."""
+    accuracies = [cell.accuracy for cell in cells]
+    calibration = [expected_calibration_error(cell.outcome) for cell in cells]
+    return [
+        *(f"{accuracy:.1%}" for accuracy in accuracies),
+        f"{mean(accuracies):.1%}",
+        f"{mean(calibration):.3f}",
+        " and ".join(sorted({cell.source for cell in cells})),
+    ]
+
+
+def _percent(interval: Interval) -> str:
+    return (
+        f"{interval.mean:.2%} "
+        f"(95% bootstrap over images {100 * interval.low:.2f} to {100 * interval.high:.2f})"
     )
 
 
-def print_missing(missing: dict[str, str]) -> None:
+def print_missing(missing: Mapping[str, str]) -> None:
     """Say which corruptions are left out of every mean, and how to have them."""
     for name, reason in missing.items():
-        console.print(f"left out: {name}: {reason}")
+        say(f"left out: {name}: {reason}")
 
 
-def print_comparison(name: str, differences: dict[str, Interval]) -> None:
-    """Print paired differences in percentage points, with their intervals."""
+def print_comparison(name: str, differences: Mapping[str, Interval], errors: CorruptionErrors) -> None:
+    """Print paired differences in percentage points, and errors relative to the other model's."""
     for figure, interval in differences.items():
-        console.print(
+        say(
             f"{figure} − {name}'s: {100 * interval.mean:+.2f} points "
             f"(95% paired bootstrap over images {100 * interval.low:+.2f} to {100 * interval.high:+.2f})"
         )
+    for title, ratios, average in (
+        ("mCE", errors.absolute, errors.mean),
+        ("relative mCE", errors.relative, errors.relative_mean),
+    ):
+        left_out = [corruption for corruption, ratio in ratios.items() if ratio is None]
+        note = f"; without {', '.join(left_out)}, which did not hurt {name}" if left_out else ""
+        say(f"{title} against {name}: {'undefined' if average is None else f'{100 * average:.1f}'}{note}")
+
+
+def print_heatmap(heatmap: Heatmap) -> None:
+    """Say how the error under one frequency at a time compares with the clean one."""
+    vertical, horizontal = heatmap.worst_frequency
+    say(
+        f"error {heatmap.clean_error:.2%} clean, {heatmap.mean_error:.2%} on average under one frequency of "
+        f"norm {heatmap.norm:g}, {heatmap.errors.max():.2%} at worst ({vertical} vertical, {horizontal} "
+        f"horizontal cycles per image); {heatmap.images:,} images"
+    )
 
 
 def print_inspection(document: dict[str, Any]) -> None:
@@ -65,7 +124,7 @@ def print_inspection(document: dict[str, Any]) -> None:
         shape = "×".join(str(length) for length in layer["shape"])
         grid.add_row(layer["name"], shape, f"{size:,}", f"{layer['nonzero']:,}", f"{layer['sparsity']:.2%}")
     console.print(grid)
-    console.print(
+    say(
         f"{document['parameters']:,} parameters, {document['nonzero']:,} non-zero; "
         f"sparsity {document['sparsity']:.2%} of the prunable weights; "
         f"{document['bytes']:,} bytes (entropy bound {document['entropy_bound_bytes']:,})"

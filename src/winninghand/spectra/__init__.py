@@ -1,5 +1,6 @@
-"""Fourier profiles of images."""
+"""Fourier profiles of images, and the Fourier basis."""
 
+from winninghand.spectra.basis import basis_images, half_plane, on_whole_plane
 from winninghand.spectra.profile import SpectralProfile, log_spectra
 
-__all__ = ["SpectralProfile", "log_spectra"]
+__all__ = ["SpectralProfile", "basis_images", "half_plane", "log_spectra", "on_whole_plane"]

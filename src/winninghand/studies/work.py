@@ -13,14 +13,13 @@ import pyarrow.parquet as pq
 
 from winninghand.cards import Card
 from winninghand.device import best_device
+from winninghand.evaluation import CLEAN as CLEAN
 from winninghand.evaluation import RobustnessTable, available, evaluate
 from winninghand.files import written_whole
 from winninghand.images import ImageSet
 from winninghand.progress import progress
 from winninghand.studies.study import Entry, Measuring, Study, entries
 from winninghand.training import train
-
-CLEAN = "clean"
 
 
 @dataclass(frozen=True)
@@ -69,11 +68,4 @@ def _measured(card: Card, measuring: Measuring, images: ImageSet, name: str) -> 
 
 def _rows(entry: Entry, table: RobustnessTable) -> Iterator[dict[str, Any]]:
     facts = {"run": entry.name, "choice": json.dumps(entry.choice), "images": len(table.clean.correct)}
-    yield {**facts, "corruption": CLEAN, "severity": 0, "accuracy": table.clean_accuracy}
-    for cell in table.cells:
-        yield {
-            **facts,
-            "corruption": cell.corruption,
-            "severity": cell.severity,
-            "accuracy": cell.accuracy,
-        }
+    return ({**facts, **row} for row in table.rows())

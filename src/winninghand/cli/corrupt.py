@@ -1,0 +1,59 @@
+"""`winninghand corrupt`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from winninghand.cli.options import Corruptions, Data, Limit, Root, Seed, Severities, parse_severities
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("corrupt")(corrupt)
+
+
+def corrupt(
+    out: Annotated[Path, typer.Option(help="Folder of the archive, in the layout of CIFAR-10-C.")],
+    data: Data = "digits",
+    root: Root = None,
+    corruptions: Corruptions = "common",
+    severities: Severities = "1-5",
+    limit: Limit = None,
+    seed: Seed = 0,
+) -> None:
+    """Write corrupted test images as an archive; run again on the same folder, it goes on where it was."""
+    from winninghand.corruptions import write_archive
+    from winninghand.evaluation import available, sample
+    from winninghand.files import written_whole
+    from winninghand.images import load_images
+    from winninghand.progress import progress
+    from winninghand.report.samples import archive_sheet
+    from winninghand.report.terminal import print_missing, say
+
+    levels = parse_severities(severities)
+    split = load_images(data, root=root).test
+    names, missing = available(corruptions)
+    print_missing(missing)
+    indices = sample(split, limit, seed)
+    whole = len(indices) == len(split)
+    part = split if whole else split.take(indices)
+    with progress(f"writing {out}", len(names) * len(levels) * len(part)) as advance:
+        archive = write_archive(
+            part.images,
+            part.labels,
+            out,
+            names,
+            levels,
+            seed,
+            None if whole else indices,
+            lambda name, severity: advance(len(part), f"{name} {severity}"),
+        )
+    with written_whole(out / "samples.png") as aside:
+        archive_sheet(archive, part.images, names).save(aside)
+    say(
+        f"{out}: {len(names)} corruptions at {len(archive.severities)} severities of {len(part):,} images; "
+        f"to look at: {out / 'samples.png'}"
+    )

@@ -1,0 +1,127 @@
+"""Fourier heatmaps: a model's error under one spatial frequency at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from winninghand.augmentation.pixels import to_unit
+from winninghand.errors import InputError
+from winninghand.evaluation.outcome import batches_of, device_of, play
+from winninghand.evaluation.robustness import sample
+from winninghand.images import Split
+from winninghand.randomness import Streams
+from winninghand.spectra import basis_images, half_plane, on_whole_plane
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """Error under every spatial frequency, over the same images.
+
+    `errors` is float64 (H, W), fractions; zero frequency stands at [H // 2, W // 2], vertical
+    frequencies grow downwards, horizontal ones to the right.
+    """
+
+    errors: npt.NDArray[np.float64]
+    clean_error: float
+    norm: float
+    images: int
+    seed: int
+
+    @property
+    def mean_error(self) -> float:
+        """Plain mean over all frequencies, a fraction."""
+        return float(self.errors.mean())
+
+    @property
+    def worst_frequency(self) -> tuple[int, int]:
+        """Vertical and horizontal frequency of the largest error, in cycles per image."""
+        height, width = self.errors.shape
+        row, column = divmod(int(self.errors.argmax()), width)
+        return row - height // 2, column - width // 2
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as plain values."""
+        return {
+            "images": self.images,
+            "seed": self.seed,
+            "norm": self.norm,
+            "clean_error": self.clean_error,
+            "mean_error": self.mean_error,
+            "errors": self.errors.tolist(),
+        }
+
+
+def fourier_heatmap(
+    model: nn.Module,
+    split: Split,
+    norm: float = 4.0,
+    limit: int | None = 200,
+    seed: int = 0,
+    batch_size: int = 256,
+    advance: Callable[[int], None] | None = None,
+) -> Heatmap:
+    """Measure a classifier of float images in [0, 1] with each Fourier basis image added (Yin et al. 2019).
+
+    Every channel of every image gets the basis image of l2 norm `norm`, in units of the full
+    scale, under a random sign of its own; the sum is clipped to [0, 1]. The paper takes 4 for
+    32×32 images and 15.7 for 224×224 ones. `limit` takes a seeded, class-balanced sample. A
+    batch holds images of one frequency only, since the gate of a deck looks at batches.
+    `advance` is told of each frequency done. Raises `InputError` unless `norm` is positive.
+    """
+    if not (math.isfinite(norm) and norm > 0):
+        raise InputError(f"the norm of the added basis images must be a positive number, not {norm}")
+    indices = sample(split, limit, seed)
+    clean = play(model, batches_of(split, indices, batch_size))
+    device, part = device_of(model), split.take(indices)
+    probe = _Probe(
+        model,
+        to_unit(torch.from_numpy(part.images).to(device)),
+        torch.from_numpy(part.labels).to(device),
+        torch.from_numpy(indices).to(device),
+        norm,
+        seed,
+        batch_size,
+    )
+    wrong = []
+    for frequency in half_plane(*split.size):
+        wrong.append(probe.wrong_under(frequency))
+        if advance is not None:
+            advance(1)
+    errors = on_whole_plane(torch.stack(wrong).double().cpu() / len(indices), *split.size)
+    return Heatmap(errors.numpy(), 1 - clean.accuracy, norm, len(indices), seed)
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """A model, and images (N, 3, H, W), labels (N,) and indices (N,) on its device."""
+
+    model: nn.Module
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+    norm: float
+    seed: int
+    batch_size: int
+
+    @torch.inference_mode()
+    def wrong_under(self, frequency: Tensor) -> Tensor:
+        """Return how many images are answered wrongly, a scalar on the device."""
+        height, width = self.images.shape[2:]
+        added = self.norm * basis_images(frequency[None].to(self.images.device), height, width)
+        vertical, horizontal = frequency.tolist()
+        streams = Streams(f"{self.seed}/heatmap/{vertical}/{horizontal}", self.indices)
+        signs = 2 * streams.integers(2, 3, 1, 1).float() - 1
+        wrong = torch.zeros((), dtype=torch.int64, device=self.images.device)
+        for start in range(0, len(self.labels), self.batch_size):
+            part = slice(start, start + self.batch_size)
+            disturbed = (self.images[part] + signs[part] * added).clamp_(0, 1)
+            wrong += (self.model(disturbed).argmax(dim=1) != self.labels[part]).sum()
+        return wrong

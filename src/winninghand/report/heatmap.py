@@ -1,0 +1,66 @@
+"""A Fourier heatmap as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import altair
+import vl_convert
+
+from winninghand.errors import InputError
+from winninghand.evaluation import Heatmap
+from winninghand.files import written_whole
+from winninghand.report.charts import svg
+
+_SIDE = 420
+_SUFFIXES = (".svg", ".png")
+
+
+def checked_picture_path(path: Path | str) -> Path:
+    """Return a path that a picture can be written to, or raise `InputError` for an unknown suffix."""
+    if Path(path).suffix.lower() not in _SUFFIXES:
+        raise InputError(f"a heatmap is drawn as .svg or .png, not as {str(path)!r}; rename it")
+    return Path(path)
+
+
+def draw_heatmap(heatmap: Heatmap, title: str, path: Path | str) -> None:
+    """Draw the map with zero frequency in the middle, as SVG or PNG by the suffix."""
+    suffix = checked_picture_path(path).suffix.lower()
+    chart = heatmap_chart(heatmap, title)
+    with written_whole(path) as aside:
+        if suffix == ".svg":
+            aside.write_text(svg(chart), encoding="utf-8")
+        else:
+            aside.write_bytes(vl_convert.vegalite_to_png(chart.to_json(), scale=2))
+
+
+def heatmap_chart(heatmap: Heatmap, title: str) -> altair.Chart:
+    """Return the chart: colour is the error, 0 to 100% so that maps of several models compare."""
+    height, width = heatmap.errors.shape
+    cells = [
+        {"vertical": row - height // 2, "horizontal": column - width // 2, "error": error}
+        for row, errors in enumerate(heatmap.errors.tolist())
+        for column, error in enumerate(errors)
+    ]
+    side = max(1, _SIDE // max(height, width))
+    chart: altair.Chart = (
+        altair.Chart(altair.Data(values=cells), title=title)
+        .mark_rect()
+        .encode(
+            x=altair.X("horizontal:O", title="horizontal frequency, cycles per image", axis=_axis(width)),
+            y=altair.Y("vertical:O", title="vertical frequency", axis=_axis(height)),
+            color=altair.Color("error:Q", title="error")
+            .scale(scheme="viridis", domain=[0, 1])
+            .legend(format=".0%"),
+        )
+        # Whole pixels a cell, or seams show between the cells.
+        .properties(width=side * width, height=side * height)
+    )
+    return chart
+
+
+def _axis(length: int) -> altair.Axis:
+    """Return an axis of frequencies with nine labels or fewer."""
+    step = -(-length // 8)
+    half = length // 2 // step
+    return altair.Axis(values=[step * number for number in range(-half, half + 1)], labelAngle=0)
