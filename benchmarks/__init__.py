@@ -1,0 +1,1 @@
+"""Speed and size against named peers: `python -m benchmarks.<name>`."""

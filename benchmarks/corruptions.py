@@ -1,0 +1,199 @@
+"""Images per second of every corruption, one thread, against `imagecorruptions` and the reference script.
+
+`imagecorruptions` (1.1.2) runs on the same images in the same run where it can be imported, in turns
+with this library; it needs setuptools < 81, and some of its functions fail under today's libraries.
+For those, and where it is not installed, a figure recorded once stands in, marked with an asterisk;
+the reference script's figures are all recorded. Both recordings: one thread of an EPYC (Zen 4).
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from winninghand.corruptions import SEVERITIES, corrupt, corruption_names, missing_corruptions
+from winninghand.networks import network
+
+UInt8Array = npt.NDArray[np.uint8]
+PeerCorrupt = Callable[[UInt8Array, str, int], object]
+
+# Images per second: the reference script, and imagecorruptions with the libraries of its time.
+RECORDED = {
+    "gaussian_noise": (12304, 10908),
+    "shot_noise": (5469, 4797),
+    "impulse_noise": (12192, 7556),
+    "defocus_blur": (6442, 5251),
+    "glass_blur": (125, 89),
+    "motion_blur": (943, 1289),
+    "zoom_blur": (453, 529),
+    "snow": (765, 1385),
+    "frost": (200, 164),
+    "fog": (3110, 2483),
+    "brightness": (2769, 2584),
+    "contrast": (18631, 13364),
+    "elastic_transform": (2528, 2283),
+    "pixelate": (34998, 31860),
+    "jpeg_compression": (9925, 11846),
+}
+
+
+def main() -> None:
+    """Print the table, the peak memory and the share of an evaluation."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--images", type=int, default=512)
+    options.add_argument("--peer-images", type=int, default=16)
+    options.add_argument("--rounds", type=int, default=5)
+    chosen = options.parse_args()
+    torch.set_num_threads(1)
+    console = Console(width=130)
+    images = _smooth_images(chosen.images)
+    peer = _peer()
+    own, other = _measure(images, images[: chosen.peer_images], peer, chosen.rounds)
+    console.print(_table(own, other, chosen.rounds, len(images), chosen.peer_images))
+    console.print(_memory())
+    console.print(_share_of_evaluation(images, own))
+
+
+def _smooth_images(count: int) -> UInt8Array:
+    """Return images with the neighbourly pixels of photographs, uint8 (count, 32, 32, 3)."""
+    coarse = torch.rand(count, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    fine = torch.nn.functional.interpolate(coarse, size=32, mode="bicubic").clamp_(0, 1)
+    return fine.mul_(255).byte().permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def _peer() -> PeerCorrupt | None:
+    """Return `imagecorruptions`' function on one thread, or None where it cannot be imported."""
+    try:
+        import cv2
+        import imagecorruptions
+    except ImportError:
+        return None
+    cv2.setNumThreads(1)
+    return lambda image, name, level: imagecorruptions.corrupt(image, level, name)
+
+
+def _measure(
+    images: UInt8Array, few: UInt8Array, peer: PeerCorrupt | None, rounds: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return median seconds per image of this library and, where it runs, of the peer."""
+    own: dict[str, list[float]] = {
+        name: [] for name in corruption_names("all") if not missing_corruptions([name])
+    }
+    other: dict[str, list[float]] = {}
+    running = {name for name in RECORDED if peer and _runs(peer, few[0], name)}
+    for turn in range(rounds + 1):  # the first to warm up
+        for name in own:
+            seconds = _seconds(lambda level, name=name: corrupt(images, name, level)) / len(images)
+            own[name] += [seconds] * (turn > 0)
+            if peer and name in running:
+                seconds = _seconds(lambda level, name=name: [peer(image, name, level) for image in few])
+                other.setdefault(name, []).extend([seconds / len(few)] * (turn > 0))
+    return tuple({name: statistics.median(times) for name, times in all_.items()} for all_ in (own, other))
+
+
+def _runs(peer: PeerCorrupt, image: UInt8Array, name: str) -> bool:
+    try:
+        peer(image, name, 1)
+    except Exception:
+        return False
+    return True
+
+
+def _seconds(work: Callable[[int], object]) -> float:
+    """Return the mean seconds over the five severities."""
+    started = time.perf_counter()
+    for level in SEVERITIES:
+        work(level)
+    return (time.perf_counter() - started) / len(SEVERITIES)
+
+
+def _table(own: dict[str, float], other: dict[str, float], rounds: int, count: int, few: int) -> Table:
+    table = Table(
+        title=f"Images per second, mean over 5 severities, 32×32; {_machine()}, 1 thread, "
+        f"{count} images ({few} for the peer), median of {rounds} rounds; * recorded, not measured here"
+    )
+    for column in ("corruption", "winninghand", "imagecorruptions", "ratio", "reference script *", "ratio "):
+        table.add_column(column, justify="left" if column == "corruption" else "right")
+    recorded = {
+        name: (1 / script, other.get(name, 1 / package)) for name, (script, package) in RECORDED.items()
+    }
+    for name, seconds in own.items():
+        script, package = recorded.get(name, (None, None))
+        table.add_row(*_row(name, seconds, script, package, "" if name in other else " *"))
+    common = [name for name in own if name in recorded]
+    total = sum(own[name] for name in common) / len(common)
+    sums = [sum(recorded[name][place] for name in common) / len(common) for place in (0, 1)]
+    table.add_section()
+    mark = f" ({len(common) - len(other)} of them *)" if len(other) < len(common) else ""
+    table.add_row(*_row(f"all {len(common)} common", total, *sums, mark))
+    return table
+
+
+def _row(name: str, seconds: float, script: float | None, package: float | None, mark: str) -> list[str]:
+    if script is None or package is None:
+        return [name, f"{1 / seconds:,.0f}", "", "", "", ""]
+    return [
+        name,
+        f"{1 / seconds:,.0f}",
+        f"{1 / package:,.0f}{mark}",
+        f"{package / seconds:.2f}",
+        f"{1 / script:,.0f}",
+        f"{script / seconds:.2f}",
+    ]
+
+
+def _machine() -> str:
+    with Path("/proc/cpuinfo").open() as file:
+        models = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
+    return models[0] if models else platform.machine()
+
+
+def _memory() -> str:
+    """Return how far the peak grows while 10,000 images go through every corruption."""
+    images = np.repeat(_smooth_images(100), 100, axis=0)
+    before = _peak()
+    for name in corruption_names("all"):
+        if not missing_corruptions([name]):
+            corrupt(images, name, 5)
+    return (
+        f"Peak resident memory: {before:.0f} MiB, after 10,000 images of each corruption {_peak():.0f} MiB."
+    )
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@torch.inference_mode()
+def _share_of_evaluation(images: UInt8Array, own: dict[str, float]) -> str:
+    """Return what generating the common corruptions adds to evaluating a ResNet-18 of width 64."""
+    model = network("resnet18", width=64, classes=10).eval().to(memory_format=torch.channels_last)
+    batch = torch.from_numpy(images[:64]).permute(0, 3, 1, 2).float()
+    model(batch)
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        model(batch)
+        times.append((time.perf_counter() - started) / len(batch))
+    common = [own[name] for name in RECORDED if name in own]
+    generating = sum(common) / len(common)
+    forward = statistics.median(times)
+    return (
+        f"Generating: {generating * 1e6:.0f} µs an image; ResNet-18, width 64: {forward * 1e6:.0f} µs "
+        f"(batch 64, median of 5); generating adds {generating / forward:.1%}."
+    )
+
+
+if __name__ == "__main__":
+    main()
