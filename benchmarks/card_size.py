@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from benchmarks import sparse_formats
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from benchmarks import sparse_formats
 from winninghand.cards.container import SizeReport, read_container, write_container
 from winninghand.compression import Scope, prunable_weights, select
 from winninghand.networks import network
@@ -56,8 +56,21 @@ def main() -> None:
     warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta")
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    table = Table(title="Bytes of a pruned network; payload = file without header, bound = its entropy")
-    for column in ("network", "scope", "sparsity", "values", "bound", "payload", "ratio", "header", "load s"):
+    table = Table(
+        title="Bytes of a pruned network; others = not prunable, payload = file without header, bound = entropy"
+    )
+    for column in (
+        "network",
+        "scope",
+        "sparsity",
+        "values",
+        "others",
+        "bound",
+        "payload",
+        "ratio",
+        "header",
+        "load s",
+    ):
         table.add_column(column, justify="right")
     for column in ("torch.save", "gzip", "zstd", "SciPy CSR", "torch CSR", "packed mask"):
         table.add_column(column, justify="right")
@@ -137,6 +150,7 @@ def _row(weights: dict[str, Tensor], others: dict[str, Tensor], value: str) -> l
         sparse_formats.packed_mask(content.stored, content.others_stored, VALUE_BITS[value]),
     )
     return [
+        f"{sum(tensor.nbytes for tensor in others.values()):,}",
         f"{report.entropy_bound_bytes:,.0f}",
         f"{report.payload_bytes:,}",
         f"{report.ratio:.4f}",
