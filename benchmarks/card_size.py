@@ -57,7 +57,7 @@ def main() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     table = Table(
-        title="Bytes of a pruned network; others = not prunable, payload = file without header, bound = entropy"
+        title="Bytes of pruned networks; others = not prunable, payload = all but header, bound = entropy"
     )
     for column in (
         "network",
