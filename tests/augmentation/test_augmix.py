@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from benchmarks.augmix_in_pil import augmix as augmix_in_pil
+from benchmarks.augmix_in_pillow import augmix as augmix_in_pillow
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -53,7 +53,7 @@ def test_likeness_to_pillow_in_distribution(photographs: Tensor):
     domain = make_domain(STILL | {"jsd": False})
     ours = domain.views(images, torch.Generator().manual_seed(0))[0]
     generator = np.random.default_rng(0)
-    theirs = np.stack([augmix_in_pil(Image.fromarray(pixels), generator) for pixels in images.numpy()])
+    theirs = np.stack([augmix_in_pillow(Image.fromarray(pixels), generator) for pixels in images.numpy()])
     peer = torch.from_numpy(theirs).permute(0, 3, 1, 2)
 
     def distance(views: Tensor) -> float:
