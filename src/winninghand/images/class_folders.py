@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from winninghand.errors import InputError
 from winninghand.images.image_set import ImageSet, Int64Array, UInt8Array
-from winninghand.images.pictures import FORMATS, Picture, decoded
+from winninghand.images.pictures import Picture, decoded, image_files
 from winninghand.images.resizing import Size
 from winninghand.images.source import LAYOUTS, Source, image_set
 
-_SUFFIXES = {suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS}
 _SPLITS = ("train", "test")
 Classes = dict[str, list[Path]]
 
@@ -44,16 +42,11 @@ def _classes(split: Path) -> Classes:
     folders = sorted(path for path in split.glob("[!.]*") if path.is_dir())
     if not folders:
         raise InputError(f"{split} holds no class folders; add one folder of images per class")
-    classes = {folder.name: _image_files(folder) for folder in folders}
+    classes = {folder.name: image_files(folder) for folder in folders}
     for name, paths in classes.items():
         if not paths:
             raise InputError(f"the class folder {split / name} holds no images; add some or remove it")
     return classes
-
-
-def _image_files(folder: Path) -> list[Path]:
-    found = folder.rglob("[!.]*")
-    return sorted(path for path in found if path.suffix.lower() in _SUFFIXES and path.is_file())
 
 
 def _decode(name: str, train: Classes, test: Classes, size: Size | None) -> ImageSet:

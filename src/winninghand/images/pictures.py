@@ -27,6 +27,7 @@ FORMATS = (*_COMMON, *(name for name in Image.OPEN if name not in (*_COMMON, "EP
 
 They are all of Pillow's but EPS, which is a program that Ghostscript would run.
 """
+_SUFFIXES = {suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS}
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,12 @@ class Picture:
 
     name: str
     content: bytes | Path
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return the image files at any depth below a folder, told by the suffixes Pillow knows, sorted."""
+    found = folder.rglob("[!.]*")
+    return sorted(path for path in found if path.suffix.lower() in _SUFFIXES and path.is_file())
 
 
 def decoded(pictures: Sequence[Picture], size: Size | None) -> UInt8Array:
