@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from winninghand.cli.options import Corruptions, Data, Limit, Root, Seed, Severities, parse_severities
+from winninghand.errors import InputError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -34,6 +35,8 @@ def corrupt(
     from winninghand.report.terminal import print_missing, say
 
     levels = parse_severities(severities)
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is a file; give a folder as --out")
     split = load_images(data, root=root).test
     names, missing = available(corruptions)
     print_missing(missing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,9 @@ from winninghand.cli.options import (
     parse_severities,
     write_json,
 )
+
+if TYPE_CHECKING:
+    from winninghand.evaluation import RobustnessTable
 
 
 def add_to(app: typer.Typer) -> None:
@@ -46,10 +49,10 @@ def evaluate(
     json: Json = None,
 ) -> None:
     """Measure a card or a deck on clean and corrupted test images."""
-    from winninghand.cli.measuring import Measurement
-    from winninghand.evaluation import checked_rows_path, compare, corruption_errors, find_archive, write_rows
+    from winninghand.cli.measuring import Measurement, opened
+    from winninghand.evaluation import checked_rows_path, find_archive, write_rows
     from winninghand.images import load_images
-    from winninghand.report.terminal import print_comparison, print_robustness
+    from winninghand.report.terminal import print_robustness
 
     levels = parse_severities(severities)
     if cells is not None:
@@ -57,17 +60,28 @@ def evaluate(
     images = load_images(data, root=root)
     archive = find_archive(images.name, root)
     measurement = Measurement(images, archive, corruptions, levels, limit, seed, batch_size)
+    players = {path: opened(path, images) for path in (model, baseline) if path is not None}
     measurement.announce()
-    table = measurement.of(model)
+    table = measurement.of(model.name, players[model])
     print_robustness(table)
     document = {"model": str(model), "data": images.name, **table.to_json()}
     document["archive"] = None if archive is None else str(archive.folder)
     if baseline is not None:
-        other = measurement.of(baseline)
-        differences, errors = compare(table, other), corruption_errors(table, other)
-        print_comparison(baseline.name, differences, errors)
-        document |= {"baseline": str(baseline), **errors.to_json()}
-        document["differences"] = {name: vars(interval) for name, interval in differences.items()}
+        document |= _compared(table, measurement.of(baseline.name, players[baseline]), baseline)
     if cells is not None:
         write_rows(table.rows(), cells)
     write_json(document, json)
+
+
+def _compared(table: RobustnessTable, reference: RobustnessTable, baseline: Path) -> dict[str, Any]:
+    """Print a table's figures against the baseline's, and return them as plain values."""
+    from winninghand.evaluation import compare, corruption_errors
+    from winninghand.report.terminal import print_comparison
+
+    differences, errors = compare(table, reference), corruption_errors(table, reference)
+    print_comparison(baseline.name, differences, errors)
+    return {
+        "baseline": str(baseline),
+        "differences": {name: vars(interval) for name, interval in differences.items()},
+        **errors.to_json(),
+    }

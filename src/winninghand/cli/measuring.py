@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from winninghand.cards import Card
+import torch
+
+from winninghand.cards import Card, check_batch
 from winninghand.corruptions import Archive
 from winninghand.decks import Deck, load
 from winninghand.device import best_device
 from winninghand.errors import InputError
-from winninghand.evaluation import RobustnessTable, available, evaluate
+from winninghand.evaluation import RobustnessTable, available, corrupted_split, evaluate, sample
 from winninghand.images import ImageSet
 from winninghand.progress import progress
 from winninghand.report.terminal import print_missing, say
@@ -29,17 +31,23 @@ class Measurement:
     batch_size: int
 
     def announce(self) -> None:
-        """Say before the first cell where corrupted images come from, and which cannot be had."""
+        """Say before the first cell where corrupted images come from, and which cannot be had.
+
+        Raises `InputError` first where the archive is not of these images.
+        """
+        _, missing = available(self.corruptions, self.archive, self.severities)
+        corrupted_split(
+            self.images.test, sample(self.images.test, self.limit, self.seed), self.seed, self.archive
+        )
         if self.archive is not None:
             say(f"archive: {self.archive.folder}; what it does not hold is generated")
-        print_missing(available(self.corruptions, self.archive, self.severities)[1])
+        print_missing(missing)
 
-    def of(self, path: Path) -> RobustnessTable:
-        """Measure the model in a file."""
-        model = opened(path, self.images)
+    def of(self, name: str, model: Card | Deck) -> RobustnessTable:
+        """Measure a model under a bar with its name."""
         names, _ = available(self.corruptions, self.archive, self.severities)
         images = min(self.limit or len(self.images.test), len(self.images.test))
-        with progress(path.name, (1 + len(names) * len(self.severities)) * images) as advance:
+        with progress(name, (1 + len(names) * len(self.severities)) * images) as advance:
             return evaluate(
                 model,
                 self.images.test,
@@ -58,4 +66,6 @@ def opened(path: Path, images: ImageSet) -> Card | Deck:
     model = load(path).to(best_device())
     if model.classes != images.classes:
         raise InputError(f"{path} knows other classes than the images of {images.name}; check --data")
+    card = model.cards[0] if isinstance(model, Deck) else model
+    check_batch(torch.empty(1, 3, *images.test.size), card.facts.input_size)
     return model

@@ -1,6 +1,6 @@
 """Measuring cards and decks on clean, corrupted and disturbed images."""
 
-from winninghand.evaluation.archived import Source, find_archive
+from winninghand.evaluation.archived import Source, corrupted_split, find_archive
 from winninghand.evaluation.calibration import expected_calibration_error, rms_calibration_error
 from winninghand.evaluation.comparison import CorruptionErrors, compare, corruption_errors
 from winninghand.evaluation.heatmap import Heatmap, fourier_heatmap
@@ -26,6 +26,7 @@ __all__ = [
     "checked_rows_path",
     "checked_severities",
     "compare",
+    "corrupted_split",
     "corruption_errors",
     "evaluate",
     "expected_calibration_error",

@@ -1,0 +1,91 @@
+"""Generated and archived cells, and archives that do not fit."""
+
+import numpy as np
+import pytest
+
+from winninghand.corruptions import write_archive
+from winninghand.errors import InputError
+from winninghand.evaluation import evaluate, find_archive, sample
+from winninghand.images import Split
+
+
+def test_cells_come_from_the_archive_where_it_has_them(threshold, tiny_images, official):
+    table = evaluate(threshold, tiny_images.test, ["fog", "brightness"], [2, 5], archive=official)
+    assert [(cell.corruption, cell.source) for cell in table.cells] == [
+        ("fog", "archive"),
+        ("fog", "archive"),
+        ("brightness", "generated"),
+        ("brightness", "generated"),
+    ]
+    assert [cell.accuracy for cell in table.cells[:2]] == [0, 0]
+    assert table.clean_accuracy == table.cells[2].accuracy == 1
+
+
+def test_an_archive_written_here_gives_the_generated_figures(threshold, tiny_images, tmp_path):
+    split = tiny_images.test
+    indices = sample(split, 10, seed=3)
+    part = split.take(indices)
+    write_archive(part.images, part.labels, tmp_path, "fog,gaussian_noise", [4, 5], 3, indices)
+    settings = {"corruptions": "fog,gaussian_noise", "severities": [4, 5], "seed": 3, "limit": 6}
+    generated = evaluate(threshold, split, **settings, batch_size=4)
+    archived = evaluate(threshold, split, **settings, batch_size=4, archive=tmp_path)
+    assert {cell.source for cell in archived.cells} == {"archive"}
+    for one, other in zip(generated.cells, archived.cells, strict=True):
+        assert np.array_equal(one.outcome.confidence, other.outcome.confidence)
+    with pytest.raises(InputError, match=r"lacks 22 of the 32 images.*--limit 10"):
+        evaluate(threshold, split, "fog", [4], archive=tmp_path)
+
+
+def test_a_corruption_that_cannot_be_made_is_taken_from_the_archive(
+    threshold, tiny_images, official, monkeypatch
+):
+    monkeypatch.setattr("winninghand.corruptions.weather.frost.find_spec", lambda name: None)
+    (official / "frost.npy").write_bytes((official / "contrast.npy").read_bytes())
+    with pytest.raises(InputError, match="frost cannot be had"):
+        evaluate(threshold, tiny_images.test, "frost", [1])
+    assert evaluate(threshold, tiny_images.test, "frost", [1], archive=official).cells[0].source == "archive"
+    left_out = evaluate(threshold, tiny_images.test, "common", [1], limit=2)
+    assert list(left_out.missing) == ["frost"]
+    assert "frost" not in left_out.corruptions
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda split: Split(split.images[:30], split.labels[:30]), "another split's archive"),
+        (lambda split: Split(split.images, 1 - split.labels), "other labels than the split"),
+        (lambda split: Split(split.images[:, :12], split.labels), "16×16 pixels and the split's 12×16"),
+    ],
+)
+def test_an_archive_of_other_images_is_refused(threshold, tiny_images, official, change, message):
+    with pytest.raises(InputError, match=message) as refusal:
+        evaluate(threshold, change(tiny_images.test), "fog", archive=official)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_truncated_archive_is_refused_before_the_first_cell(threshold, tiny_images, official):
+    (official / "contrast.npy").write_bytes((official / "contrast.npy").read_bytes()[:-1000])
+    done = []
+    with pytest.raises(InputError, match=r"contrast\.npy is no whole \.npy file"):
+        evaluate(threshold, tiny_images.test, "fog,contrast", archive=official, advance=done.append)
+    assert done == []
+
+
+def test_archives_are_found_by_the_name_of_the_images(official, tmp_path):
+    assert find_archive("tiny", tmp_path).folder == official
+    assert find_archive("cifar10", tmp_path) is None
+    assert find_archive("tiny", None) is None
+    official.rename(tmp_path / "CIFAR-10-C")
+    assert find_archive("cifar10", tmp_path).names == ("fog", "contrast")
+
+
+def test_a_folder_without_an_archive_is_refused(threshold, tiny_images, tmp_path):
+    with pytest.raises(InputError, match="holds no archive"):
+        evaluate(threshold, tiny_images.test, "fog", archive=tmp_path)
+
+
+def test_batch_size_and_limit_do_not_change_an_image_s_corruption(threshold, tiny_images):
+    whole = evaluate(threshold, tiny_images.test, "gaussian_noise", [5])
+    some = evaluate(threshold, tiny_images.test, "gaussian_noise", [5], limit=6, batch_size=4)
+    places = sample(tiny_images.test, 6, seed=0)
+    assert np.allclose(some.cells[0].outcome.confidence, whole.cells[0].outcome.confidence[places], atol=1e-6)

@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from winninghand.cards import Card
+from winninghand.decks import Deck
+from winninghand.errors import InputError
+from winninghand.evaluation import fourier_heatmap
+from winninghand.images import Split
+from winninghand.report.heatmap import checked_picture_path, draw_heatmap
+from winninghand.spectra import basis_images
+
+SIDE, PLACE = 8, (-2, 3)
+GREY = Split(np.full((12, SIDE, SIDE, 3), 128, np.uint8), np.zeros(12, np.int64))
+
+
+def listening(threshold, sides=2):
+    """A linear classifier that leaves class 0 when the red channel holds `threshold` of one frequency."""
+    basis = basis_images(torch.tensor([PLACE]), SIDE, SIDE)[0]
+    head = nn.Linear(3 * SIDE * SIDE, 1 + sides)
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias.copy_(torch.tensor([threshold] + [0.0] * sides))
+        for row, sign in enumerate((1, -1)[:sides], start=1):
+            head.weight[row, : SIDE * SIDE] = sign * basis.flatten()
+    return nn.Sequential(nn.Flatten(), head)
+
+
+def expected():
+    errors = np.zeros((SIDE, SIDE))
+    for sign in (1, -1):
+        errors[SIDE // 2 + sign * PLACE[0], SIDE // 2 + sign * PLACE[1]] = 1
+    return errors
+
+
+def test_only_the_frequency_listened_to_does_harm():
+    table = fourier_heatmap(listening(0.9), GREY, norm=1)
+    assert np.array_equal(table.errors, expected())
+    assert table.clean_error == 0
+    assert table.worst_frequency == PLACE
+    assert table.mean_error == pytest.approx(2 / SIDE**2)
+    assert not fourier_heatmap(listening(1.1), GREY, norm=1).errors.any()
+
+
+def test_signs_are_random_and_do_not_depend_on_the_batch():
+    split = Split(np.repeat(GREY.images, 20, axis=0), np.repeat(GREY.labels, 20))
+    table = fourier_heatmap(listening(0.9, sides=1), split, norm=1)
+    error = table.errors[SIDE // 2 + PLACE[0], SIDE // 2 + PLACE[1]]
+    assert 0.35 < error < 0.65
+    again = fourier_heatmap(listening(0.9, sides=1), split, norm=1, batch_size=7)
+    assert np.array_equal(table.errors, again.errors)
+    other = fourier_heatmap(listening(0.9, sides=1), split, norm=1, seed=1, limit=None)
+    assert other.images == 240
+    assert not np.array_equal(table.errors, other.errors)
+
+
+def test_a_deck_has_a_map_and_progress_counts_frequencies():
+    cards = [Card.from_module(listening(level), ["a", "b", "c"], (SIDE, SIDE)) for level in (0.5, 0.6)]
+    done = []
+    table = fourier_heatmap(Deck(cards, "average"), GREY, norm=1, advance=done.append)
+    assert np.array_equal(table.errors, expected())
+    assert sum(done) == (SIDE * SIDE + 4) / 2
+
+
+@pytest.mark.parametrize("norm", [0, -1, float("nan"), float("inf")])
+def test_the_norm_must_be_positive(norm):
+    with pytest.raises(InputError, match="positive number"):
+        fourier_heatmap(listening(0.9), GREY, norm=norm)
+
+
+def test_the_map_is_drawn_by_the_suffix(tmp_path):
+    table = fourier_heatmap(listening(0.9), GREY, norm=1)
+    draw_heatmap(table, "a < b", tmp_path / "map.svg")
+    draw_heatmap(table, "a < b", tmp_path / "map.png")
+    assert "a &lt; b" in (tmp_path / "map.svg").read_text()
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(InputError, match=r"\.svg or \.png"):
+        checked_picture_path("map.jpg")
