@@ -1,0 +1,114 @@
+"""`winninghand evaluate` and `winninghand heatmap`."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+import winninghand as wh
+
+
+@pytest.fixture
+def place(tmp_path, tiny_images, monkeypatch):
+    """A folder with images, and two cards that differ."""
+    monkeypatch.setenv("WINNINGHAND_CACHE", str(tmp_path / "cache"))
+    parts = {
+        f"{name}_{part}": getattr(split, part)
+        for name, split in (("train", tiny_images.train), ("test", tiny_images.test))
+        for part in ("images", "labels")
+    }
+    np.savez(tmp_path / "tiny.npz", classes=np.array(tiny_images.classes), **parts)
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        module = wh.network("conv2", width=2, classes=2, input_size=16)
+        wh.Card.from_module(module, tiny_images.classes, (16, 16)).save(tmp_path / f"{seed}.card")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+EVALUATE = ("evaluate", "0.card", "--data", "tiny.npz", "--corruptions", "fog,contrast", "--severities=1,5")
+    "evaluate",
+    "0.card",
+    "--data",
+    "tiny.npz",
+    "--corruptions",
+    "fog,contrast",
+    "--severities",
+    "1,5",
+)
+
+
+def test_one_document_on_standard_output_and_tables_beside_it(run, place):
+    code, out, err = run(*EVALUATE, "--json", "-", "--baseline", "1.card", "--cells", "cells.parquet")
+    assert code == 0
+    document = json.loads(out)
+    assert 0 <= document["robust_accuracy"] <= 1
+    assert document["mean_passes"] == 1
+    assert document["archive"] is None
+    keys = {"corruption", "severity", "accuracy", "source", "expected_calibration_error"}
+    assert keys <= document["cells"][0].keys()
+    assert document["cells"] == pq.read_table("cells.parquet").to_pylist()[1:]
+    mean = np.mean([cell["accuracy"] for cell in document["cells"]])
+    assert document["robust_accuracy"] == pytest.approx(mean)
+    assert {"mce", "relative_mce", "corruption_errors", "differences"} <= document.keys()
+    assert "generated" in err
+    assert "mCE against 1.card" in err
+
+
+def test_the_table_is_not_broken_where_there_is_no_terminal(run, place):
+    _, _, err = run(*EVALUATE[:-1])
+    row = next(line for line in err.splitlines() if "contrast " in line)
+    assert row.count("%") == 6
+    assert "generated" in row
+
+
+def test_an_archive_under_root_is_used_and_named(run, place):
+    run("corrupt", "--data", "tiny.npz", "--out", "tiny-C", "--corruptions", "contrast", "--seed", "7")
+    code, out, err = run(*EVALUATE, "--root", ".", "--json", "-")
+    assert code == 0
+    document = json.loads(out)
+    assert document["archive"] == "tiny-C"
+    assert [cell["source"] for cell in document["cells"]] == ["generated"] * 2 + ["archive"] * 2
+    assert "archive: tiny-C" in err
+
+
+def test_an_archive_of_other_images_is_one_line(run, place):
+    run("corrupt", "--data", "tiny.npz", "--out", "tiny-C", "--corruptions", "contrast", "--limit", "8")
+    code, out, err = run(*EVALUATE, "--root", ".")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "lacks 24 of the 32 images" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--cells", "cells.txt"), "cells.txt"),
+        (("--baseline", "missing.card"), "missing.card"),
+    ],
+)
+def test_bad_options_are_refused_before_anything_is_measured(run, place, words, named):
+    code, out, err = run(*EVALUATE, *words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert named in err
+
+
+def test_a_heatmap_is_drawn_and_told(run, place):
+    code, out, err = run(
+        "heatmap", "0.card", "--data", "tiny.npz", "--out", "map.svg", "--limit", "4", "--json", "-"
+    )
+    assert code == 0
+    document = json.loads(out)
+    assert np.shape(document["errors"]) == (16, 16)
+    assert document["images"] == 4
+    assert document["norm"] == 4
+    assert (place / "map.svg").read_text().startswith("<svg")
+    assert "on average under one frequency" in err
+
+
+@pytest.mark.parametrize("words", [("--out", "map.jpg"), ("--out", "map.svg", "--norm", "0")])
+def test_a_heatmap_that_cannot_be_is_one_line(run, place, words):
+    code, out, err = run("heatmap", "0.card", "--data", "tiny.npz", *words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert not (place / "map.svg").exists()
