@@ -32,7 +32,9 @@ class Domain(BaseModel, ABC):
     def views(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return augmented views of a batch, float32 (V, B, 3, H, W) in [0, 1], on its device.
 
-        `images` is uint8 (B, H, W, 3). The last view is the one that shows the domain.
+        `images` is uint8 (B, H, W, 3), and `generator` lives on their device. Every view of an image
+        depends on the generator's state and that image alone, not on its neighbours. The last view is
+        the one that shows the domain.
         """
 
     def loss(self, logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:

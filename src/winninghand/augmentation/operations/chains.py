@@ -21,7 +21,8 @@ def mix_chains(images: Tensor, operations: Tensor, magnitudes: Tensor, shares: T
     `images` is uint8 (B, H, W, 3). View v of image b is the sum of `shares` (B, V, 1 + W) of the
     image itself and of W chains; a chain is K operations in turn, `operations` int64 (B, V, W, K)
     with values of `Operation` and `magnitudes` float (B, V, W, K). Chains work on uint8 as Pillow
-    does, and equal it to the level; the mixture is not rounded. The number of threads changes nothing.
+    does and equal it to the level (ties at some large angles, such as 45 degrees, within one); the
+    mixture is not rounded. The number of threads changes nothing.
     """
     if images.device.type == "cpu":
         return mix_compiled(images, operations, magnitudes, shares)
