@@ -29,15 +29,6 @@ def place(tmp_path, tiny_images, monkeypatch):
 
 
 EVALUATE = ("evaluate", "0.card", "--data", "tiny.npz", "--corruptions", "fog,contrast", "--severities=1,5")
-    "evaluate",
-    "0.card",
-    "--data",
-    "tiny.npz",
-    "--corruptions",
-    "fog,contrast",
-    "--severities",
-    "1,5",
-)
 
 
 def test_one_document_on_standard_output_and_tables_beside_it(run, place):
