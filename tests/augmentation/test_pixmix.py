@@ -8,6 +8,7 @@ from torch import Tensor
 
 from winninghand.augmentation import make_domain
 from winninghand.augmentation.fractals import _systems, fractals
+from winninghand.augmentation.pixmix import _mix
 
 STILL = {"name": "pixmix", "padding": 0, "flip": False}
 
@@ -62,3 +63,13 @@ def test_weights_follow_their_two_laws(beta: float):
     assert partner[subtracts].mean().item() == pytest.approx(-mean, abs=0.01)
     assert image[~subtracts].mean().item() == pytest.approx(1 - mean, abs=0.01)
     assert image[subtracts].mean().item() == pytest.approx(1 + mean, abs=0.01)
+
+
+@pytest.mark.parametrize(("first", "second"), [(1.0, 0.0), (0.8, 0.3), (1.2, -0.4)])
+def test_sums_are_taken_on_a_signed_scale_and_products_on_a_doubled_one(first: float, second: float):
+    image, partner = torch.tensor([0.0, 0.3, 0.5, 1.0]), torch.tensor([0.0, 0.9, 0.2, 0.6])
+    weights = torch.tensor([first, second])
+    total = (first * (2 * image - 1) + second * (2 * partner - 1) + 1) / 2
+    product = (2 * image) ** first * (2 * partner).clamp(min=1e-37) ** second / 2
+    torch.testing.assert_close(_mix(image, partner, weights, torch.tensor(True)), total.clamp(0, 1))
+    torch.testing.assert_close(_mix(image, partner, weights, torch.tensor(False)), product.clamp(0, 1))

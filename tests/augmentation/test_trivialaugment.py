@@ -36,6 +36,8 @@ def test_all_operations_are_equally_likely(drawn: tuple[Tensor, Tensor]):
         (Operation.POSTERIZE, 2, 8, 7),
         (Operation.SOLARIZE, 0, 256, 31),
         (Operation.BRIGHTNESS, 0.01, 1.99, 61),
+        (Operation.CONTRAST, 0.01, 1.99, 61),
+        (Operation.COLOR, 0.01, 1.99, 61),
         (Operation.SHARPNESS, 0.01, 1.99, 61),
         (Operation.ROTATE, -135, 135, 61),
         (Operation.SHEAR_Y, -0.99, 0.99, 61),

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from winninghand.augmentation import augmix, clean, gaussian, pixmix, trivialaugment
+from winninghand.augmentation import augmix, clean, gaussian, pixmix, trivialaugment  # noqa: F401
 from winninghand.augmentation.augment import augment
 from winninghand.augmentation.domain import DOMAINS, Domain
 from winninghand.augmentation.make import make_domain
 
-__all__ = [
-    "DOMAINS",
-    "Domain",
-    "augment",
-    "augmix",
-    "clean",
-    "gaussian",
-    "make_domain",
-    "pixmix",
-    "trivialaugment",
-]
+__all__ = ["DOMAINS", "Domain", "augment", "make_domain"]
