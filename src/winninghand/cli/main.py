@@ -18,6 +18,7 @@ from winninghand.cli import (  # one module per command
     heatmap,
     inspect,
     names,
+    predict,
     study,
     train,
 )
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, evaluate, heatmap, inspect, deck, corrupt, study, names):
+for command in (demo, train, evaluate, heatmap, inspect, deck, predict, corrupt, study, names):
     command.add_to(app)
 
 

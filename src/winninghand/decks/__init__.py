@@ -1,8 +1,23 @@
 """Decks of cards, and the gates that play them."""
 
 from winninghand.decks import gates
+from winninghand.decks.adaptation import adaptation_of, adapted
 from winninghand.decks.deck import Deck
 from winninghand.decks.file import inspect_file, load
 from winninghand.decks.gate import GATES, Gate
+from winninghand.decks.prediction import Prediction, Unreadable, image_paths, predict
 
-__all__ = ["GATES", "Deck", "Gate", "gates", "inspect_file", "load"]
+__all__ = [
+    "GATES",
+    "Deck",
+    "Gate",
+    "Prediction",
+    "Unreadable",
+    "adaptation_of",
+    "adapted",
+    "gates",
+    "image_paths",
+    "inspect_file",
+    "load",
+    "predict",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +42,9 @@ def adapted(model: Model, prior: float = 16.0) -> Model:
     for another prior and for a model without batch norms.
     """
     if not 0 < prior < float("inf"):
-        raise InputError(f"the prior of batch-norm adaptation must be a number of images above 0, not {prior}")
+        raise InputError(
+            f"the prior of batch-norm adaptation must be a number of images above 0, not {prior}"
+        )
     result = copy.deepcopy(model)
     norms = [module for module in result.modules() if isinstance(module, nn.BatchNorm2d)]
     if not norms:
@@ -50,7 +52,7 @@ def adapted(model: Model, prior: float = 16.0) -> Model:
     for norm in norms:
         # The class alone changes, so that names, parameters and settings stay what they were.
         norm.__class__ = AdaptiveBatchNorm2d
-        norm.prior = prior
+        cast("AdaptiveBatchNorm2d", norm).prior = prior
     return result
 
 

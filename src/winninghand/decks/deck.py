@@ -10,25 +10,42 @@ import torch
 from torch import Tensor, nn
 
 from winninghand.cards import Card, check_batch
-from winninghand.decks.gate import GATES
+from winninghand.decks.gate import GATES, GateSettings, gate_settings
 from winninghand.errors import InputError
-from winninghand.spectra import SpectralProfile
 
 
 class Deck(nn.Module):
     """Cards of one task, and the gate that plays them.
 
     Called with float images (N, 3, H, W) in [0, 1] it gives log-probabilities (N, classes): the
-    logarithm of the weighted mean of the softmaxes of the cards played. Raises `InputError`
-    where the cards disagree on classes or input size, or lack the profiles that the gate needs.
+    logarithm of the weighted mean of the softmaxes of the cards played. `settings` are the gate's,
+    `temperatures` > 0 divide each card's logits before its softmax (1 where None). Raises
+    `InputError` where the cards disagree on classes or input size, or lack the profiles that the
+    gate needs.
     """
 
-    def __init__(self, cards: Sequence[Card], gate: str = "spectral") -> None:
+    temperatures: Tensor
+
+    def __init__(
+        self,
+        cards: Sequence[Card],
+        gate: str = "spectral",
+        settings: GateSettings | None = None,
+        temperatures: Sequence[float] | None = None,
+    ) -> None:
         super().__init__()
-        _check_cards(cards)
-        self._gate = GATES[gate]
-        if self._gate.needs_profiles:
+        check_cards(cards)
+        kind = GATES[gate]
+        if kind.needs_profiles:
             _check_profiles(cards, gate)
+        chosen = kind.settings_type() if settings is None else settings
+        if not isinstance(chosen, kind.settings_type):
+            raise InputError(f"these settings are not those of the gate {gate!r}")
+        self._gate = kind([card.profile for card in cards], chosen)
+        values = [1.0] * len(cards) if temperatures is None else list(temperatures)
+        if len(values) != len(cards) or not all(0 < value < float("inf") for value in values):
+            raise InputError(f"a deck of {len(cards)} cards needs as many temperatures above 0, not {values}")
+        self.register_buffer("temperatures", torch.tensor(values), persistent=False)
         self._cards = nn.ModuleList(cards)
         self.eval()
 
@@ -43,23 +60,40 @@ class Deck(nn.Module):
         return self._gate.name
 
     @property
+    def settings(self) -> GateSettings:
+        """Settings of the gate."""
+        return self._gate.settings
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the log-probabilities."""
         return self.cards[0].classes
 
-    def with_gate(self, gate: str) -> Deck:
-        """Return a deck of the same cards under another gate."""
-        return Deck(self.cards, gate)
+    def with_gate(self, gate: str, **settings: object) -> Deck:
+        """Return a deck of the same cards under another gate, with these settings.
+
+        What was fitted stays unless `scores` says otherwise; all other settings are the gate's defaults.
+        """
+        checked = gate_settings(gate, {"scores": self.settings.scores, **settings})
+        return Deck(self.cards, gate, checked, self.temperatures.tolist())
 
     @torch.no_grad()
     def choose(self, images: Tensor) -> Tensor:
         """Return the weight of each card for each image, float (N, cards), rows summing to 1.
 
-        A card of weight 0 is not played.
+        A card of weight 0 is not played. Raises `InputError` for images of another type or shape,
+        an empty batch, and pixels that are not numbers.
         """
         check_batch(images, self.cards[0].facts.input_size)
-        profiles = [cast("SpectralProfile", card.profile) for card in self.cards]
-        return self._gate.weights(images, profiles)
+        # One sum finds them all: no number that is not finite adds up to one that is.
+        if not images.sum().isfinite():
+            raise InputError("the batch holds pixels that are NaN or infinite; images must lie in [0, 1]")
+        weights: Tensor = self._gate(images)
+        return weights.to(images.dtype)
+
+    def reset(self) -> None:
+        """Begin a new stream of images: forget what the gate remembers of earlier ones."""
+        self._gate.reset()
 
     def play(self, images: Tensor, weights: Tensor) -> Tensor:
         """Return log-probabilities (N, classes) under given weights (N, cards).
@@ -70,10 +104,11 @@ class Deck(nn.Module):
         for number, card in enumerate(self.cards):
             chosen = weights[:, number].nonzero().squeeze(1)
             if len(chosen) == len(images):
-                probabilities += weights[:, number, None] * card(images).softmax(dim=1)
+                shares = (card(images) / self.temperatures[number]).softmax(dim=1)
+                probabilities = probabilities + weights[:, number, None] * shares
             elif len(chosen):
-                shares = card(images[chosen]).softmax(dim=1)
-                probabilities.index_add_(0, chosen, weights[chosen, number, None] * shares)
+                shares = (card(images[chosen]) / self.temperatures[number]).softmax(dim=1)
+                probabilities = probabilities.index_add(0, chosen, weights[chosen, number, None] * shares)
         return probabilities.clamp_min(torch.finfo(images.dtype).tiny).log()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -87,7 +122,8 @@ class Deck(nn.Module):
         save_deck(self, path)
 
 
-def _check_cards(cards: Sequence[Card]) -> None:
+def check_cards(cards: Sequence[Card]) -> None:
+    """Raise `InputError` unless the cards know the same classes, in one order, and take one input size."""
     if not cards:
         raise InputError("a deck needs at least one card")
     first = cards[0].facts

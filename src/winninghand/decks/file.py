@@ -6,6 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 
 from winninghand.cards import Card, Inspection, card_entropy_bound
@@ -13,9 +14,21 @@ from winninghand.cards.container import read_streams, write_streams
 from winninghand.cards.file import KIND as CARD
 from winninghand.cards.file import pack_card, unpack_card
 from winninghand.decks.deck import Deck
+from winninghand.decks.gate import gate_settings
 from winninghand.errors import InputError
 
 KIND = "deck"
+
+
+class DeckFacts(BaseModel):
+    """The part of a deck that is written as text in its file's header."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gate: str
+    settings: dict[str, Any] = {}
+    temperatures: tuple[float, ...] | None = None
+    cards: tuple[dict[str, Any], ...]
 
 
 def save_deck(deck: Deck, path: Path | str) -> None:
@@ -26,7 +39,13 @@ def save_deck(deck: Deck, path: Path | str) -> None:
         header, parts = pack_card(card)
         headers.append(header)
         streams |= {f"{number}/{name}": part for name, part in parts.items()}
-    write_streams(path, {"kind": KIND, "gate": deck.gate, "cards": headers}, streams)
+    facts = DeckFacts(
+        gate=deck.gate,
+        settings=deck.settings.model_dump(mode="json"),
+        temperatures=tuple(deck.temperatures.tolist()),
+        cards=tuple(headers),
+    )
+    write_streams(path, {"kind": KIND, **facts.model_dump(mode="json")}, streams)
 
 
 def load(path: Path | str, network: nn.Module | None = None) -> Card | Deck:
@@ -85,11 +104,12 @@ def _unpack_deck(header: dict[str, Any], streams: dict[str, Tensor], origin: str
     for name, stream in streams.items():
         number, _, part = name.partition("/")
         by_card[number][part] = stream
-    match header:
-        case {"gate": str(gate), "cards": [*headers]} if all(isinstance(one, dict) for one in headers):
-            cards = [
-                unpack_card(one, by_card[str(number)], f"card {number + 1} of {origin}")
-                for number, one in enumerate(headers)
-            ]
-            return Deck(cards, gate)
-    raise InputError(f"cannot load {origin}: its header is damaged")
+    try:
+        facts = DeckFacts.model_validate(header)
+    except ValidationError as error:
+        raise InputError(f"cannot load {origin}: its header is damaged") from error
+    cards = [
+        unpack_card(one, by_card[str(number)], f"card {number} of {origin}")
+        for number, one in enumerate(facts.cards)
+    ]
+    return Deck(cards, facts.gate, gate_settings(facts.gate, facts.settings), facts.temperatures)

@@ -3,28 +3,95 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from torch import Tensor
+import torch
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
+from torch import Tensor, nn
 
+from winninghand.decks.scores import FittedScores, Scores
+from winninghand.errors import InputError
 from winninghand.registry import Registry
-from winninghand.spectra import SpectralProfile
+from winninghand.spectra import SpectralProfile, log_spectra
 
 
-class Gate(ABC):
-    """Chooses cards for a batch of images by looking at the images alone."""
+class GateSettings(BaseModel):
+    """What there is to set of a gate, and what was fitted; written into the deck's file.
+
+    At most `max_active` cards are played on an image; None is no limit.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    max_active: PositiveInt | None = None
+    scores: FittedScores | None = None
+
+
+class Gate(nn.Module, ABC):
+    """Chooses cards for a batch of images by looking at the images alone.
+
+    Called with float images (N, 3, H, W) in [0, 1] it gives the weight of each card for each
+    image, float32 (N, cards), rows summing to 1. A card of weight 0 is not played.
+    """
 
     name: ClassVar[str]
+    settings_type: ClassVar[type[GateSettings]] = GateSettings
     needs_profiles: ClassVar[bool] = True
 
+    def __init__(self, profiles: Sequence[SpectralProfile | None], settings: GateSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        known = [profile for profile in profiles if profile is not None]
+        self.scores = Scores(known, settings.scores) if self.needs_profiles else None
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the weights for a batch of images."""
+        return self.weigh(log_spectra(images))
+
     @abstractmethod
-    def weights(self, images: Tensor, profiles: Sequence[SpectralProfile]) -> Tensor:
-        """Return the weight of each card for each image, float (N, cards), rows summing to 1.
+    def weigh(self, spectra: Tensor) -> Tensor:
+        """Return the weights (N, cards) for the log-amplitude spectra (N, rows, columns) of one batch."""
 
-        `images` is float (N, 3, H, W) in [0, 1]; `profiles` holds one profile per card. A card
-        of weight 0 is not played.
-        """
+    def reset(self) -> None:
+        """Forget what earlier batches looked like; only a gate for streams remembers them."""
 
 
-GATES: Registry[Gate] = Registry("gate")
+class DomainGate(Gate):
+    """A gate that plays, in equal shares, the cards of the one domain whose mean score is best."""
+
+    def cards_of_best_domain(self, spectra: Tensor) -> Tensor:
+        """Return the weights (N, cards) for spectra (N, rows, columns), each for itself."""
+        assert self.scores is not None
+        scores = self.scores(spectra)
+        best = (scores @ self.scores.domains).argmax(dim=1)
+        members = (self.scores.domains > 0).T[best]
+        return limited(members / members.sum(dim=1, keepdim=True), self.settings.max_active, scores)
+
+
+def limited(weights: Tensor, most: int | None, order: Tensor) -> Tensor:
+    """Return weights (N, cards) with all but the `most` cards first in `order` set to 0.
+
+    Cards of weight 0 come last; the weights that are left are scaled to sum to 1.
+    """
+    if most is None or most >= weights.shape[1]:
+        return weights
+    kept = order.masked_fill(weights == 0, -torch.inf).topk(most, dim=1).indices
+    left = torch.zeros_like(weights).scatter_(1, kept, weights.gather(1, kept))
+    return left / left.sum(dim=1, keepdim=True)
+
+
+GATES: Registry[type[Gate]] = Registry("gate")
+
+
+def gate_settings(gate: str, values: Mapping[str, object]) -> GateSettings:
+    """Return checked settings for a gate; `InputError` names what it does not have or cannot take."""
+    kind = GATES[gate].settings_type
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        raise InputError(
+            f"gate {gate!r}: {where} = {fault['input']!r} does not fit: {fault['msg']}"
+        ) from None

@@ -102,9 +102,7 @@ def _answers(model: Card | Deck, pixels: UInt8Array, paths: Sequence[Path]) -> l
         outputs, played = model(images), torch.ones(len(images), 1, dtype=torch.bool)
     probabilities, choices = outputs.softmax(dim=1).max(dim=1)
     return [
-        Prediction(
-            path, model.classes[choice], probability, tuple((cards.nonzero().squeeze(1) + 1).tolist())
-        )
+        Prediction(path, model.classes[choice], probability, tuple((cards.nonzero().squeeze(1) + 1).tolist()))
         for path, choice, probability, cards in zip(
             paths, choices.tolist(), probabilities.tolist(), played, strict=True
         )

@@ -56,9 +56,12 @@ def play(model: nn.Module, batches: Iterable[Batch], advance: Callable[[int], No
     """Run a classifier over batches, on the device where its parameters are.
 
     `model` gives logits or log-probabilities for float images in [0, 1]; it is put into
-    evaluation mode. `advance` is told the length of each batch done.
+    evaluation mode, and a deck's gate forgets what it saw before. `advance` is told the length of
+    each batch done.
     """
     model.eval()
+    if isinstance(model, Deck):
+        model.reset()
     device = device_of(model)
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     for batch in batches:

@@ -7,19 +7,31 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from winninghand.decks.gate import GATES, Gate
+from winninghand.decks.gate import GATES, Gate, GateSettings
+from winninghand.errors import InputError
 from winninghand.spectra import SpectralProfile
 
 
+@GATES.register("average")
 class Average(Gate):
     """Equal weights."""
 
     name: ClassVar[str] = "average"
     needs_profiles: ClassVar[bool] = False
 
-    def weights(self, images: Tensor, profiles: Sequence[SpectralProfile]) -> Tensor:
+    def __init__(self, profiles: Sequence[SpectralProfile | None], settings: GateSettings) -> None:
+        super().__init__(profiles, settings)
+        self.cards = len(profiles)
+        if settings.max_active is not None and settings.max_active < self.cards:
+            raise InputError(
+                f"the gate 'average' plays all {self.cards} cards; for at most {settings.max_active} "
+                "choose another gate or give fewer cards"
+            )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return 1 / cards everywhere, without a look at the images."""
+        return self.weigh(images)
+
+    def weigh(self, spectra: Tensor) -> Tensor:
         """Return 1 / cards everywhere."""
-        return images.new_full((len(images), len(profiles)), 1 / len(profiles))
-
-
-GATES.register(Average.name)(Average())
+        return spectra.new_full((len(spectra), self.cards), 1 / self.cards)

@@ -1,0 +1,49 @@
+"""`winninghand predict`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from winninghand.cli.options import Json, write_json
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("predict")(predict)
+
+
+def predict(
+    model: Annotated[Path, typer.Argument(metavar="MODEL")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE|DIR ...")],
+    batch_size: Annotated[int, typer.Option(min=1, help="Images that a gate looks at together.")] = 64,
+    adapt: Annotated[
+        float | None,
+        typer.Option(
+            help="Adapt batch norms to each batch; the stored statistics count for this many images."
+        ),
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Say what image files show: class, probability and the cards played, numbered from 1."""
+    from winninghand.decks import Unreadable, adapted, image_paths, load
+    from winninghand.decks import predict as predicted
+    from winninghand.device import best_device
+    from winninghand.progress import progress
+    from winninghand.report.predictions import lines, prediction_document, print_failures
+
+    player = load(model).to(best_device())
+    if adapt is not None:
+        player = adapted(player, adapt)
+    paths = image_paths(images)
+    with progress("predicting", len(paths)) as advance:
+        answers = list(predicted(player, paths, batch_size, advance))
+    if json != "-":
+        for line in lines(answers):
+            typer.echo(line)
+    print_failures(answers)
+    write_json(prediction_document(model, player, answers), json)
+    if all(isinstance(answer, Unreadable) for answer in answers):
+        raise typer.Exit(1)

@@ -1,0 +1,31 @@
+"""`weighted`: each image is played by the cards that suit it, by as much as they do."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+from torch import Tensor
+
+from winninghand.decks.gate import GATES, Gate, GateSettings, limited
+
+
+class WeightedSettings(GateSettings):
+    """`temperature` > 0 divides the scores: the higher, the more equal the weights."""
+
+    temperature: float = Field(default=1.0, gt=0)
+
+
+@GATES.register("weighted")
+class Weighted(Gate):
+    """Weights by the softmax of the scores, image by image; the `max_active` largest are played."""
+
+    name: ClassVar[str] = "weighted"
+    settings_type: ClassVar[type[GateSettings]] = WeightedSettings
+
+    def weigh(self, spectra: Tensor) -> Tensor:
+        """Return each image's own row."""
+        assert self.scores is not None
+        assert isinstance(self.settings, WeightedSettings)
+        weights = (self.scores(spectra) / self.settings.temperature).softmax(dim=1)
+        return limited(weights, self.settings.max_active, weights)

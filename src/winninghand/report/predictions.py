@@ -1,0 +1,57 @@
+"""Predictions for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from winninghand.cards import Card
+from winninghand.decks import Deck, Prediction, Unreadable, adaptation_of
+from winninghand.report.terminal import say
+
+Answers = Sequence[Prediction | Unreadable]
+
+
+def lines(answers: Iterable[Prediction | Unreadable]) -> list[str]:
+    """Return one line for each image that could be read: file, class, probability, cards played."""
+    return [
+        f"{answer.path}\t{answer.label}\t{answer.probability:.4f}\t{','.join(map(str, answer.cards))}"
+        for answer in answers
+        if isinstance(answer, Prediction)
+    ]
+
+
+def print_failures(answers: Answers) -> None:
+    """List the files that could not be read."""
+    failed = [answer for answer in answers if isinstance(answer, Unreadable)]
+    if failed:
+        say(f"{len(failed)} of {len(answers)} files could not be read:")
+    for answer in failed:
+        say(answer.reason)
+
+
+def prediction_document(path: Path, model: Card | Deck, answers: Answers) -> dict[str, Any]:
+    """Return all predictions as plain values."""
+    cards = [model] if isinstance(model, Card) else model.cards
+    return {
+        "model": str(path),
+        "gate": model.gate if isinstance(model, Deck) else None,
+        "adaptation": adaptation_of(model),
+        "cards": [(card.facts.domain or {}).get("name") for card in cards],
+        "predictions": [_row(answer) for answer in answers if isinstance(answer, Prediction)],
+        "failed": [
+            {"file": str(answer.path), "reason": answer.reason}
+            for answer in answers
+            if isinstance(answer, Unreadable)
+        ],
+    }
+
+
+def _row(answer: Prediction) -> dict[str, Any]:
+    return {
+        "file": str(answer.path),
+        "class": answer.label,
+        "probability": answer.probability,
+        "cards": list(answer.cards),
+    }
