@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 
-@cache
+@lru_cache(maxsize=16)
 def zoom_matrix(length: int, factor: float) -> Tensor:
     """Return the matrix float64 (length, length) that zooms an axis by `factor` ≥ 1.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ def zoom_blur(images: Tensor, severity: int, _: Streams) -> Tensor:
     return to_images((down.to(planes.device) @ zoomed).add_(TIE))
 
 
-@cache
+@lru_cache(maxsize=16)
 def _summed_zooms(height: int, width: int, largest: float) -> tuple[Tensor, Tensor]:
     """Return what takes an image X to the mean of A X Bᵀ over its zooms, as two matrices.
 

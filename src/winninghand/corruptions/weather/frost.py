@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -66,7 +66,7 @@ def _random_cuts(images: Tensor, streams: Streams) -> Tensor:
     return textures.pixels.index_select(0, source).view_as(images)
 
 
-@cache
+@lru_cache(maxsize=16)
 def _textures(height: int, width: int) -> Textures:
     """Return the textures thinned out for images of this size: every fifth pixel at 32 × 32."""
     thinned = [_thinned(name, height, width) for name in FILES]
