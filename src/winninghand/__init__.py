@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from winninghand.augmentation import augment
     from winninghand.cards import Card
     from winninghand.catalog import names
+    from winninghand.compression import Pruner
     from winninghand.corruptions import corrupt
     from winninghand.decks import Deck, load
     from winninghand.evaluation import evaluate
@@ -28,6 +29,7 @@ _HOMES = {
     "Card": "cards",
     "Deck": "decks",
     "ImageSet": "images",
+    "Pruner": "compression",
     "Recipe": "recipe",
     "augment": "augmentation",
     "compress": "training",
@@ -45,6 +47,7 @@ __all__ = [
     "Deck",
     "ImageSet",
     "InputError",
+    "Pruner",
     "Recipe",
     "__version__",
     "augment",

@@ -11,7 +11,7 @@ import torch
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from winninghand.augmentation import make_domain
-from winninghand.compression import Compression
+from winninghand.compression import METHODS, Compression, Start
 from winninghand.errors import InputError
 from winninghand.networks import network
 
@@ -81,6 +81,7 @@ def make_recipe(table: Mapping[str, Any], known_network: bool = True) -> Recipe:
     except ValidationError as error:
         raise InputError(first_complaint("recipe", error)) from None
     make_domain(recipe.domain)
+    METHODS[recipe.compression.method].plan(recipe.compression, recipe.training.epochs, Start())
     if known_network:
         with torch.device("meta"):  # checks name and settings without making any weights
             network(**recipe.network)

@@ -1,21 +1,26 @@
-"""Methods that make a network compact, over shared pieces: prunable weights, budget, masks, rounds."""
+"""Methods that make a network compact, over shared pieces: prunable weights, budget, phases, masks."""
 
 from winninghand.compression import methods
-from winninghand.compression.budget import Scope, kept_count, select
+from winninghand.compression.budget import Budget, Scope
+from winninghand.compression.compressor import Compressor
 from winninghand.compression.masks import Masks
-from winninghand.compression.method import METHODS, Method, Phase
+from winninghand.compression.method import METHODS, Method, Start
+from winninghand.compression.phase import Phase
 from winninghand.compression.prunable import prunable_weights
+from winninghand.compression.pruner import Pruner
 from winninghand.compression.settings import Compression
 
 __all__ = [
     "METHODS",
+    "Budget",
     "Compression",
+    "Compressor",
     "Masks",
     "Method",
     "Phase",
+    "Pruner",
     "Scope",
-    "kept_count",
+    "Start",
     "methods",
     "prunable_weights",
-    "select",
 ]

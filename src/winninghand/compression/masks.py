@@ -1,60 +1,82 @@
-"""Pruned weights, and how they stay zero."""
+"""Masks: which of the prunable weights of a network are pruned, from step to step."""
 
 from __future__ import annotations
 
+import logging
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
-from winninghand.compression.budget import Scope, select
+from winninghand.compression.budget import Budget
+from winninghand.compression.phase import Phase
+
+_LOG = logging.getLogger("winninghand")
 
 
-class Masks:
-    """Which of the prunable weights of a network are pruned: one bool per weight.
+class Masks(ABC):
+    """What a training loop calls: `begin` each phase, `after_step` each optimizer step, at last `finish`."""
 
-    Pruning is by magnitude: the smallest |w| go first, and what is pruned stays pruned.
-    """
-
-    def __init__(self, weights: Mapping[str, nn.Parameter], scope: Scope) -> None:
+    def __init__(self, weights: Mapping[str, nn.Parameter], budget: Budget) -> None:
         self.weights = dict(weights)
-        self.scope = scope
-        self._pruned: dict[str, Tensor] = {}
+        self.budget = budget
+        self.phase = Phase(epochs=1, sparsity=0.0)
+        self.steps = 1
+        self.step = 0
+        self._reported: tuple[str, ...] = ()
+
+    def begin(self, phase: Phase, steps: int, step: int = 0, resumed: bool = False) -> None:
+        """Enter a phase of `steps` steps at `step`; one that is `resumed` brings its masks along."""
+        self.phase, self.steps, self.step = phase, steps, step
+        if not resumed:
+            self.prune_to(phase.sparsity_at(step / steps))
+
+    @abstractmethod
+    def after_step(self) -> None:
+        """Do what an optimizer step makes due: follow the phase's sparsity, keep pruned weights at zero."""
+
+    @abstractmethod
+    def apply(self) -> None:
+        """Set pruned weights to zero again after the network's weights have been replaced."""
+
+    @abstractmethod
+    def prune_to(self, sparsity: float) -> None:
+        """Prune until `sparsity` is reached, exactly."""
+
+    @abstractmethod
+    def kept(self) -> dict[str, int]:
+        """Return how many weights of each layer are not pruned."""
+
+    def end_epoch(self) -> dict[str, float | int]:
+        """Return what there is to report; a layer of which nothing is left is warned of as well."""
+        emptied = self.emptied
+        if emptied and emptied != self._reported:
+            _LOG.warning(
+                "pruning has emptied %s: the network's output no longer depends on what they see",
+                ", ".join(emptied),
+            )
+        self._reported = emptied
+        return {"sparsity": self.sparsity, "emptied_layers": len(emptied)}
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Leave ordinary weights in the network under its own names, pruned ones zero."""
 
     @property
     def sparsity(self) -> float:
         """Fraction of the prunable weights that is pruned."""
         total = sum(weight.numel() for weight in self.weights.values())
-        return sum(int(pruned.sum()) for pruned in self._pruned.values()) / total
+        return (total - sum(self.kept().values())) / total
 
-    def prune_to(self, sparsity: float) -> None:
-        """Prune the smallest weights until `sparsity` is reached, exactly.
+    @property
+    def emptied(self) -> tuple[str, ...]:
+        """Names of the layers of which nothing is left."""
+        return tuple(name for name, count in self.kept().items() if count == 0)
 
-        Raises `InputError` where the budget cannot be kept (see `select`).
-        """
-        if sparsity > 0:
-            kept = select(self._magnitudes(), sparsity, self.scope)
-            self._pruned = {name: ~mask for name, mask in kept.items()}
-            self.apply()
-
-    @torch.no_grad()
-    def apply(self) -> None:
-        """Set every pruned weight to zero: after each optimizer step, whatever momentum and decay did."""
-        for name, pruned in self._pruned.items():
-            self.weights[name].masked_fill_(pruned, 0)
-
+    @abstractmethod
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the masks by weight name, true where pruned; empty before any pruning."""
-        return dict(self._pruned)
+        """Return what the network's own state does not hold."""
 
+    @abstractmethod
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take masks that `state_dict` returned, and apply them."""
-        self._pruned = {name: mask.to(self.weights[name].device) for name, mask in state.items()}
-        self.apply()
-
-    def _magnitudes(self) -> dict[str, Tensor]:
-        """Return |w| of every prunable weight, and −1 where it is pruned already."""
-        scores = {name: weight.detach().abs() for name, weight in self.weights.items()}
-        for name, pruned in self._pruned.items():
-            scores[name].masked_fill_(pruned, -1)
-        return scores
+        """Take what `state_dict` returned."""

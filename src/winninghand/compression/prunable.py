@@ -27,7 +27,7 @@ def prunable_weights(module: nn.Module, exclude: Collection[str] = ()) -> dict[s
     found: dict[str, nn.Parameter] = {}
     seen: set[int] = set()
     for path, part in module.named_modules():
-        for weight_name in _weight_names(part):
+        for weight_name in weight_names(part):
             weight = getattr(part, weight_name, None)
             name = f"{path}.{weight_name}" if path else weight_name
             if not isinstance(weight, nn.Parameter) or id(weight) in seen:
@@ -43,7 +43,8 @@ def prunable_weights(module: nn.Module, exclude: Collection[str] = ()) -> dict[s
     return found
 
 
-def _weight_names(part: nn.Module) -> tuple[str, ...]:
+def weight_names(part: nn.Module) -> tuple[str, ...]:
+    """Return the names of the prunable weights that a module may own itself."""
     if isinstance(part, nn.MultiheadAttention):
         return _ATTENTION_PROJECTIONS
     if isinstance(part, _CONVOLUTION | nn.Linear | nn.Bilinear):

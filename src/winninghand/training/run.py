@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,14 @@ from torch import nn
 
 from winninghand.augmentation import Domain, make_domain
 from winninghand.cards import Card, CardFacts, Normalisation, architecture_facts, load_card
-from winninghand.compression import METHODS, Masks, Phase, prunable_weights
+from winninghand.compression import Compressor, Phase
 from winninghand.evaluation import accuracy
 from winninghand.images import ImageSet, Split
 from winninghand.recipe import Recipe
 from winninghand.training.batches import Batches
 from winninghand.training.device import channels_last_pays, make_fabric
 from winninghand.training.run_folder import RunFolder
+from winninghand.training.seeds import seed_of
 from winninghand.training.statistics import Triple, channel_statistics, fingerprint, training_profile
 from winninghand.training.trainer import Trainer
 from winninghand.version import __version__
@@ -47,36 +50,61 @@ class Run:
     @property
     def phases(self) -> Sequence[Phase]:
         """The phases that the run goes through."""
-        settings = self.recipe.compression
-        return METHODS[settings.method].plan(settings, self.recipe.training.epochs, self.trained)
+        return self.compressor.phases(self.recipe.training.epochs)
+
+    @cached_property
+    def compressor(self) -> Compressor:
+        """What is to be done to the network, as it is before it trains."""
+        return Compressor(
+            self.network, self.recipe.compression, self.trained, self.exclude, self.images.train.size
+        )
 
     def play(self, out: Path | str | None) -> Card:
         """Train, or go on training, in the folder `out`, and return the card, which is left there too.
 
         Without `out` nothing is kept. A run that is finished already gives its card at once.
         """
-        prunable = prunable_weights(self.network, self.exclude)
+        phases = self.phases
         with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as path:
             folder = RunFolder(path, self._identity())
             if folder.card.exists():
                 return load_card(folder.card, network=self.network)
-            card = self._train(folder, tuple(prunable))
+            card = self._train(folder, phases)
             card.save(folder.card)
             return card
 
-    def _train(self, folder: RunFolder, prunable: tuple[str, ...]) -> Card:
+    def seconds_per_step(self) -> float:
+        """Return how long a step of the first phase takes; the run's network is left as it is."""
+        trial = replace(self, network=copy.deepcopy(self.network))
+        fitting, _ = trial._parts()
+        with tempfile.TemporaryDirectory() as path:
+            trainer = trial._trainer(
+                RunFolder(path, self._identity()),
+                make_domain(self.recipe.domain),
+                fitting,
+                None,
+                Normalisation(*(self.normalisation or channel_statistics(fitting))),
+            )
+            return trainer.seconds_per_step(trial.phases[0])
+
+    def steps_per_epoch(self) -> int:
+        """Return how many steps an epoch has."""
+        fitting, _ = self._parts()
+        return len(fitting) // min(self.recipe.training.batch_size, len(fitting))
+
+    def _train(self, folder: RunFolder, phases: Sequence[Phase]) -> Card:
         recipe = self.recipe
         fitting, choosing = self._parts()
         domain = make_domain(recipe.domain)
         mean, deviation = self.normalisation or channel_statistics(fitting)
         trainer = self._trainer(folder, domain, fitting, choosing, Normalisation(mean, deviation))
-        trainer.run(self.phases)
+        trainer.run(phases)
         facts = CardFacts(
             classes=self.images.classes,
             input_size=self.images.train.size,
             mean=mean,
             deviation=deviation,
-            prunable=prunable,
+            prunable=tuple(self.compressor.weights),
             architecture=architecture_facts(self.network),
             domain={"name": domain.name, **domain.model_dump(mode="json")},
             recipe=recipe.model_dump(mode="json"),
@@ -110,12 +138,14 @@ class Run:
         settings = self.recipe.training
         fabric = make_fabric(settings.precision)
         device = fabric.device
+        # Before the network moves, so that what is drawn for it is the same on every device.
+        compressor = self.compressor
         self.network.to(device)
         if channels_last_pays(device):
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return Trainer(
             network=self.network,
-            masks=Masks(prunable_weights(self.network, self.exclude), self.recipe.compression.scope),
+            masks=compressor.masks(seed_of(self.recipe.seed, "masks")),
             domain=domain,
             normalisation=normalisation.to(device),
             batches=Batches(fitting, settings.batch_size, device),

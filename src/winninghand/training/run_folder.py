@@ -12,8 +12,11 @@ import torch
 
 from winninghand.errors import InputError
 from winninghand.files import written_whole
+from winninghand.recipe import Recipe
 
 Row = dict[str, float | int]
+
+_UNFINISHED = (".checkpoint.pt.", ".rewind.pt.", ".metrics.csv.", ".card.card.", ".run.json.")
 
 
 class RunFolder:
@@ -30,7 +33,7 @@ class RunFolder:
         self._check_identity(json.loads(json.dumps(identity)))
         for leftover in self.path.glob(".*.*"):
             # A kill in the middle of a write leaves the unfinished file under such a name.
-            if leftover.name.startswith((".checkpoint.pt.", ".metrics.csv.", ".card.card.", ".run.json.")):
+            if leftover.name.startswith(_UNFINISHED):
                 leftover.unlink()
 
     @property
@@ -38,30 +41,49 @@ class RunFolder:
         """Where the finished card lies."""
         return self.path / "card.card"
 
+    @property
+    def checkpoint(self) -> Path:
+        """Where the last checkpoint lies."""
+        return self.path / "checkpoint.pt"
+
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Replace the checkpoint."""
-        with written_whole(self.path / "checkpoint.pt") as aside:
+        with written_whole(self.checkpoint) as aside:
             torch.save(dict(state), aside)
 
     def load_checkpoint(self, device: torch.device) -> dict[str, Any] | None:
         """Return the last checkpoint, None before the first. Only tensors and plain values are read."""
-        path = self.path / "checkpoint.pt"
+        return self._load(self.checkpoint, device)
+
+    def save_rewind(self, state: Mapping[str, Any]) -> None:
+        """Keep the network's state that later phases go back to."""
+        with written_whole(self.path / "rewind.pt") as aside:
+            torch.save(dict(state), aside)
+
+    def load_rewind(self, device: torch.device) -> dict[str, Any]:
+        """Return the state that `save_rewind` kept."""
+        state = self._load(self.path / "rewind.pt", device)
+        if state is None:
+            raise InputError(f"{self.path / 'rewind.pt'} is missing; delete the folder to start again")
+        return state
+
+    def write_metrics(self, rows: Sequence[Row]) -> None:
+        """Write `metrics.csv`, one row per epoch."""
+        with written_whole(self.path / "metrics.csv") as aside, aside.open("w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(key for row in rows for key in row)))
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def _load(self, path: Path, device: torch.device) -> dict[str, Any] | None:
         if not path.exists():
             return None
         try:
             state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
         except Exception as error:  # torch.load has no one exception for a damaged file
             raise InputError(
-                f"cannot read the checkpoint {path} ({type(error).__name__}); delete it to start again"
+                f"cannot read {path} ({type(error).__name__}); delete the folder to start again"
             ) from error
         return state
-
-    def write_metrics(self, rows: Sequence[Row]) -> None:
-        """Write `metrics.csv`, one row per epoch."""
-        with written_whole(self.path / "metrics.csv") as aside, aside.open("w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
 
     def _check_identity(self, identity: dict[str, Any]) -> None:
         path = self.path / "run.json"
@@ -70,6 +92,7 @@ class RunFolder:
                 present = json.loads(path.read_text(encoding="utf-8"))
             except ValueError as error:
                 raise InputError(f"{path} is damaged; delete the folder or give another one") from error
+            present = _completed(present)
             if present != identity:
                 raise InputError(
                     f"{self.path} holds another run ({_first_difference(present, identity)}); "
@@ -78,6 +101,15 @@ class RunFolder:
         else:
             with written_whole(path) as aside:
                 aside.write_text(json.dumps(identity, indent=1), encoding="utf-8")
+
+
+def _completed(identity: dict[str, Any]) -> dict[str, Any]:
+    """Return an identity with the keys, at their defaults, that recipes have had since it was written."""
+    try:
+        recipe = Recipe.model_validate(identity["recipe"])
+    except (KeyError, TypeError, ValueError):
+        return identity
+    return {**identity, "recipe": recipe.model_dump(mode="json")}
 
 
 def _first_difference(present: Any, asked: Any, path: str = "") -> str:  # noqa: ANN401 (any JSON)

@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+from winninghand.compression import Phase
+
+if TYPE_CHECKING:
+    from winninghand.recipe import Training
+
+
+def learning_rate(phase: Phase, step: int, steps: int, settings: Training) -> float:
+    """Return the learning rate of a phase's `step` (0-based) in its schedule of `steps` steps."""
+    if phase.constant_rate is not None:
+        return settings.learning_rate * phase.constant_rate
+    return cosine_with_warmup(step, steps, settings.learning_rate, settings.warmup)
 
 
 def cosine_with_warmup(step: int, steps: int, peak: float, warmup: float) -> float:

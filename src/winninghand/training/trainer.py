@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import nn
+from torch import Tensor, nn
 
 from winninghand.augmentation import Domain
 from winninghand.augmentation.pixels import to_unit
 from winninghand.cards.normalisation import Normalisation
 from winninghand.compression import Masks, Phase
+from winninghand.errors import InputError
 from winninghand.progress import Advance, progress
 from winninghand.recipe import Training
 from winninghand.training.batches import Batches
 from winninghand.training.meter import Meter
 from winninghand.training.run_folder import Row, RunFolder
-from winninghand.training.schedule import cosine_with_warmup
+from winninghand.training.schedule import learning_rate
 from winninghand.training.seeds import generator_of, seed_of
 
 
@@ -46,30 +49,59 @@ class Trainer:
     def run(self, phases: Sequence[Phase]) -> None:
         """Train through all phases, going on from the folder's checkpoint where there is one."""
         state = self.folder.load_checkpoint(self.fabric.device)
-        phase, epoch = (0, 0) if state is None else self._restore(state)
-        images = len(self.batches) * self.batches.batch_size
-        done = sum(earlier.epochs for earlier in phases[:phase]) + epoch
-        total = sum(one.epochs for one in phases)
+        phase, epoch = (0, None) if state is None else self._restore(state)
+        steps = [self._last(one) - self._first(one) for one in phases]
+        done = sum(steps[:phase]) + (
+            0 if epoch is None else epoch * len(self.batches) - self._first(phases[phase])
+        )
         cuda = [self.fabric.device] if self.fabric.device.type == "cuda" else []
         with (
             torch.random.fork_rng(devices=cuda),
-            progress("training", total * images, done=done * images) as advance,
+            progress(
+                "training", sum(steps) * self.batches.batch_size, done=done * self.batches.batch_size
+            ) as advance,
         ):
             for number in range(phase, len(phases)):
                 momenta = state["optimizer"] if state is not None and number == phase else None
-                self._phase(number, phases[number], epoch if number == phase else 0, momenta, advance)
+                self._phase(number, phases[number], epoch if number == phase else None, momenta, advance)
+        self.masks.finish()
+
+    def seconds_per_step(self, phase: Phase, steps: int = 3) -> float:
+        """Return how long a step takes, the mean of a few after the first; they change the network."""
+        self.masks.begin(phase, self._last(phase), self._first(phase))
+        model, optimizer = self.fabric.setup(self.network, self._optimizer())
+        model.train()
+        batches = itertools.cycle(self.batches.epoch(self.seed, "timing"))
+        started = time.perf_counter()
+        for step in range(steps + 1):
+            loss, _ = self._step(model, optimizer, *next(batches), generator_of(self.fabric.device, step))
+            loss.item()  # waits for the device
+            started = started if step else time.perf_counter()
+        return (time.perf_counter() - started) / steps
+
+    def _first(self, phase: Phase) -> int:
+        """Return the step of its schedule at which a phase begins."""
+        return int(phase.begin * len(self.batches))
+
+    def _last(self, phase: Phase) -> int:
+        return phase.epochs * len(self.batches)
 
     def _phase(
-        self, number: int, phase: Phase, first_epoch: int, momenta: dict[str, Any] | None, advance: Advance
+        self, number: int, phase: Phase, done: int | None, momenta: dict[str, Any] | None, advance: Advance
     ) -> None:
+        """Train through a phase of which `done` epochs are done, None where it has not begun."""
         model, optimizer = self.fabric.setup(self.network, self._optimizer())
         if momenta is not None:
             optimizer.load_state_dict(momenta)
-        if first_epoch == 0:
-            self.masks.prune_to(phase.sparsity)
-        for epoch in range(first_epoch, phase.epochs):
-            row: Row = {"phase": number, "epoch": epoch, "sparsity": self.masks.sparsity}
-            row |= self._epoch(number, epoch, phase.epochs, model, optimizer, advance)
+        first = self._first(phase) if done is None else done * len(self.batches)
+        self.masks.begin(phase, self._last(phase), first, resumed=done is not None)
+        if phase.rewound and done is None:
+            self.network.load_state_dict(self.folder.load_rewind(self.fabric.device))
+            self.masks.apply()
+        for epoch in range(first // len(self.batches), phase.epochs):
+            row: Row = {"phase": number, "epoch": epoch}
+            row |= self._epoch(number, epoch, phase, model, optimizer, advance)
+            row |= self.masks.end_epoch()
             if self.held_out is not None:
                 row["held_out_accuracy"] = self._accuracy(model, self.held_out)
             self.rows.append(row)
@@ -78,37 +110,74 @@ class Trainer:
 
     def _epoch(
         self,
-        phase: int,
+        number: int,
         epoch: int,
-        epochs: int,
+        phase: Phase,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         advance: Advance,
     ) -> Row:
         model.train()
         # Dropout and the like in a caller's network draw from torch's own generator.
-        torch.manual_seed(seed_of(self.seed, phase, epoch, "network"))
+        torch.manual_seed(seed_of(self.seed, number, epoch, "network"))
         meter = Meter(self.fabric.device)
-        for step, (images, labels) in enumerate(self.batches.epoch(self.seed, phase, epoch)):
-            rate = cosine_with_warmup(
-                epoch * len(self.batches) + step,
-                epochs * len(self.batches),
-                self.settings.learning_rate,
-                self.settings.warmup,
-            )
+        remembered = None if phase.remember is None else int(phase.remember * len(self.batches))
+        for step, (images, labels) in enumerate(self.batches.epoch(self.seed, number, epoch)):
+            position = epoch * len(self.batches) + step
+            if position < self._first(phase):
+                continue
+            if position == remembered:
+                self.folder.save_rewind(self.network.state_dict())
+            rate = learning_rate(phase, position, self._last(phase), self.settings)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            generator = generator_of(self.fabric.device, self.seed, phase, epoch, step)
-            views = self.normalisation(self.domain.views(images, generator))
-            logits = model(views.flatten(0, 1)).unflatten(0, views.shape[:2])
-            loss = self.domain.loss(logits, labels, self.settings.label_smoothing)
-            optimizer.zero_grad(set_to_none=True)
-            self.fabric.backward(loss)
-            optimizer.step()
-            self.masks.apply()
-            meter.add(loss, logits[0], labels)
-            advance(len(labels), f"phase {phase + 1}, epoch {epoch + 1}")
+            generator = generator_of(self.fabric.device, self.seed, number, epoch, step)
+            loss, logits = self._step(model, optimizer, images, labels, generator)
+            meter.add(loss, logits, labels)
+            if meter.due:
+                self._check(meter, number, epoch, phase)
+            advance(len(labels), f"phase {number + 1}, epoch {epoch + 1}")
+        self._check(meter, number, epoch, phase)
         return {"learning_rate": rate, **meter.row()}
+
+    def _step(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        images: Tensor,
+        labels: Tensor,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, Tensor]:
+        """Take one step; return the loss, and the logits (B, classes) of the first view."""
+        views = self.normalisation(self.domain.views(images, generator))
+        logits = model(views.flatten(0, 1)).unflatten(0, views.shape[:2])
+        loss = self.domain.loss(logits, labels, self.settings.label_smoothing)
+        optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        optimizer.step()
+        self.masks.after_step()
+        return loss, logits[0]
+
+    def _check(self, meter: Meter, number: int, epoch: int, phase: Phase) -> None:
+        """Stop where the loss is no longer finite."""
+        step = meter.first_bad_step
+        if step is None:
+            return
+        # The meter does not see the steps before the one at which a phase begins within an epoch.
+        step += max(0, self._first(phase) - epoch * len(self.batches))
+        rate = learning_rate(phase, epoch * len(self.batches) + step, self._last(phase), self.settings)
+        raise InputError(
+            f"the loss is not finite at step {step + 1} of epoch {epoch + 1} of phase {number + 1}, "
+            f"at learning rate {rate:.3g}; lower training.learning_rate and use a new folder "
+            f"({self._last_good()})"
+        )
+
+    def _last_good(self) -> str:
+        if not self.rows:
+            return "there is no checkpoint yet"
+        row = self.rows[-1]
+        where = f"phase {row['phase'] + 1}, epoch {row['epoch'] + 1}"
+        return f"the last good checkpoint is {self.folder.checkpoint}, after {where}"
 
     @torch.inference_mode()
     def _accuracy(self, model: nn.Module, batches: Batches) -> float:

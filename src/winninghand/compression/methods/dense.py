@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from winninghand.compression.method import METHODS, Method, Phase
+from winninghand.compression.method import METHODS, Method, Start
+from winninghand.compression.phase import Phase
 from winninghand.compression.settings import Compression
 
 
@@ -13,9 +14,13 @@ class Dense(Method):
 
     name: ClassVar[str] = "dense"
 
-    def plan(self, settings: Compression, epochs: int, trained: bool) -> tuple[Phase, ...]:
+    def plan(self, settings: Compression, epochs: int, start: Start) -> tuple[Phase, ...]:
         """Return the one phase."""
         return (Phase(epochs, sparsity=0.0),)
+
+    def respects_zeros(self, settings: Compression) -> bool:
+        """Return false: all weights are trained."""
+        return False
 
 
 METHODS.register(Dense.name)(Dense())

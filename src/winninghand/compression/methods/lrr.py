@@ -1,10 +1,11 @@
-"""`lrr`: learning-rate rewinding (Renda, Frankle & Carbin 2020, "Comparing Rewinding and Fine-tuning")."""
+"""`lrr`: learning-rate rewinding (Renda, Frankle & Carbin 2020, arXiv:2003.02389)."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from winninghand.compression.method import METHODS, Method, Phase
+from winninghand.compression.method import METHODS, Method, Start
+from winninghand.compression.phase import Phase, in_rounds
 from winninghand.compression.rounds import round_sparsities
 from winninghand.compression.settings import Compression
 
@@ -17,11 +18,11 @@ class LearningRateRewinding(Method):
 
     name: ClassVar[str] = "lrr"
 
-    def plan(self, settings: Compression, epochs: int, trained: bool) -> tuple[Phase, ...]:
+    def plan(self, settings: Compression, epochs: int, start: Start) -> tuple[Phase, ...]:
         """Return a dense phase, unless the network is trained already, and one phase per round."""
-        sparsities = round_sparsities(settings.sparsity, settings.fraction_per_round)
-        first = () if trained and sparsities else (Phase(epochs, sparsity=0.0),)
-        return (*first, *(Phase(epochs, sparsity) for sparsity in sparsities))
+        sparsities = round_sparsities(settings.sparsity, settings.fraction_per_round, start.sparsity)
+        phase = Phase(epochs, start.sparsity)
+        return in_rounds(phase, phase, sparsities, start.trained)
 
 
 METHODS.register(LearningRateRewinding.name)(LearningRateRewinding())

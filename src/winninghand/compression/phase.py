@@ -1,0 +1,38 @@
+"""One stretch of training, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from winninghand.compression.ramp import Ramp
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One training from a (re)start of the learning-rate schedule to its end.
+
+    Before its first step the network is pruned to `sparsity`, or, with a `ramp`, brought there
+    while it trains. `epochs` is the length of the schedule, which is entered at epoch `begin`
+    (fractions are steps). The phase starts from the present weights, or, `rewound`, from those
+    that an earlier phase remembered at its epoch `remember`. A `constant_rate` is a fraction of the
+    recipe's learning rate, held instead of the schedule.
+    """
+
+    epochs: int
+    sparsity: float
+    begin: float = 0.0
+    ramp: Ramp | None = None
+    remember: float | None = None
+    rewound: bool = False
+    constant_rate: float | None = None
+
+    def sparsity_at(self, progress: float) -> float:
+        """Return the sparsity at `progress`, a fraction of the phase in 0..1."""
+        return self.sparsity if self.ramp is None else self.ramp.at(progress, self.sparsity)
+
+
+def in_rounds(first: Phase, again: Phase, sparsities: Sequence[float], trained: bool) -> tuple[Phase, ...]:
+    """Return `first`, which a trained network does not need before others, and `again` at each sparsity."""
+    beginning = () if trained and sparsities else (first,)
+    return (*beginning, *(replace(again, sparsity=sparsity) for sparsity in sparsities))
