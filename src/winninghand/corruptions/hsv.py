@@ -20,23 +20,26 @@ def hsv_parts(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     least = planes.amin(1, keepdim=True)
     span = value - least
     saturation = span / (value + (value == 0))
-
-    red, green, blue = planes.split(1, 1)
-    # Masks are multiplied with: a branch on every pixel's colour would cost more than all the rest.
-    coloured = (span > 0).double()
-    span += 1 - coloured
-    is_blue = (blue == value) * coloured
-    is_green = (green == value) * coloured * (1 - is_blue)
-    is_red = 1 - is_blue - is_green
-    sector = (green - blue).mul_(is_red) / span
-    sector += ((blue - red) / span).add_(2).mul_(is_green)
-    sector += ((red - green) / span).add_(4).mul_(is_blue)
-    turn = sector.div_(6)
-    sector = (turn - turn.floor()).mul_(6)
-
+    largest, sector = _largest_and_sector(planes, value, span)
     whole = sector.floor()
     odd = whole - whole.div(2).floor_().mul_(2)
     middle = 1 - (odd - (sector - whole)).abs_()
     smallest = (planes == least).double()
-    depth = (1 - torch.cat([is_red, is_green, is_blue], 1)).mul_(smallest + (1 - smallest).mul_(middle))
+    depth = (1 - largest).mul_(smallest + (1 - smallest).mul_(middle))
     return value, saturation, depth
+
+
+def _largest_and_sector(planes: Tensor, value: Tensor, span: Tensor) -> tuple[Tensor, Tensor]:
+    """Return which channel is the largest, 0 or 1 (N, 3, H, W), and the hue in sixths (N, 1, H, W)."""
+    red, green, blue = planes.split(1, 1)
+    # Masks are multiplied with: a branch on every pixel's colour would cost more than all the rest.
+    coloured = (span > 0).double()
+    divisor = span + (1 - coloured)
+    is_blue = (blue == value) * coloured
+    is_green = (green == value) * coloured * (1 - is_blue)
+    is_red = 1 - is_blue - is_green
+    sector = (green - blue).mul_(is_red) / divisor
+    sector += ((blue - red) / divisor).add_(2).mul_(is_green)
+    sector += ((red - green) / divisor).add_(4).mul_(is_blue)
+    turn = sector.div_(6)
+    return torch.cat([is_red, is_green, is_blue], 1), (turn - turn.floor()).mul_(6)

@@ -25,9 +25,7 @@ def noisy(images: Tensor, table: Tensor, streams: Streams) -> Tensor:
     entry = table.to(images.device).index_select(0, slot.flatten()).view_as(words)
     # Selecting by bits: a branch on random bits would cost more than all the rest.
     aliased = words.ge(entry).int().neg_()
-    return column.bitwise_xor_(
-        column.bitwise_xor(entry).bitwise_and_(aliased).bitwise_and_(LEVELS - 1)
-    ).byte()
+    return column.bitwise_xor_(column.bitwise_xor(entry).bitwise_and_(aliased)).byte()
 
 
 def from_cumulative(below: Tensor) -> Tensor:
