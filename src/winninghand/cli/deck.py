@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from winninghand.cli.options import Root, Seed
 from winninghand.errors import InputError
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -21,15 +25,52 @@ def deck(
     gate: Annotated[
         str, typer.Option(help="How cards are chosen; see 'winninghand names gates'.")
     ] = "spectral",
+    budget: Annotated[
+        str | None, typer.Option(help="Choose cards, best first, for at most this size, such as 3MB.")
+    ] = None,
+    max_active: Annotated[int | None, typer.Option(min=1, help="Cards played on an image, at most.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Fit the gate and the temperatures on this data's training images.", metavar="NAME|PATH"
+        ),
+    ] = None,
+    root: Root = None,
+    limit: Annotated[int, typer.Option(min=20, help="Training images to fit on.")] = 1000,
+    seed: Seed = 0,
 ) -> None:
     """Put cards, or all cards below folders, into one deck."""
     from winninghand.cards import load_card
+    from winninghand.cli.fitting import Fitting
     from winninghand.decks import Deck
-    from winninghand.report.terminal import console
+    from winninghand.decks.building import Budget
+    from winninghand.decks.gate import gate_settings
+    from winninghand.images import load_images
+    from winninghand.report.terminal import say
 
     paths = [path for place in cards for path in _cards_below(place)]
-    Deck([load_card(path) for path in paths], gate).save(out)
-    console.print(f"{out}: {len(paths)} cards under the gate {gate}, {out.stat().st_size:,} bytes")
+    total = None if budget is None else parse_bytes(budget)
+    loaded = [load_card(path) for path in paths]
+    settings = gate_settings(gate, {} if max_active is None else {"max_active": max_active})
+    if data is None:
+        if total is not None:
+            raise InputError("choosing cards for a budget needs images to try them on; give --data")
+        result = Deck(loaded, gate, settings)
+    else:
+        fitting = Fitting(load_images(data, root=root), limit, seed)
+        budgeted = None if total is None else Budget(total, [path.stat().st_size for path in paths])
+        result = fitting.of(loaded, [str(path) for path in paths], gate, settings, budgeted)
+    result.save(out)
+    say(f"{out}: {len(result.cards)} cards under the gate {gate}, {out.stat().st_size:,} bytes")
+
+
+def parse_bytes(text: str) -> int:
+    """Return the bytes that `3MB`, `500 kB`, `2MiB` or `3000000` stand for."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip(), re.IGNORECASE)
+    unit = match[2].upper() if match else "?"
+    if match is None or unit not in _UNITS:
+        raise InputError(f"a size must be a number and a unit such as 3MB or 500kB, not {text!r}")
+    return int(float(match[1]) * _UNITS[unit])
 
 
 def _cards_below(place: Path) -> list[Path]:

@@ -46,8 +46,13 @@ class Answers:
         """Return the answers of some of the cards, in the order given."""
         return Answers(self.conditions, self.logits[list(numbers)], self.spectra, self.labels)
 
+    def of_images(self, half: int) -> Answers:
+        """Return the answers for every second image, from image 0 or 1 on."""
+        logits, spectra = self.logits[:, :, half::2], self.spectra[:, half::2]
+        return Answers(self.conditions, logits, spectra, self.labels[half::2])
 
-@torch.inference_mode()
+
+@torch.no_grad()
 def collect(
     cards: Sequence[Card],
     split: Split,

@@ -47,6 +47,7 @@ class Deck(nn.Module):
             raise InputError(f"a deck of {len(cards)} cards needs as many temperatures above 0, not {values}")
         self.register_buffer("temperatures", torch.tensor(values), persistent=False)
         self._cards = nn.ModuleList(cards)
+        self.to(next(cards[0].parameters()).device)
         self.eval()
 
     @property
@@ -91,6 +92,18 @@ class Deck(nn.Module):
         weights: Tensor = self._gate(images)
         return weights.to(images.dtype)
 
+    @torch.no_grad()
+    def weigh(self, spectra: Tensor) -> Tensor:
+        """Return the weights (N, cards) for the log-amplitude spectra of one batch, without its images."""
+        weights: Tensor = self._gate.weigh(spectra.to(self.temperatures.device))
+        return weights
+
+    def mixed(self, logits: Tensor, weights: Tensor) -> Tensor:
+        """Return log-probabilities (N, classes) of logits (cards, N, classes) under weights (N, cards)."""
+        logits = logits.to(self.temperatures.device)
+        shares = (logits / self.temperatures[:, None, None]).softmax(dim=-1)
+        return _logarithm(torch.einsum("knc,nk->nc", shares, weights))
+
     def reset(self) -> None:
         """Begin a new stream of images: forget what the gate remembers of earlier ones."""
         self._gate.reset()
@@ -109,7 +122,7 @@ class Deck(nn.Module):
             elif len(chosen):
                 shares = (card(images[chosen]) / self.temperatures[number]).softmax(dim=1)
                 probabilities = probabilities.index_add(0, chosen, weights[chosen, number, None] * shares)
-        return probabilities.clamp_min(torch.finfo(images.dtype).tiny).log()
+        return _logarithm(probabilities)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return log-probabilities (N, classes), the cards chosen by the gate."""
@@ -120,6 +133,11 @@ class Deck(nn.Module):
         from winninghand.decks.file import save_deck
 
         save_deck(self, path)
+
+
+def _logarithm(probabilities: Tensor) -> Tensor:
+    """Return the logarithm, finite also where a probability is too small for its type."""
+    return probabilities.clamp_min(torch.finfo(probabilities.dtype).tiny).log()
 
 
 def check_cards(cards: Sequence[Card]) -> None:
