@@ -158,7 +158,8 @@ class Run:
 
     def _identity(self) -> dict[str, Any]:
         return {
-            "recipe": self.recipe.model_dump(mode="json"),
+            # Without the defaults, so that a key added to recipes later does not disown the run.
+            "recipe": self.recipe.model_dump(mode="json", exclude_defaults=True),
             "images": fingerprint(self.images.train),
             "origin": self.origin,
             "exclude": sorted(self.exclude),
