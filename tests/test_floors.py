@@ -13,7 +13,7 @@ FLOORS = {
     **dict.fromkeys(["errors", "registry", "files", "randomness", "progress", "device", "version"], -1),
     **dict.fromkeys(["images", "corruptions", "augmentation", "networks", "spectra"], 0),
     **dict.fromkeys(["cards", "compression"], 1),
-    **dict.fromkeys(["decks", "evaluation"], 2),
+    **dict.fromkeys(["decks", "evaluation", "exports"], 2),
     **dict.fromkeys(["training", "recipe"], 3),
     **dict.fromkeys(["studies", "report"], 4),
     **dict.fromkeys(["cli", "catalog", "__init__"], 5),

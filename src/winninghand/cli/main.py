@@ -15,7 +15,9 @@ from winninghand.cli import (  # one module per command
     deck,
     demo,
     evaluate,
+    export,
     heatmap,
+    import_,
     inspect,
     names,
     predict,
@@ -32,7 +34,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, train, evaluate, heatmap, inspect, deck, predict, corrupt, study, names):
+COMMANDS = (demo, train, evaluate, heatmap, inspect, deck, predict, import_, export, corrupt, study, names)
+for command in COMMANDS:
     command.add_to(app)
 
 

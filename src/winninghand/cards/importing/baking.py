@@ -1,0 +1,95 @@
+"""Masks and scores that lie beside weights, made one with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from winninghand.cards.importing.checkpoint import Weights
+from winninghand.compression import Budget, Scope
+from winninghand.errors import InputError
+
+_SCORES = ".scores"
+
+
+@dataclass(frozen=True)
+class Subnetwork:
+    """How scores beside the weights were meant: edge-popup or biprop, sparsity and scope."""
+
+    method: Literal["ep", "bp"]
+    sparsity: float
+    scope: Scope = "global"
+
+
+def baked(weights: Weights, values: Mapping[str, Any], subnetwork: Subnetwork | None) -> Weights:
+    """Return weights with zeros where masks have them, and without the masks and scores.
+
+    Masks are those of `torch.nn.utils.prune` (`weight_orig`, `weight_mask`) and of OpenLTH
+    (`mask_layer___weight`). Scores (`layer.scores`) are those of edge-popup (Ramanujan et al. 2020)
+    and biprop (Diffenderfer & Kailkhura 2021); they say nothing where the weights hold zeros
+    already, as in RobustBench's binary cards. Otherwise they need a `subnetwork`, or the
+    `conv_type` and `prune_rate` that biprop saves among its `values`. Raises `InputError` without.
+    """
+    result = _masked(weights)
+    scores = {
+        name.removesuffix(_SCORES) + ".weight": result.pop(name) for name in weights if name.endswith(_SCORES)
+    }
+    scores = {name: score.abs() for name, score in scores.items() if _goes_with(result, name, score)}
+    if not scores or (subnetwork is None and _has_zeros(result, scores)):
+        return result
+    meant = subnetwork or _saved_by_biprop(values)
+    if meant is None:
+        raise InputError(
+            f"it holds scores, such as those of {next(iter(scores))!r}, but not which of them count; "
+            "say so with --scores ep|bp, --sparsity and --scope"
+        )
+    masks = Budget(scope=meant.scope).choose(scores, meant.sparsity)
+    return result | {name: _kept(result[name], mask, meant.method) for name, mask in masks.items()}
+
+
+def _masked(weights: Weights) -> Weights:
+    result = dict(weights)
+    for name in weights:
+        if name.endswith("_mask"):
+            pruned, kept = name.removesuffix("_mask") + "_orig", name.removesuffix("_mask")
+        else:
+            pruned = kept = name.removeprefix("mask_").replace("___", ".")
+        if pruned != name and _goes_with(result, pruned, result[name]):
+            result[kept] = result.pop(pruned) * result.pop(name)
+    return result
+
+
+def _goes_with(weights: Weights, name: str, beside: Tensor) -> bool:
+    """Tell whether a mask or scores belong to a weight; `InputError` where they are of another shape."""
+    if name not in weights:
+        return False
+    if weights[name].shape != beside.shape:
+        raise InputError(
+            f"{name!r} is {tuple(weights[name].shape)} in it, and its mask or scores {tuple(beside.shape)}"
+        )
+    return True
+
+
+def _has_zeros(weights: Weights, names: Mapping[str, Tensor]) -> bool:
+    return any(not bool(weights[name].all()) for name in names)
+
+
+def _saved_by_biprop(values: Mapping[str, Any]) -> Subnetwork | None:
+    """Return what biprop's own checkpoints say; their `prune_rate` is the fraction that is kept."""
+    scopes: dict[str, Scope] = {"SubnetConv": "layerwise", "GlobalSubnetConv": "global"}
+    match values:
+        case {"conv_type": str(kind), "prune_rate": float(density)} if kind in scopes and 0 < density <= 1:
+            return Subnetwork("bp", 1 - density, scopes[kind])
+    return None
+
+
+def _kept(weight: Tensor, mask: Tensor, method: str) -> Tensor:
+    """Return W⊙M, or α·sign(W)⊙M with α the mean magnitude of what is kept."""
+    if method == "ep":
+        return weight * mask
+    alpha = weight[mask].abs().mean() if bool(mask.any()) else torch.zeros(())
+    return alpha * weight.sign() * mask

@@ -1,0 +1,88 @@
+"""What a checkpoint file holds: named tensors, and plain values beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from winninghand.errors import InputError
+
+Weights = dict[str, Tensor]
+
+# Keys under which training code puts a network's state dict, tried in this order.
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
+_ALLOWANCE, _ELEMENTS_PER_BYTE = 1 << 24, 64
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The tensors of a state dict by name, none of them sparse, and the plain values that lay around it."""
+
+    weights: Weights
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+def read_checkpoint(path: Path | str) -> Checkpoint:
+    """Read a file of `torch.save` or safetensors; nothing in it is executed.
+
+    Raises `InputError` for a file that is neither, that cannot be read without running code in it,
+    or that declares tensors larger than its bytes may stand for.
+    """
+    try:
+        checkpoint = _unwrapped(_content(Path(path)))
+        _check(checkpoint.weights, Path(path).stat().st_size)
+    except InputError as error:
+        raise InputError(f"cannot import {path}: {error}") from error
+    dense = {name: tensor.detach().to_dense() for name, tensor in checkpoint.weights.items()}
+    return Checkpoint(dense, checkpoint.values)
+
+
+def _content(path: Path) -> object:
+    """Return what was saved, as far as it is tensors, containers and plain values."""
+    if not path.is_file():
+        raise InputError("there is no such file")
+    with path.open("rb") as file:
+        start = file.read(9)
+    try:
+        if start[8:] == b"{":  # a safetensors file: eight bytes of length, then JSON
+            return safetensors.torch.load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # a stranger's bytes can break either reader in any way
+        raise InputError(
+            "it is damaged, no checkpoint, or holds more than tensors and plain values, which would "
+            "mean to run its code; save the network's state_dict() alone"
+        ) from error
+
+
+def _unwrapped(content: object) -> Checkpoint:
+    """Return the innermost state dict, and the plain values passed on the way."""
+    values: dict[str, Any] = {}
+    while isinstance(content, Mapping):
+        inner = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
+        values |= {key: value for key, value in content.items() if isinstance(value, str | int | float)}
+        if inner is None:
+            break
+        content = inner
+    if isinstance(content, Mapping):
+        weights = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+        if weights:
+            return Checkpoint(weights, values)
+    raise InputError("it holds no state dict, that is, no tensors by name")
+
+
+def _check(weights: Weights, file_bytes: int) -> None:
+    """Refuse number formats of no use, and tensors that a few bytes declare to be huge.
+
+    Sparse and expanded ones can be larger than the file.
+    """
+    for name, tensor in weights.items():
+        if tensor.is_quantized or tensor.is_complex():
+            raise InputError(f"its {name!r} is {tensor.dtype}; save the network with float weights")
+    if sum(tensor.numel() for tensor in weights.values()) > _ALLOWANCE + _ELEMENTS_PER_BYTE * file_bytes:
+        raise InputError("it declares larger tensors than its bytes may stand for")

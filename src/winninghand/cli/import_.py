@@ -1,0 +1,112 @@
+"""`winninghand import`."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from winninghand.errors import InputError
+
+if TYPE_CHECKING:
+    from winninghand.cards.facts import Triple
+    from winninghand.cards.importing import Subnetwork
+
+Numbers = Annotated[str | None, typer.Option(metavar="R,G,B", help="For images in [0, 1].")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("import")(import_)
+
+
+def import_(
+    checkpoints: Annotated[list[Path], typer.Argument(metavar="CHECKPOINT ... OUT.card|OUT.deck")],
+    architecture: Annotated[str, typer.Option(help="See 'winninghand names networks'.")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the architecture; may be repeated."),
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="cifar10, cifar100, or names joined by commas, in the labels' order.")
+    ] = None,
+    mean: Numbers = None,
+    std: Numbers = None,
+    input_size: Annotated[int | None, typer.Option(min=1, help="Side of the images in pixels.")] = None,
+    scores: Annotated[
+        str | None, typer.Option(metavar="ep|bp", help="What scores beside the weights are of.")
+    ] = None,
+    sparsity: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Fraction that the scores remove.")
+    ] = None,
+    scope: Annotated[
+        str, typer.Option(metavar="global|layerwise", help="Over what the scores are ranked.")
+    ] = "global",
+) -> None:
+    """Make a card or a deck of checkpoints; nothing in them is executed."""
+    from winninghand.cards import Card
+    from winninghand.cards.importing import Import
+    from winninghand.decks import Deck
+    from winninghand.decks.importing import import_model
+    from winninghand.report.terminal import say
+
+    *sources, out = checkpoints
+    if not sources or out.suffix not in (".card", ".deck"):
+        raise InputError("give checkpoints and then the file to write, which ends with .card or .deck")
+    wanted = Import(
+        architecture=architecture,
+        settings=dict(_setting(text) for text in changes or []),
+        classes=_class_names(classes),
+        mean=_triple(mean, "--mean"),
+        deviation=_triple(std, "--std"),
+        input_size=input_size,
+        subnetwork=_subnetwork(scores, sparsity, scope),
+    )
+    model = import_model(sources, wanted)
+    if out.suffix == ".card" and isinstance(model, Deck):
+        raise InputError(f"the checkpoints hold {len(model.cards)} networks; name the file to write .deck")
+    if out.suffix == ".deck" and isinstance(model, Card):
+        model = Deck([model], "average")
+    model.save(out)
+    first = model.cards[0] if isinstance(model, Deck) else model
+    say(f"{out}: {out.stat().st_size:,} bytes, from {sum(path.stat().st_size for path in sources):,}")
+    say(f"{len(first.classes)} classes, mean {first.facts.mean}, deviation {first.facts.deviation}")
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    key, _, value = text.partition("=")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        raise InputError(f"--set takes key=value, such as width=64, not {text!r}") from None
+
+
+def _class_names(text: str | None) -> tuple[str, ...] | None:
+    from winninghand.cards.importing.cifar import TASKS
+
+    if text is None:
+        return None
+    return TASKS[text].classes if text in TASKS else tuple(name.strip() for name in text.split(","))
+
+
+def _triple(text: str | None, option: str) -> Triple | None:
+    if text is None:
+        return None
+    try:
+        red, green, blue = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"{option} takes three numbers joined by commas, not {text!r}") from None
+    return red, green, blue
+
+
+def _subnetwork(scores: str | None, sparsity: float | None, scope: str) -> Subnetwork | None:
+    from winninghand.cards.importing import Subnetwork
+
+    if scores is None:
+        return None
+    match scores, scope:
+        case ("ep" | "bp") as method, ("global" | "layerwise") as over if sparsity is not None:
+            return Subnetwork(method, sparsity, over)
+    raise InputError("scores need --scores ep or bp, --sparsity, and --scope global or layerwise")

@@ -1,0 +1,80 @@
+"""`.onnx`: a card or a deck with its gate as one graph, checked with ONNX Runtime."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from winninghand.cards import Card
+from winninghand.decks import Deck
+from winninghand.errors import InputError
+from winninghand.exports.checking import check
+from winninghand.exports.graphs import INPUT
+from winninghand.exports.tracing import input_size, traced, without_chatter
+
+_LARGEST = 2**31 - 2**20  # bytes of one protobuf file, and room for the graph
+
+
+def write_onnx(model: Card | Deck, path: Path) -> None:
+    """Write a model as ONNX in the opset that torch's exporter is at, once ONNX Runtime agrees with it.
+
+    Raises `InputError` where onnx, onnxscript or onnxruntime is missing, or for more than 2 GB.
+    """
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        _needed(package)
+    if sum(tensor.nbytes for tensor in model.state_dict().values()) > _LARGEST:
+        raise InputError("an ONNX file holds at most 2 GB of weights; export fewer cards")
+    graph, program = traced(model)
+    with without_chatter():
+        exported = torch.onnx.export(
+            program,
+            dynamo=True,
+            dynamic_shapes={INPUT: {0: "batch"}},
+            input_names=[INPUT],
+            output_names=list(graph.outputs),
+            verbose=False,
+        )
+    assert exported is not None
+    _tidied(exported.model, _facts(model))
+    exported.save(path, external_data=False)
+    session = _session(path)
+
+    def run(images: Tensor) -> Sequence[Tensor]:
+        return [torch.from_numpy(output) for output in session.run(None, {INPUT: images.numpy()})]
+
+    check("the ONNX file", run, model)
+
+
+def _tidied(graph: Any, facts: dict[str, Any]) -> None:  # noqa: ANN401 (onnx_ir is untyped here)
+    """Leave out of a graph where it was traced, in whose folders, and what it does not use; put facts in."""
+    passes = import_module("onnx_ir.passes.common")
+    for tidy in (passes.ClearMetadataAndDocStringPass, passes.RemoveUnusedNodesPass):
+        tidy()(graph)
+    graph.metadata_props["winninghand"] = json.dumps(facts)
+
+
+def _facts(model: Card | Deck) -> dict[str, Any]:
+    facts = {"classes": model.classes, "input_size": input_size(model)}
+    return facts if isinstance(model, Card) else {**facts, "gate": model.gate, "cards": len(model.cards)}
+
+
+def _session(path: Path) -> Any:  # noqa: ANN401 (onnxruntime is untyped)
+    runtime = _needed("onnxruntime")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _needed(package: str) -> Any:  # noqa: ANN401 (a module)
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise InputError(
+            f"exporting to .onnx needs {package}: pip install onnx onnxscript onnxruntime"
+        ) from error

@@ -1,0 +1,57 @@
+"""From a card or a deck to a program of torch.export."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch.export import Dim, ExportedProgram
+from torch.fx import GraphModule
+
+from winninghand.cards import Card
+from winninghand.decks import Deck
+from winninghand.exports.graphs import INPUT, CardGraph, DeckGraph, graph_of
+
+
+def traced(model: Card | Deck) -> tuple[CardGraph | DeckGraph, ExportedProgram]:
+    """Return a model's graph, and the program traced from it for any number of images from 1 up."""
+    graph = graph_of(model)
+    example = torch.full((2, 3, *input_size(model)), 0.5)
+    # Strict, because the other way of tracing takes the length of the example for a constant.
+    with without_chatter():
+        program = torch.export.export(
+            graph, (example,), dynamic_shapes={INPUT: {0: Dim("batch", min=1)}}, strict=True
+        )
+    _forget_places(program)
+    return graph, program
+
+
+def _forget_places(program: ExportedProgram) -> None:
+    """Take out the lines of source, with the folders they lie in, that every step remembers."""
+    for module in program.graph_module.modules():
+        if isinstance(module, GraphModule):
+            for node in module.graph.nodes:
+                node.meta.pop("stack_trace", None)
+
+
+def input_size(model: Card | Deck) -> tuple[int, int]:
+    """Return height and width of the images that a model takes."""
+    card = model if isinstance(model, Card) else model.cards[0]
+    return card.facts.input_size
+
+
+@contextmanager
+def without_chatter() -> Iterator[None]:
+    """Keep exporters from telling people of their own deprecations."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
