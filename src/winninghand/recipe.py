@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from winninghand.augmentation import make_domain
 from winninghand.compression import METHODS, Compression, Start
@@ -45,8 +45,24 @@ class Training(BaseModel):
     precision: Precision = "auto"
 
 
+class Quantization(BaseModel):
+    """The `[quantization]` table: how the finished card's weights are rounded."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    weights: Literal["none", "fp16", "int8", "int4"] = "none"
+    images: int = Field(default=512, ge=0, description="training images for calibration")
+    norms: bool = Field(default=False, description="measure batch-norms again on them")
+
+    @model_validator(mode="after")
+    def _agree(self) -> Quantization:
+        if self.norms and self.images == 0:
+            raise InputError("the statistics of batch-norms are measured on images; set images above 0")
+        return self
+
+
 class Recipe(BaseModel):
-    """Network, domain, seed, compression and training; every key has a default."""
+    """Network, domain, seed, compression, training and quantization; every key has a default."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -55,6 +71,7 @@ class Recipe(BaseModel):
     seed: int = Field(default=0, ge=0)
     compression: Compression = Compression()
     training: Training = Training()
+    quantization: Quantization = Quantization()
 
 
 def load_recipe(path: Path | str, changes: Mapping[str, Any] | None = None) -> Recipe:

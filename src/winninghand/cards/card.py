@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
@@ -15,19 +16,30 @@ from winninghand.networks import architecture_of
 from winninghand.spectra import SpectralProfile
 from winninghand.version import __version__
 
+if TYPE_CHECKING:
+    from winninghand.cards.quantization import Weights
+
 
 class Card(nn.Module):
     """A network with its normalisation, classes, training domain and spectral profile.
 
     Called with float images (N, 3, H, W) in [0, 1] of its `input_size`, it gives logits
-    (N, classes). A new card is in evaluation mode.
+    (N, classes). A new card is in evaluation mode. `scales` holds, for weights that are whole
+    levels times a scale per output channel, these scales, float32 (channels,), by weight name.
     """
 
-    def __init__(self, network: nn.Module, facts: CardFacts, profile: SpectralProfile | None = None) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        facts: CardFacts,
+        profile: SpectralProfile | None = None,
+        scales: Mapping[str, Tensor] | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
         self.facts = facts
         self.profile = profile
+        self.scales = dict(scales or {})
         self.normalisation = Normalisation(facts.mean, facts.deviation)
         self.eval()
 
@@ -63,9 +75,15 @@ class Card(nn.Module):
         return self.facts.classes
 
     def with_accuracies(self, accuracies: Mapping[str, float]) -> Card:
-        """Return the same card with measured accuracies, fractions by the name of what they were measured on."""
+        """Return the same card with measured accuracies, fractions by what they were measured on."""
         facts = self.facts.model_copy(update={"accuracies": dict(accuracies)})
-        return Card(self.network, facts, self.profile)
+        return Card(self.network, facts, self.profile, self.scales)
+
+    def quantized(self, weights: Weights, images: Tensor | None = None, norms: bool = False) -> Card:
+        """Return a new card, its weights rounded to `int8`, `int4`, `fp16` or `binary`: see `quantize`."""
+        from winninghand.cards.quantization import quantize
+
+        return quantize(self, weights, images, norms)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, classes) of float images (N, 3, H, W) in [0, 1]."""

@@ -25,5 +25,9 @@ class CardFacts(BaseModel):
     )
     domain: dict[str, Any] | None = None
     recipe: dict[str, Any] | None = None
+    quantization: dict[str, Any] | None = Field(
+        default=None,
+        description="kind of weights, number of images it was calibrated on, norms measured anew",
+    )
     accuracies: dict[str, FiniteFloat] = {}
     winninghand: str = Field(description="version of the library that made the card")

@@ -14,6 +14,7 @@ from winninghand.cards.card import Card
 from winninghand.cards.coding import decode_tensors, encode_tensors, entropy_bound
 from winninghand.cards.container import read_streams, write_streams
 from winninghand.cards.facts import CardFacts
+from winninghand.cards.quantization import restored, stored
 from winninghand.errors import InputError
 from winninghand.networks import network as from_catalog
 from winninghand.spectra import SpectralProfile
@@ -45,7 +46,7 @@ def load_card(path: Path | str, network: nn.Module | None = None) -> Card:
 
 def pack_card(card: Card) -> tuple[dict[str, Any], Streams]:
     """Return a card as JSON values and flat byte tensors."""
-    return {"card": card.facts.model_dump(mode="json")}, encode_tensors(_tensors(card))
+    return {"card": card.facts.model_dump(mode="json")}, encode_tensors(_tensors(card), _scales(card))
 
 
 def unpack_card(
@@ -54,10 +55,13 @@ def unpack_card(
     """Return the card that `pack_card` packed; `origin` names it in errors."""
     try:
         facts = CardFacts.model_validate(header.get("card"))
-        tensors = decode_tensors(streams).tensors
+        decoded = decode_tensors(streams)
+        tensors = decoded.tensors
         profile = _taken_profile(tensors)
         weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items()}
-        return Card(_filled(_skeleton(facts, network), weights), facts, profile)
+        weights |= {name: restored(weights[name], facts.quantization) for name in facts.prunable}
+        scales = {name.removeprefix(_NETWORK): scale for name, scale in decoded.scales.items()}
+        return Card(_filled(_skeleton(facts, network), weights), facts, profile, scales)
     except (ValidationError, InputError, KeyError) as error:
         reason = "its header is damaged" if isinstance(error, ValidationError | KeyError) else str(error)
         raise InputError(f"cannot load {origin}: {reason}") from error
@@ -65,14 +69,18 @@ def unpack_card(
 
 def card_entropy_bound(card: Card) -> float:
     """Return the bytes that the card's weights would take at their entropy (see `entropy_bound`)."""
-    return entropy_bound(_tensors(card), {_NETWORK + name for name in card.facts.prunable})
+    return entropy_bound(_tensors(card), {_NETWORK + name for name in card.facts.prunable}, _scales(card))
+
+
+def _scales(card: Card) -> dict[str, Tensor]:
+    return {_NETWORK + name: scale for name, scale in card.scales.items()}
 
 
 def _tensors(card: Card) -> dict[str, Tensor]:
     tensors = {_NETWORK + name: tensor for name, tensor in card.network.state_dict().items()}
     for name in card.facts.prunable:
         # A pruned weight is +0, whatever sign the optimizer left it with.
-        tensors[_NETWORK + name] = tensors[_NETWORK + name] + 0.0
+        tensors[_NETWORK + name] = stored(tensors[_NETWORK + name] + 0.0, card.facts.quantization)
     if card.profile is not None:
         tensors |= _profile_tensors(card.profile, _PROFILE)
         if card.profile.clean is not None:

@@ -23,7 +23,7 @@ from winninghand.recipe import Recipe
 from winninghand.training.batches import Batches
 from winninghand.training.device import channels_last_pays, make_fabric
 from winninghand.training.run_folder import RunFolder
-from winninghand.training.seeds import seed_of
+from winninghand.training.seeds import generator_of, seed_of
 from winninghand.training.statistics import Triple, channel_statistics, fingerprint, training_profile
 from winninghand.training.trainer import Trainer
 from winninghand.version import __version__
@@ -113,11 +113,24 @@ class Run:
         profile = training_profile(domain, fitting, recipe.seed, trainer.fabric.device)
         # The layout of a loaded card, so that both give the same bits.
         self.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        card = Card(self.network, facts, profile)
+        card = self._quantized(Card(self.network, facts, profile), domain, fitting)
         # The one time that a run looks at the test images.
         measured = {"held_out": accuracy(card, choosing)} if choosing is not None else {}
         measured["test"] = accuracy(card, self.images.test)
         return card.with_accuracies(measured).cpu()
+
+    def _quantized(self, card: Card, domain: Domain, fitting: Split) -> Card:
+        """Round the card's weights as the recipe says, by images as the network saw them in training."""
+        settings, seed = self.recipe.quantization, self.recipe.seed
+        if settings.weights == "none":
+            return card
+        if settings.images == 0:
+            return card.quantized(settings.weights)
+        indices = fitting.balanced_sample(min(settings.images, len(fitting)), seed)
+        device = next(card.network.parameters()).device
+        images = torch.from_numpy(fitting.take(indices).images).to(device)
+        views = domain.views(images, generator_of(device, seed, "quantization"))
+        return card.quantized(settings.weights, views.flatten(0, 1), settings.norms)
 
     def _parts(self) -> tuple[Split, Split | None]:
         """Divide the training images into those to learn from and those to choose by."""

@@ -92,7 +92,7 @@ class RunFolder:
                 present = json.loads(path.read_text(encoding="utf-8"))
             except ValueError as error:
                 raise InputError(f"{path} is damaged; delete the folder or give another one") from error
-            present = _completed(present)
+            present = _without_defaults(present)
             if present != identity:
                 raise InputError(
                     f"{self.path} holds another run ({_first_difference(present, identity)}); "
@@ -103,13 +103,13 @@ class RunFolder:
                 aside.write_text(json.dumps(identity, indent=1), encoding="utf-8")
 
 
-def _completed(identity: dict[str, Any]) -> dict[str, Any]:
-    """Return an identity with the keys, at their defaults, that recipes have had since it was written."""
+def _without_defaults(identity: dict[str, Any]) -> dict[str, Any]:
+    """Return an identity as it would be written now: without the recipe's keys that are at their defaults."""
     try:
         recipe = Recipe.model_validate(identity["recipe"])
     except (KeyError, TypeError, ValueError):
         return identity
-    return {**identity, "recipe": recipe.model_dump(mode="json")}
+    return {**identity, "recipe": recipe.model_dump(mode="json", exclude_defaults=True)}
 
 
 def _first_difference(present: Any, asked: Any, path: str = "") -> str:  # noqa: ANN401 (any JSON)

@@ -1,0 +1,100 @@
+"""Time of a training step under each method over the bare dense step, same network and batch."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import time
+from collections.abc import Callable
+from statistics import median
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+from torch.nn import functional
+
+import winninghand as wh
+from winninghand.compression import Compression, Compressor, Masks, Phase
+from winninghand.training.device import make_fabric
+
+ROWS = [
+    ("bare", "", 0.0),
+    ("dense", "", 0.0),
+    *[(method, "global", 0.9) for method in ("ft", "gmp", "lth", "lrr")],
+    *[(method, scope, 0.9) for method in ("ep", "bp") for scope in ("global", "layerwise")],
+]
+
+
+def main() -> None:
+    """Print the table; the steps of all methods take turns, so that a slow moment meets all alike."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--width", type=int, default=64)
+    options.add_argument("--batch", type=int, default=128)
+    options.add_argument(
+        "--steps", type=int, default=12, help="per method; a multiple of gmp's 10 is not needed"
+    )
+    options.add_argument("--precision", default="auto")
+    chosen = options.parse_args()
+    runners = [(method, scope, _stepper(method, scope, sparsity, chosen)) for method, scope, sparsity in ROWS]
+    times: list[list[float]] = [[] for _ in runners]
+    for _ in range(chosen.steps + 1):
+        for (_, _, step), taken in zip(runners, times, strict=True):
+            started = time.perf_counter()
+            step()
+            taken.append(time.perf_counter() - started)
+    bare = times[0][1:]
+    table = Table(
+        "method", "scope", "ms per step (median)", "fastest", "over the bare step (median of pairs)"
+    )
+    for (method, scope, _), taken in zip(runners, times, strict=True):
+        ratio = median(one / other for one, other in zip(taken[1:], bare, strict=True))
+        table.add_row(
+            method, scope, f"{1000 * median(taken[1:]):.1f}", f"{1000 * min(taken[1:]):.1f}", f"{ratio:.3f}"
+        )
+    table.title = (
+        f"resnet18 of width {chosen.width}, batch {chosen.batch}, {chosen.precision}, {chosen.steps} steps each; "
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    )
+    Console(width=140).print(table)
+
+
+def _stepper(method: str, scope: str, sparsity: float, chosen: argparse.Namespace) -> Callable[[], None]:
+    """Return a function that takes one optimizer step of a freshly made network."""
+    torch.manual_seed(0)
+    fabric = make_fabric(chosen.precision)
+    network = wh.network("resnet18", width=chosen.width).to(fabric.device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    masks = None if method == "bare" else _masks(network, method, scope, sparsity)
+    trained = [weight for weight in network.parameters() if weight.requires_grad]
+    optimizer = torch.optim.SGD(trained, lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    model, optimizer = fabric.setup(network, optimizer)
+    images = torch.randn(chosen.batch, 3, 32, 32, device=fabric.device)
+    labels = torch.randint(10, (chosen.batch,), device=fabric.device)
+
+    def step() -> None:
+        loss = functional.cross_entropy(model(images), labels)
+        optimizer.zero_grad(set_to_none=True)
+        fabric.backward(loss)
+        optimizer.step()
+        if masks is not None:
+            masks.after_step()
+        loss.item()
+
+    return step
+
+
+def _masks(network: nn.Module, method: str, scope: str, sparsity: float) -> Masks:
+    """Return masks at work: in the middle of gmp's ramp, in the last phase of all others."""
+    settings = Compression.model_validate(
+        {"method": method, "sparsity": sparsity, "scope": scope or "global"}
+    )
+    compressor = Compressor(network, settings)
+    phase: Phase = compressor.phases(epochs=30)[-1]
+    masks = compressor.masks(seed=0)
+    masks.begin(phase, steps=10_000, step=5_000)
+    return masks
+
+
+if __name__ == "__main__":
+    main()
