@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from winninghand.cards.importing.checkpoint import Weights
-from winninghand.compression import Budget, Scope
+from winninghand.compression import Scope
+from winninghand.compression.budget import kept_count
+from winninghand.compression.selection import keep_largest
 from winninghand.errors import InputError
 
 _SCORES = ".scores"
@@ -38,7 +40,7 @@ def baked(weights: Weights, values: Mapping[str, Any], subnetwork: Subnetwork | 
     scores = {
         name.removesuffix(_SCORES) + ".weight": result.pop(name) for name in weights if name.endswith(_SCORES)
     }
-    scores = {name: score.abs() for name, score in scores.items() if _goes_with(result, name, score)}
+    scores = {name: score.float() for name, score in scores.items() if _goes_with(result, name, score)}
     if not scores or (subnetwork is None and _has_zeros(result, scores)):
         return result
     meant = subnetwork or _saved_by_biprop(values)
@@ -47,7 +49,7 @@ def baked(weights: Weights, values: Mapping[str, Any], subnetwork: Subnetwork | 
             f"it holds scores, such as those of {next(iter(scores))!r}, but not which of them count; "
             "say so with --scores ep|bp, --sparsity and --scope"
         )
-    masks = Budget(scope=meant.scope).choose(scores, meant.sparsity)
+    masks = _chosen(scores, meant)
     return result | {name: _kept(result[name], mask, meant.method) for name, mask in masks.items()}
 
 
@@ -85,6 +87,17 @@ def _saved_by_biprop(values: Mapping[str, Any]) -> Subnetwork | None:
         case {"conv_type": str(kind), "prune_rate": float(density)} if kind in scopes and 0 < density <= 1:
             return Subnetwork("bp", 1 - density, scopes[kind])
     return None
+
+
+def _chosen(scores: Weights, meant: Subnetwork) -> Weights:
+    """Return masks of the largest |scores|; a layer's own count is rounded up, as the methods' code does."""
+    if meant.scope == "global":
+        count = kept_count(sum(score.numel() for score in scores.values()), meant.sparsity)
+        return dict(zip(scores, keep_largest(list(scores.values()), count), strict=True))
+    return {
+        name: keep_largest([score], score.numel() - int(meant.sparsity * score.numel()))[0]
+        for name, score in scores.items()
+    }
 
 
 def _kept(weight: Tensor, mask: Tensor, method: str) -> Tensor:
