@@ -66,6 +66,11 @@ class Deck(nn.Module):
         return self._gate.settings
 
     @property
+    def batch_matters(self) -> bool:
+        """Whether an image's weights depend on which batch it is in."""
+        return self._gate.batch_matters
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the log-probabilities."""
         return self.cards[0].classes

@@ -38,6 +38,8 @@ class Gate(nn.Module, ABC):
     name: ClassVar[str]
     settings_type: ClassVar[type[GateSettings]] = GateSettings
     needs_profiles: ClassVar[bool] = True
+    batch_matters: ClassVar[bool] = False
+    """Whether an image's weights depend on which batch it is in."""
 
     def __init__(self, profiles: Sequence[SpectralProfile | None], settings: GateSettings) -> None:
         super().__init__()

@@ -14,6 +14,7 @@ class Spectral(DomainGate):
     """One choice for the whole batch, by its mean spectrum (Diffenderfer et al. 2021)."""
 
     name: ClassVar[str] = "spectral"
+    batch_matters: ClassVar[bool] = True
 
     def weigh(self, spectra: Tensor) -> Tensor:
         """Return the same row for every image of the batch."""

@@ -1,0 +1,177 @@
+"""Every gate on the same cards: robust accuracy, passes and bytes, and who plays when.
+
+    python -m benchmarks.gates_table FOLDER_OF_CARDS --data cifar10 --root ../shared/data --out DIR
+
+Decks are fitted on training images under the four extra corruptions, measured on test images under
+the fifteen. Every card answers once; the answers on the test images are kept in DIR.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from rich.table import Table
+from safetensors.torch import load_file, save_file
+
+from winninghand.cards import Card, load_card
+from winninghand.corruptions import SEVERITIES
+from winninghand.decks import adapted
+from winninghand.decks.answers import CLEAN, Answers, Condition, collect
+from winninghand.decks.building import Built, build
+from winninghand.decks.gate import gate_settings
+from winninghand.evaluation import available
+from winninghand.files import written_whole
+from winninghand.images import ImageSet, Split, load_images
+from winninghand.progress import progress
+from winninghand.report.choices import choices_by_cell
+from winninghand.report.decks import print_built
+from winninghand.report.terminal import console
+from winninghand.studies.gates import Batches, GateStudy, Row, play, rows
+from winninghand.studies.summary import markdown
+
+COLUMNS = ("player", "batches", "clean", "robust", "− average, 95% interval", "of the way", "passes", "kB")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line asked for."""
+
+    cards: Path
+    data: str
+    root: Path | None
+    out: Path
+    limit: int
+    fit: int
+    most: int
+    adapt: float | None
+
+
+def main() -> None:
+    """Print and write the table of gates."""
+    wanted = _wanted()
+    torch.set_num_threads(1)
+    paths = sorted(wanted.cards.rglob("*.card"))
+    images = load_images(wanted.data, root=wanted.root)
+    cards = [load_card(path) for path in paths]
+    names = [_name(card, number) for number, card in enumerate(cards)]
+    if wanted.adapt is not None:
+        cards = [adapted(card, wanted.adapt) for card in cards]
+    built = build(cards, images.train, "weighted", gate_settings("weighted", {}), limit=wanted.fit)
+    print_built(built, names)
+    answers = _answers(cards, paths, images, wanted)
+    study = GateStudy(built.deck, answers, [path.stat().st_size for path in paths])
+    _report(study, built, names, wanted)
+
+
+def _answers(cards: list[Card], paths: list[Path], images: ImageSet, wanted: Wanted) -> Answers:
+    """Return what the cards answer to the test images, from the file of an earlier run where there is one."""
+    corruptions, missing = available("common")
+    for name, reason in missing.items():
+        console.print(f"left out: {name}: {reason}")
+    conditions = (CLEAN, *((name, level) for name in corruptions for level in SEVERITIES))
+    digest = hashlib.blake2b(repr((wanted, conditions)).encode(), digest_size=8)
+    for path in paths:
+        digest.update(path.read_bytes())
+    place = wanted.out / f"answers-{digest.hexdigest()}.safetensors"
+    if not place.exists():
+        _keep(_collected(cards, images.test, conditions, wanted.limit), place)
+    kept = load_file(place)
+    return Answers(conditions, kept["logits"], kept["spectra"], kept["labels"])
+
+
+def _collected(cards: list[Card], split: Split, conditions: tuple[Condition, ...], limit: int) -> Answers:
+    indices = split.balanced_sample(min(limit, len(split)), 0)
+    with progress("running the cards", len(conditions) * len(indices)) as advance:
+        return collect(cards, split, indices, conditions, advance=advance)
+
+
+def _keep(answers: Answers, place: Path) -> None:
+    with written_whole(place) as aside:
+        tensors = {"logits": answers.logits, "spectra": answers.spectra, "labels": answers.labels}
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside)
+
+
+def _report(study: GateStudy, built: Built, names: list[str], wanted: Wanted) -> None:
+    found = rows(study, built.deck, names, wanted.most)
+    title = _title(study, built, wanted)
+    grid = Table(*COLUMNS, title=title)
+    for row in found:
+        grid.add_row(*_cells(row))
+    console.print(grid)
+    deck = built.deck.with_gate("weighted", max_active=wanted.most)
+    shares = study.shares(play(deck, study.answers, Batches("one cell", 256)), names)
+    texts = {
+        "gates.md": f"{title}\n\n{markdown(COLUMNS, [_cells(row) for row in found])}",
+        "gates.json": json.dumps(
+            {"title": title, "rows": [row.to_json() for row in found], "shares": shares}
+        ),
+        "choices.svg": choices_by_cell(shares),
+    }
+    for name, text in texts.items():
+        with written_whole(wanted.out / name) as aside:
+            aside.write_text(text, encoding="utf-8")
+    console.print(f"written: {', '.join(str(wanted.out / name) for name in texts)}")
+
+
+def _title(study: GateStudy, built: Built, wanted: Wanted) -> str:
+    oracle = study.oracle
+    adaptation = "off" if wanted.adapt is None else f"on, prior {wanted.adapt:g} images, batches of 256"
+    return (
+        f"{wanted.data}: {len(built.deck.cards)} cards, at most {wanted.most} active; fitted on "
+        f"{len(built.answers.labels)} training images ({'unseen' if built.unseen else 'seen in training'}), "
+        f"measured on {len(study.answers.labels)} test images. Per-cell oracle (best of single cards and "
+        f"average) {study.oracle_accuracy:.2%}, {_points(oracle.mean)} above the average "
+        f"({_points(oracle.low)} to {_points(oracle.high)}). Batch-norm adaptation {adaptation}. "
+        f"{platform.machine()}, {os.cpu_count()} cores, 1 thread, torch {torch.__version__}"
+    )
+
+
+def _cells(row: Row) -> list[str]:
+    gain = row.gain
+    return [
+        row.player,
+        f"{row.batches.order}, {row.batches.size}",
+        f"{row.clean:.2%}",
+        f"{row.robust:.2%}",
+        f"{_points(gain.mean)} ({_points(gain.low)} to {_points(gain.high)})",
+        f"{row.closed:.0%}",
+        f"{row.passes:.2f}",
+        f"{row.bytes / 1000:,.0f}",
+    ]
+
+
+def _points(fraction: float) -> str:
+    return f"{100 * fraction:+.2f}"
+
+
+def _name(card: Card, number: int) -> str:
+    facts = card.facts
+    recipe = facts.recipe or {}
+    method = recipe.get("compression", {}).get("method", "card")
+    return f"{number + 1} {(facts.domain or {}).get('name', '')} {method} seed {recipe.get('seed', '?')}"
+
+
+def _wanted() -> Wanted:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("cards", type=Path)
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--root", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--limit", type=int, default=1000, help="test images")
+    parser.add_argument("--fit", type=int, default=1000, help="training images to fit on")
+    parser.add_argument("--most", type=int, default=2, help="cards active, at most")
+    parser.add_argument("--adapt", type=float, help="prior of batch-norm adaptation, in images")
+    return Wanted(**vars(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
