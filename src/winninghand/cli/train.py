@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from winninghand.cli.options import Data, Root
 from winninghand.errors import InputError
+
+if TYPE_CHECKING:
+    from winninghand.training.forecast import Forecast
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,16 +31,53 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Lay a value over the recipe; may be repeated."),
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan and the expected time, and train nothing.")
+    ] = False,
 ) -> None:
     """Train the card that a recipe describes; run again on the same folder, it goes on where it was."""
     from winninghand.images import load_images
     from winninghand.recipe import load_recipe
     from winninghand.report.terminal import print_training
     from winninghand.training import new_run
+    from winninghand.training.forecast import forecast
 
     checked = load_recipe(recipe, dict(_parse_change(change) for change in changes or []))
     run = new_run(checked, load_images(data, root=root))
-    print_training(run.play(out), out / "card.card")
+    if dry_run:
+        _print_plan(forecast(run))
+    else:
+        print_training(run.play(out), out / "card.card")
+
+
+def _print_plan(plan: Forecast) -> None:
+    from rich.table import Table
+
+    from winninghand.report.terminal import console
+
+    grid = Table("phase", "epochs", "steps", "sparsity", "learning rate", "starts from", "expected time")
+    for number, row in enumerate(plan.rows, start=1):
+        grid.add_row(
+            str(number),
+            row.epochs,
+            f"{row.steps:,}",
+            row.sparsity,
+            row.learning_rate,
+            row.start,
+            _duration(row.steps * plan.seconds_per_step),
+        )
+    console.print(grid)
+    steps = sum(row.steps for row in plan.rows)
+    console.print(
+        f"{steps:,} steps of {plan.seconds_per_step:.3g} s, timed here: about "
+        f"{_duration(steps * plan.seconds_per_step)}, and what is measured between epochs"
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
 
 
 def _parse_change(text: str) -> tuple[str, Any]:
