@@ -84,7 +84,7 @@ def oversized_stream(whole: bytes, other: bytes, chance: random.Random) -> bytes
     """Declare a stream larger in the safetensors header."""
     end = _header_end(whole)
     header = json.loads(whole[8:end])
-    place = header[chance.choice(["index", "coded", "raw"])]
+    place = header[chance.choice([name for name in header if name != "__metadata__"])]
     length = chance.randrange(1 << chance.randint(1, 63))
     place["shape"] = [length]
     if chance.random() < 0.5:
@@ -105,7 +105,7 @@ def oversized_tensor(whole: bytes, other: bytes, chance: random.Random) -> bytes
         else:
             shape.append(factor)
 
-    return _reindexed(whole, enlarge)
+    return _reindexed(whole, enlarge, chance)
 
 
 DAMAGES: tuple[Damage, ...] = (
@@ -140,15 +140,14 @@ def _run(whole: bytes, chance: random.Random) -> tuple[int, int]:
     return start, min(len(whole), start + chance.randint(1, 256))
 
 
-def _reindexed(whole: bytes, change: Callable[[list[list[object]]], None]) -> bytes:
-    """Return the file with its index changed and all checksums made right again."""
+def _reindexed(whole: bytes, change: Callable[[list[list[object]]], None], chance: random.Random) -> bytes:
+    """Return the file with one index changed and all checksums made right again."""
     header, streams = _read(whole)
-    rows = json.loads(zlib.decompress(streams["index"].numpy().tobytes()))
+    name = chance.choice([name for name in streams if name.endswith("index")])
+    rows = json.loads(zlib.decompress(streams[name].numpy().tobytes()))
     change(rows)
     packed = zlib.compress(json.dumps(rows).encode())
-    return safetensors_of(
-        header, {**streams, "index": torch.frombuffer(bytearray(packed), dtype=torch.uint8)}
-    )
+    return safetensors_of(header, {**streams, name: torch.frombuffer(bytearray(packed), dtype=torch.uint8)})
 
 
 @lru_cache

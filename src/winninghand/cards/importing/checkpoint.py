@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +53,8 @@ def _content(path: Path) -> object:
     try:
         if start[8:] == b"{":  # a safetensors file: eight bytes of length, then JSON
             return safetensors.torch.load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a stranger's bytes can break either reader in any way
         raise InputError(
             "it is damaged, no checkpoint, or holds more than tensors and plain values, which would "
