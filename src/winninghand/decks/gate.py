@@ -62,13 +62,28 @@ class Gate(nn.Module, ABC):
 class DomainGate(Gate):
     """A gate that plays, in equal shares, the cards of the one domain whose mean score is best."""
 
+    slope: Tensor
+    offset: Tensor
+    hands: Tensor
+
+    def __init__(self, profiles: Sequence[SpectralProfile | None], settings: GateSettings) -> None:
+        super().__init__(profiles, settings)
+        assert self.scores is not None
+        domains = self.scores.domains
+        members = (domains > 0).T.float()
+        self.register_buffer("slope", self.scores.slope @ domains, persistent=False)
+        self.register_buffer("offset", self.scores.offset @ domains, persistent=False)
+        self.register_buffer("hands", members / members.sum(dim=1, keepdim=True), persistent=False)
+        self._largest = int(members.sum(dim=1).max())
+
     def cards_of_best_domain(self, spectra: Tensor) -> Tensor:
         """Return the weights (N, cards) for spectra (N, rows, columns), each for itself."""
+        best = torch.addmm(self.offset, spectra.flatten(1), self.slope).argmax(dim=1)
+        weights, most = self.hands[best], self.settings.max_active
+        if most is None or most >= self._largest:
+            return weights
         assert self.scores is not None
-        scores = self.scores(spectra)
-        best = (scores @ self.scores.domains).argmax(dim=1)
-        members = (self.scores.domains > 0).T[best]
-        return limited(members / members.sum(dim=1, keepdim=True), self.settings.max_active, scores)
+        return limited(weights, most, self.scores(spectra))
 
 
 def limited(weights: Tensor, most: int | None, order: Tensor) -> Tensor:

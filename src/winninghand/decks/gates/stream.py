@@ -29,30 +29,37 @@ class Stream(DomainGate):
 
     name: ClassVar[str] = "stream"
     settings_type: ClassVar[type[GateSettings]] = StreamSettings
-    seen: Tensor
     total: Tensor
 
     def __init__(self, profiles: Sequence[SpectralProfile | None], settings: GateSettings) -> None:
         super().__init__(profiles, settings)
+        assert isinstance(settings, StreamSettings)
         shape = next(profile.mean.shape for profile in profiles if profile is not None)
         self.register_buffer("total", torch.zeros(shape), persistent=False)
-        self.register_buffer("seen", torch.zeros(()), persistent=False)
+        self._seen = 0
+        self._kept = 1 - settings.forgetting
+        self._decay: dict[int, Tensor] = {}
 
     def reset(self) -> None:
         """Forget all images seen."""
-        self.total, self.seen = torch.zeros_like(self.total), torch.zeros_like(self.seen)
+        self.total, self._seen = torch.zeros_like(self.total), 0
 
     def weigh(self, spectra: Tensor) -> Tensor:
         """Return each image's row, and remember the batch."""
-        assert isinstance(self.settings, StreamSettings)
-        kept = 1 - self.settings.forgetting
-        steps = torch.arange(len(spectra), device=spectra.device, dtype=spectra.dtype)
-        ages = steps[:, None] - steps
-        shares = torch.where(ages >= 0, (1 - kept) * kept ** ages.clamp_min(0), 0)
-        before = kept ** (steps + 1)
-        totals = (shares @ spectra.flatten(1)).unflatten(1, self.total.shape) + before[
-            :, None, None
-        ] * self.total
-        seen = shares.sum(dim=1) + before * self.seen
-        self.total, self.seen = totals[-1].clone(), seen[-1].clone()
-        return self.cards_of_best_domain(totals / seen[:, None, None])
+        count = len(spectra)
+        before = torch.cat((self.total[None], spectra)).flatten(1)
+        totals = self._decay_of(count, before.device) @ before
+        # What is missing from 1 in the sum of all shares so far.
+        missing = [self._kept ** (self._seen + number) for number in range(1, count + 1)]
+        means = totals / (1 - totals.new_tensor(missing))[:, None]
+        self.total, self._seen = totals[-1].reshape(self.total.shape).clone(), self._seen + count
+        return self.cards_of_best_domain(means.unflatten(1, self.total.shape))
+
+    def _decay_of(self, count: int, device: torch.device) -> Tensor:
+        """Return the matrix (count, 1 + count) from the old total and the new spectra to the new totals."""
+        if count not in self._decay:
+            ages = torch.arange(count)[:, None] - torch.arange(-1, count)
+            shares = self._kept ** ages.clamp_min(0).float() * (ages >= 0)
+            shares[:, 1:] *= 1 - self._kept
+            self._decay = {count: shares.to(device)}
+        return self._decay[count].to(device)
