@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+import winninghand as wh
+
+IMAGES = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for number in range(2):
+        torch.manual_seed(number)
+        torch.save(wh.network("resnet20", width=2, classes=3).state_dict(), tmp_path / f"{number}.pt")
+        torch.save({"state_dict": wh.network("card_lrr", width=1).state_dict()}, tmp_path / f"lrr{number}.pt")
+    torch.save(wh.network("resnet20"), tmp_path / "module.pt")
+    return tmp_path
+
+
+def test_a_card_and_a_deck_are_made_of_checkpoints(run, place):
+    code, out, err = run(
+        "import", "0.pt", "a.card", "--architecture", "resnet20", "--classes", "x,y,z",
+        "--mean", "0.5,0.5,0.5", "--std", "0.2,0.2,0.2", "--input-size", "24",
+    )  # fmt: skip
+    assert (code, out) == (0, "")
+    assert "a.card" in err
+    card = wh.load("a.card")
+    assert card.classes == ("x", "y", "z")
+    assert card.facts.input_size == (24, 24)
+    assert (card.facts.mean, card.facts.deviation) == ((0.5,) * 3, (0.2,) * 3)
+    assert run("import", "lrr0.pt", "lrr1.pt", "b.deck", "--architecture", "card_lrr")[0] == 0
+    deck = wh.load("b.deck")
+    assert deck.gate == "average"
+    assert deck.classes[0] == "airplane"
+
+
+def test_what_was_imported_is_exported_and_imported_again(run, place):
+    assert run("import", "0.pt", "a.card", "--architecture", "resnet20")[0] == 0
+    card = wh.load("a.card")
+    for ending in ("safetensors", "sparse.pt"):
+        code, out, err = run("export", "a.card", f"b.{ending}")
+        assert (code, out) == (0, "")
+        assert f"b.{ending}" in err
+        assert run("import", f"b.{ending}", "b.card", "--architecture", "resnet20")[0] == 0
+        assert torch.equal(wh.load("b.card")(IMAGES), card(IMAGES))
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["import", "0.pt", "a.card"], "architecture"),
+        (["import", "0.pt", "a.card", "--architecture", "resnet21"], "did you mean"),
+        (["import", "0.pt", "a.card", "--architecture", "resnet18"], "check --architecture"),
+        (["import", "0.pt", "a.card", "--architecture", "resnet20", "--set", "width"], "key=value"),
+        (["import", "0.pt", "a.card", "--architecture", "resnet20", "--set", "width=4"], "conv1.weight"),
+        (["import", "0.pt", "a.card", "--architecture", "resnet20", "--mean", "0.5"], "--mean"),
+        (["import", "0.pt", "a.card", "--architecture", "resnet20", "--std", "0,0,0"], "normalise"),
+        (["import", "0.pt", "a.card", "--architecture", "resnet20", "--classes", "a,b"], "3 classes"),
+        (["import", "0.pt", "a.card", "--architecture", "resnet20", "--scores", "ep"], "--sparsity"),
+        (["import", "0.pt", "1.pt", "a.card", "--architecture", "resnet20"], ".deck"),
+        (["import", "0.pt", "--architecture", "resnet20"], ".card or .deck"),
+        (["import", "module.pt", "a.card", "--architecture", "resnet20"], "run its code"),
+        (["import", "absent.pt", "a.card", "--architecture", "resnet20"], "absent.pt"),
+        (["export", "0.pt", "a.onnx"], "0.pt"),
+        (["export", "absent.card", "a.onnx"], "absent.card"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(run, place, words, named):
+    before = sorted(place.rglob("*"))
+    code, out, err = run(*words)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert named in err
+    assert sorted(place.rglob("*")) == before
+
+
+def test_an_unknown_ending_is_refused(run, place):
+    assert run("import", "0.pt", "a.card", "--architecture", "resnet20")[0] == 0
+    code, _, err = run("export", "a.card", "a.bin")
+    assert code == 2
+    assert ".safetensors" in err
+    assert not (place / "a.bin").exists()

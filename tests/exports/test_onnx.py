@@ -1,0 +1,105 @@
+"""ONNX Runtime gives what PyTorch gives, gate decisions included."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+
+import winninghand as wh
+from winninghand.exports import export, onnx_file
+
+pytest.importorskip("onnxscript", reason="the packages for ONNX are not installed")
+onnx = pytest.importorskip("onnx", reason="the packages for ONNX are not installed")
+runtime = pytest.importorskip("onnxruntime", reason="the packages for ONNX are not installed")
+
+
+def run(path, images):
+    return [
+        torch.from_numpy(output)
+        for output in runtime.InferenceSession(path).run(None, {"images": images.numpy()})
+    ]
+
+
+@pytest.fixture(scope="module")
+def spectral(deck, tmp_path_factory):
+    path = tmp_path_factory.mktemp("onnx") / "deck.onnx"
+    export(deck, path)
+    return path
+
+
+def test_a_card_gives_its_logits_for_any_number_of_images(card, batches, tmp_path):
+    export(card, tmp_path / "a.onnx")
+    onnx.checker.check_model(onnx.load(tmp_path / "a.onnx"), full_check=True)
+    for images in batches.values():
+        (logits,) = run(tmp_path / "a.onnx", images)
+        torch.testing.assert_close(logits, card(images), rtol=0, atol=1e-4)
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.onnx"]
+
+
+def assert_decks_agree(path, deck, batches):
+    chosen = set()
+    for images in batches.values():
+        log_probabilities, weights = run(path, images)
+        assert torch.equal(weights, deck.choose(images))
+        torch.testing.assert_close(log_probabilities, deck(images), rtol=0, atol=1e-4)
+        chosen |= set(weights.argmax(dim=1).tolist())
+    assert chosen == {0, 1}
+
+
+def test_a_deck_chooses_one_domain_for_the_batch(spectral, deck, batches):
+    assert_decks_agree(spectral, deck, batches)
+
+
+def test_a_deck_chooses_image_by_image(deck, batches, tmp_path):
+    by_image = deck.with_gate("spectral_image")
+    export(by_image, tmp_path / "a.onnx")
+    assert_decks_agree(tmp_path / "a.onnx", by_image, batches)
+    assert by_image.choose(batches["mixed"]).argmax(dim=1).tolist() == [0, 1, 1]
+
+
+def test_a_card_that_is_not_played_is_not_run(spectral, batches, tmp_path):
+    options = runtime.SessionOptions()
+    options.enable_profiling = True
+    options.profile_file_prefix = str(tmp_path / "profile")
+    session = runtime.InferenceSession(spectral, options)
+    session.run(None, {"images": batches["noisy"].numpy()})
+    events = json.loads(Path(session.end_profiling()).read_text())
+    ran = Counter(event["args"].get("op_name") for event in events if event["name"].endswith("_kernel_time"))
+    assert ran["Conv"] + ran["FusedConv"] + ran["NhwcFusedConv"] == 2  # of one card; both have four
+
+
+def test_the_file_says_what_it_is_and_not_where_it_was_made(spectral, deck):
+    content = spectral.read_bytes()
+    assert str(Path(wh.__file__).parent).encode() not in content
+    assert str(Path(torch.__file__).parent).encode() not in content
+    (facts,) = onnx.load_from_string(content).metadata_props
+    assert json.loads(facts.value) == {
+        "classes": list("abcd"),
+        "input_size": [16, 16],
+        "gate": "spectral",
+        "cards": 2,
+    }
+
+
+def test_nothing_is_left_where_onnx_runtime_disagrees(card, tmp_path, monkeypatch):
+    original = onnx_file.check
+    monkeypatch.setattr(
+        onnx_file,
+        "check",
+        lambda name, run, model: original(name, lambda x: [y + 0.01 for y in run(x)], model),
+    )
+    with pytest.raises(RuntimeError, match=r"differs from the model by 0\.01"):
+        export(card, tmp_path / "a.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_package_is_named_with_the_command_to_install_it(card, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(wh.InputError, match="pip install"):
+        export(card, tmp_path / "a.onnx")
+    assert list(tmp_path.iterdir()) == []
