@@ -21,6 +21,7 @@ from winninghand.cli import (  # one module per command
     inspect,
     names,
     predict,
+    show_augmentation,
     study,
     train,
 )
@@ -34,7 +35,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-COMMANDS = (demo, train, evaluate, heatmap, inspect, deck, predict, import_, export, corrupt, study, names)
+COMMANDS = (
+    demo,
+    train,
+    evaluate,
+    heatmap,
+    inspect,
+    deck,
+    predict,
+    import_,
+    export,
+    corrupt,
+    show_augmentation,
+    study,
+    names,
+)
 for command in COMMANDS:
     command.add_to(app)
 
