@@ -27,7 +27,7 @@ class AdaptiveBatchNorm2d(nn.BatchNorm2d):
         """Return the normalised batch (n, channels, height, width)."""
         if self.training or self.running_mean is None or self.running_var is None:
             return super().forward(batch)
-        variance, mean = torch.var_mean(batch, dim=(0, 2, 3), correction=0)
+        variance, mean = torch.var_mean(batch.detach(), dim=(0, 2, 3), correction=0)
         share = len(batch) / (len(batch) + self.prior)
         mean = self.running_mean.lerp(mean, share)
         variance = self.running_var.lerp(variance, share)

@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+import torch
+from made_cards import make_card, noisy, smooth
+from torch.nn import functional
+
+import winninghand as wh
+from winninghand.decks.answers import CLEAN, Answers, collect
+from winninghand.decks.diversity import diversity
+from winninghand.decks.fitting import fit_gate, fit_temperatures, fitted, fitting_conditions, fitting_images
+from winninghand.decks.gate import gate_settings
+from winninghand.decks.selection import corrupted_accuracy, select
+from winninghand.images import Split
+from winninghand.spectra import log_spectra
+
+COUNT = 200
+
+
+def specialists(skills):
+    """Answers to smooth (clean) and noisy images of cards that are right this often on each."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(3, (COUNT,), generator=generator)
+    right = functional.one_hot(labels, 3).float()
+    wrong = functional.one_hot((labels + 1) % 3, 3).float()
+    logits = torch.empty(len(skills), 2, COUNT, 3)
+    for card, pair in enumerate(skills):
+        for condition, skill in enumerate(pair):
+            knows = torch.rand(COUNT, 1, generator=generator) < skill
+            logits[card, condition] = 3 * torch.where(knows, right, wrong)
+    spectra = torch.stack([log_spectra(smooth(COUNT)), log_spectra(noisy(COUNT))])
+    return Answers((CLEAN, ("speckle_noise", 3)), logits, spectra, labels)
+
+
+@pytest.mark.parametrize("gate", ["spectral", "spectral_image", "stream", "weighted"])
+def test_a_fitted_gate_plays_the_card_that_knows(gate):
+    # The cards' own domains mislead: the one trained on smooth images knows the noisy ones.
+    answers = specialists([(0.3, 0.9), (0.9, 0.3)])
+    deck = fitted(wh.Deck([make_card("smooth"), make_card("noisy")], gate), answers)
+    assert (deck.weigh(answers.spectra[0])[20:].argmax(dim=1) == 1).all()
+    deck.reset()
+    assert (deck.weigh(answers.spectra[1])[20:].argmax(dim=1) == 0).all()
+    assert corrupted_accuracy(deck, answers) == pytest.approx(0.9, abs=0.06)
+
+
+def test_cards_that_are_equally_good_get_equal_weights():
+    deck = fitted(
+        wh.Deck([make_card("smooth"), make_card("noisy")], "weighted"), specialists([(1, 1), (1, 1)])
+    )
+    assert torch.allclose(deck.choose(noisy(9)), torch.full((9, 2), 0.5), atol=1e-3)
+
+
+def test_the_temperature_undoes_a_scaling_of_the_logits():
+    generator = torch.Generator().manual_seed(0)
+    logits = 2 * torch.randn(1, 1, 4000, 3, generator=generator)
+    labels = torch.multinomial(logits[0, 0].softmax(1), 1, generator=generator).squeeze(1)
+    spectra = torch.zeros(1, 4000, 16, 9)
+    assert fit_temperatures(Answers((CLEAN,), 5 * logits, spectra, labels))[0] == pytest.approx(5, rel=0.1)
+
+
+def test_selection_takes_the_best_then_what_completes_it_within_the_budget():
+    answers = specialists([(0.9, 0.35), (0.5, 0.6), (0.5, 0.85)])
+    cards = [make_card("smooth"), make_card("noisy"), make_card("noisy", 2)]
+    settings = gate_settings("weighted", {"max_active": 2})
+    steps = select(cards, [1000, 1000, 1000], answers, "weighted", settings, 10_000)
+    assert steps[0].card == 2
+    assert [step.accuracy for step in steps] == sorted({step.accuracy for step in steps})
+    assert len(select(cards, [1000] * 3, answers, "weighted", settings, 5500)) == 1
+    assert select(cards, [1000, 1000, 9000], answers, "weighted", settings, 9000)[0].card == 1
+    with pytest.raises(wh.InputError, match="smallest card has 1,000 bytes"):
+        select(cards, [1000] * 3, answers, "weighted", settings, 2000)
+
+
+def test_diversity_counts_differing_answers_and_common_errors():
+    logits = torch.eye(2)[torch.tensor([[[0, 0, 0, 0]], [[0, 0, 1, 1]], [[1, 1, 0, 0]]])]
+    answers = Answers((("saturate", 1),), logits, torch.zeros(1, 4, 16, 9), torch.tensor([0, 1, 0, 1]))
+    pairs = {pair.cards: pair for pair in diversity(answers)}
+    assert pairs[0, 1].disagreement == 0.5
+    assert pairs[1, 2].disagreement == 1
+    assert pairs[0, 1].error_correlation == pytest.approx(0)
+    assert pairs[1, 2].error_correlation == pytest.approx(-1)
+
+
+@pytest.fixture
+def split():
+    images = torch.cat([smooth(600), noisy(600)]).mul(255).byte().permute(0, 2, 3, 1).numpy()
+    return Split(np.ascontiguousarray(images), np.arange(1200) % 3)
+
+
+def with_recipe(card, fraction, seed):
+    facts = card.facts.model_copy(update={"recipe": {"seed": seed, "training": {"held_out": fraction}}})
+    return wh.Card(card.network, facts, card.profile)
+
+
+def test_only_images_that_every_card_held_out_are_unseen(split):
+    cards = [with_recipe(make_card("smooth"), 0.5, 0), with_recipe(make_card("noisy"), 0.4, 0)]
+    images = fitting_images(cards, split, limit=320)
+    assert images.unseen
+    assert len(images.indices) == 320
+    assert set(images.indices) <= set(split.held_out(0.4, 0)[1]) & set(split.held_out(0.5, 0)[1])
+    assert not fitting_images([*cards, make_card("noisy")], split, limit=320).unseen
+
+
+def test_answers_are_those_of_the_cards_to_the_corrupted_images(split, cards):
+    indices = np.array([3, 700, 1100])
+    answers = collect(cards, split, indices, [CLEAN, ("speckle_noise", 2)], seed=1, batch_size=2)
+    shown = wh.corrupt(split.images[indices], "speckle_noise", 2, seed=1, indices=indices)
+    images = torch.from_numpy(shown).permute(0, 3, 1, 2).float() / 255
+    assert torch.allclose(answers.spectra[1], log_spectra(images))
+    assert torch.allclose(answers.logits[2, 1], cards[2](images), atol=1e-4)
+    assert answers.labels.tolist() == split.labels[indices].tolist()
+
+
+def test_a_deck_is_fitted_on_training_images_under_the_extra_corruptions(split, cards):
+    assert len(fitting_conditions()) == 21
+    done = []
+    deck = fit_gate(wh.Deck(cards, "weighted"), split, limit=30, advance=done.append)
+    assert sum(done) == 21 * 30
+    assert deck.settings.scores is not None
+    assert not torch.equal(deck.temperatures, torch.ones(4))
+    again = fit_gate(wh.Deck(cards, "weighted"), split, limit=30)
+    assert again.settings == deck.settings
