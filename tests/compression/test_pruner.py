@@ -102,16 +102,36 @@ def test_biases_and_norms_rest_under_scores_unless_told():
         assert all(parameter.requires_grad for parameter in module.parameters())
 
 
-def test_the_gradient_of_scores_is_straight_through():
-    module = nn.Sequential(nn.Linear(6, 3, bias=False))
-    wh.Pruner(module, "ep", 0.5, 10, seed=1)
+@pytest.mark.parametrize("method", SCORES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_gradient_of_scores_is_straight_through(method, dtype):
+    module = nn.Sequential(nn.Linear(6, 3, bias=False, dtype=dtype))
+    wh.Pruner(module, method, 0.5, 10, seed=1)
     popup = module[0].parametrizations.weight[0]
-    x, goal = torch.randn(7, 6), torch.randn(7, 3)
-    (module(x) * goal).sum().backward()
-    gradient = goal.T @ x
     original = module[0].parametrizations.weight.original
-    assert torch.allclose(popup.scores.grad, gradient * original * popup.scores.sign(), atol=1e-5)
+    kept = popup.scores.abs() >= popup.scores.abs().flatten().kthvalue(10).values
+    seen = original
+    if method == "bp":
+        seen = original.sign() * original[kept].abs().mean()
+    assert torch.allclose(module[0].weight, seen * kept)
+    x, goal = torch.randn(7, 6, dtype=dtype), torch.randn(7, 3, dtype=dtype)
+    (module(x) * goal).sum().backward()
+    assert torch.allclose(popup.scores.grad, goal.T @ x * seen * popup.scores.sign(), atol=1e-5)
     assert original.grad is None
+
+
+@pytest.mark.parametrize("method", [*MAGNITUDE, *SCORES])
+def test_other_number_formats_take_the_tensor_path(method):
+    module = nn.Sequential(nn.Flatten(), nn.Linear(108, 20), nn.ReLU(), nn.Linear(20, 5)).double()
+    pruner = pruned(method, module, 0.8)
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        module(torch.randn(4, 3, 6, 6, dtype=torch.float64)).square().sum().backward()
+        optimizer.step()
+        pruner.after_step()
+    weights = prunable_weights(module).values()
+    assert zeros(weights) == round(0.8 * (108 * 20 + 100))
 
 
 def test_gmp_follows_its_cubic_schedule():

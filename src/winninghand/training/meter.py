@@ -17,7 +17,7 @@ class Meter:
         self._loss = torch.zeros((), device=device)
         self._correct = torch.zeros((), dtype=torch.int64, device=device)
         self._images = 0
-        self._steps = 0
+        self.steps = 0
         # The first step whose loss was not finite, found on the device without waiting for it.
         self._bad = torch.full((), -1, dtype=torch.int64, device=device)
         self._started = time.perf_counter()
@@ -26,15 +26,15 @@ class Meter:
         """Add one step: its loss, and logits (B, classes) of the view that counts for accuracy."""
         self._loss += loss.detach()
         bad = ~torch.isfinite(loss.detach()) & (self._bad < 0)
-        self._bad.masked_fill_(bad, self._steps)
+        self._bad.masked_fill_(bad, self.steps)
         self._correct += (logits.detach().argmax(dim=1) == labels).sum()
         self._images += len(labels)
-        self._steps += 1
+        self.steps += 1
 
     @property
     def due(self) -> bool:
         """Whether it is time to look at `first_bad_step`, which waits for the device."""
-        return self._steps % _STEPS_BETWEEN_CHECKS == 0
+        return self.steps % _STEPS_BETWEEN_CHECKS == 0
 
     @property
     def first_bad_step(self) -> int | None:
@@ -46,7 +46,7 @@ class Meter:
         """Return the means of the epoch, its speed and its length."""
         seconds = time.perf_counter() - self._started
         return {
-            "train_loss": float(self._loss) / self._steps,
+            "train_loss": float(self._loss) / self.steps,
             "train_accuracy": int(self._correct) / self._images,
             "images_per_second": self._images / seconds,
             "seconds": seconds,

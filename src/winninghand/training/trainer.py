@@ -137,7 +137,7 @@ class Trainer:
             if meter.due:
                 self._check(meter, number, epoch, phase)
             advance(len(labels), f"phase {number + 1}, epoch {epoch + 1}")
-        self._check(meter, number, epoch, phase)
+        self._check(meter, number, epoch, phase, ended=True)
         return {"learning_rate": rate, **meter.row()}
 
     def _step(
@@ -158,19 +158,25 @@ class Trainer:
         self.masks.after_step()
         return loss, logits[0]
 
-    def _check(self, meter: Meter, number: int, epoch: int, phase: Phase) -> None:
-        """Stop where the loss is no longer finite."""
+    def _check(self, meter: Meter, number: int, epoch: int, phase: Phase, ended: bool = False) -> None:
+        """Stop where the loss, or at the end of an epoch a weight, is no longer finite."""
         step = meter.first_bad_step
+        if step is None and ended and not self._is_finite():
+            step = meter.steps - 1
         if step is None:
             return
         # The meter does not see the steps before the one at which a phase begins within an epoch.
         step += max(0, self._first(phase) - epoch * len(self.batches))
         rate = learning_rate(phase, epoch * len(self.batches) + step, self._last(phase), self.settings)
         raise InputError(
-            f"the loss is not finite at step {step + 1} of epoch {epoch + 1} of phase {number + 1}, "
+            f"the training diverged at step {step + 1} of epoch {epoch + 1} of phase {number + 1}, "
             f"at learning rate {rate:.3g}; lower training.learning_rate and use a new folder "
             f"({self._last_good()})"
         )
+
+    def _is_finite(self) -> bool:
+        sums = torch.stack([weight.detach().float().sum() for weight in self.network.parameters()])
+        return bool(sums.isfinite().all())
 
     def _last_good(self) -> str:
         if not self.rows:
