@@ -27,6 +27,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[development]'
+	# Only its frost textures are read, so none of what it needs to be imported.
+	$(BIN)/python -m pip install --quiet --no-deps imagecorruptions==1.1.2
 	touch $@
 
 clean:
