@@ -95,6 +95,12 @@ def test_only_where_all_fail_the_exit_code_is_1(run, place):
     assert "2 of 2 files could not be read" in err
 
 
+def test_adaptation_is_told(run, place):
+    code, out, err = run("predict", place / "a.deck", place / "pictures", "--adapt", 8, "--json", "-")
+    assert code == 0, err
+    assert json.loads(out)["adaptation"] == 8
+
+
 @pytest.mark.parametrize(
     ("words", "named"),
     [

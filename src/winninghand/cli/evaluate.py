@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from winninghand.cli.options import (
+    Adapt,
     Corruptions,
     Data,
     Json,
@@ -46,10 +47,12 @@ def evaluate(
     cells: Annotated[
         Path | None, typer.Option(help="Also write one row per cell to this .parquet or .csv file.")
     ] = None,
+    adapt: Adapt = None,
     json: Json = None,
 ) -> None:
     """Measure a card or a deck on clean and corrupted test images."""
     from winninghand.cli.measuring import Measurement, opened
+    from winninghand.decks import adapted
     from winninghand.evaluation import checked_rows_path, find_archive, write_rows
     from winninghand.images import load_images
     from winninghand.report.terminal import print_robustness
@@ -61,6 +64,8 @@ def evaluate(
     archive = find_archive(images.name, root)
     measurement = Measurement(images, archive, corruptions, levels, limit, seed, batch_size)
     players = {path: opened(path, images) for path in (model, baseline) if path is not None}
+    if adapt is not None:
+        players[model] = adapted(players[model], adapt)
     measurement.announce()
     table = measurement.of(model.name, players[model])
     print_robustness(table)

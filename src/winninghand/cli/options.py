@@ -26,6 +26,10 @@ Limit = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Corruptions = Annotated[str, typer.Option(help="common, extra, all, or names joined by commas.")]
 Severities = Annotated[str, typer.Option(help="A range such as 1-5, or numbers joined by commas.")]
+Adapt = Annotated[
+    float | None,
+    typer.Option(help="Adapt batch norms to each batch; the stored statistics count for this many images."),
+]
 Json = Annotated[
     str | None,
     typer.Option(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from winninghand.cli.options import Json, write_json
+from winninghand.cli.options import Adapt, Json, write_json
 
 
 def add_to(app: typer.Typer) -> None:
@@ -19,12 +19,7 @@ def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL")],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE|DIR ...")],
     batch_size: Annotated[int, typer.Option(min=1, help="Images that a gate looks at together.")] = 64,
-    adapt: Annotated[
-        float | None,
-        typer.Option(
-            help="Adapt batch norms to each batch; the stored statistics count for this many images."
-        ),
-    ] = None,
+    adapt: Adapt = None,
     json: Json = None,
 ) -> None:
     """Say what image files show: class, probability and the cards played, numbered from 1."""

@@ -9,6 +9,7 @@ import numpy as np
 from torch import nn
 
 from winninghand.corruptions import SEVERITIES, Archive, corruption_names, missing_corruptions, open_archive
+from winninghand.decks import adaptation_of
 from winninghand.errors import InputError
 from winninghand.evaluation.archived import corrupted_split, holds
 from winninghand.evaluation.outcome import Indices, batches_of, play
@@ -58,7 +59,7 @@ def evaluate(
         for name in names
         for level in levels
     )
-    return RobustnessTable(clean, cells, batch_size, seed, missing)
+    return RobustnessTable(clean, cells, batch_size, seed, missing, adaptation_of(model))
 
 
 def available(

@@ -39,7 +39,8 @@ class RobustnessTable:
     """Clean and corrupted accuracy of one model over the same images.
 
     `missing` names the corruptions that were asked for and could not be had, with the reason:
-    the robust accuracy is a mean over the others only.
+    the robust accuracy is a mean over the others only. `adaptation` is the prior of the batch-norm
+    adaptation that was on, in images, None where it was off.
     """
 
     clean: Outcome
@@ -47,6 +48,7 @@ class RobustnessTable:
     batch_size: int
     seed: int
     missing: Mapping[str, str] = field(default_factory=dict)
+    adaptation: float | None = None
 
     @property
     def clean_accuracy(self) -> float:
@@ -118,6 +120,7 @@ class RobustnessTable:
             "images": len(self.clean.correct),
             "seed": self.seed,
             "batch_size": self.batch_size,
+            "adaptation": self.adaptation,
             "clean_accuracy": self.clean_accuracy,
             "clean_interval": [self.clean_interval.low, self.clean_interval.high],
             "robust_accuracy": None if robust is None else self.robust_accuracy,

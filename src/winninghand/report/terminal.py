@@ -58,6 +58,8 @@ def print_robustness(table: RobustnessTable) -> None:
             f"robust accuracy {_percent(table.robust_interval)}, the mean over {len(table.corruptions)} "
             f"corruptions; {table.mean_passes:.2f} passes per image at batches of {table.batch_size}"
         )
+        if table.adaptation is not None:
+            say(f"batch norms adapted to each batch, with a prior of {table.adaptation:g} images")
         families = ", ".join(f"{family} {accuracy:.1%}" for family, accuracy in table.families.items())
         worst = table.worst_cell
         say(f"by family: {families}; worst: {worst.corruption} {worst.severity} with {worst.accuracy:.1%}")
