@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winninghand.compression import selection
+from winninghand.compression.layout import compilable
 
 WHOLE = st.lists(st.lists(st.integers(-4, 4), min_size=1, max_size=20), min_size=1, max_size=3)
 
@@ -36,6 +37,17 @@ def test_the_largest_are_kept_and_the_count_is_exact(select, data, parts, scale)
         selection._add_ties(values, allowed, costs, kept, threshold, left)
     expected = reference(values, budget, allowed, costs)
     assert all(torch.equal(one, other) for one, other in zip(kept, expected, strict=True))
+
+
+@pytest.mark.parametrize("shape", [(6, 4, 1, 1), (6, 1, 3, 3), (1, 4, 3, 3), (6, 4, 3, 3), (6, 4)])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_a_weight_and_its_mask_take_the_compiled_path(shape, memory_format):
+    weight = torch.randn(shape)
+    weight = weight.to(memory_format=memory_format) if weight.ndim == 4 else weight
+    mask = selection.keep_largest([weight], 7)[0]
+    assert compilable(weight, mask, ~mask, torch.empty_like(weight), weight.abs())
+    again = selection.keep_largest([weight], 5, [mask])[0]
+    assert torch.equal(again, selection.keep_largest([weight], 5)[0])
 
 
 @given(count=st.integers(0, 2 * 3 * 4 * 5), seed=st.integers(0, 20))

@@ -18,7 +18,7 @@ def compilable(*tensors: Tensor) -> bool:
     return all(
         tensor.device.type == "cpu"
         and tensor.dtype in (torch.float32, torch.bool)
-        and tensor.stride() == first.stride()
+        and _strides(tensor) == _strides(first)
         and (tensor.is_contiguous() or _channels_last(tensor))
         for tensor in tensors
     )
@@ -28,6 +28,11 @@ def in_memory(tensor: Tensor) -> npt.NDArray[Any]:
     """Return a flat view of a tensor that is `compilable`."""
     plain = tensor.detach()
     return (plain if plain.is_contiguous() else plain.movedim(1, -1)).view(-1).numpy()
+
+
+def _strides(tensor: Tensor) -> list[int]:
+    """Return the strides that matter: those of dimensions of length 1 are whatever they happen to be."""
+    return [stride for stride, length in zip(tensor.stride(), tensor.shape, strict=True) if length > 1]
 
 
 def _channels_last(tensor: Tensor) -> bool:
