@@ -109,7 +109,8 @@ def _print(rounds: list[dict[str, float]], width: int, steps: int) -> None:
     console = Console()
     console.print(
         f"resnet18, width {width}, batch {BATCH}, {steps} steps a round, {len(rounds)} rounds; "
-        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+        f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, "
+        f"torch {torch.__version__}"
     )
     console.print(table)
 

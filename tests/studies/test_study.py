@@ -68,4 +68,5 @@ def test_a_bad_study_is_refused(tmp_path, text, named):
 
 def test_a_bad_recipe_anywhere_is_refused_before_anything_runs():
     with pytest.raises(InputError, match="sigma"):
-        entries(Study.model_validate({**STUDY, "sweeps": [{"seed": 0}, {"domain.name": "gaussian", "domain.sigma": 2}]}))
+        sweeps = [{"seed": 0}, {"domain.name": "gaussian", "domain.sigma": 2}]
+        entries(Study.model_validate({**STUDY, "sweeps": sweeps}))

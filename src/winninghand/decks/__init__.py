@@ -4,6 +4,7 @@ from winninghand.decks import gates
 from winninghand.decks.adaptation import adaptation_of, adapted
 from winninghand.decks.deck import Deck
 from winninghand.decks.file import inspect_file, load
+from winninghand.decks.fitting import fit_gate
 from winninghand.decks.gate import GATES, Gate
 from winninghand.decks.prediction import Prediction, Unreadable, image_paths, predict
 
@@ -15,6 +16,7 @@ __all__ = [
     "Unreadable",
     "adaptation_of",
     "adapted",
+    "fit_gate",
     "gates",
     "image_paths",
     "inspect_file",
