@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
-from benchmarks.operations_in_pillow import IN_PILLOW
 from PIL import Image, ImageOps
 
+from benchmarks.operations_in_pillow import IN_PILLOW
 from winninghand.augmentation.operations import Operation
 
 UInt8Array = npt.NDArray[np.uint8]

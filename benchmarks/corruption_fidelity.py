@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
+
 from tests.corruptions.corruption_statistics import (
     BAND,
     REFERENCE,
@@ -21,7 +22,6 @@ from tests.corruptions.corruption_statistics import (
     reference_statistics,
     statistics_of,
 )
-
 from winninghand.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 
 PAGE = Path("docs/corruptions.md")

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from benchmarks.augmix_in_pillow import augmix as augmix_in_pillow
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -15,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.augmix_in_pillow import augmix as augmix_in_pillow
 from winninghand.augmentation import make_domain
 from winninghand.augmentation.jensen_shannon import jensen_shannon
 from winninghand.augmentation.operations import Operation

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from benchmarks.operations_in_pillow import IN_PILLOW
 from PIL import Image
 from torch import Tensor
 
+from benchmarks.operations_in_pillow import IN_PILLOW
 from winninghand.augmentation.operations import Operation
 from winninghand.augmentation.operations.chains import mix_compiled, mix_tensors
 
