@@ -60,7 +60,7 @@ def main() -> None:
     seconds, beat = _refresh(chosen)
     share = seconds / beat / median(processor for _, processor in times[0][1:])
     print(
-        f"gmp prunes anew every {beat} steps: {1000 * seconds:.1f} processor ms, {share:.1%} of a step on average"
+        f"gmp prunes every {beat} steps: {1000 * seconds:.1f} processor ms, {share:.1%} of a step on average"
     )
 
 
