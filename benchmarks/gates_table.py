@@ -76,7 +76,8 @@ def _answers(cards: list[Card], paths: list[Path], images: ImageSet, wanted: Wan
     for name, reason in missing.items():
         console.print(f"left out: {name}: {reason}")
     conditions = (CLEAN, *((name, level) for name in corruptions for level in SEVERITIES))
-    digest = hashlib.blake2b(repr((wanted, conditions)).encode(), digest_size=8)
+    facts = (wanted.data, wanted.limit, wanted.adapt, conditions)
+    digest = hashlib.blake2b(repr(facts).encode(), digest_size=8)
     for path in paths:
         digest.update(path.read_bytes())
     place = wanted.out / f"answers-{digest.hexdigest()}.safetensors"
