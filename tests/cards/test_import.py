@@ -195,11 +195,17 @@ class Spiteful:
         return exec, ("raise SystemExit('code from a checkpoint ran')",)
 
 
+def beyond_its_shape():
+    place = torch.tensor([[1 << 40], [0]])
+    return torch.sparse_coo_tensor(place, torch.ones(1), (10, 16), check_invariants=False)
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
         (lambda state: {"state_dict": state, "args": Spiteful()}, "would mean to run its code"),
         (lambda state: small(), "would mean to run its code"),
+        (lambda state: state | {"fc.weight": beyond_its_shape()}, "damaged"),
         (lambda state: [1, 2], "no state dict"),
         (lambda state: {"epoch": 1}, "no state dict"),
         (

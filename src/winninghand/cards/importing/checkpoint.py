@@ -11,6 +11,7 @@ from typing import Any
 import safetensors.torch
 import torch
 from torch import Tensor
+from torch.sparse import check_sparse_tensor_invariants
 
 from winninghand.errors import InputError
 
@@ -53,7 +54,8 @@ def _content(path: Path) -> object:
     try:
         if start[8:] == b"{":  # a safetensors file: eight bytes of length, then JSON
             return safetensors.torch.load_file(path)
-        with warnings.catch_warnings(action="ignore"):
+        # Without the check, an index beyond a sparse tensor's shape is written to, wherever that is.
+        with warnings.catch_warnings(action="ignore"), check_sparse_tensor_invariants():
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a stranger's bytes can break either reader in any way
         raise InputError(
