@@ -22,10 +22,10 @@ from winninghand.cards.importing import Import
 from winninghand.decks.importing import import_model
 
 FAMILIES = {
-    "Diffenderfer2021Winning_LRR": ("Diffenderfer2021CARD", "card_lrr"),
-    "Diffenderfer2021Winning_Binary": ("Diffenderfer2021CARD_Binary", "card_binary"),
-    "Diffenderfer2021Winning_LRR_CARD_Deck": ("Diffenderfer2021CARD_Deck", "card_lrr"),
-    "Diffenderfer2021Winning_Binary_CARD_Deck": ("Diffenderfer2021CARD_Deck_Binary", "card_binary"),
+    "LRR card": ("Diffenderfer2021CARD", "card_lrr"),
+    "binary card": ("Diffenderfer2021CARD_Binary", "card_binary"),
+    "LRR deck": ("Diffenderfer2021CARD_Deck", "card_lrr"),
+    "binary deck": ("Diffenderfer2021CARD_Deck_Binary", "card_binary"),
 }
 
 

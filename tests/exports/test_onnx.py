@@ -73,6 +73,16 @@ def test_a_card_that_is_not_played_is_not_run(spectral, batches, tmp_path):
     assert ran["Conv"] + ran["FusedConv"] + ran["NhwcFusedConv"] == 2  # of one card; both have four
 
 
+def test_the_weights_of_a_card_are_in_its_branch(spectral):
+    graph = onnx.load(spectral).graph
+    branches = [node.attribute[0].g for node in graph.node if node.op_type == "If"]
+    inside = [{weight.name for weight in branch.initializer} for branch in branches]
+    assert [any("cards.0" in name for name in names) for names in inside] == [True, False]
+    assert not any(
+        name.startswith("cards") and "weight" in name for name in (w.name for w in graph.initializer)
+    )
+
+
 def test_the_file_says_what_it_is_and_not_where_it_was_made(spectral, deck):
     content = spectral.read_bytes()
     assert str(Path(wh.__file__).parent).encode() not in content

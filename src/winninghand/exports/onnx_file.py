@@ -14,6 +14,7 @@ from torch import Tensor
 from winninghand.cards import Card
 from winninghand.decks import Deck
 from winninghand.errors import InputError
+from winninghand.exports.branches import sink_weights
 from winninghand.exports.checking import check
 from winninghand.exports.graphs import INPUT
 from winninghand.exports.tracing import input_size, traced, without_chatter
@@ -51,12 +52,13 @@ def write_onnx(model: Card | Deck, path: Path) -> None:
     check("the ONNX file", run, model)
 
 
-def _tidied(graph: Any, facts: dict[str, Any]) -> None:  # noqa: ANN401 (onnx_ir is untyped here)
-    """Leave out of a graph where it was traced, in whose folders, and what it does not use; put facts in."""
+def _tidied(model: Any, facts: dict[str, Any]) -> None:  # noqa: ANN401 (onnx_ir is untyped here)
+    """Leave out where a model was traced, and what it does not use; put weights and facts in their place."""
     passes = import_module("onnx_ir.passes.common")
     for tidy in (passes.ClearMetadataAndDocStringPass, passes.RemoveUnusedNodesPass):
-        tidy()(graph)
-    graph.metadata_props["winninghand"] = json.dumps(facts)
+        tidy()(model)
+    sink_weights(model.graph)
+    model.metadata_props["winninghand"] = json.dumps(facts)
 
 
 def _facts(model: Card | Deck) -> dict[str, Any]:
