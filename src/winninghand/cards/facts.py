@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt
 
 Triple = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
+Positive = Annotated[FiniteFloat, Field(gt=0)]
+PositiveTriple = tuple[Positive, Positive, Positive]
 
 
 class CardFacts(BaseModel):
@@ -17,7 +19,7 @@ class CardFacts(BaseModel):
     classes: tuple[str, ...] = Field(min_length=2)
     input_size: tuple[PositiveInt, PositiveInt]
     mean: Triple = (0.0, 0.0, 0.0)
-    deviation: Triple = (1.0, 1.0, 1.0)
+    deviation: PositiveTriple = (1.0, 1.0, 1.0)
     prunable: tuple[str, ...] = ()
     architecture: dict[str, Any] | None = Field(
         default=None,

@@ -114,8 +114,16 @@ def _skeleton(facts: CardFacts, network: nn.Module | None) -> nn.Module:
         return network
     if facts.architecture is None:
         raise InputError("its network is not from the catalog; pass it: wh.load(path, network=module)")
-    with torch.device("meta"):  # no memory is spent before the shapes have been compared
-        return from_catalog(**facts.architecture)
+    match facts.architecture:
+        case {"name": str(name), **settings}:
+            pass
+        case _:
+            raise InputError("its architecture has no name")
+    try:
+        with torch.device("meta"):  # no memory is spent before the shapes have been compared
+            return from_catalog(name, **settings)
+    except (TypeError, RuntimeError, OverflowError) as error:  # sizes within bounds, but not together
+        raise InputError(f"its architecture cannot be built: {type(error).__name__}") from error
 
 
 def _filled(module: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:

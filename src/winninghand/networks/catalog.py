@@ -14,8 +14,9 @@ from winninghand.errors import InputError
 from winninghand.registry import Registry
 
 Setting: TypeAlias = int | float | str | bool
-Count = Annotated[int, Field(ge=1)]
-Classes = Annotated[int, Field(ge=2)]
+# Bounded above because settings also come from card files, which strangers may have made.
+Count = Annotated[int, Field(ge=1, le=4096)]
+Classes = Annotated[int, Field(ge=2, le=65536)]
 
 NETWORKS: Registry[Callable[..., nn.Module]] = Registry("network")
 """Builders by name. The keyword parameters of a builder, all with defaults, are the network's settings."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from winninghand.networks.catalog import NETWORKS, Classes, Count
 from winninghand.networks.initialization import kaiming_normal
 
-InputSize = Annotated[int, Field(ge=16)]
+InputSize = Annotated[int, Field(ge=16, le=1024)]
 
 
 class Conv(nn.Module):
