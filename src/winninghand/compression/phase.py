@@ -32,7 +32,19 @@ class Phase:
         return self.sparsity if self.ramp is None else self.ramp.at(progress, self.sparsity)
 
 
-def in_rounds(first: Phase, again: Phase, sparsities: Sequence[float], trained: bool) -> tuple[Phase, ...]:
-    """Return `first`, which a trained network does not need before others, and `again` at each sparsity."""
+def in_rounds(
+    first: Phase,
+    again: Phase,
+    sparsities: Sequence[float],
+    trained: bool,
+    last_epochs: int | None = None,
+) -> tuple[Phase, ...]:
+    """Return `first`, which a trained network does not need before others, and `again` at each sparsity.
+
+    The last of the rounds takes `last_epochs` where they are given.
+    """
     beginning = () if trained and sparsities else (first,)
-    return (*beginning, *(replace(again, sparsity=sparsity) for sparsity in sparsities))
+    rounds = [replace(again, sparsity=sparsity) for sparsity in sparsities]
+    if rounds and last_epochs is not None:
+        rounds[-1] = replace(rounds[-1], epochs=last_epochs)
+    return (*beginning, *rounds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -11,6 +12,7 @@ from winninghand.compression.budget import Budget, Scope
 from winninghand.compression.drawing import Init
 from winninghand.compression.method import METHODS
 from winninghand.compression.pattern import Pattern
+from winninghand.compression.rounds import round_sparsities
 from winninghand.compression.shares import Distribution
 from winninghand.errors import InputError
 
@@ -31,6 +33,14 @@ class Compression(BaseModel):
     fraction_per_round: float = Field(
         default=0.2, gt=0, lt=1, description="lth, lrr: of the weights that remain"
     )
+    pass_through: tuple[float, ...] = Field(
+        default=(),
+        strict=False,
+        description="lth, lrr: sparsities of rounds on the way, in place of a fraction",
+    )
+    last_epochs: int | None = Field(
+        default=None, ge=1, description="lth, lrr: of the last round; None: as the other phases"
+    )
     rewind_epoch: float = Field(default=0.0, ge=0, description="lth: to its weights; fractions are steps")
     fine_tune_epochs: int | None = Field(default=None, ge=1, description="ft: after pruning; None: as before")
     fine_tune_rate: float = Field(
@@ -48,6 +58,13 @@ class Compression(BaseModel):
     def _known(cls, name: str) -> str:
         METHODS[name]
         return name
+
+    @field_validator("pass_through")
+    @classmethod
+    def _rising(cls, sparsities: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not low < high for low, high in pairwise((0.0, *sparsities, 1.0))):
+            raise InputError(f"pass_through must rise between 0 and 1, not {list(sparsities)}")
+        return sparsities
 
     @model_validator(mode="before")
     @classmethod
@@ -75,6 +92,13 @@ class Compression(BaseModel):
         if self.prune_from >= self.prune_until:
             raise InputError("prune_from must be below prune_until")
         return self
+
+    def rounds(self, present: float) -> tuple[float, ...]:
+        """Return the sparsity after each round of `lth` or `lrr`, from a `present` one to the target."""
+        if not self.pass_through:
+            return round_sparsities(self.sparsity, self.fraction_per_round, present)
+        on_the_way = [sparsity for sparsity in self.pass_through if present < sparsity < self.sparsity]
+        return (*on_the_way, self.sparsity) if self.sparsity > present else ()
 
     def budget_with(self, costs: Mapping[str, int] | None = None) -> Budget:
         """Return the budget, with the multiply-accumulates per weight by layer where it is one of `macs`."""

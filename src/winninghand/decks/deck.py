@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -91,8 +92,9 @@ class Deck(nn.Module):
         an empty batch, and pixels that are not numbers.
         """
         check_batch(images, self.cards[0].facts.input_size)
-        # One sum finds them all: no number that is not finite adds up to one that is.
-        if not images.sum().isfinite():
+        # One sum finds them all: no number that is not finite adds up to one that is. Half precision
+        # would overflow on a batch of good ones.
+        if not math.isfinite(images.sum(dtype=torch.float32)):
             raise InputError("the batch holds pixels that are NaN or infinite; images must lie in [0, 1]")
         weights: Tensor = self._gate(images)
         return weights.to(images.dtype)

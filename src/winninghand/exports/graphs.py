@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from winninghand.cards import Card
 from winninghand.decks import GATES, Deck, Gate
 from winninghand.errors import InputError
-from winninghand.exports.transform import LogSpectra
+from winninghand.spectra import LogSpectra
 
 INPUT = "images"
 

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from winninghand.compression.method import METHODS, Method, Start
 from winninghand.compression.phase import Phase, in_rounds
-from winninghand.compression.rounds import round_sparsities
 from winninghand.compression.settings import Compression
 
 
@@ -20,9 +19,8 @@ class LearningRateRewinding(Method):
 
     def plan(self, settings: Compression, epochs: int, start: Start) -> tuple[Phase, ...]:
         """Return a dense phase, unless the network is trained already, and one phase per round."""
-        sparsities = round_sparsities(settings.sparsity, settings.fraction_per_round, start.sparsity)
         phase = Phase(epochs, start.sparsity)
-        return in_rounds(phase, phase, sparsities, start.trained)
+        return in_rounds(phase, phase, settings.rounds(start.sparsity), start.trained, settings.last_epochs)
 
 
 METHODS.register(LearningRateRewinding.name)(LearningRateRewinding())

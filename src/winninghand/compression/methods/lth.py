@@ -7,7 +7,6 @@ from typing import ClassVar
 
 from winninghand.compression.method import METHODS, Method, Start
 from winninghand.compression.phase import Phase, in_rounds
-from winninghand.compression.rounds import round_sparsities
 from winninghand.compression.settings import Compression
 from winninghand.errors import InputError
 
@@ -25,12 +24,13 @@ class WeightRewinding(Method):
     def plan(self, settings: Compression, epochs: int, start: Start) -> tuple[Phase, ...]:
         """Return a first phase and one phase per round."""
         moment = settings.rewind_epoch
-        if moment >= epochs:
-            raise InputError(f"rewind_epoch {moment:g} must lie before the end of the {epochs} epochs")
-        sparsities = round_sparsities(settings.sparsity, settings.fraction_per_round, start.sparsity)
+        shortest = min(epochs, settings.last_epochs or epochs)
+        if moment >= shortest:
+            raise InputError(f"rewind_epoch {moment:g} must lie before the end of the {shortest} epochs")
         first = Phase(epochs, start.sparsity, remember=moment)
         again = Phase(epochs, start.sparsity, begin=moment, rewound=True)
-        return in_rounds(first, again, sparsities, trained=False)
+        sparsities = settings.rounds(start.sparsity)
+        return in_rounds(first, again, sparsities, trained=False, last_epochs=settings.last_epochs)
 
 
 METHODS.register(WeightRewinding.name)(WeightRewinding())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
-from winninghand.decks.gate import GATES, Gate, GateSettings, limited
+from winninghand.decks.gate import GATES, Gate, GateSettings
 
 
 class WeightedSettings(GateSettings):
@@ -27,5 +28,9 @@ class Weighted(Gate):
         """Return each image's own row."""
         assert self.scores is not None
         assert isinstance(self.settings, WeightedSettings)
-        weights = (self.scores(spectra) / self.settings.temperature).softmax(dim=1)
-        return limited(weights, self.settings.max_active, weights)
+        scores = self.scores(spectra) / self.settings.temperature
+        most = self.settings.max_active
+        if most is None or most >= scores.shape[1]:
+            return scores.softmax(dim=1)
+        best, cards = scores.topk(most, dim=1)
+        return torch.zeros_like(scores).scatter_(1, cards, best.softmax(dim=1))

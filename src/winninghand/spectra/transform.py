@@ -1,0 +1,110 @@
+"""The log-amplitude spectrum: by FFT, and for small images and exports by products with the waves."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+# The grid of the benchmark's 32×32 images; larger images are averaged down to it, so that a
+# profile stays a few kilobytes.
+_ROWS, _COLUMNS = 32, 17
+
+# Added to every amplitude before the logarithm: about half a grey level's worth at one
+# frequency, below which a spectrum says more about rounding than about the image.
+_FLOOR = 1e-2
+
+# Up to this side, one small image takes the processor longer to start an FFT on than to multiply out.
+_LARGEST_PRODUCT = 64
+
+
+def log_spectra(images: Tensor) -> Tensor:
+    """Return the log-amplitude spectrum of each image, float32 (N, rows ≤ 32, columns ≤ 17).
+
+    `images` is float (N, 3, H, W) in [0, 1]. Per channel the amplitude of the orthonormal 2-D
+    FFT, its natural logarithm, then the mean over the three channels; rows are the vertical
+    frequencies with zero in the middle, columns the horizontal ones from zero up.
+    """
+    images = images.float()
+    size = (images.shape[-2], images.shape[-1])
+    # Under autocast a product would lose the digits that faint frequencies need.
+    if images.device.type == "cpu" and max(size) <= _LARGEST_PRODUCT and not torch.is_autocast_enabled("cpu"):
+        spectra: Tensor = _products(size)(images)
+        return spectra
+    amplitudes = torch.fft.rfft2(images, norm="ortho").abs()
+    logs = torch.fft.fftshift(amplitudes.add_(_FLOOR).log_().mean(dim=1), dim=-2)
+    grid = _grid(logs.shape[-2], logs.shape[-1])
+    return logs if logs.shape[1:] == grid else functional.adaptive_avg_pool2d(logs, grid)
+
+
+class LogSpectra(nn.Module):
+    """`log_spectra` for images (N, 3, *size): the same values from matrix products alone.
+
+    The 2-D transform is one product with cosines and sines over the columns and one over the
+    rows, for about 4·H·W·(H + W) multiplications per channel; rows leave it with frequency zero
+    in the middle. For formats and devices without an FFT.
+    """
+
+    horizontal: Tensor
+    vertical: Tensor
+    pool_rows: Tensor
+    pool_columns: Tensor
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        height, width = size
+        self.rows, self.columns = height, width // 2 + 1
+        grid = _grid(self.rows, self.columns)
+        self.pooled = grid != (self.rows, self.columns)
+        columns = torch.arange(self.columns)
+        rows = torch.arange(height).roll(height // 2)
+        self.register_buffer("horizontal", torch.cat(_waves(columns, width)).T.contiguous(), persistent=False)
+        self.register_buffer("vertical", _complex_product(*_waves(rows, height)), persistent=False)
+        self.register_buffer("pool_rows", _averaging(self.rows, grid[0]), persistent=False)
+        self.register_buffer("pool_columns", _averaging(self.columns, grid[1]).T, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return log-amplitude spectra, float32 (N, rows, columns), of images (N, 3, H, W) in [0, 1]."""
+        # Each row of cosines is followed by its row of sines.
+        lines = (images @ self.horizontal).view(-1, 3, 2 * self.rows, self.columns)
+        # Not hypot, which ONNX does not have.
+        parts = (self.vertical @ lines).square().unflatten(2, (2, self.rows))
+        amplitudes = parts.sum(dim=2).sqrt()
+        logs = (amplitudes + _FLOOR).log().mean(dim=1)
+        return self.pool_rows @ logs @ self.pool_columns if self.pooled else logs
+
+
+@functools.lru_cache(maxsize=8)
+def _products(size: tuple[int, int]) -> LogSpectra:
+    with torch.inference_mode(False):
+        return LogSpectra(size)
+
+
+def _grid(rows: int, columns: int) -> tuple[int, int]:
+    return min(rows, _ROWS), min(columns, _COLUMNS)
+
+
+def _waves(frequencies: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    """Return cosines and sines (frequencies, length) of the orthonormal transform."""
+    # Whole turns are taken out while the numbers are whole, so that long rows lose no digits.
+    turns = (frequencies[:, None] * torch.arange(length)).remainder(length).double() / length
+    angles = 2 * math.pi * turns
+    return (angles.cos() / math.sqrt(length)).float(), (angles.sin() / math.sqrt(length)).float()
+
+
+def _complex_product(cosines: Tensor, sines: Tensor) -> Tensor:
+    """Return the matrix (2 · F, 2 · L) from lines of cosines and sines in turn to complex amplitudes.
+
+    The real parts of all F frequencies come first.
+    """
+    real = torch.stack((cosines, -sines), dim=-1).flatten(1)
+    imaginary = torch.stack((sines, cosines), dim=-1).flatten(1)
+    return torch.cat((real, imaginary))
+
+
+def _averaging(length: int, parts: int) -> Tensor:
+    """Return the matrix (parts, length) that averages as adaptive average pooling does."""
+    return functional.adaptive_avg_pool1d(torch.eye(length)[None], parts)[0].T.contiguous()
