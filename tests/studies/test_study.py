@@ -1,9 +1,11 @@
 import pytest
 
+from winninghand.decks import load
 from winninghand.errors import InputError
-from winninghand.studies.study import Study, entries, load_study
+from winninghand.studies.study import Study, entries, load_study, station
 from winninghand.studies.summary import markdown, summarise
 from winninghand.studies.work import work_through
+from winninghand.training import train
 
 STUDY = {
     "title": "two domains",
@@ -42,18 +44,33 @@ def test_a_study_is_worked_through_once_and_summed_up_over_seeds(tiny_images, tm
     written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     again = list(work_through(study, tiny_images, tmp_path, lambda _: None))
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == written
-    assert [run.cells for run in again] == [run.cells for run in first]
-    assert set(first[0].cells) == {("clean", 0)} | {
+    assert [run.table.to_json() for run in again] == [run.table.to_json() for run in first]
+    assert {(cell.corruption, cell.severity) for cell in first[0].table.cells} == {
         (name, severity) for name in ("contrast", "gaussian_noise") for severity in (1, 5)
     }
 
     columns, rows = summarise(first)
     assert columns == ["domain", "seeds", "clean", "robust", "digital", "noise", "no overlap", "bytes"]
     assert [row[:2] for row in rows] == [["clean", "2"], ["gaussian", "2"]]
-    clean = [run.cells["clean", 0] for run in first[:2]]
+    clean = [run.table.clean_accuracy for run in first[:2]]
     assert rows[0][2].startswith(f"{100 * sum(clean) / 2:.2f} ± ")
     assert rows[0][4] == rows[0][6]  # without noise only the digital family is left
     assert markdown(columns, rows).count("\n") == 4
+
+
+def test_runs_that_share_their_first_phases_are_trained_once(tiny_images, tmp_path):
+    passing = {"method": "lth", "pass_through": [0.5, 0.8], "rewind_epoch": 0.5}
+    sweeps = [{"compression.sparsity": [0.9, 0.5, 0.8]}]
+    table = {**STUDY, "recipe": {**STUDY["recipe"], "compression": passing}, "sweeps": sweeps}
+    runs = entries(Study.model_validate(table))
+    assert [run.recipe.compression.sparsity for run in runs] == [0.5, 0.8, 0.9]
+    assert [station(run, runs) for run in runs] == [None, runs[0], runs[1]]
+    together = list(work_through(Study.model_validate(table), tiny_images, tmp_path, lambda _: None))
+    epochs = [(tmp_path / run.entry.name / "metrics.csv").read_text().count("\n") - 1 for run in together]
+    assert epochs == [2, 3, 4]  # those of the runs before it included
+    alone = train(runs[2].recipe, tiny_images, tmp_path / "alone")
+    assert (tmp_path / "alone" / "card.card").read_bytes() == together[2].card.read_bytes()
+    assert alone.facts == load(together[2].card).facts
 
 
 @pytest.mark.parametrize(

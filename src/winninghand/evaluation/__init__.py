@@ -8,6 +8,7 @@ from winninghand.evaluation.intervals import Interval, bootstrap, paired_differe
 from winninghand.evaluation.outcome import Outcome, accuracy
 from winninghand.evaluation.robustness import available, checked_severities, evaluate, sample
 from winninghand.evaluation.rows import checked_rows_path, write_rows
+from winninghand.evaluation.stored import load_table, save_table
 from winninghand.evaluation.table import CLEAN, Cell, RobustnessTable
 from winninghand.evaluation.timing import milliseconds_per_image
 
@@ -32,9 +33,11 @@ __all__ = [
     "expected_calibration_error",
     "find_archive",
     "fourier_heatmap",
+    "load_table",
     "milliseconds_per_image",
     "paired_difference",
     "rms_calibration_error",
     "sample",
+    "save_table",
     "write_rows",
 ]

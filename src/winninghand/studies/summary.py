@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from winninghand.augmentation import DOMAINS
 from winninghand.corruptions import CORRUPTIONS
-from winninghand.studies.work import CLEAN, Finished
+from winninghand.evaluation import CLEAN
+from winninghand.studies.work import Finished
 
 
 def summarise(runs: Sequence[Finished]) -> tuple[list[str], list[list[str]]]:
@@ -24,7 +25,7 @@ def summarise(runs: Sequence[Finished]) -> tuple[list[str], list[list[str]]]:
             tuple((key, _shown(value)) for key, value in run.entry.choice.items() if key != "seed")
         ].append(run)
     keys = list(dict.fromkeys(key for group in groups for key, _ in group))
-    names = list(dict.fromkeys(name for run in runs for name, _ in run.cells if name != CLEAN))
+    names = list(dict.fromkeys(name for run in runs for name in run.table.corruptions))
     families = list(dict.fromkeys(CORRUPTIONS[name].family for name in names))
     kept = _without_overlap(runs, names)
     columns = [*keys, "seeds", "clean", "robust", *families]
@@ -35,7 +36,7 @@ def summarise(runs: Sequence[Finished]) -> tuple[list[str], list[list[str]]]:
         selections += [[name for name in names if CORRUPTIONS[name].family == family] for family in families]
         selections += [kept] if len(kept) < len(names) else []
         figures = [_figure([_mean(run, selection) for run in members]) for selection in selections]
-        size = statistics.mean(run.bytes for run in members)
+        size = statistics.mean(run.card.stat().st_size for run in members)
         chosen = dict(group)
         rows.append([*(chosen.get(key, "") for key in keys), str(len(members)), *figures, f"{size:,.0f}"])
     return [*columns, "bytes"], rows
@@ -53,7 +54,9 @@ def _without_overlap(runs: Sequence[Finished], names: Sequence[str]) -> list[str
 
 
 def _mean(run: Finished, names: Sequence[str]) -> float:
-    return statistics.mean(accuracy for (name, _), accuracy in run.cells.items() if name in names)
+    table = run.table
+    cells = [(CLEAN, table.clean_accuracy), *((cell.corruption, cell.accuracy) for cell in table.cells)]
+    return statistics.mean(accuracy for name, accuracy in cells if name in names)
 
 
 def _figure(values: Sequence[float]) -> str:
