@@ -10,7 +10,9 @@ import winninghand
 SOURCE = Path(winninghand.__file__).parent
 
 FLOORS = {
-    **dict.fromkeys(["errors", "registry", "files", "randomness", "progress", "device", "version"], -1),
+    **dict.fromkeys(
+        ["errors", "registry", "files", "randomness", "progress", "device", "version", "zoo"], -1
+    ),
     **dict.fromkeys(["images", "corruptions", "augmentation", "networks", "spectra"], 0),
     **dict.fromkeys(["cards", "compression"], 1),
     **dict.fromkeys(["decks", "evaluation", "exports"], 2),

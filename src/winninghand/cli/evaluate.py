@@ -13,9 +13,11 @@ from winninghand.cli.options import (
     Data,
     Json,
     Limit,
+    Model,
     Root,
     Seed,
     Severities,
+    of_zoo,
     parse_severities,
     write_json,
 )
@@ -30,7 +32,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(metavar="MODEL")],
+    model: Model,
     data: Data = "digits",
     root: Root = None,
     corruptions: Corruptions = "common",
@@ -41,7 +43,9 @@ def evaluate(
     baseline: Annotated[
         Path | None,
         typer.Option(
-            metavar="MODEL", help="Another model, for mCE against it and paired differences from it."
+            metavar="MODEL",
+            help="Another model, for mCE against it and paired differences from it.",
+            callback=of_zoo,
         ),
     ] = None,
     cells: Annotated[

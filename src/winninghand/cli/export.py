@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from winninghand.cli.options import Model
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the command."""
@@ -14,7 +16,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def export(
-    model: Annotated[Path, typer.Argument(metavar="MODEL")],
+    model: Model,
     out: Annotated[Path, typer.Argument(metavar="OUT.onnx|OUT.pt2|OUT.safetensors|OUT.sparse.pt")],
 ) -> None:
     """Write a card or a deck for other tools, in the format that the name of the file ends with."""

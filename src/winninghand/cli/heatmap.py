@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from winninghand.cli.options import Data, Json, Limit, Root, Seed, write_json
+from winninghand.cli.options import Data, Json, Limit, Model, Root, Seed, write_json
 
 
 def add_to(app: typer.Typer) -> None:
@@ -16,7 +16,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def heatmap(
-    model: Annotated[Path, typer.Argument(metavar="MODEL")],
+    model: Model,
     out: Annotated[Path, typer.Option(help="Picture to draw, .svg or .png.")],
     data: Data = "digits",
     root: Root = None,

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
-from winninghand.cli.options import Json, write_json
+from winninghand.cli.options import Json, Model, write_json
 
 
 def add_to(app: typer.Typer) -> None:
@@ -15,7 +12,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("inspect")(inspect)
 
 
-def inspect(model: Annotated[Path, typer.Argument(metavar="MODEL")], json: Json = None) -> None:
+def inspect(model: Model, json: Json = None) -> None:
     """Show what a card or a deck is made of: sparsity per layer, bytes, and how few bytes would do."""
     from winninghand.decks import inspect_file
     from winninghand.report.terminal import print_inspection

@@ -24,6 +24,7 @@ from winninghand.cli import (  # one module per command
     show_augmentation,
     study,
     train,
+    zoo,
 )
 from winninghand.errors import InputError
 from winninghand.version import __version__
@@ -49,6 +50,7 @@ COMMANDS = (
     show_augmentation,
     study,
     names,
+    zoo,
 )
 for command in COMMANDS:
     command.add_to(app)

@@ -14,7 +14,7 @@ def add_to(app: typer.Typer) -> None:
 
 def names(
     kind: Annotated[
-        str | None, typer.Argument(metavar="[networks|methods|corruptions|domains|gates]")
+        str | None, typer.Argument(metavar="[networks|methods|corruptions|domains|gates|zoo]")
     ] = None,
 ) -> None:
     """List what can be named in recipes and options."""

@@ -10,7 +10,17 @@ import typer
 
 from winninghand.errors import InputError
 from winninghand.files import written_whole
+from winninghand.zoo import model_path
 
+
+def of_zoo(model: Path | None) -> Path | None:
+    """Return the file of a model that may be given as zoo:NAME."""
+    return None if model is None else model_path(model)
+
+
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="A .card or .deck file, or zoo:NAME.", callback=of_zoo)
+]
 Data = Annotated[
     str,
     typer.Option(

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from winninghand.cli.options import Data, Root
+from winninghand.errors import InputError
+
+if TYPE_CHECKING:
+    from winninghand.studies.publish import Publisher
+    from winninghand.studies.work import Finished
 
 
 def add_to(app: typer.Typer) -> None:
@@ -20,17 +25,23 @@ def study(
     out: Annotated[Path, typer.Option(help="Folder of the study; one folder per run is made in it.")],
     data: Data = "digits",
     root: Root = None,
+    zoo: Annotated[
+        Path | None, typer.Option(help="At the end, write cards, decks and figures to this folder.")
+    ] = None,
 ) -> None:
     """Train and measure many recipes, in order; run again on the same folder, it goes on where it was."""
     from winninghand.evaluation import available
     from winninghand.files import written_whole
     from winninghand.images import load_images
     from winninghand.report.terminal import console, print_missing, print_models
+    from winninghand.studies.publish import Publisher
     from winninghand.studies.study import load_study
     from winninghand.studies.summary import markdown, summarise
     from winninghand.studies.work import work_through
 
     plan = load_study(file)
+    if zoo is not None and plan.zoo is None:
+        raise InputError(f"{file} has no [zoo] table, which says how its models are published")
     images = load_images(data, root=root)
     print_missing(available(plan.evaluation.corruptions)[1])
     finished = []
@@ -40,3 +51,19 @@ def study(
         with written_whole(out / "table.md") as aside:
             aside.write_text(f"{plan.title}\n\n{markdown(columns, rows)}", encoding="utf-8")
     print_models(columns, rows, plan.title)
+    if zoo is not None:
+        _publish(Publisher(plan, images, zoo, console.print), finished, out)
+
+
+def _publish(publisher: Publisher, finished: list[Finished], out: Path) -> None:
+    from winninghand.files import written_whole
+    from winninghand.report.terminal import print_models
+    from winninghand.studies.goals import goals
+    from winninghand.studies.summary import markdown
+
+    models = publisher.models(finished)
+    publisher.publish(models)
+    columns, rows = ("goal", "found", ""), [goal.row() for goal in goals(models)]
+    with written_whole(out / "goals.md") as aside:
+        aside.write_text(markdown(columns, rows), encoding="utf-8")
+    print_models(columns, rows, "goals")

@@ -16,6 +16,7 @@ from winninghand.cards.file import pack_card, unpack_card
 from winninghand.decks.deck import Deck
 from winninghand.decks.gate import gate_settings
 from winninghand.errors import InputError
+from winninghand.zoo import model_path
 
 KIND = "deck"
 
@@ -49,11 +50,12 @@ def save_deck(deck: Deck, path: Path | str) -> None:
 
 
 def load(path: Path | str, network: nn.Module | None = None) -> Card | Deck:
-    """Open a `.card` or a `.deck` file, by what it is, not by its name.
+    """Open a `.card` or a `.deck` file, by what it is, not by its name; `zoo:NAME` is one of the zoo's.
 
     `network` is the module to fill where a card's network is not from the catalog. Nothing in
     the file is executed. Raises `InputError` for any other file and for a damaged one.
     """
+    path = model_path(path)
     header, streams = read_streams(path)
     kind = header.pop("kind", None)
     if kind == CARD:

@@ -29,6 +29,31 @@ class Measuring(BaseModel):
     seed: int = Field(default=0, ge=0)
 
 
+class DeckPlan(BaseModel):
+    """A deck for the zoo: all cards whose choice holds these values, under a fitted gate."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: str
+    choice: dict[str, Any] = {}
+    gate: str = "weighted"
+    settings: dict[str, Any] = {}
+
+
+class ZooPlan(BaseModel):
+    """The `[zoo]` table: how the study's models are published.
+
+    `data` names the images wherever a figure stands; `reference` is how many of them figures to be
+    given again are measured on.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    data: str
+    reference: int = Field(default=1000, ge=1)
+    decks: tuple[DeckPlan, ...] = Field(default=(), strict=False)
+
+
 class Study(BaseModel):
     """The file: a base recipe, and sweeps that lay values over it.
 
@@ -42,6 +67,7 @@ class Study(BaseModel):
     recipe: dict[str, Any] = {}
     sweeps: list[dict[str, Any]] = Field(default=[{}], min_length=1)
     evaluation: Measuring = Measuring()
+    zoo: ZooPlan | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from winninghand.corruptions import CORRUPTIONS
 from winninghand.evaluation import CLEAN
 from winninghand.studies.work import Finished
 
+Choice = tuple[tuple[str, str], ...]
+
 
 def summarise(runs: Sequence[Finished]) -> tuple[list[str], list[list[str]]]:
     """Return columns and rows of the table, one row per choice, seeds taken together.
@@ -19,11 +21,7 @@ def summarise(runs: Sequence[Finished]) -> tuple[list[str], list[list[str]]]:
     `robust` is the mean over all cells; a column per family of corruptions follows; `no overlap`
     leaves out the corruptions that any domain of the study trains on.
     """
-    groups: dict[tuple[tuple[str, str], ...], list[Finished]] = defaultdict(list)
-    for run in runs:
-        groups[
-            tuple((key, _shown(value)) for key, value in run.entry.choice.items() if key != "seed")
-        ].append(run)
+    groups = by_choice(runs)
     keys = list(dict.fromkeys(key for group in groups for key, _ in group))
     names = list(dict.fromkeys(name for run in runs for name in run.table.corruptions))
     families = list(dict.fromkeys(CORRUPTIONS[name].family for name in names))
@@ -40,6 +38,15 @@ def summarise(runs: Sequence[Finished]) -> tuple[list[str], list[list[str]]]:
         chosen = dict(group)
         rows.append([*(chosen.get(key, "") for key in keys), str(len(members)), *figures, f"{size:,.0f}"])
     return [*columns, "bytes"], rows
+
+
+def by_choice(runs: Iterable[Finished]) -> dict[Choice, list[Finished]]:
+    """Return the runs by what was chosen for them, seeds taken together."""
+    groups: dict[Choice, list[Finished]] = defaultdict(list)
+    for run in runs:
+        choice = tuple((key, _shown(value)) for key, value in run.entry.choice.items() if key != "seed")
+        groups[choice].append(run)
+    return groups
 
 
 def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,0 +1,74 @@
+"""The table of the zoo, for people and for documents."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from winninghand.errors import InputError
+from winninghand.files import written_whole
+from winninghand.studies.summary import markdown
+from winninghand.studies.zoo_facts import ZooFacts
+
+COLUMNS = ("model", "clean", "robust", "mCE", "bytes", "passes", "ms per image", "clean, robust over seeds")
+
+_MARKS = ("<!-- zoo -->", "<!-- end of zoo -->")
+_BLOCK = re.compile(rf"({_MARKS[0]}\n).*?({_MARKS[1]})", re.DOTALL)
+
+
+def zoo_rows(models: Iterable[ZooFacts]) -> list[list[str]]:
+    """Return one row per model, accuracies in percent."""
+    return [
+        [
+            model.name,
+            f"{100 * model.full.clean_accuracy:.1f}",
+            f"{100 * model.full.robust_accuracy:.1f}",
+            "" if model.full.mce is None else f"{100 * model.full.mce:.1f}",
+            f"{model.bytes:,}",
+            f"{model.full.mean_passes:.2f}",
+            f"{model.milliseconds:.2f}",
+            _over_seeds(model),
+        ]
+        for model in models
+    ]
+
+
+def zoo_title(models: Sequence[ZooFacts]) -> str:
+    """Say on what the figures of a table were measured."""
+    data = ", ".join(dict.fromkeys(model.data for model in models))
+    images = ", ".join(f"{count:,}" for count in sorted({model.full.images for model in models}))
+    return (
+        f"{data}, {images} test images. Accuracies in percent; robust: mean over 15 corruptions at five "
+        "severities; mCE against the dense network; the seed that did best on held-out training images is "
+        "shipped, mean ± standard deviation over all seeds stand last."
+    )
+
+
+def write_zoo(models: Sequence[ZooFacts], document: Path) -> None:
+    """Put the table between the marks `<!-- zoo -->` and `<!-- end of zoo -->` of a Markdown document.
+
+    Raises `InputError` where the document has no such marks.
+    """
+    try:
+        text = document.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot read {document}: {error}") from error
+    block = f"{zoo_title(models)}\n\n{markdown(COLUMNS, zoo_rows(models))}"
+    written, count = _BLOCK.subn(lambda match: f"{match[1]}{block}{match[2]}", text)
+    if count == 0:
+        raise InputError(
+            f"{document} has no place for the table; put <!-- zoo --> and <!-- end of zoo --> in it"
+        )
+    with written_whole(document) as aside:
+        aside.write_text(written, encoding="utf-8")
+
+
+def _over_seeds(model: ZooFacts) -> str:
+    if model.over_seeds is None or len(model.over_seeds.seeds) < 2:
+        return ""
+    figures = (model.over_seeds.clean_accuracy, model.over_seeds.robust_accuracy)
+    return ", ".join(
+        f"{100 * statistics.mean(one):.2f} ± {100 * statistics.stdev(one):.2f}" for one in figures
+    )

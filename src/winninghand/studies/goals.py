@@ -1,0 +1,108 @@
+"""Whether a study's cards and decks are what was hoped for: paired differences, and yes or no."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from winninghand.cards import Card
+from winninghand.decks import Deck
+from winninghand.evaluation import Interval, RobustnessTable, paired_difference
+from winninghand.studies.publish import Model
+
+# By how many points a compressed card may lie below its dense network, clean and robust.
+_MARGINS = {"lrr": (0.0, 0.0), "bp": (-2.0, -1.0)}
+
+# What an adaptive deck of at most six cards is to gain over its best card, and what it may cost.
+_GAIN, _MOST_CARDS, _MOST_PASSES, _SHARE = 1.5, 6, 3.0, 1 / 3
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What was hoped for, what was found, and whether the figure itself, not its interval, reaches it."""
+
+    hope: str
+    found: str
+    met: bool
+
+    def row(self) -> list[str]:
+        """Return the goal as a row of a table."""
+        return [self.hope, self.found, "met" if self.met else "not met"]
+
+
+def goals(models: Sequence[Model]) -> tuple[Goal, ...]:
+    """Return the goals that a study's models can be held against.
+
+    Cards are compared with the dense network of their domain, over the seeds that both have and
+    paired by image; of one method the sparsest counts. Decks are compared with the best of their cards.
+    """
+    return (*_against_dense(models), *_of_decks(models))
+
+
+def _against_dense(models: Sequence[Model]) -> Iterator[Goal]:
+    dense = {_domain(model): model for model in models if _method(model) == "dense"}
+    for method, margins in _MARGINS.items():
+        for domain, reference in dense.items():
+            cards = [model for model in models if (_method(model), _domain(model)) == (method, domain)]
+            if not cards:
+                continue
+            card = max(cards, key=lambda model: model.runs[0].entry.recipe.compression.sparsity)
+            sparsity = card.runs[0].entry.recipe.compression.sparsity
+            for name, margin in zip(("clean", "robust"), margins, strict=True):
+                difference, seeds = _difference(card, reference, name)
+                yield Goal(
+                    f"{method} at {sparsity:.0%}, {domain}: {name} accuracy at least that of its dense "
+                    f"network{f' less {-margin:g} points' if margin else ''}",
+                    f"{_points(difference)} over {seeds} seeds",
+                    100 * difference.mean >= margin,
+                )
+
+
+def _of_decks(models: Sequence[Model]) -> Iterator[Goal]:
+    dense = next(model for model in models if _method(model) == "dense")
+    whole = 4 * sum(weight.numel() for weight in dense.player.parameters())
+    for model in models:
+        if not isinstance(model.player, Deck) or len(model.player.cards) > _MOST_CARDS:
+            continue
+        best = max(model.runs, key=lambda run: run.table.robust_accuracy)
+        gain = paired_difference(model.table.robust_correct, best.table.robust_correct)
+        passes = model.table.mean_passes
+        yield Goal(
+            f"{model.name}: at least {_GAIN:g} points of robust accuracy above its best card, "
+            f"at most {_MOST_PASSES:g} passes",
+            f"{_points(gain)} at {passes:.2f} passes",
+            100 * gain.mean >= _GAIN and passes <= _MOST_PASSES,
+        )
+        yield Goal(
+            f"{model.name}: smaller than a third of one dense fp32 network",
+            f"{model.bytes:,} of {whole:,} bytes, {model.bytes / whole:.1%}",
+            model.bytes < _SHARE * whole,
+        )
+
+
+def _difference(first: Model, second: Model, name: str) -> tuple[Interval, int]:
+    """Return by how much the first exceeds the second, a mean over their common seeds, and their number."""
+    tables = [{run.entry.recipe.seed: run.table for run in model.runs} for model in (first, second)]
+    seeds = tables[0].keys() & tables[1].keys()
+    means = [np.mean([_correct(by_seed[seed], name) for seed in seeds], axis=0) for by_seed in tables]
+    return paired_difference(*means), len(seeds)
+
+
+def _correct(table: RobustnessTable, name: str) -> npt.NDArray[np.float64]:
+    correct = table.clean.correct if name == "clean" else table.robust_correct
+    return correct.astype(np.float64)
+
+
+def _points(interval: Interval) -> str:
+    return f"{100 * interval.mean:+.2f} ({100 * interval.low:+.2f} to {100 * interval.high:+.2f})"
+
+
+def _method(model: Model) -> str:
+    return model.runs[0].entry.recipe.compression.method if isinstance(model.player, Card) else "deck"
+
+
+def _domain(model: Model) -> str:
+    return str(model.runs[0].entry.recipe.domain["name"])

@@ -1,0 +1,151 @@
+"""From a study's runs to the zoo: the card to ship of each choice, the decks, and their figures."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from winninghand.augmentation.pixels import to_unit
+from winninghand.cards import Card, load_card
+from winninghand.decks import Deck, fit_gate
+from winninghand.errors import InputError
+from winninghand.evaluation import RobustnessTable, corruption_errors, evaluate, milliseconds_per_image
+from winninghand.files import written_whole
+from winninghand.images import ImageSet
+from winninghand.recipe import Recipe
+from winninghand.studies.study import DeckPlan, Study, ZooPlan
+from winninghand.studies.summary import by_choice
+from winninghand.studies.work import Finished
+from winninghand.studies.zoo_facts import Figures, OverSeeds, ZooFacts
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is to be shipped: a card or a deck, its table, and the runs that it stands for."""
+
+    name: str
+    player: Card | Deck
+    table: RobustnessTable
+    runs: tuple[Finished, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Size of the model's file."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model"
+            self.player.save(path)
+            return path.stat().st_size
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Writes the models of a finished study to a folder: `NAME.card` or `NAME.deck`, and `NAME.json`.
+
+    Of runs that differ in their seed only, the card with the best held-out accuracy is shipped.
+    The dense network that stands first in the study is what mean corruption errors are relative to.
+    """
+
+    study: Study
+    images: ImageSet
+    folder: Path
+    announce: Callable[[str], None] = lambda _: None
+
+    def models(self, runs: Sequence[Finished]) -> tuple[Model, ...]:
+        """Choose cards, fit decks and measure these; raises `InputError` where the study plans no zoo."""
+        return (*self._cards(runs), *(self._deck(one, runs) for one in self._plan.decks))
+
+    def publish(self, models: Sequence[Model]) -> tuple[ZooFacts, ...]:
+        """Write the models and return their facts; `InputError` where none of them is dense."""
+        dense = next((model for model in models if _method(model.runs[0]) == "dense"), None)
+        if dense is None:
+            raise InputError("the study has no dense network, which corruption errors are relative to")
+        reference = self._reference(dense)
+        return tuple(self._published(model, dense.table, reference) for model in models)
+
+    @property
+    def _plan(self) -> ZooPlan:
+        if self.study.zoo is None:
+            raise InputError("the study has no [zoo] table, which says how its models are published")
+        return self.study.zoo
+
+    def _cards(self, runs: Sequence[Finished]) -> Iterator[Model]:
+        for members in by_choice(runs).values():
+            cards = [load_card(run.card) for run in members]
+            best = max(
+                range(len(cards)), key=lambda place: cards[place].facts.accuracies.get("held_out", 0.0)
+            )
+            name = f"{self.images.name}-{_described(members[best].entry.recipe)}"
+            yield Model(name, cards[best], members[best].table, tuple(members))
+
+    def _deck(self, plan: DeckPlan, runs: Sequence[Finished]) -> Model:
+        members = [run for run in runs if plan.choice.items() <= run.entry.choice.items()]
+        if not members:
+            raise InputError(f"no run of the study fits the choice of the deck {plan.name!r}")
+        self.announce(f"fitting {plan.name}")
+        deck = Deck([load_card(run.card) for run in members], plan.gate)
+        deck = fit_gate(deck.with_gate(plan.gate, **plan.settings), self.images.train)
+        return Model(plan.name, deck, self._measured(deck, self.study.evaluation.limit), tuple(members))
+
+    def _measured(self, player: Card | Deck, limit: int | None) -> RobustnessTable:
+        settings = self.study.evaluation.model_dump() | {"limit": limit}
+        return evaluate(player, self.images.test, **settings)
+
+    def _reference(self, model: Model) -> RobustnessTable:
+        count = min(self._plan.reference, len(self.images.test))
+        return model.table if len(model.table.clean.correct) == count else self._measured(model.player, count)
+
+    def _published(self, model: Model, dense: RobustnessTable, reference_dense: RobustnessTable) -> ZooFacts:
+        self.announce(f"publishing {model.name}")
+        kind: Literal["card", "deck"] = "card" if isinstance(model.player, Card) else "deck"
+        path = self.folder / f"{model.name}.{kind}"
+        model.player.save(path)
+        recipes = [run.entry.recipe for run in model.runs]
+        if isinstance(model.player, Card):
+            recipes = [Recipe.model_validate(model.player.facts.recipe)]
+        facts = ZooFacts(
+            name=model.name,
+            kind=kind,
+            data=self._plan.data,
+            bytes=model.bytes,
+            milliseconds=self._milliseconds(model.player),
+            full=_figures(model.table, dense),
+            reference=_figures(self._reference(model), reference_dense),
+            over_seeds=_over_seeds(model.runs) if kind == "card" else None,
+            gate=model.player.gate if isinstance(model.player, Deck) else None,
+            recipes=tuple(recipe.model_dump(mode="json", exclude_defaults=True) for recipe in recipes),
+        )
+        with written_whole(path.with_suffix(".json")) as aside:
+            aside.write_text(facts.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        return facts
+
+    def _milliseconds(self, player: Card | Deck) -> float:
+        batch = to_unit(torch.from_numpy(self.images.test.images[:64]))
+        return milliseconds_per_image(player, batch)
+
+
+def _figures(table: RobustnessTable, dense: RobustnessTable) -> Figures:
+    return Figures.of(table, corruption_errors(table, dense).mean)
+
+
+def _method(run: Finished) -> str:
+    return run.entry.recipe.compression.method
+
+
+def _described(recipe: Recipe) -> str:
+    """Return method, sparsity in percent and domain as one name, such as `lrr95-augmix`."""
+    settings = recipe.compression
+    share = f"{100 * settings.sparsity:g}" if settings.method != "dense" else ""
+    return f"{settings.method}{share}-{recipe.domain['name']}"
+
+
+def _over_seeds(runs: Sequence[Finished]) -> OverSeeds:
+    return OverSeeds(
+        seeds=tuple(run.entry.recipe.seed for run in runs),
+        clean_accuracy=tuple(run.table.clean_accuracy for run in runs),
+        robust_accuracy=tuple(run.table.robust_accuracy for run in runs),
+    )

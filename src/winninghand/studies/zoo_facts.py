@@ -1,0 +1,97 @@
+"""What is known of a model of the zoo: the JSON file beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from winninghand.errors import InputError
+from winninghand.evaluation import RobustnessTable
+from winninghand.zoo import MODELS
+
+
+class Figures(BaseModel):
+    """Accuracies over a seeded sample of test images, fractions, measured in fp32.
+
+    `mce` is the mean corruption error relative to the study's dense network, None where that makes
+    no errors.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    images: int
+    seed: int
+    batch_size: int
+    clean_accuracy: float
+    robust_accuracy: float
+    mce: float | None
+    mean_passes: float
+    cells: tuple[dict[str, Any], ...]
+
+    @classmethod
+    def of(cls, table: RobustnessTable, mce: float | None) -> Figures:
+        """Return the figures of a table; `mce` is its mean corruption error against the dense network."""
+        cells = [
+            {"corruption": cell.corruption, "severity": cell.severity, "accuracy": round(cell.accuracy, 5)}
+            for cell in table.cells
+        ]
+        return cls(
+            images=len(table.clean.correct),
+            seed=table.seed,
+            batch_size=table.batch_size,
+            clean_accuracy=table.clean_accuracy,
+            robust_accuracy=table.robust_accuracy,
+            mce=mce,
+            mean_passes=table.mean_passes,
+            cells=tuple(cells),
+        )
+
+
+class OverSeeds(BaseModel):
+    """Clean and robust accuracies of all runs that differ from the model's in their seed only."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seeds: tuple[int, ...]
+    clean_accuracy: tuple[float, ...]
+    robust_accuracy: tuple[float, ...]
+
+
+class ZooFacts(BaseModel):
+    """A model of the zoo.
+
+    `full` are its figures over all images that the study measured on, `reference` those that
+    `winninghand evaluate zoo:NAME --limit N` is to give again on a CPU. `milliseconds` are per
+    image in batches of 64 on one thread of the machine that measured. `recipes` hold one recipe per card.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    kind: Literal["card", "deck"]
+    data: str
+    bytes: int
+    milliseconds: float
+    full: Figures
+    reference: Figures
+    over_seeds: OverSeeds | None = None
+    gate: str | None = None
+    recipes: tuple[dict[str, Any], ...]
+
+
+def zoo_facts(folder: Path = MODELS) -> tuple[ZooFacts, ...]:
+    """Return the facts of all models whose JSON files lie in a folder, those of the zoo where none is given.
+
+    Raises `InputError` for a file that does not fit.
+    """
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found.append(ZooFacts.model_validate_json(path.read_text(encoding="utf-8")))
+        except ValidationError as error:
+            raise InputError(
+                f"{path} does not describe a model of the zoo: {error.errors()[0]['msg']}"
+            ) from None
+    return tuple(found)

@@ -1,0 +1,23 @@
+"""Trained cards and decks that come with the library, each with its figures in a JSON file beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from winninghand.registry import Registry
+
+PREFIX = "zoo:"
+MODELS = Path(__file__).parent / "models"
+
+ZOO: Registry[Path] = Registry("zoo model")
+for _path in sorted(MODELS.glob("*.card")) + sorted(MODELS.glob("*.deck")):
+    ZOO.register(_path.stem)(_path)
+
+
+def model_path(model: Path | str) -> Path:
+    """Return the file that `zoo:NAME` stands for; any other path is returned as it is.
+
+    Raises `InputError` for a name that the zoo does not have.
+    """
+    text = str(model)
+    return ZOO[text.removeprefix(PREFIX)] if text.startswith(PREFIX) else Path(model)

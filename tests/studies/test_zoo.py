@@ -1,0 +1,124 @@
+import json
+
+import pytest
+
+import winninghand as wh
+from winninghand.errors import InputError
+from winninghand.report.zoo import write_zoo, zoo_rows
+from winninghand.studies.goals import goals
+from winninghand.studies.publish import Publisher
+from winninghand.studies.study import Study
+from winninghand.studies.work import work_through
+from winninghand.studies.zoo_facts import zoo_facts
+from winninghand.zoo import MODELS, ZOO
+
+STUDY = {
+    "title": "a small zoo",
+    "recipe": {
+        "network": {"name": "conv2", "width": 2, "input_size": 16},
+        "training": {"epochs": 1, "batch_size": 32, "precision": "32-true"},
+        "quantization": {"weights": "fp16", "images": 0},
+    },
+    "sweeps": [
+        {"compression.method": "dense", "seed": [0, 1]},
+        {"compression.method": "lrr", "compression.pass_through": [[0.5]], "seed": [0, 1]},
+    ],
+    "evaluation": {"corruptions": "contrast,gaussian_noise", "severities": [1, 5]},
+    "zoo": {
+        "data": "tiny images",
+        "reference": 20,
+        "decks": [{"name": "both", "choice": {"compression.method": "lrr"}, "gate": "average"}],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def published(tiny_images, tmp_path_factory):
+    out = tmp_path_factory.mktemp("zoo")
+    runs = list(work_through(Study.model_validate(STUDY), tiny_images, out / "runs", lambda _: None))
+    publisher = Publisher(Study.model_validate(STUDY), tiny_images, out)
+    models = publisher.models(runs)
+    return out, runs, models, publisher.publish(models)
+
+
+def test_a_study_is_published_with_figures_that_can_be_had_again(published, tiny_images):
+    out, _, _, facts = published
+    assert {model.name: model.kind for model in facts} == {
+        "tiny-dense-clean": "card",
+        "tiny-lrr90-clean": "card",
+        "both": "deck",
+    }
+    assert sorted(zoo_facts(out), key=lambda one: one.name) == sorted(facts, key=lambda one: one.name)
+    for model in facts:
+        path = out / f"{model.name}.{model.kind}"
+        assert model.bytes == path.stat().st_size
+        table = wh.evaluate(wh.load(path), tiny_images.test, "contrast,gaussian_noise", (1, 5), limit=20)
+        assert table.clean_accuracy == model.reference.clean_accuracy
+        assert [cell["accuracy"] for cell in model.reference.cells] == pytest.approx(
+            [cell.accuracy for cell in table.cells], abs=1e-5
+        )
+        assert model.full.images == len(tiny_images.test)
+    assert facts[0].full.mce == 1
+
+
+def test_the_seed_that_did_best_on_held_out_images_is_shipped(published):
+    out, runs, _, _ = published
+    cards = [wh.load(run.card) for run in runs if run.entry.recipe.compression.method == "lrr"]
+    best = max(cards, key=lambda card: card.facts.accuracies["held_out"])
+    assert wh.load(out / "tiny-lrr90-clean.card").facts.recipe == best.facts.recipe
+
+
+def test_goals_compare_seeds_with_their_own_dense_network(published):
+    _, runs, models, facts = published
+    found = {goal.hope: goal for goal in goals(models)}
+    clean = next(goal for hope, goal in found.items() if "clean accuracy" in hope)
+    by_method = [
+        [run.table.clean_accuracy for run in runs if run.entry.recipe.compression.method == method]
+        for method in ("lrr", "dense")
+    ]
+    difference = sum(by_method[0]) / 2 - sum(by_method[1]) / 2
+    assert clean.found.startswith(f"{100 * difference:+.2f} (")
+    assert clean.met == (difference >= 0)
+    size = next(goal for hope, goal in found.items() if "smaller" in hope)
+    assert f"{facts[2].bytes:,} of " in size.found
+
+
+def test_the_table_goes_between_its_marks(published, tmp_path):
+    facts = published[3]
+    (tmp_path / "a.md").write_text("before\n<!-- zoo -->\nold\n<!-- end of zoo -->\nafter\n")
+    write_zoo(facts, tmp_path / "a.md")
+    text = (tmp_path / "a.md").read_text()
+    assert text.startswith("before\n<!-- zoo -->\ntiny images, ") and text.endswith(
+        "<!-- end of zoo -->\nafter\n"
+    )
+    assert "old" not in text
+    assert all(" | ".join(row) in text for row in zoo_rows(facts))
+    (tmp_path / "b.md").write_text("no marks")
+    with pytest.raises(InputError, match="no place"):
+        write_zoo(facts, tmp_path / "b.md")
+
+
+def test_a_study_without_a_dense_network_or_a_plan_is_not_published(published, tiny_images, tmp_path):
+    _, runs, models, _ = published
+    plain = Study.model_validate({key: value for key, value in STUDY.items() if key != "zoo"})
+    with pytest.raises(InputError, match=r"\[zoo\]"):
+        Publisher(plain, tiny_images, tmp_path).models(runs)
+    with pytest.raises(InputError, match="dense"):
+        Publisher(Study.model_validate(STUDY), tiny_images, tmp_path).publish(models[1:])
+
+
+def test_the_shipped_zoo_is_whole_and_small():
+    facts = {model.name: model for model in zoo_facts()}
+    assert facts.keys() == set(ZOO) == set(wh.names("zoo"))
+    assert sum(path.stat().st_size for path in MODELS.iterdir()) < 20_000_000
+    for name, model in facts.items():
+        assert ZOO[name].stat().st_size == model.bytes
+        player = wh.load(f"zoo:{name}")
+        assert len(player.classes) == 10
+        assert len(model.full.cells) == len(model.reference.cells) == 75
+        assert json.loads(ZOO[name].with_suffix(".json").read_text())["name"] == name
+
+
+def test_an_unknown_model_of_the_zoo_is_refused():
+    with pytest.raises(InputError, match="zoo model"):
+        wh.load("zoo:nothing")
