@@ -1,8 +1,26 @@
 """The one kind of error that is the caller's to mend."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class InputError(ValueError):
     """Input that cannot be used; its message is one line that says what is wrong and how to mend it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
+
+
+def first_complaint(error: ValidationError) -> str:
+    """Return one line on the first key at fault in a table that was checked."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"]) or "the whole"
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {key!r}; remove it or mend its name"
+    if first["type"] == "value_error":
+        return f"{key}: {first['msg'].removeprefix('Value error, ')}"
+    return f"{key}: {first['msg'].lower()}, not {first['input']!r}"

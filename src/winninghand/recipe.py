@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from winninghand.augmentation import make_domain
 from winninghand.compression import METHODS, Compression, Start
-from winninghand.errors import InputError
+from winninghand.errors import InputError, first_complaint
 from winninghand.networks import network
 
 Precision = Literal["auto", "32-true", "bf16-mixed"]
@@ -96,7 +96,7 @@ def make_recipe(table: Mapping[str, Any], known_network: bool = True) -> Recipe:
     try:
         recipe = Recipe.model_validate(dict(table))
     except ValidationError as error:
-        raise InputError(first_complaint("recipe", error)) from None
+        raise InputError(f"recipe: {first_complaint(error)}") from None
     make_domain(recipe.domain)
     METHODS[recipe.compression.method].plan(recipe.compression, recipe.training.epochs, Start())
     if known_network:
@@ -114,14 +114,3 @@ def lay_over(table: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN4
             inner = table[parent] = {"name": inner}
         table = inner
     table[last] = value
-
-
-def first_complaint(file: str, error: ValidationError) -> str:
-    """Return one line on the first key at fault in a recipe or another `file` of tables."""
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"]) or "the whole"
-    if first["type"] == "extra_forbidden":
-        return f"{file}: unknown key {key!r}; remove it or mend its name"
-    if first["type"] == "value_error":
-        return f"{file}: {key}: {first['msg'].removeprefix('Value error, ')}"
-    return f"{file}: {key}: {first['msg'].lower()}, not {first['input']!r}"

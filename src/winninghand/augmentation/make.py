@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pydantic import ValidationError
 
 from winninghand.augmentation.domain import DOMAINS, Domain
-from winninghand.errors import InputError
+from winninghand.errors import InputError, first_complaint
 
 
 def make_domain(spec: str | Mapping[str, object]) -> Domain:
@@ -26,11 +26,7 @@ def make_domain(spec: str | Mapping[str, object]) -> Domain:
     try:
         return kind.model_validate(parameters)
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise InputError(
-            f"domain {kind.name!r}: {where} = {fault['input']!r} does not fit: {fault['msg']}"
-        ) from None
+        raise InputError(f"domain {kind.name!r}: {first_complaint(error)}") from None
 
 
 def _refuse_unknown(parameters: Mapping[str, object], kind: type[Domain]) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from winninghand.cli.options import parse_setting
 from winninghand.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def import_(
         raise InputError("give checkpoints and then the file to write, which ends with .card or .deck")
     wanted = Import(
         architecture=architecture,
-        settings=dict(_setting(text) for text in changes or []),
+        settings=dict(parse_setting(text) for text in changes or []),
         classes=_class_names(classes),
         mean=_triple(mean, "--mean"),
         deviation=_triple(std, "--std"),
@@ -73,14 +73,6 @@ def import_(
     first = model.cards[0] if isinstance(model, Deck) else model
     say(f"{out}: {out.stat().st_size:,} bytes, from {sum(path.stat().st_size for path in sources):,}")
     say(f"{len(first.classes)} classes, mean {first.facts.mean}, deviation {first.facts.deviation}")
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    key, _, value = text.partition("=")
-    try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        raise InputError(f"--set takes key=value, such as width=64, not {text!r}") from None
 
 
 def _class_names(text: str | None) -> tuple[str, ...] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,6 +62,17 @@ def parse_severities(text: str) -> tuple[int, ...]:
     if not levels or not all(1 <= level <= 5 for level in levels):
         raise InputError(f"severities must be a range within 1-5 or numbers joined by commas, not {text!r}")
     return levels
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Return key and value of a `--set key=value`; a value that is not TOML is a bare word."""
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise InputError(f"--set takes key=value, such as training.epochs=5, not {text!r}")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
 
 
 def write_json(document: dict[str, Any], target: str | None) -> None:

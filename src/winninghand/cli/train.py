@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from winninghand.cli.options import Data, Root
-from winninghand.errors import InputError
+from winninghand.cli.options import Data, Root, parse_setting
 
 if TYPE_CHECKING:
     from winninghand.training.forecast import Forecast
@@ -42,7 +40,7 @@ def train(
     from winninghand.training import new_run
     from winninghand.training.forecast import forecast
 
-    checked = load_recipe(recipe, dict(_parse_change(change) for change in changes or []))
+    checked = load_recipe(recipe, dict(parse_setting(change) for change in changes or []))
     run = new_run(checked, load_images(data, root=root))
     if dry_run:
         _print_plan(forecast(run))
@@ -78,14 +76,3 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"
-
-
-def _parse_change(text: str) -> tuple[str, Any]:
-    key, separator, value = text.partition("=")
-    if not separator or not key:
-        raise InputError(f"--set takes key=value, such as training.epochs=5, not {text!r}")
-    try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        # What is not TOML is a bare word: method=lrr need not be quoted twice for the shell.
-        return key.strip(), value.strip()

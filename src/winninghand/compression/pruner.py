@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from winninghand.compression.budget import Scope
 from winninghand.compression.compressor import Compressor
 from winninghand.compression.settings import Compression
-from winninghand.errors import InputError
+from winninghand.errors import InputError, first_complaint
 
 
 class Pruner:
@@ -127,6 +127,4 @@ def _settings(table: dict[str, Any]) -> Compression:
     try:
         return Compression.model_validate(table)
     except ValidationError as error:
-        fault = error.errors()[0]
-        key = ".".join(str(part) for part in fault["loc"]) or "settings"
-        raise InputError(f"{key}: {fault['msg'].removeprefix('Value error, ')}") from None
+        raise InputError(first_complaint(error)) from None

@@ -142,7 +142,7 @@ def _held_out(card: Card, split: Split) -> Indices:
     fraction = recipe.get("training", {}).get("held_out", 0)
     if not fraction:
         return np.empty(0, np.int64)
-    return split.held_out(fraction, recipe["seed"])[1]
+    return split.held_out(fraction)[1]
 
 
 def _temperature(logits: Tensor, labels: Tensor) -> float:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 from torch import Tensor, nn
 
 from winninghand.decks.scores import FittedScores, Scores
-from winninghand.errors import InputError
+from winninghand.errors import InputError, first_complaint
 from winninghand.registry import Registry
 from winninghand.spectra import SpectralProfile, log_spectra
 
@@ -107,8 +107,4 @@ def gate_settings(gate: str, values: Mapping[str, object]) -> GateSettings:
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        raise InputError(
-            f"gate {gate!r}: {where} = {fault['input']!r} does not fit: {fault['msg']}"
-        ) from None
+        raise InputError(f"gate {gate!r}: {first_complaint(error)}") from None

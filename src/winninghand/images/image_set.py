@@ -44,7 +44,7 @@ class Split:
         """Return sorted indices of `count` images, class-balanced: see `sampling.balanced_sample`."""
         return sampling.balanced_sample(self.labels, count, seed)
 
-    def held_out(self, fraction: float, seed: int) -> tuple[Int64Array, Int64Array]:
+    def held_out(self, fraction: float, seed: int = 0) -> tuple[Int64Array, Int64Array]:
         """Return sorted indices (rest, held out), stratified: see `sampling.held_out`."""
         return sampling.held_out(self.labels, fraction, seed)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeAlias, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from torch import nn
 
-from winninghand.errors import InputError
+from winninghand.errors import InputError, first_complaint
 from winninghand.registry import Registry
 
 Setting: TypeAlias = int | float | str | bool
@@ -62,14 +62,10 @@ def _complete(
     try:
         return schema.model_validate(dict(settings)).model_dump()
     except ValidationError as error:
-        fault = error.errors()[0]
-        setting = ".".join(map(str, fault["loc"]))
-        if fault["type"] == "extra_forbidden":
-            problem = f"has no setting {setting!r}"
-        else:
-            problem = f"cannot have {setting} = {fault['input']!r}: {fault['msg'].lower()}"
         known = ", ".join(f"{key} = {field.default!r}" for key, field in schema.model_fields.items())
-        raise InputError(f"network {name!r} {problem}; its settings and defaults: {known}") from None
+        raise InputError(
+            f"network {name!r}: {first_complaint(error)}; its settings and defaults: {known}"
+        ) from None
 
 
 def _schema(name: str, builder: Callable[..., nn.Module]) -> type[BaseModel]:

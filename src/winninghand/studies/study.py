@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from winninghand.compression import METHODS, Phase, Start
-from winninghand.errors import InputError
-from winninghand.recipe import Recipe, first_complaint, lay_over, make_recipe
+from winninghand.errors import InputError, first_complaint
+from winninghand.recipe import Recipe, lay_over, make_recipe
 
 
 class Measuring(BaseModel):
@@ -107,7 +107,7 @@ def load_study(path: Path | str) -> Study:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"cannot read the study {path}: {error}") from error
     except ValidationError as error:
-        raise InputError(first_complaint("study", error)) from None
+        raise InputError(f"study: {first_complaint(error)}") from None
 
 
 def entries(study: Study) -> tuple[Entry, ...]:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from winninghand.errors import InputError
+from winninghand.errors import InputError, first_complaint
 from winninghand.evaluation import RobustnessTable
 from winninghand.zoo import MODELS
 
@@ -91,7 +91,5 @@ def zoo_facts(folder: Path = MODELS) -> tuple[ZooFacts, ...]:
         try:
             found.append(ZooFacts.model_validate_json(path.read_text(encoding="utf-8")))
         except ValidationError as error:
-            raise InputError(
-                f"{path} does not describe a model of the zoo: {error.errors()[0]['msg']}"
-            ) from None
+            raise InputError(f"{path}: {first_complaint(error)}") from None
     return tuple(found)

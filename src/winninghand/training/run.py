@@ -133,11 +133,14 @@ class Run:
         return card.quantized(settings.weights, views.flatten(0, 1), settings.norms)
 
     def _parts(self) -> tuple[Split, Split | None]:
-        """Divide the training images into those to learn from and those to choose by."""
+        """Divide the training images into those to learn from and those to choose by.
+
+        The same for every seed, so that a deck of any cards can be fitted on images unseen by all.
+        """
         split, fraction = self.images.train, self.recipe.training.held_out
         if fraction == 0:
             return split, None
-        rest, held_out = split.held_out(fraction, self.recipe.seed)
+        rest, held_out = split.held_out(fraction)
         return split.take(rest), split.take(held_out)
 
     def _trainer(

@@ -12,7 +12,6 @@ import torch
 
 from winninghand.errors import InputError
 from winninghand.files import written_whole
-from winninghand.recipe import Recipe
 
 Row = dict[str, float | int]
 
@@ -92,7 +91,6 @@ class RunFolder:
                 present = json.loads(path.read_text(encoding="utf-8"))
             except ValueError as error:
                 raise InputError(f"{path} is damaged; delete the folder or give another one") from error
-            present = _without_defaults(present)
             if present != identity:
                 raise InputError(
                     f"{self.path} holds another run ({_first_difference(present, identity)}); "
@@ -101,15 +99,6 @@ class RunFolder:
         else:
             with written_whole(path) as aside:
                 aside.write_text(json.dumps(identity, indent=1), encoding="utf-8")
-
-
-def _without_defaults(identity: dict[str, Any]) -> dict[str, Any]:
-    """Return an identity as it would be written now: without the recipe's keys that are at their defaults."""
-    try:
-        recipe = Recipe.model_validate(identity["recipe"])
-    except (KeyError, TypeError, ValueError):
-        return identity
-    return {**identity, "recipe": recipe.model_dump(mode="json", exclude_defaults=True)}
 
 
 def _first_difference(present: Any, asked: Any, path: str = "") -> str:  # noqa: ANN401 (any JSON)
