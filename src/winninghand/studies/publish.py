@@ -79,8 +79,15 @@ class Publisher:
             best = max(
                 range(len(cards)), key=lambda place: cards[place].facts.accuracies.get("held_out", 0.0)
             )
-            name = f"{self.images.name}-{_described(members[best].entry.recipe)}"
+            name = self._name(members[best].entry.recipe)
             yield Model(name, cards[best], members[best].table, tuple(members))
+
+    def _name(self, recipe: Recipe) -> str:
+        """Return a name such as `cifar10-lrr95-augmix`; networks other than the study's own are named too."""
+        settings, own = recipe.compression, self.study.recipe.get("network", {})
+        sparsity = f"{100 * settings.sparsity:g}" if settings.method != "dense" else ""
+        parts = [self.images.name, f"{settings.method}{sparsity}", recipe.domain["name"]]
+        return "-".join(parts if recipe.network == own else [*parts, recipe.network["name"]])
 
     def _deck(self, plan: DeckPlan, runs: Sequence[Finished]) -> Model:
         members = [run for run in runs if plan.choice.items() <= run.entry.choice.items()]
@@ -134,13 +141,6 @@ def _figures(table: RobustnessTable, dense: RobustnessTable) -> Figures:
 
 def _method(run: Finished) -> str:
     return run.entry.recipe.compression.method
-
-
-def _described(recipe: Recipe) -> str:
-    """Return method, sparsity in percent and domain as one name, such as `lrr95-augmix`."""
-    settings = recipe.compression
-    share = f"{100 * settings.sparsity:g}" if settings.method != "dense" else ""
-    return f"{settings.method}{share}-{recipe.domain['name']}"
 
 
 def _over_seeds(runs: Sequence[Finished]) -> OverSeeds:
