@@ -7,6 +7,7 @@ mask, and the weights never move.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
@@ -18,6 +19,7 @@ from winninghand.compression import kernels
 from winninghand.compression.budget import Budget
 from winninghand.compression.layout import compilable, in_memory
 from winninghand.compression.masks import Masks
+from winninghand.compression.phase import Phase
 
 
 class _StraightThrough(torch.autograd.Function):
@@ -83,13 +85,14 @@ class Popup(nn.Module):
         self.register_buffer("kept", torch.ones_like(scores, dtype=torch.bool))
         self.magnitude: Tensor | None
         self.register_buffer("magnitude", scores.new_ones(()) if binary else None)
+        self.scale = 1.0
 
     def forward(self, weights: Tensor) -> Tensor:
         """Return the weights as the network sees them."""
         seen: Tensor = _StraightThrough.apply(  # type: ignore[no-untyped-call]
             self.scores, weights, self.kept, self.magnitude
         )
-        return seen
+        return seen if self.scale == 1 else seen * self.scale
 
     @torch.no_grad()
     def keep(self, kept: Tensor, weights: Tensor) -> None:
@@ -113,6 +116,10 @@ class PopupMasks(Masks):
     frozen weights, and its scores are among the network's parameters: make the optimizer
     afterwards. `finish` bakes the masks into ordinary weights. The parameters in `resting` are frozen
     until then. Weights that are zero at the start stay pruned.
+
+    Weights that were `drawn` have the deviation that suits the final density d. While a phase keeps
+    more, of density c, the network sees them times √(d / c): without that, a network that no norm
+    holds in check starts with activations that grow from layer to layer, and dies in the first steps.
     """
 
     def __init__(
@@ -123,17 +130,24 @@ class PopupMasks(Masks):
         budget: Budget,
         binary: bool,
         resting: Collection[nn.Parameter],
+        drawn: bool = True,
     ) -> None:
         super().__init__(weights, budget)
         self._has_zeros = any(bool((weight == 0).any()) for weight in weights.values())
         self.popups = {name: Popup(scores[name], binary) for name in self.weights}
         self._places = {name: tuple(_places(network, weight)) for name, weight in self.weights.items()}
+        self._drawn = drawn
         self._resting = [*self.weights.values(), *resting]
         for parameter in self._resting:
             parameter.requires_grad_(False)
         for name, places in self._places.items():
             for owner, attribute in places:
                 parametrize.register_parametrization(owner, attribute, self.popups[name], unsafe=True)
+
+    def begin(self, phase: Phase, steps: int, step: int = 0, resumed: bool = False) -> None:
+        """Begin a phase, or go on with it; masks are part of the network's state, their scale is not."""
+        super().begin(phase, steps, step, resumed)
+        self._rescale(phase.sparsity_at(step / steps))
 
     def after_step(self) -> None:
         """Renew the masks from the scores, at the sparsity that the phase has reached."""
@@ -152,6 +166,12 @@ class PopupMasks(Masks):
         allowed = {name: weight != 0 for name, weight in self.weights.items()} if self._has_zeros else None
         for name, kept in self.budget.choose(scores, sparsity, allowed).items():
             self.popups[name].keep(kept, self.weights[name])
+        self._rescale(sparsity)
+
+    def _rescale(self, sparsity: float) -> None:
+        final = max(self.phase.sparsity, sparsity) if self._drawn else sparsity
+        for popup in self.popups.values():
+            popup.scale = math.sqrt((1 - final) / (1 - sparsity))
 
     @torch.no_grad()
     def finish(self) -> None:

@@ -55,7 +55,8 @@ class EdgePopup(Method):
             for parameter in network.parameters()
             if parameter.requires_grad and id(parameter) not in moving
         ]
-        return PopupMasks(network, weights, draw_scores(weights, generator), budget, self.binary, resting)
+        scores, drawn = draw_scores(weights, generator), settings.init != "keep"
+        return PopupMasks(network, weights, scores, budget, self.binary, resting, drawn)
 
     def respects_zeros(self, settings: Compression) -> bool:
         """Say whether the weights are kept, and their zeros with them."""
