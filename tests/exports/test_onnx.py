@@ -62,6 +62,16 @@ def test_a_deck_chooses_image_by_image(deck, batches, tmp_path):
     assert by_image.choose(batches["mixed"]).argmax(dim=1).tolist() == [0, 1, 1]
 
 
+@pytest.mark.parametrize("gate", ["average", "weighted"])
+def test_a_deck_weighs_its_cards(deck, batches, tmp_path, gate):
+    weighing = deck.with_gate(gate)
+    export(weighing, tmp_path / "a.onnx")
+    for images in batches.values():
+        log_probabilities, weights = run(tmp_path / "a.onnx", images)
+        torch.testing.assert_close(weights, weighing.choose(images), rtol=0, atol=1e-4)
+        torch.testing.assert_close(log_probabilities, weighing(images), rtol=0, atol=1e-4)
+
+
 def test_a_card_that_is_not_played_is_not_run(spectral, batches, tmp_path):
     options = runtime.SessionOptions()
     options.enable_profiling = True
