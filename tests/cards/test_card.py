@@ -59,6 +59,20 @@ def test_images_of_the_wrong_kind_are_refused(card, images):
         card(images)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"deviation": (1.0, 0.0, 1.0)}, "deviation"),
+        ({"classes": ["a", "b", "c"]}, "10 outputs"),
+        ({"input_size": (0, 8)}, "input_size"),
+    ],
+)
+def test_a_card_that_cannot_be_is_refused(wrong, message):
+    right = {"classes": list("abcdefghij"), "input_size": (32, 32)}
+    with pytest.raises(wh.InputError, match=message):
+        wh.Card.from_module(wh.network("resnet18", width=1), **{**right, **wrong})
+
+
 def test_a_network_that_does_not_fit_is_refused(card, tmp_path):
     card.save(tmp_path / "a.card")
     with pytest.raises(wh.InputError, match="does not fit"):

@@ -58,6 +58,14 @@ def test_a_study_is_worked_through_once_and_summed_up_over_seeds(tiny_images, tm
     assert markdown(columns, rows).count("\n") == 4
 
 
+def test_only_what_is_finished_is_taken_where_that_is_asked_for(tiny_images, tmp_path):
+    study = Study.model_validate(STUDY)
+    assert not list(work_through(study, tiny_images, tmp_path, lambda _: None, finished=True))
+    train(entries(study)[2].recipe, tiny_images, tmp_path / entries(study)[2].name)
+    (run,) = work_through(study, tiny_images, tmp_path, lambda _: None, finished=True)
+    assert run.entry.name == entries(study)[2].name
+
+
 def test_runs_that_share_their_first_phases_are_trained_once(tiny_images, tmp_path):
     passing = {"method": "lth", "pass_through": [0.5, 0.8], "rewind_epoch": 0.5}
     sweeps = [{"compression.sparsity": [0.9, 0.5, 0.8]}]

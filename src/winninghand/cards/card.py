@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
 from torch import Tensor, nn
 
 from winninghand.cards.facts import CardFacts, Triple
 from winninghand.cards.normalisation import Normalisation
 from winninghand.compression import prunable_weights
-from winninghand.errors import InputError
+from winninghand.errors import InputError, first_complaint
 from winninghand.networks import architecture_of
 from winninghand.spectra import SpectralProfile
 from winninghand.version import __version__
@@ -56,17 +57,22 @@ class Card(nn.Module):
         """Make a card of a trained module as it stands; weights that are zero count as pruned.
 
         `input_size` is (height, width) in pixels. `mean` and `deviation` are those by which the
-        module expects its images to be normalised; by default it sees them in [0, 1].
+        module expects its images to be normalised; by default it sees them in [0, 1]. Raises
+        `InputError` for values out of range and for classes that are not as many as a network of
+        the catalog has outputs.
         """
-        facts = CardFacts(
-            classes=tuple(classes),
-            input_size=input_size,
-            mean=mean,
-            deviation=deviation,
-            prunable=tuple(prunable_weights(module)),
-            architecture=architecture_facts(module),
-            winninghand=__version__,
-        )
+        try:
+            facts = CardFacts(
+                classes=tuple(classes),
+                input_size=input_size,
+                mean=mean,
+                deviation=deviation,
+                prunable=tuple(prunable_weights(module)),
+                architecture=architecture_facts(module),
+                winninghand=__version__,
+            )
+        except ValidationError as error:
+            raise InputError(f"card: {first_complaint(error)}") from None
         return cls(module, facts, profile)
 
     @property

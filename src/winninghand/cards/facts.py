@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, model_validator
+
+from winninghand.errors import InputError
 
 Triple = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 Positive = Annotated[FiniteFloat, Field(gt=0)]
@@ -33,3 +35,10 @@ class CardFacts(BaseModel):
     )
     accuracies: dict[str, FiniteFloat] = {}
     winninghand: str = Field(description="version of the library that made the card")
+
+    @model_validator(mode="after")
+    def _one_name_per_output(self) -> CardFacts:
+        outputs = (self.architecture or {}).get("classes")
+        if isinstance(outputs, int) and outputs != len(self.classes):
+            raise InputError(f"a network of {outputs} outputs needs as many classes, not {len(self.classes)}")
+        return self

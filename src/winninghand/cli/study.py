@@ -25,6 +25,7 @@ def study(
     out: Annotated[Path, typer.Option(help="Folder of the study; one folder per run is made in it.")],
     data: Data = "digits",
     root: Root = None,
+    finished: Annotated[bool, typer.Option("--finished", help="Train nothing; take what is done.")] = False,
     zoo: Annotated[
         Path | None, typer.Option(help="At the end, write cards, decks and figures to this folder.")
     ] = None,
@@ -44,15 +45,17 @@ def study(
         raise InputError(f"{file} has no [zoo] table, which says how its models are published")
     images = load_images(data, root=root)
     print_missing(available(plan.evaluation.corruptions)[1])
-    finished = []
-    for run in work_through(plan, images, out, console.print):
-        finished.append(run)
-        columns, rows = summarise(finished)
+    done = []
+    for run in work_through(plan, images, out, console.print, finished):
+        done.append(run)
+        columns, rows = summarise(done)
         with written_whole(out / "table.md") as aside:
             aside.write_text(f"{plan.title}\n\n{markdown(columns, rows)}", encoding="utf-8")
+    if not done:
+        raise InputError(f"no run of the study is finished in {out}; leave --finished out to train them")
     print_models(columns, rows, plan.title)
     if zoo is not None:
-        _publish(Publisher(plan, images, zoo, console.print), finished, out)
+        _publish(Publisher(plan, images, zoo, console.print), done, out)
 
 
 def _publish(publisher: Publisher, finished: list[Finished], out: Path) -> None:

@@ -28,18 +28,21 @@ class Finished:
 
 
 def work_through(
-    study: Study, images: ImageSet, out: Path, announce: Callable[[str], None]
+    study: Study, images: ImageSet, out: Path, announce: Callable[[str], None], finished: bool = False
 ) -> Iterator[Finished]:
     """Train and measure the runs of a study in folders below `out`, yielding each as it is done.
 
     A run leaves `card.card`, `cells.parquet` with one row per cell and `answers.npz` with the
     outcome of every image. Where another run has been through its first phases already, it goes
-    on from there. A study started again goes on where it was.
+    on from there. A study started again goes on where it was. Runs that have no card yet are left
+    out where only what is `finished` is asked for.
     """
     runs = entries(study)
     for number, entry in enumerate(runs, start=1):
-        announce(f"{number}/{len(runs)} {entry.name}")
         folder, before = out / entry.name, station(entry, runs)
+        if finished and not (folder / "card.card").exists():
+            continue
+        announce(f"{number}/{len(runs)} {entry.name}")
         if before is not None:
             _go_on(folder, out / before.name)
         card = train(entry.recipe, images, folder)
