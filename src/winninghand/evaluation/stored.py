@@ -27,7 +27,9 @@ def save_table(table: RobustnessTable, path: Path | str, **facts: Any) -> None: 
         "adaptation": table.adaptation,
         "facts": facts,
     }
-    arrays = {part: np.stack([getattr(outcome, part) for outcome in outcomes]) for part in _PARTS}
+    arrays: dict[str, Any] = {
+        part: np.stack([getattr(outcome, part) for outcome in outcomes]) for part in _PARTS
+    }
     with written_whole(path) as aside, aside.open("wb") as file:
         np.savez_compressed(file, header=np.array(json.dumps(header)), **arrays)
 

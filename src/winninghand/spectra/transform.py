@@ -73,7 +73,7 @@ class LogSpectra(nn.Module):
         # Not hypot, which ONNX does not have.
         parts = (self.vertical @ lines).square().unflatten(2, (2, self.rows))
         amplitudes = parts.sum(dim=2).sqrt()
-        logs = (amplitudes + _FLOOR).log().mean(dim=1)
+        logs: Tensor = (amplitudes + _FLOOR).log().mean(dim=1)
         return self.pool_rows @ logs @ self.pool_columns if self.pooled else logs
 
 

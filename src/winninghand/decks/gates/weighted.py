@@ -28,9 +28,10 @@ class Weighted(Gate):
         """Return each image's own row."""
         assert self.scores is not None
         assert isinstance(self.settings, WeightedSettings)
-        scores = self.scores(spectra) / self.settings.temperature
+        scores: Tensor = self.scores(spectra) / self.settings.temperature
         most = self.settings.max_active
         if most is None or most >= scores.shape[1]:
             return scores.softmax(dim=1)
         best, cards = scores.topk(most, dim=1)
-        return torch.zeros_like(scores).scatter_(1, cards, best.softmax(dim=1))
+        weights: Tensor = torch.zeros_like(scores).scatter_(1, cards, best.softmax(dim=1))
+        return weights
