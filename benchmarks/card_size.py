@@ -18,7 +18,7 @@ from torch import Tensor
 
 from benchmarks import sparse_formats
 from winninghand.cards.container import SizeReport, read_container, write_container
-from winninghand.compression import Scope, prunable_weights, select
+from winninghand.compression import Budget, Scope, prunable_weights
 from winninghand.networks import network
 
 SPARSITIES = (0.90, 0.95, 0.98)
@@ -80,7 +80,7 @@ def main() -> None:
             for value in values:
                 label = (f"{name}-{width}", scope, f"{sparsity:.0%}", value)
                 table.add_row(*label, *_row(weights, others, value))
-    console = Console(width=200)
+    console = Console(width=220)
     console.print(table)
     console.print(
         f"{platform.machine()}, {platform.python_implementation()} {platform.python_version()}, torch "
@@ -95,7 +95,7 @@ def pruned(
     """Return prunable weights, pruned by magnitude, and all other tensors, drawn at random."""
     module = network(name, width=width)
     weights = {name: weight.detach() for name, weight in prunable_weights(module).items()}
-    masks = select({name: weight.abs() for name, weight in weights.items()}, sparsity, scope)
+    masks = Budget(scope).choose(weights, sparsity)
     others = {name: tensor for name, tensor in module.state_dict().items() if name not in weights}
     for tensor in others.values():
         if tensor.is_floating_point():

@@ -36,26 +36,28 @@ class Goal:
 def goals(models: Sequence[Model]) -> tuple[Goal, ...]:
     """Return the goals that a study's models can be held against.
 
-    Cards are compared with the dense network of their domain, over the seeds that both have and
-    paired by image; of one method the sparsest counts. Decks are compared with the best of their cards.
+    Cards are compared with the dense network of their architecture and domain, over the seeds that
+    both have and paired by image; of one method the sparsest counts. Decks are compared with the
+    best of their cards.
     """
     return (*_against_dense(models), *_of_decks(models))
 
 
 def _against_dense(models: Sequence[Model]) -> Iterator[Goal]:
-    dense = {_domain(model): model for model in models if _method(model) == "dense"}
+    dense = [model for model in models if _method(model) == "dense"]
     for method, margins in _MARGINS.items():
-        for domain, reference in dense.items():
-            cards = [model for model in models if (_method(model), _domain(model)) == (method, domain)]
+        for reference in dense:
+            cards = [
+                model for model in models if _method(model) == method and _place(model) == _place(reference)
+            ]
             if not cards:
                 continue
             card = max(cards, key=lambda model: model.runs[0].entry.recipe.compression.sparsity)
-            sparsity = card.runs[0].entry.recipe.compression.sparsity
             for name, margin in zip(("clean", "robust"), margins, strict=True):
                 difference, seeds = _difference(card, reference, name)
                 yield Goal(
-                    f"{method} at {sparsity:.0%}, {domain}: {name} accuracy at least that of its dense "
-                    f"network{f' less {-margin:g} points' if margin else ''}",
+                    f"{card.name}: {name} accuracy at least that of its dense network"
+                    f"{f' less {-margin:g} points' if margin else ''}",
                     f"{_points(difference)} over {seeds} seeds",
                     100 * difference.mean >= margin,
                 )
@@ -104,5 +106,7 @@ def _method(model: Model) -> str:
     return model.runs[0].entry.recipe.compression.method if isinstance(model.player, Card) else "deck"
 
 
-def _domain(model: Model) -> str:
-    return str(model.runs[0].entry.recipe.domain["name"])
+def _place(model: Model) -> tuple[object, ...]:
+    """Return what a card shares with the dense network that it is compared with."""
+    recipe = model.runs[0].entry.recipe
+    return recipe.network, recipe.domain["name"]

@@ -87,7 +87,7 @@ class Publisher:
         settings, own = recipe.compression, self.study.recipe.get("network", {})
         sparsity = f"{100 * settings.sparsity:g}" if settings.method != "dense" else ""
         parts = [self.images.name, f"{settings.method}{sparsity}", recipe.domain["name"]]
-        return "-".join(parts if recipe.network == own else [*parts, recipe.network["name"]])
+        return "-".join(parts if recipe.network == own else [*parts, *map(str, recipe.network.values())])
 
     def _deck(self, plan: DeckPlan, runs: Sequence[Finished]) -> Model:
         members = [run for run in runs if plan.choice.items() <= run.entry.choice.items()]
