@@ -79,7 +79,7 @@ class DomainGate(Gate):
     def cards_of_best_domain(self, spectra: Tensor) -> Tensor:
         """Return the weights (N, cards) for spectra (N, rows, columns), each for itself."""
         best = torch.addmm(self.offset, spectra.flatten(1), self.slope).argmax(dim=1)
-        weights, most = self.hands[best], self.settings.max_active
+        weights, most = self.hands.index_select(0, best), self.settings.max_active
         if most is None or most >= self._largest:
             return weights
         assert self.scores is not None

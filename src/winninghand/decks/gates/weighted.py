@@ -28,7 +28,9 @@ class Weighted(Gate):
         """Return each image's own row."""
         assert self.scores is not None
         assert isinstance(self.settings, WeightedSettings)
-        scores: Tensor = self.scores(spectra) / self.settings.temperature
+        scores: Tensor = self.scores(spectra)
+        if self.settings.temperature != 1:
+            scores = scores / self.settings.temperature
         most = self.settings.max_active
         if most is None or most >= scores.shape[1]:
             return scores.softmax(dim=1)
