@@ -1,4 +1,4 @@
-"""The log-amplitude spectrum: by FFT, for small images and for exports by products with the waves."""
+"""The log-amplitude spectrum: by FFT, and for small images and exports by products with the waves."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def log_spectra(images: Tensor) -> Tensor:
     size = (images.shape[-2], images.shape[-1])
     # Under autocast a product would lose the digits that faint frequencies need.
     if images.device.type == "cpu" and max(size) <= _LARGEST_PRODUCT and not torch.is_autocast_enabled("cpu"):
-        horizontal, vertical = _complex_waves(*size)
-        lines = torch.view_as_complex((images @ horizontal).unflatten(-1, (-1, 2)))
-        logs: Tensor = (vertical @ lines).abs().add_(_FLOOR).log_().mean(dim=1)
-    else:
-        amplitudes = torch.fft.rfft2(images, norm="ortho").abs()
-        logs = torch.fft.fftshift(amplitudes.add_(_FLOOR).log_().mean(dim=1), dim=-2)
+        spectra: Tensor = _products(size).forward(
+            images
+        )  # a call of the module costs as much as an operation
+        return spectra
+    amplitudes = torch.fft.rfft2(images, norm="ortho").abs()
+    logs = torch.fft.fftshift(amplitudes.add_(_FLOOR).log_().mean(dim=1), dim=-2)
     grid = _grid(logs.shape[-2], logs.shape[-1])
     return logs if logs.shape[1:] == grid else functional.adaptive_avg_pool2d(logs, grid)
 
@@ -47,7 +47,7 @@ class LogSpectra(nn.Module):
 
     The 2-D transform is one product with cosines and sines over the columns and one over the
     rows, for about 4·H·W·(H + W) multiplications per channel; rows leave it with frequency zero
-    in the middle. For formats without an FFT or complex numbers.
+    in the middle. For formats and devices without an FFT.
     """
 
     horizontal: Tensor
@@ -80,12 +80,9 @@ class LogSpectra(nn.Module):
 
 
 @functools.lru_cache(maxsize=8)
-def _complex_waves(height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Return waves over the columns, float (W, 2 · C), parts in turn, and over the rows, complex (H, H)."""
+def _products(size: tuple[int, int]) -> LogSpectra:
     with torch.inference_mode(False):
-        columns, rows = torch.arange(width // 2 + 1), torch.arange(height).roll(height // 2)
-        horizontal = torch.stack(_waves(columns, width), dim=1).flatten(0, 1).T.contiguous()
-        return horizontal, torch.complex(*_waves(rows, height))
+        return LogSpectra(size)
 
 
 def _grid(rows: int, columns: int) -> tuple[int, int]:
