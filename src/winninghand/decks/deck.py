@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -48,13 +47,16 @@ class Deck(nn.Module):
             raise InputError(f"a deck of {len(cards)} cards needs as many temperatures above 0, not {values}")
         self.register_buffer("temperatures", torch.tensor(values), persistent=False)
         self._cards = nn.ModuleList(cards)
+        # Looked up for every batch, where a walk through modules would cost as much as an operation.
+        self._hand = tuple(cards)
+        self._input_size = cards[0].facts.input_size
         self.to(next(cards[0].parameters()).device)
         self.eval()
 
     @property
     def cards(self) -> tuple[Card, ...]:
         """The cards, in the order of the gate's weights."""
-        return tuple(cast("Card", card) for card in self._cards)
+        return self._hand
 
     @property
     def gate(self) -> str:
@@ -91,7 +93,7 @@ class Deck(nn.Module):
         A card of weight 0 is not played. Raises `InputError` for images of another type or shape,
         an empty batch, and pixels that are not numbers.
         """
-        check_batch(images, self.cards[0].facts.input_size)
+        check_batch(images, self._input_size)
         # One sum finds them all: no number that is not finite adds up to one that is. Half precision
         # would overflow on a batch of good ones.
         if not math.isfinite(images.sum(dtype=torch.float32)):
