@@ -32,10 +32,8 @@ def log_spectra(images: Tensor) -> Tensor:
     size = (images.shape[-2], images.shape[-1])
     # Under autocast a product would lose the digits that faint frequencies need.
     if images.device.type == "cpu" and max(size) <= _LARGEST_PRODUCT and not torch.is_autocast_enabled("cpu"):
-        spectra: Tensor = _products(size).forward(
-            images
-        )  # a call of the module costs as much as an operation
-        return spectra
+        # Not through the module's call, which takes as long as one of the products.
+        return _products(size).forward(images)
     amplitudes = torch.fft.rfft2(images, norm="ortho").abs()
     logs = torch.fft.fftshift(amplitudes.add_(_FLOOR).log_().mean(dim=1), dim=-2)
     grid = _grid(logs.shape[-2], logs.shape[-1])
@@ -47,7 +45,7 @@ class LogSpectra(nn.Module):
 
     The 2-D transform is one product with cosines and sines over the columns and one over the
     rows, for about 4·H·W·(H + W) multiplications per channel; rows leave it with frequency zero
-    in the middle. For formats and devices without an FFT.
+    in the middle. For formats without an FFT, and for small images, where it is faster.
     """
 
     horizontal: Tensor

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from winninghand.cards import Card
 from winninghand.decks import Deck
 from winninghand.evaluation import Interval, RobustnessTable, paired_difference
 from winninghand.studies.publish import Model
@@ -44,11 +43,11 @@ def goals(models: Sequence[Model]) -> tuple[Goal, ...]:
 
 
 def _against_dense(models: Sequence[Model]) -> Iterator[Goal]:
-    dense = [model for model in models if _method(model) == "dense"]
+    dense = [model for model in models if model.method == "dense"]
     for method, margins in _MARGINS.items():
         for reference in dense:
             cards = [
-                model for model in models if _method(model) == method and _place(model) == _place(reference)
+                model for model in models if model.method == method and _place(model) == _place(reference)
             ]
             if not cards:
                 continue
@@ -64,7 +63,7 @@ def _against_dense(models: Sequence[Model]) -> Iterator[Goal]:
 
 
 def _of_decks(models: Sequence[Model]) -> Iterator[Goal]:
-    dense = next(model for model in models if _method(model) == "dense")
+    dense = next(model for model in models if model.method == "dense")
     whole = 4 * sum(weight.numel() for weight in dense.player.parameters())
     for model in models:
         if not isinstance(model.player, Deck) or len(model.player.cards) > _MOST_CARDS:
@@ -100,10 +99,6 @@ def _correct(table: RobustnessTable, name: str) -> npt.NDArray[np.float64]:
 
 def _points(interval: Interval) -> str:
     return f"{100 * interval.mean:+.2f} ({100 * interval.low:+.2f} to {100 * interval.high:+.2f})"
-
-
-def _method(model: Model) -> str:
-    return model.runs[0].entry.recipe.compression.method if isinstance(model.player, Card) else "deck"
 
 
 def _place(model: Model) -> tuple[object, ...]:

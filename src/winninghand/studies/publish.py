@@ -34,6 +34,12 @@ class Model:
     runs: tuple[Finished, ...]
 
     @property
+    def method(self) -> str:
+        """The method that made the card; `deck` for a deck."""
+        is_card = isinstance(self.player, Card)
+        return self.runs[0].entry.recipe.compression.method if is_card else "deck"
+
+    @property
     def bytes(self) -> int:
         """Size of the model's file."""
         with tempfile.TemporaryDirectory() as folder:
@@ -61,7 +67,7 @@ class Publisher:
 
     def publish(self, models: Sequence[Model]) -> tuple[ZooFacts, ...]:
         """Write the models and return their facts; `InputError` where none of them is dense."""
-        dense = next((model for model in models if _method(model.runs[0]) == "dense"), None)
+        dense = next((model for model in models if model.method == "dense"), None)
         if dense is None:
             raise InputError("the study has no dense network, which corruption errors are relative to")
         reference = self._reference(dense)
@@ -118,7 +124,7 @@ class Publisher:
             name=model.name,
             kind=kind,
             data=self._plan.data,
-            bytes=model.bytes,
+            bytes=path.stat().st_size,
             milliseconds=self._milliseconds(model.player),
             full=_figures(model.table, dense),
             reference=_figures(self._reference(model), reference_dense),
@@ -137,10 +143,6 @@ class Publisher:
 
 def _figures(table: RobustnessTable, dense: RobustnessTable) -> Figures:
     return Figures.of(table, corruption_errors(table, dense).mean)
-
-
-def _method(run: Finished) -> str:
-    return run.entry.recipe.compression.method
 
 
 def _over_seeds(runs: Sequence[Finished]) -> OverSeeds:
