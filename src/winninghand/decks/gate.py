@@ -77,7 +77,7 @@ class DomainGate(Gate):
         self._largest = int(members.sum(dim=1).max())
 
     def cards_of_best_domain(self, spectra: Tensor) -> Tensor:
-        """Return the weights (N, cards) for spectra (N, rows, columns), each for itself."""
+        """Return the weights (N, cards) for spectra (N, rows, columns) or (N, cells), each for itself."""
         best = torch.addmm(self.offset, spectra.flatten(1), self.slope).argmax(dim=1)
         weights, most = self.hands.index_select(0, best), self.settings.max_active
         if most is None or most >= self._largest:

@@ -23,43 +23,56 @@ class StreamSettings(GateSettings):
 class Stream(DomainGate):
     """Each image is played by the running mean up to and with itself; `reset` begins a new stream.
 
-    The estimate is an exponential average whose start is unbiased (Kingma & Ba 2015, section 3):
-    the first image counts in full. How a stream is cut into batches makes no difference.
+    How a stream is cut into batches makes no difference.
     """
 
     name: ClassVar[str] = "stream"
     settings_type: ClassVar[type[GateSettings]] = StreamSettings
-    total: Tensor
 
     def __init__(self, profiles: Sequence[SpectralProfile | None], settings: GateSettings) -> None:
         super().__init__(profiles, settings)
         assert isinstance(settings, StreamSettings)
-        shape = next(profile.mean.shape for profile in profiles if profile is not None)
-        self.register_buffer("total", torch.zeros(shape), persistent=False)
-        self._seen = 0
-        self._kept = 1 - settings.forgetting
-        self._decay: dict[int, Tensor] = {}
+        self._mean = RunningMean(settings.forgetting)
 
     def reset(self) -> None:
         """Forget all images seen."""
-        self.total, self._seen = torch.zeros_like(self.total), 0
+        self._mean = RunningMean(self._mean.forgetting)
 
     def weigh(self, spectra: Tensor) -> Tensor:
         """Return each image's row, and remember the batch."""
-        count = len(spectra)
-        before = torch.cat((self.total[None], spectra)).flatten(1)
-        totals = self._decay_of(count, before.device) @ before
-        # What is missing from 1 in the sum of all shares so far.
-        missing = [self._kept ** (self._seen + number) for number in range(1, count + 1)]
-        means = totals / (1 - totals.new_tensor(missing))[:, None]
-        self.total, self._seen = totals[-1].reshape(self.total.shape).clone(), self._seen + count
-        return self.cards_of_best_domain(means.unflatten(1, self.total.shape))
+        return self.cards_of_best_domain(self._mean.after_each(spectra.flatten(1)))
 
-    def _decay_of(self, count: int, device: torch.device) -> Tensor:
-        """Return the matrix (count, 1 + count) from the old total and the new spectra to the new totals."""
-        if count not in self._decay:
-            ages = torch.arange(count)[:, None] - torch.arange(-1, count)
-            shares = self._kept ** ages.clamp_min(0).float() * (ages >= 0)
-            shares[:, 1:] *= 1 - self._kept
-            self._decay = {count: shares.to(device)}
-        return self._decay[count].to(device)
+
+class RunningMean:
+    """An exponential average whose start is unbiased: the first value counts in full.
+
+    Kingma & Ba 2015 (arXiv:1412.6980), section 3.
+    """
+
+    def __init__(self, forgetting: float) -> None:
+        self.forgetting = forgetting
+        self._kept = 1 - forgetting
+        self._total: Tensor | None = None
+        # What the shares of all values so far lack to 1.
+        self._missing = 1.0
+        self._shares: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}
+
+    def after_each(self, values: Tensor) -> Tensor:
+        """Return the mean (N, D) after each of the values (N, D), and remember them."""
+        old, new = self._shares_in_totals(len(values), values.device)
+        if self._total is None:
+            totals = new @ values
+        else:
+            totals = torch.addmm(old * self._total.to(values.device), new, values)
+        means = totals / torch.rsub(old, 1, alpha=self._missing)
+        self._total, self._missing = totals[-1:].clone(), self._missing * self._kept ** len(values)
+        return means
+
+    def _shares_in_totals(self, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return what the old total (count, 1) and each value (count, count) are in the new totals."""
+        if (count, device) not in self._shares:
+            ages = torch.arange(count)[:, None] - torch.arange(count)
+            new = self.forgetting * self._kept ** ages.clamp_min(0).float() * (ages >= 0)
+            old = self._kept ** torch.arange(1, count + 1).float()[:, None]
+            self._shares = {(count, device): (old.to(device), new.to(device))}
+        return self._shares[count, device]
