@@ -43,6 +43,10 @@ class Training(BaseModel):
     warmup: float = Field(default=0.1, ge=0, lt=1, description="fraction of a phase's steps")
     held_out: float = Field(default=0.1, ge=0, le=0.5, description="fraction of the training images")
     precision: Precision = "auto"
+    average: float = Field(
+        default=0.0, ge=0, lt=1, description="decay per step of the weights' moving average; 0 is none"
+    )
+    compiled: bool = Field(default=False, description="whether torch.compile translates the network")
 
 
 class Quantization(BaseModel):

@@ -17,6 +17,7 @@ fraction_per_round = 0.6
 epochs = 5
 batch_size = 32
 learning_rate = 0.05
+average = 0.9
 """
 
 KILLS = 5

@@ -37,7 +37,7 @@ class Masks(ABC):
 
     @abstractmethod
     def apply(self) -> None:
-        """Set pruned weights to zero again after the network's weights have been replaced."""
+        """Bring masks and weights together again after the network's state has been replaced."""
 
     @abstractmethod
     def prune_to(self, sparsity: float) -> None:

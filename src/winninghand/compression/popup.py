@@ -87,6 +87,8 @@ class Popup(nn.Module):
         self.register_buffer("magnitude", scores.new_ones(()) if binary else None)
         self.scale = 1.0
 
+    # The scale changes with every step of a ramp, and the kernels are compiled already.
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(self, weights: Tensor) -> Tensor:
         """Return the weights as the network sees them."""
         seen: Tensor = _StraightThrough.apply(  # type: ignore[no-untyped-call]
@@ -152,10 +154,11 @@ class PopupMasks(Masks):
     def after_step(self) -> None:
         """Renew the masks from the scores, at the sparsity that the phase has reached."""
         self.step += 1
-        self.prune_to(self.phase.sparsity_at(min(self.step / self.steps, 1.0)))
+        self.apply()
 
     def apply(self) -> None:
-        """Do nothing: the masks lie over the weights, whatever these are."""
+        """Choose the masks by the present scores."""
+        self.prune_to(self.phase.sparsity_at(min(self.step / self.steps, 1.0)))
 
     @torch.no_grad()
     def prune_to(self, sparsity: float) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from winninghand.compression import Phase
-from winninghand.recipe import Training
 from winninghand.training.run import Run
-from winninghand.training.schedule import learning_rate
+from winninghand.training.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -32,18 +31,18 @@ class Forecast:
 def forecast(run: Run) -> Forecast:
     """Return the plan of a run; a few steps are timed on a copy of its network, which is left as it is."""
     per_epoch = run.steps_per_epoch()
-    rows = tuple(_row(phase, per_epoch, run.recipe.training) for phase in run.phases)
+    rows = tuple(_row(Schedule(phase, per_epoch, run.recipe.training)) for phase in run.phases)
     return Forecast(rows, run.seconds_per_step())
 
 
-def _row(phase: Phase, per_epoch: int, settings: Training) -> Row:
-    first, last = int(phase.begin * per_epoch), phase.epochs * per_epoch
-    rates = [learning_rate(phase, step, last, settings) for step in range(first, last)]
+def _row(schedule: Schedule) -> Row:
+    phase = schedule.phase
+    rates = [schedule.learning_rate(step) for step in range(schedule.first, schedule.end)]
     highest = max(rates)
     constant = phase.constant_rate is not None
     return Row(
         epochs=f"{phase.begin:g} to {phase.epochs}" if phase.begin else str(phase.epochs),
-        steps=last - first,
+        steps=schedule.end - schedule.first,
         sparsity=_sparsity(phase),
         learning_rate=f"{highest:.3g}, constant"
         if constant

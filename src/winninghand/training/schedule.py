@@ -1,8 +1,9 @@
-"""The learning rate, step by step."""
+"""The steps of a phase, and the learning rate at each of them."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from winninghand.compression import Phase
@@ -11,11 +12,38 @@ if TYPE_CHECKING:
     from winninghand.recipe import Training
 
 
-def learning_rate(phase: Phase, step: int, steps: int, settings: Training) -> float:
-    """Return the learning rate of a phase's `step` (0-based) in its schedule of `steps` steps."""
-    if phase.constant_rate is not None:
-        return settings.learning_rate * phase.constant_rate
-    return cosine_with_warmup(step, steps, settings.learning_rate, settings.warmup)
+@dataclass(frozen=True)
+class Schedule:
+    """One phase in steps, numbered from 0 at the beginning of its schedule; it may be entered later."""
+
+    phase: Phase
+    per_epoch: int
+    settings: Training
+
+    @property
+    def first(self) -> int:
+        """The step at which the phase begins."""
+        return int(self.phase.begin * self.per_epoch)
+
+    @property
+    def end(self) -> int:
+        """The step after the last."""
+        return self.phase.epochs * self.per_epoch
+
+    @property
+    def remembered(self) -> int | None:
+        """The step before which the weights are kept for later phases."""
+        return None if self.phase.remember is None else int(self.phase.remember * self.per_epoch)
+
+    def after(self, epochs: int | None) -> int:
+        """Return the step that follows so many epochs; None is the beginning of the phase."""
+        return self.first if epochs is None else epochs * self.per_epoch
+
+    def learning_rate(self, step: int) -> float:
+        """Return the learning rate of a step."""
+        if self.phase.constant_rate is not None:
+            return self.settings.learning_rate * self.phase.constant_rate
+        return cosine_with_warmup(step, self.end, self.settings.learning_rate, self.settings.warmup)
 
 
 def cosine_with_warmup(step: int, steps: int, peak: float, warmup: float) -> float:

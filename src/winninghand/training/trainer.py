@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -19,11 +20,22 @@ from winninghand.compression import Masks, Phase
 from winninghand.errors import InputError
 from winninghand.progress import Advance, progress
 from winninghand.recipe import Training
+from winninghand.training.average import WeightAverage
 from winninghand.training.batches import Batches
 from winninghand.training.meter import Meter
 from winninghand.training.run_folder import Row, RunFolder
-from winninghand.training.schedule import learning_rate
+from winninghand.training.schedule import Schedule
 from winninghand.training.seeds import generator_of, seed_of
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A phase under way: its number and steps, the network as the device runs it, its optimizer."""
+
+    number: int
+    schedule: Schedule
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
 
 
 @dataclass
@@ -45,15 +57,17 @@ class Trainer:
     fabric: Fabric
     folder: RunFolder
     rows: list[Row] = field(default_factory=list)
+    _average: WeightAverage | None = field(default=None, init=False)
 
     def run(self, phases: Sequence[Phase]) -> None:
         """Train through all phases, going on from the folder's checkpoint where there is one."""
+        schedules = [self._schedule(phase) for phase in phases]
         state = self.folder.load_checkpoint(self.fabric.device)
-        phase, epoch = (0, None) if state is None else self._restore(state)
-        steps = [self._last(one) - self._first(one) for one in phases]
-        done = sum(steps[:phase]) + (
-            0 if epoch is None else epoch * len(self.batches) - self._first(phases[phase])
-        )
+        begun = 0 if state is None else self._restore(state)
+        steps = [schedule.end - schedule.first for schedule in schedules]
+        done = sum(steps[:begun])
+        if state is not None:
+            done += schedules[begun].after(state["epoch"]) - schedules[begun].first
         cuda = [self.fabric.device] if self.fabric.device.type == "cuda" else []
         with (
             torch.random.fork_rng(devices=cuda),
@@ -61,104 +75,108 @@ class Trainer:
                 "training", sum(steps) * self.batches.batch_size, done=done * self.batches.batch_size
             ) as advance,
         ):
-            for number in range(phase, len(phases)):
-                momenta = state["optimizer"] if state is not None and number == phase else None
-                self._phase(number, phases[number], epoch if number == phase else None, momenta, advance)
+            for number in range(begun, len(phases)):
+                # Earlier phases only lead to where the last begins.
+                averaged = self.settings.average > 0 and number == len(phases) - 1
+                stage = self._stage(number, schedules[number])
+                self._phase(stage, state if number == begun else None, averaged, advance)
+        if self._average is not None:
+            self._average.to_network()
+            self.masks.apply()
         self.masks.finish()
 
     def seconds_per_step(self, phase: Phase, steps: int = 3) -> float:
         """Return how long a step takes, the mean of a few after the first; they change the network."""
-        self.masks.begin(phase, self._last(phase), self._first(phase))
-        model, optimizer = self.fabric.setup(self.network, self._optimizer())
-        model.train()
+        stage = self._stage(0, self._schedule(phase))
+        self.masks.begin(phase, stage.schedule.end, stage.schedule.first)
+        stage.model.train()
         batches = itertools.cycle(self.batches.epoch(self.seed, "timing"))
         started = time.perf_counter()
         for step in range(steps + 1):
-            loss, _ = self._step(model, optimizer, *next(batches), generator_of(self.fabric.device, step))
+            loss, _ = self._step(stage, *next(batches), generator_of(self.fabric.device, step))
             loss.item()  # waits for the device
             started = started if step else time.perf_counter()
         return (time.perf_counter() - started) / steps
 
-    def _first(self, phase: Phase) -> int:
-        """Return the step of its schedule at which a phase begins."""
-        return int(phase.begin * len(self.batches))
+    def _schedule(self, phase: Phase) -> Schedule:
+        return Schedule(phase, len(self.batches), self.settings)
 
-    def _last(self, phase: Phase) -> int:
-        return phase.epochs * len(self.batches)
+    def _stage(self, number: int, schedule: Schedule) -> _Stage:
+        optimizer = torch.optim.SGD(
+            [weight for weight in self.network.parameters() if weight.requires_grad],
+            lr=self.settings.learning_rate,
+            momentum=self.settings.momentum,
+            nesterov=self.settings.momentum > 0,
+            weight_decay=self.settings.weight_decay,
+        )
+        module = cast(nn.Module, torch.compile(self.network)) if self.settings.compiled else self.network
+        return _Stage(number, schedule, *self.fabric.setup(module, optimizer))
 
-    def _phase(
-        self, number: int, phase: Phase, done: int | None, momenta: dict[str, Any] | None, advance: Advance
-    ) -> None:
-        """Train through a phase of which `done` epochs are done, None where it has not begun."""
-        model, optimizer = self.fabric.setup(self.network, self._optimizer())
-        if momenta is not None:
-            optimizer.load_state_dict(momenta)
-        first = self._first(phase) if done is None else done * len(self.batches)
-        self.masks.begin(phase, self._last(phase), first, resumed=done is not None)
-        if phase.rewound and done is None:
+    def _phase(self, stage: _Stage, state: dict[str, Any] | None, averaged: bool, advance: Advance) -> None:
+        """Train through a phase, going on from the checkpoint `state` of its own where there is one."""
+        schedule = stage.schedule
+        first = schedule.after(None if state is None else state["epoch"])
+        self.masks.begin(schedule.phase, schedule.end, first, resumed=state is not None)
+        if state is not None:
+            stage.optimizer.load_state_dict(state["optimizer"])
+        elif schedule.phase.rewound:
             self.network.load_state_dict(self.folder.load_rewind(self.fabric.device))
             self.masks.apply()
-        for epoch in range(first // len(self.batches), phase.epochs):
-            row: Row = {"phase": number, "epoch": epoch}
-            row |= self._epoch(number, epoch, phase, model, optimizer, advance)
+        if averaged:
+            self._average = WeightAverage(self.network, self.settings.average)
+            if state is not None:
+                self._average.load_state_dict(state["average"])
+        for epoch in range(first // len(self.batches), schedule.phase.epochs):
+            row: Row = {"phase": stage.number, "epoch": epoch}
+            row |= self._epoch(stage, epoch, advance)
             row |= self.masks.end_epoch()
             if self.held_out is not None:
-                row["held_out_accuracy"] = self._accuracy(model, self.held_out)
+                with self._as_shipped():
+                    row["held_out_accuracy"] = self._accuracy(stage.model, self.held_out)
             self.rows.append(row)
             self.folder.write_metrics(self.rows)
-            self.folder.save_checkpoint(self._state(number, epoch + 1, optimizer))
+            self.folder.save_checkpoint(self._state(stage, epoch + 1))
 
-    def _epoch(
-        self,
-        number: int,
-        epoch: int,
-        phase: Phase,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        advance: Advance,
-    ) -> Row:
-        model.train()
+    def _epoch(self, stage: _Stage, epoch: int, advance: Advance) -> Row:
+        stage.model.train()
         # Dropout and the like in a caller's network draw from torch's own generator.
-        torch.manual_seed(seed_of(self.seed, number, epoch, "network"))
+        torch.manual_seed(seed_of(self.seed, stage.number, epoch, "network"))
         meter = Meter(self.fabric.device)
-        remembered = None if phase.remember is None else int(phase.remember * len(self.batches))
-        for step, (images, labels) in enumerate(self.batches.epoch(self.seed, number, epoch)):
-            position = epoch * len(self.batches) + step
-            if position < self._first(phase):
+        schedule = stage.schedule
+        for step, (images, labels) in enumerate(self.batches.epoch(self.seed, stage.number, epoch)):
+            position = schedule.after(epoch) + step
+            if position < schedule.first:
                 continue
-            if position == remembered:
+            if position == schedule.remembered:
                 self.folder.save_rewind(self.network.state_dict())
-            rate = learning_rate(phase, position, self._last(phase), self.settings)
-            for group in optimizer.param_groups:
+            rate = schedule.learning_rate(position)
+            for group in stage.optimizer.param_groups:
                 group["lr"] = rate
-            generator = generator_of(self.fabric.device, self.seed, number, epoch, step)
-            loss, logits = self._step(model, optimizer, images, labels, generator)
+            generator = generator_of(self.fabric.device, self.seed, stage.number, epoch, step)
+            loss, logits = self._step(stage, images, labels, generator)
             meter.add(loss, logits, labels)
             if meter.due:
-                self._check(meter, number, epoch, phase)
-            advance(len(labels), f"phase {number + 1}, epoch {epoch + 1}")
-        self._check(meter, number, epoch, phase, ended=True)
+                self._check(stage, epoch, meter)
+            advance(len(labels), f"phase {stage.number + 1}, epoch {epoch + 1}")
+        self._check(stage, epoch, meter, ended=True)
         return {"learning_rate": rate, **meter.row()}
 
     def _step(
-        self,
-        model: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        images: Tensor,
-        labels: Tensor,
-        generator: torch.Generator,
+        self, stage: _Stage, images: Tensor, labels: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Take one step; return the loss, and the logits (B, classes) of the first view."""
         views = self.normalisation(self.domain.views(images, generator))
-        logits = model(views.flatten(0, 1)).unflatten(0, views.shape[:2])
+        logits = stage.model(views.flatten(0, 1)).unflatten(0, views.shape[:2])
         loss = self.domain.loss(logits, labels, self.settings.label_smoothing)
-        optimizer.zero_grad(set_to_none=True)
+        stage.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
-        optimizer.step()
+        stage.optimizer.step()
         self.masks.after_step()
+        if self._average is not None:
+            self._average.after_step()
         return loss, logits[0]
 
-    def _check(self, meter: Meter, number: int, epoch: int, phase: Phase, ended: bool = False) -> None:
+    def _check(self, stage: _Stage, epoch: int, meter: Meter, ended: bool = False) -> None:
         """Stop where the loss, or at the end of an epoch a weight, is no longer finite."""
         step = meter.first_bad_step
         if step is None and ended and not self._is_finite():
@@ -166,10 +184,10 @@ class Trainer:
         if step is None:
             return
         # The meter does not see the steps before the one at which a phase begins within an epoch.
-        step += max(0, self._first(phase) - epoch * len(self.batches))
-        rate = learning_rate(phase, epoch * len(self.batches) + step, self._last(phase), self.settings)
+        step += max(0, stage.schedule.first - stage.schedule.after(epoch))
+        rate = stage.schedule.learning_rate(stage.schedule.after(epoch) + step)
         raise InputError(
-            f"the training diverged at step {step + 1} of epoch {epoch + 1} of phase {number + 1}, "
+            f"the training diverged at step {step + 1} of epoch {epoch + 1} of phase {stage.number + 1}, "
             f"at learning rate {rate:.3g}; lower training.learning_rate and use a new folder "
             f"({self._last_good()})"
         )
@@ -185,6 +203,17 @@ class Trainer:
         where = f"phase {row['phase'] + 1}, epoch {row['epoch'] + 1}"
         return f"the last good checkpoint is {self.folder.checkpoint}, after {where}"
 
+    @contextmanager
+    def _as_shipped(self) -> Iterator[None]:
+        """Have the network for a while as it would be if the training ended here."""
+        if self._average is None:
+            yield
+            return
+        with self._average.in_place():
+            self.masks.apply()
+            yield
+        self.masks.apply()
+
     @torch.inference_mode()
     def _accuracy(self, model: nn.Module, batches: Batches) -> float:
         model.eval()
@@ -193,28 +222,21 @@ class Trainer:
             correct += (model(self.normalisation(to_unit(images))).argmax(dim=1) == labels).sum()
         return int(correct) / len(batches.labels)
 
-    def _optimizer(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(
-            [weight for weight in self.network.parameters() if weight.requires_grad],
-            lr=self.settings.learning_rate,
-            momentum=self.settings.momentum,
-            nesterov=self.settings.momentum > 0,
-            weight_decay=self.settings.weight_decay,
-        )
-
-    def _state(self, phase: int, epoch: int, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    def _state(self, stage: _Stage, epoch: int) -> dict[str, Any]:
         return {
-            "phase": phase,
+            "phase": stage.number,
             "epoch": epoch,
             "network": self.network.state_dict(),
-            "optimizer": optimizer.state_dict(),
+            "optimizer": stage.optimizer.state_dict(),
             "masks": self.masks.state_dict(),
+            "average": None if self._average is None else self._average.state_dict(),
             "rows": self.rows,
         }
 
-    def _restore(self, state: dict[str, Any]) -> tuple[int, int]:
-        """Take up a checkpoint; return the phase it lies in and how many of its epochs are done."""
+    def _restore(self, state: dict[str, Any]) -> int:
+        """Take up a checkpoint; return the number of the phase it lies in."""
         self.network.load_state_dict(state["network"])
         self.masks.load_state_dict(state["masks"])
         self.rows = state["rows"]
-        return state["phase"], state["epoch"]
+        phase: int = state["phase"]
+        return phase
