@@ -1,7 +1,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winninghand.training.schedule import cosine_with_warmup
+from winninghand.compression import Compression
+from winninghand.compression.method import METHODS, Start
+from winninghand.recipe import Training
+from winninghand.training.schedule import Schedule, cosine_with_warmup
 
 
 @given(st.integers(1, 500), st.floats(0, 0.9), st.floats(0.01, 10))
@@ -12,3 +15,13 @@ def test_the_rate_rises_to_its_peak_and_falls_towards_zero(steps, warmup, peak):
     assert rates[: top + 1] == sorted(rates[: top + 1])
     assert rates[top:] == sorted(rates[top:], reverse=True)
     assert top <= round(steps * warmup)
+
+
+def test_rounds_go_back_to_a_fraction_of_the_learning_rate():
+    settings = Compression(method="lrr", sparsity=0.9, fraction_per_round=0.7, round_rate=0.25)
+    phases = METHODS["lrr"].plan(settings, 4, Start())
+    tops = [
+        max(map(Schedule(phase, 10, Training(learning_rate=0.8)).learning_rate, range(40)))
+        for phase in phases
+    ]
+    assert tops == [0.8, 0.2, 0.2]

@@ -15,8 +15,8 @@ class Phase:
     Before its first step the network is pruned to `sparsity`, or, with a `ramp`, brought there
     while it trains. `epochs` is the length of the schedule, which is entered at epoch `begin`
     (fractions are steps). The phase starts from the present weights, or, `rewound`, from those
-    that an earlier phase remembered at its epoch `remember`. A `constant_rate` is a fraction of the
-    recipe's learning rate, held instead of the schedule.
+    that an earlier phase remembered at its epoch `remember`. `rate` is the top of its schedule as a
+    fraction of the recipe's learning rate, held all the time where it is `constant`.
     """
 
     epochs: int
@@ -25,7 +25,8 @@ class Phase:
     ramp: Ramp | None = None
     remember: float | None = None
     rewound: bool = False
-    constant_rate: float | None = None
+    rate: float = 1.0
+    constant: bool = False
 
     def sparsity_at(self, progress: float) -> float:
         """Return the sparsity at `progress`, a fraction of the phase in 0..1."""

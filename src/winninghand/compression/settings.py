@@ -41,6 +41,9 @@ class Compression(BaseModel):
     last_epochs: int | None = Field(
         default=None, ge=1, description="lth, lrr: of the last round; None: as the other phases"
     )
+    round_rate: float = Field(
+        default=1.0, gt=0, description="lrr: fraction of the learning rate that a round goes back to"
+    )
     rewind_epoch: float = Field(default=0.0, ge=0, description="lth: to its weights; fractions are steps")
     fine_tune_epochs: int | None = Field(default=None, ge=1, description="ft: after pruning; None: as before")
     fine_tune_rate: float = Field(

@@ -39,13 +39,12 @@ def _row(schedule: Schedule) -> Row:
     phase = schedule.phase
     rates = [schedule.learning_rate(step) for step in range(schedule.first, schedule.end)]
     highest = max(rates)
-    constant = phase.constant_rate is not None
     return Row(
         epochs=f"{phase.begin:g} to {phase.epochs}" if phase.begin else str(phase.epochs),
         steps=schedule.end - schedule.first,
         sparsity=_sparsity(phase),
         learning_rate=f"{highest:.3g}, constant"
-        if constant
+        if phase.constant
         else f"{rates[0]:.3g} → {highest:.3g} → {rates[-1]:.1g}",
         start=f"the weights of epoch {phase.begin:g}" if phase.rewound else "the present weights",
     )

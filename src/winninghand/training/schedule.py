@@ -41,9 +41,8 @@ class Schedule:
 
     def learning_rate(self, step: int) -> float:
         """Return the learning rate of a step."""
-        if self.phase.constant_rate is not None:
-            return self.settings.learning_rate * self.phase.constant_rate
-        return cosine_with_warmup(step, self.end, self.settings.learning_rate, self.settings.warmup)
+        peak = self.settings.learning_rate * self.phase.rate
+        return peak if self.phase.constant else cosine_with_warmup(step, self.end, peak, self.settings.warmup)
 
 
 def cosine_with_warmup(step: int, steps: int, peak: float, warmup: float) -> float:

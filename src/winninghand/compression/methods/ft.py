@@ -22,7 +22,10 @@ class FineTuning(Method):
         """Return a dense phase, unless the network is trained already, and one of tuning."""
         sparsities = (settings.sparsity,) if settings.sparsity > start.sparsity else ()
         tuning = Phase(
-            settings.fine_tune_epochs or epochs, settings.sparsity, constant_rate=settings.fine_tune_rate
+            settings.fine_tune_epochs or epochs,
+            settings.sparsity,
+            rate=settings.fine_tune_rate,
+            constant=True,
         )
         return in_rounds(Phase(epochs, start.sparsity), tuning, sparsities, start.trained)
 
