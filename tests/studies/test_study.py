@@ -2,6 +2,7 @@ import pytest
 
 from winninghand.decks import load
 from winninghand.errors import InputError
+from winninghand.studies.log import log
 from winninghand.studies.study import Study, entries, load_study, station
 from winninghand.studies.summary import markdown, summarise
 from winninghand.studies.work import work_through
@@ -76,6 +77,9 @@ def test_runs_that_share_their_first_phases_are_trained_once(tiny_images, tmp_pa
     together = list(work_through(Study.model_validate(table), tiny_images, tmp_path, lambda _: None))
     epochs = [(tmp_path / run.entry.name / "metrics.csv").read_text().count("\n") - 1 for run in together]
     assert epochs == [2, 3, 4]  # those of the runs before it included
+    rows = log(Study.model_validate(table), together[:2], tmp_path)
+    assert [row[1] for row in rows] == [run.name for run in runs]
+    assert [row[2:4] for row in rows] == [["", "2"], [runs[0].name, "1"], ["", ""]]
     alone = train(runs[2].recipe, tiny_images, tmp_path / "alone")
     assert (tmp_path / "alone" / "card.card").read_bytes() == together[2].card.read_bytes()
     assert alone.facts == load(together[2].card).facts

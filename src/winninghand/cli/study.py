@@ -32,9 +32,9 @@ def study(
 ) -> None:
     """Train and measure many recipes, in order; run again on the same folder, it goes on where it was."""
     from winninghand.evaluation import available
-    from winninghand.files import written_whole
     from winninghand.images import load_images
     from winninghand.report.terminal import console, print_missing, print_models
+    from winninghand.studies.log import COLUMNS, log
     from winninghand.studies.publish import Publisher
     from winninghand.studies.study import load_study
     from winninghand.studies.summary import markdown, summarise
@@ -49,8 +49,8 @@ def study(
     for run in work_through(plan, images, out, console.print, finished):
         done.append(run)
         columns, rows = summarise(done)
-        with written_whole(out / "table.md") as aside:
-            aside.write_text(f"{plan.title}\n\n{markdown(columns, rows)}", encoding="utf-8")
+        _write(out / "table.md", f"{plan.title}\n\n{markdown(columns, rows)}")
+        _write(out / "log.md", markdown(COLUMNS, log(plan, done, out)))
     if not done:
         raise InputError(f"no run of the study is finished in {out}; leave --finished out to train them")
     print_models(columns, rows, plan.title)
@@ -59,7 +59,6 @@ def study(
 
 
 def _publish(publisher: Publisher, finished: list[Finished], out: Path) -> None:
-    from winninghand.files import written_whole
     from winninghand.report.terminal import print_models
     from winninghand.studies.goals import goals
     from winninghand.studies.summary import markdown
@@ -67,6 +66,12 @@ def _publish(publisher: Publisher, finished: list[Finished], out: Path) -> None:
     models = publisher.models(finished)
     publisher.publish(models)
     columns, rows = ("goal", "found", ""), [goal.row() for goal in goals(models)]
-    with written_whole(out / "goals.md") as aside:
-        aside.write_text(markdown(columns, rows), encoding="utf-8")
+    _write(out / "goals.md", markdown(columns, rows))
     print_models(columns, rows, "goals")
+
+
+def _write(path: Path, text: str) -> None:
+    from winninghand.files import written_whole
+
+    with written_whole(path) as aside:
+        aside.write_text(text, encoding="utf-8")

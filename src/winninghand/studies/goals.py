@@ -57,7 +57,7 @@ def _against_dense(models: Sequence[Model]) -> Iterator[Goal]:
                 yield Goal(
                     f"{card.name}: {name} accuracy at least that of its dense network"
                     f"{f' less {-margin:g} points' if margin else ''}",
-                    f"{_points(difference)} over {seeds} seeds",
+                    f"{_points(difference)} over {seeds} seed{'' if seeds == 1 else 's'}",
                     100 * difference.mean >= margin,
                 )
 

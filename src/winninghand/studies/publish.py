@@ -17,7 +17,7 @@ from winninghand.errors import InputError
 from winninghand.evaluation import RobustnessTable, corruption_errors, evaluate, milliseconds_per_image
 from winninghand.files import written_whole
 from winninghand.images import ImageSet
-from winninghand.recipe import Recipe
+from winninghand.recipe import Recipe, make_recipe
 from winninghand.studies.study import DeckPlan, Study, ZooPlan
 from winninghand.studies.summary import by_choice
 from winninghand.studies.work import Finished
@@ -90,7 +90,7 @@ class Publisher:
 
     def _name(self, recipe: Recipe) -> str:
         """Return a name such as `cifar10-lrr95-augmix`; networks other than the study's own are named too."""
-        settings, own = recipe.compression, self.study.recipe.get("network", {})
+        settings, own = recipe.compression, make_recipe(self.study.recipe).network
         sparsity = f"{100 * settings.sparsity:g}" if settings.method != "dense" else ""
         parts = [self.images.name, f"{settings.method}{sparsity}", recipe.domain["name"]]
         return "-".join(parts if recipe.network == own else [*parts, *map(str, recipe.network.values())])
