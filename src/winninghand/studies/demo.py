@@ -72,7 +72,7 @@ def _recipes() -> dict[str, Recipe]:
     base = {"flip": False, "padding": 2}
     training = {"batch_size": 128, "learning_rate": 0.1}
     dense = {
-        "network": {"name": "resnet18", "width": 16},
+        "network": {"name": "resnet18", "width": 8},
         "domain": {"name": "clean", **base},
         "compression": {"method": "dense"},
         "training": {**training, "epochs": _EPOCHS * _PHASES},
