@@ -54,14 +54,9 @@ def place(tmp_path):
         (["train"], "RECIPE"),
     ],
 )
-def test_one_line_exit_2_nothing_written(run, place, monkeypatch, words, named):
+def test_one_line_exit_2_nothing_written(check_refusal, place, monkeypatch, words, named):
     monkeypatch.chdir(place)
-    before = sorted(place.rglob("*"))
-    code, out, err = run(*words)
-    assert (code, out) == (2, "")
-    assert err.count("\n") == 1
-    assert named in err
-    assert sorted(place.rglob("*")) == before
+    check_refusal(place, words, named)
 
 
 def test_a_folder_with_another_run_is_refused(run, place, monkeypatch):

@@ -67,13 +67,8 @@ def test_what_was_imported_is_exported_and_imported_again(run, place):
         (["export", "absent.card", "a.onnx"], "absent.card"),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(run, place, words, named):
-    before = sorted(place.rglob("*"))
-    code, out, err = run(*words)
-    assert (code, out) == (2, "")
-    assert err.count("\n") == 1
-    assert named in err
-    assert sorted(place.rglob("*")) == before
+def test_bad_input_is_one_line_and_leaves_nothing(check_refusal, place, words, named):
+    check_refusal(place, words, named)
 
 
 def test_an_unknown_ending_is_refused(run, place):
