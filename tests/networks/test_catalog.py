@@ -11,7 +11,7 @@ from winninghand.networks import NETWORKS, Architecture, architecture_of, networ
 
 def test_a_network_remembers_all_its_settings_and_is_rebuilt_from_them():
     module = network("resnet18", width=4)
-    assert module.architecture == Architecture("resnet18", {"width": 4, "classes": 10})
+    assert module.architecture == Architecture("resnet18", {"width": 4, "classes": 10, "stem_stride": 1})
     again = network(module.architecture.name, **module.architecture.settings)
     again.load_state_dict(module.state_dict())
     images = torch.rand(2, 3, 32, 32)
@@ -47,6 +47,7 @@ def test_the_seed_decides_the_first_weights():
         ("resnet18", {"width": True}, "valid integer"),
         ("resnet18", {"classes": 1}, "classes: "),
         ("conv8", {"input_size": 8}, "input_size: "),
+        ("resnet34", {"stem_stride": 3}, "stem_stride: "),
     ],
 )
 def test_a_bad_name_or_setting_is_refused_in_one_line(name, settings, expected):

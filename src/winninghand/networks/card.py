@@ -71,7 +71,7 @@ def _stage(channels_in: int, channels_out: int, stride: int) -> nn.Sequential:
 @NETWORKS.register("card_lrr")
 def card_lrr(width: Count = 128, classes: Classes = 10) -> ResNet:
     """Return the network of the LRR cards, a ResNet-18 of width 128; 44.7 million parameters."""
-    return ResNet((2, 2, 2, 2), width, classes)
+    return ResNet((2, 2, 2, 2), width, classes, stem_stride=1)
 
 
 @NETWORKS.register("card_binary")
