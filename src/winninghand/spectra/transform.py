@@ -73,7 +73,7 @@ class LogSpectra(nn.Module):
         # In place, and not by hypot, which ONNX does not have: for one image, what an operation takes to
         # start and to allocate is most of its time.
         squares = (self.vertical @ lines).square_().view(-1, 3, 2, self.rows, self.columns)
-        logs = squares.sum(dim=2).sqrt_().add_(_FLOOR).log_().mean(dim=1)
+        logs = squares.sum(dim=2).sqrt_().add(_FLOOR).log_().mean(dim=1)
         return self.pool_rows @ logs @ self.pool_columns if self.pooled else logs
 
 
