@@ -36,7 +36,7 @@ STUDY = {
 def published(tiny_images, tmp_path_factory):
     out = tmp_path_factory.mktemp("zoo")
     runs = list(work_through(Study.model_validate(STUDY), tiny_images, out / "runs", lambda _: None))
-    publisher = Publisher(Study.model_validate(STUDY), tiny_images, out)
+    publisher = Publisher(Study.model_validate(STUDY), tiny_images, out, out / "measured")
     models = publisher.models(runs)
     return out, runs, models, publisher.publish(models)
 
@@ -59,6 +59,15 @@ def test_a_study_is_published_with_figures_that_can_be_had_again(published, tiny
         )
         assert model.full.images == len(tiny_images.test)
     assert facts[0].full.mce == 1
+
+
+def test_what_was_measured_is_not_measured_again(published, tiny_images, monkeypatch):
+    out, runs, _, facts = published
+    monkeypatch.setattr("winninghand.studies.publish.measure", None)
+    publisher = Publisher(Study.model_validate(STUDY), tiny_images, out, out / "measured")
+    again = publisher.publish(publisher.models(runs))
+    assert [model.full for model in again] == [model.full for model in facts]
+    assert [model.reference for model in again] == [model.reference for model in facts]
 
 
 def test_the_seed_that_did_best_on_held_out_images_is_shipped(published):
@@ -102,9 +111,9 @@ def test_a_study_without_a_dense_network_or_a_plan_is_not_published(published, t
     _, runs, models, _ = published
     plain = Study.model_validate({key: value for key, value in STUDY.items() if key != "zoo"})
     with pytest.raises(InputError, match=r"\[zoo\]"):
-        Publisher(plain, tiny_images, tmp_path).models(runs)
+        Publisher(plain, tiny_images, tmp_path, tmp_path).models(runs)
     with pytest.raises(InputError, match="dense"):
-        Publisher(Study.model_validate(STUDY), tiny_images, tmp_path).publish(models[1:])
+        Publisher(Study.model_validate(STUDY), tiny_images, tmp_path, tmp_path).publish(models[1:])
 
 
 def test_the_shipped_zoo_is_whole_and_small():

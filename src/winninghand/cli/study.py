@@ -55,7 +55,7 @@ def study(
         raise InputError(f"no run of the study is finished in {out}; leave --finished out to train them")
     print_models(columns, rows, plan.title)
     if zoo is not None:
-        _publish(Publisher(plan, images, zoo, console.print), done, out)
+        _publish(Publisher(plan, images, zoo, out / "measured", console.print), done, out)
 
 
 def _publish(publisher: Publisher, finished: list[Finished], out: Path) -> None:

@@ -63,11 +63,11 @@ def _against_dense(models: Sequence[Model]) -> Iterator[Goal]:
 
 
 def _of_decks(models: Sequence[Model]) -> Iterator[Goal]:
-    dense = next(model for model in models if model.method == "dense")
-    whole = 4 * sum(weight.numel() for weight in dense.player.parameters())
     for model in models:
         if not isinstance(model.player, Deck) or len(model.player.cards) > _MOST_CARDS:
             continue
+        # Pruned weights are parameters too, so that any card counts what its dense network has.
+        whole = 4 * sum(weight.numel() for weight in model.player.cards[0].parameters())
         best = max(model.runs, key=lambda run: run.table.robust_accuracy)
         gain = paired_difference(model.table.robust_correct, best.table.robust_correct)
         passes = model.table.mean_passes

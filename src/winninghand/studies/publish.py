@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ import torch
 from winninghand.augmentation.pixels import to_unit
 from winninghand.cards import Card, load_card
 from winninghand.decks import Deck, fit_gate
+from winninghand.device import best_device
 from winninghand.errors import InputError
-from winninghand.evaluation import RobustnessTable, corruption_errors, evaluate, milliseconds_per_image
+from winninghand.evaluation import RobustnessTable, corruption_errors, milliseconds_per_image, save_table
 from winninghand.files import written_whole
 from winninghand.images import ImageSet
 from winninghand.recipe import Recipe, make_recipe
+from winninghand.studies.measuring import kept_table, measure
 from winninghand.studies.study import DeckPlan, Study, ZooPlan
 from winninghand.studies.summary import by_choice
 from winninghand.studies.work import Finished
@@ -42,10 +45,7 @@ class Model:
     @property
     def bytes(self) -> int:
         """Size of the model's file."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model"
-            self.player.save(path)
-            return path.stat().st_size
+        return len(_file(self.player))
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,13 @@ class Publisher:
 
     Of runs that differ in their seed only, the card with the best held-out accuracy is shipped.
     The dense network that stands first in the study is what mean corruption errors are relative to.
+    What was measured is kept in the folder `measured`, so that a publication that was stopped goes on.
     """
 
     study: Study
     images: ImageSet
     folder: Path
+    measured: Path
     announce: Callable[[str], None] = lambda _: None
 
     def models(self, runs: Sequence[Finished]) -> tuple[Model, ...]:
@@ -70,8 +72,8 @@ class Publisher:
         dense = next((model for model in models if model.method == "dense"), None)
         if dense is None:
             raise InputError("the study has no dense network, which corruption errors are relative to")
-        reference = self._reference(dense)
-        return tuple(self._published(model, dense.table, reference) for model in models)
+        full, reference = self._full(dense), self._reference(dense)
+        return tuple(self._published(model, full, reference) for model in models)
 
     @property
     def _plan(self) -> ZooPlan:
@@ -102,15 +104,31 @@ class Publisher:
         self.announce(f"fitting {plan.name}")
         deck = Deck([load_card(run.card) for run in members], plan.gate)
         deck = fit_gate(deck.with_gate(plan.gate, **plan.settings), self.images.train)
-        return Model(plan.name, deck, self._measured(deck, self.study.evaluation.limit), tuple(members))
+        return Model(plan.name, deck, self._sampled(plan.name, deck), tuple(members))
 
-    def _measured(self, player: Card | Deck, limit: int | None) -> RobustnessTable:
-        settings = self.study.evaluation.model_dump() | {"limit": limit}
-        return evaluate(player, self.images.test, **settings)
+    def _sampled(self, name: str, deck: Deck) -> RobustnessTable:
+        """Measure a deck as the study measured its cards."""
+        return self._measured(name, deck, self.study.evaluation.limit, best_device())
+
+    def _full(self, model: Model) -> RobustnessTable:
+        """Measure a model on all test images, on the device at hand."""
+        return self._measured(model.name, model.player, None, best_device())
 
     def _reference(self, model: Model) -> RobustnessTable:
-        count = min(self._plan.reference, len(self.images.test))
-        return model.table if len(model.table.clean.correct) == count else self._measured(model.player, count)
+        """Measure a model as anyone can measure it again: on a sample, on the CPU."""
+        return self._measured(model.name, model.player, self._plan.reference, torch.device("cpu"))
+
+    def _measured(
+        self, name: str, player: Card | Deck, limit: int | None, device: torch.device
+    ) -> RobustnessTable:
+        settings = self.study.evaluation.model_copy(update={"limit": limit})
+        path = self.measured / f"{name}-{limit or 'all'}-{device.type}.npz"
+        facts = {**settings.model_dump(mode="json"), "model": _fingerprint(player)}
+        table = kept_table(path, facts)
+        if table is None:
+            table = measure(player, self.images.test, settings, device, name)
+            save_table(table, path, **facts)
+        return table
 
     def _published(self, model: Model, dense: RobustnessTable, reference_dense: RobustnessTable) -> ZooFacts:
         self.announce(f"publishing {model.name}")
@@ -126,7 +144,7 @@ class Publisher:
             data=self._plan.data,
             bytes=path.stat().st_size,
             milliseconds=self._milliseconds(model.player),
-            full=_figures(model.table, dense),
+            full=_figures(self._full(model), dense),
             reference=_figures(self._reference(model), reference_dense),
             over_seeds=_over_seeds(model.runs) if kind == "card" else None,
             gate=model.player.gate if isinstance(model.player, Deck) else None,
@@ -139,6 +157,18 @@ class Publisher:
     def _milliseconds(self, player: Card | Deck) -> float:
         batch = to_unit(torch.from_numpy(self.images.test.images[:64]))
         return milliseconds_per_image(player, batch)
+
+
+def _file(player: Card | Deck) -> bytes:
+    """Return the file that a model is saved as."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model"
+        player.save(path)
+        return path.read_bytes()
+
+
+def _fingerprint(player: Card | Deck) -> str:
+    return hashlib.blake2b(_file(player), digest_size=8).hexdigest()
 
 
 def _figures(table: RobustnessTable, dense: RobustnessTable) -> Figures:

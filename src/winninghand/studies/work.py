@@ -10,10 +10,10 @@ from pathlib import Path
 
 from winninghand.cards import Card
 from winninghand.device import best_device
-from winninghand.evaluation import RobustnessTable, available, evaluate, load_table, save_table, write_rows
+from winninghand.evaluation import RobustnessTable, save_table, write_rows
 from winninghand.files import written_whole
 from winninghand.images import ImageSet
-from winninghand.progress import progress
+from winninghand.studies.measuring import kept_table, measure
 from winninghand.studies.study import Entry, Measuring, Study, entries, station
 from winninghand.training import train
 
@@ -61,18 +61,13 @@ def _go_on(folder: Path, before: Path) -> None:
 
 
 def _measured(
-    entry: Entry, card: Card, measuring: Measuring, images: ImageSet, folder: Path
+    entry: Entry, card: Card, settings: Measuring, images: ImageSet, folder: Path
 ) -> RobustnessTable:
-    path, settings = folder / "answers.npz", measuring.model_dump(mode="json")
-    if path.exists():
-        table, facts = load_table(path)
-        if facts == settings:
-            return table
-    cells = 1 + len(available(measuring.corruptions)[0]) * len(measuring.severities)
-    count = min(measuring.limit or len(images.test), len(images.test))
-    with progress(f"measuring {entry.name}", cells * count) as advance:
-        table = evaluate(card.to(best_device()), images.test, advance=advance, **measuring.model_dump())
-    about = {"run": entry.name, "choice": json.dumps(entry.choice), "images": count}
-    write_rows([{**about, **row} for row in table.rows()], folder / "cells.parquet")
-    save_table(table, path, **settings)
+    path, facts = folder / "answers.npz", settings.model_dump(mode="json")
+    table = kept_table(path, facts)
+    if table is None:
+        table = measure(card, images.test, settings, best_device(), entry.name)
+        about = {"run": entry.name, "choice": json.dumps(entry.choice), "images": len(table.clean.correct)}
+        write_rows([{**about, **row} for row in table.rows()], folder / "cells.parquet")
+        save_table(table, path, **facts)
     return table
