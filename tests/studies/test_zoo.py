@@ -70,6 +70,13 @@ def test_what_was_measured_is_not_measured_again(published, tiny_images, monkeyp
     assert [model.reference for model in again] == [model.reference for model in facts]
 
 
+def test_cards_may_be_left_out_and_still_be_played_by_a_deck(published, tiny_images):
+    out, runs, _, _ = published
+    zoo = {**STUDY["zoo"], "leave_out": [{"compression.method": "lrr"}]}
+    publisher = Publisher(Study.model_validate({**STUDY, "zoo": zoo}), tiny_images, out, out / "measured")
+    assert [model.name for model in publisher.models(runs)] == ["tiny-dense-clean", "both"]
+
+
 def test_the_seed_that_did_best_on_held_out_images_is_shipped(published):
     out, runs, _, _ = published
     cards = [wh.load(run.card) for run in runs if run.entry.recipe.compression.method == "lrr"]

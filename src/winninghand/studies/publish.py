@@ -82,7 +82,8 @@ class Publisher:
         return self.study.zoo
 
     def _cards(self, runs: Sequence[Finished]) -> Iterator[Model]:
-        for members in by_choice(runs).values():
+        shipped = [run for run in runs if not any(run.entry.chose(one) for one in self._plan.leave_out)]
+        for members in by_choice(shipped).values():
             cards = [load_card(run.card) for run in members]
             best = max(
                 range(len(cards)), key=lambda place: cards[place].facts.accuracies.get("held_out", 0.0)
@@ -98,7 +99,7 @@ class Publisher:
         return "-".join(parts if recipe.network == own else [*parts, *map(str, recipe.network.values())])
 
     def _deck(self, plan: DeckPlan, runs: Sequence[Finished]) -> Model:
-        members = [run for run in runs if plan.choice.items() <= run.entry.choice.items()]
+        members = [run for run in runs if run.entry.chose(plan.choice)]
         if not members:
             raise InputError(f"no run of the study fits the choice of the deck {plan.name!r}")
         self.announce(f"fitting {plan.name}")

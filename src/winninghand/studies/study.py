@@ -44,13 +44,15 @@ class ZooPlan(BaseModel):
     """The `[zoo]` table: how the study's models are published.
 
     `data` names the images wherever a figure stands; `reference` is how many of them figures to be
-    given again are measured on.
+    given again are measured on. Cards whose choice holds all values of a table in `leave_out` are not
+    published, though decks may hold them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     data: str
     reference: int = Field(default=1000, ge=1)
+    leave_out: tuple[dict[str, Any], ...] = Field(default=(), strict=False)
     decks: tuple[DeckPlan, ...] = Field(default=(), strict=False)
 
 
@@ -83,6 +85,10 @@ class Entry:
         settings = self.recipe.model_dump(mode="json", exclude_defaults=True)
         digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=4).hexdigest()
         return f"{self.recipe.compression.method}-{self.recipe.domain['name']}-{self.recipe.seed}-{digest}"
+
+    def chose(self, values: Mapping[str, Any]) -> bool:
+        """Say whether the sweep chose all of these values."""
+        return all(key in self.choice and self.choice[key] == value for key, value in values.items())
 
     @property
     def phases(self) -> tuple[Phase, ...]:
