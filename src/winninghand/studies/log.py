@@ -29,7 +29,7 @@ def _facts(run: Finished, runs: Sequence[Entry], out: Path) -> list[str]:
     before = station(run.entry, runs)
     epochs = _epochs(run.card.parent)
     own = epochs[0 if before is None else len(_epochs(out / before.name)) :]
-    held_out = epochs[-1].get("held_out_accuracy")
+    held_out = epochs[-1].get("held_out_accuracy") if epochs else None
     return [
         "" if before is None else before.name,
         str(len(own)),
