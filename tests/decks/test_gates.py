@@ -36,6 +36,16 @@ def test_no_more_cards_are_played_than_allowed(cards, gate, most):
     assert torch.allclose(weights.sum(dim=1), torch.ones(6))
 
 
+@pytest.mark.parametrize("gate", wh.names("gates"))
+def test_autocast_does_not_touch_the_choice(cards, gate):
+    deck, images = wh.Deck(cards, gate), torch.cat([smooth(4), noisy(4)])
+    weights = deck.choose(images)
+    deck.reset()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.allclose(deck.choose(images), weights, atol=1e-4)
+        assert deck(images).dtype == torch.float32
+
+
 def test_spectral_chooses_once_for_the_batch_and_spectral_image_for_each_image(cards):
     mixed = torch.cat([smooth(2), noisy(6)])
     assert len(wh.Deck(cards, "spectral").choose(mixed).unique(dim=0)) == 1

@@ -48,8 +48,12 @@ class Gate(nn.Module, ABC):
         self.scores = Scores(known, settings.scores) if self.needs_profiles else None
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the weights for a batch of images."""
-        return self.weigh(log_spectra(images))
+        """Return the weights for a batch of images, in single precision under autocast too."""
+        device = images.device.type
+        if not torch.is_autocast_enabled(device):
+            return self.weigh(log_spectra(images))
+        with torch.autocast(device, enabled=False):
+            return self.weigh(log_spectra(images))
 
     @abstractmethod
     def weigh(self, spectra: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ def play(model: nn.Module, batches: Iterable[Batch], advance: Callable[[int], No
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     for batch in batches:
         answers, passes = _answer(model, to_unit(torch.from_numpy(batch.images).to(device)))
-        confidence, choice = answers.softmax(dim=1).max(dim=1)
+        confidence, choice = answers.float().softmax(dim=1).max(dim=1)
         parts.append((choice == torch.from_numpy(batch.labels).to(device), confidence, passes))
         if advance is not None:
             advance(len(batch.labels))

@@ -14,13 +14,13 @@ import torch
 from winninghand.augmentation.pixels import to_unit
 from winninghand.cards import Card, load_card
 from winninghand.decks import Deck, fit_gate
-from winninghand.device import best_device
+from winninghand.device import best_device, bf16_pays
 from winninghand.errors import InputError
 from winninghand.evaluation import RobustnessTable, corruption_errors, milliseconds_per_image, save_table
 from winninghand.files import written_whole
 from winninghand.images import ImageSet
 from winninghand.recipe import Recipe, make_recipe
-from winninghand.studies.measuring import kept_table, measure
+from winninghand.studies.measuring import Precision, kept_table, measure
 from winninghand.studies.study import DeckPlan, Study, ZooPlan
 from winninghand.studies.summary import by_choice
 from winninghand.studies.work import Finished
@@ -112,22 +112,28 @@ class Publisher:
         return self._measured(name, deck, self.study.evaluation.limit, best_device())
 
     def _full(self, model: Model) -> RobustnessTable:
-        """Measure a model on all test images, on the device at hand."""
-        return self._measured(model.name, model.player, None, best_device())
+        """Measure a model on all test images, on the device at hand and as fast as that can."""
+        device = best_device()
+        return self._measured(model.name, model.player, None, device, _fastest(device))
 
     def _reference(self, model: Model) -> RobustnessTable:
         """Measure a model as anyone can measure it again: on a sample, on the CPU."""
         return self._measured(model.name, model.player, self._plan.reference, torch.device("cpu"))
 
     def _measured(
-        self, name: str, player: Card | Deck, limit: int | None, device: torch.device
+        self,
+        name: str,
+        player: Card | Deck,
+        limit: int | None,
+        device: torch.device,
+        precision: Precision = "32-true",
     ) -> RobustnessTable:
         settings = self.study.evaluation.model_copy(update={"limit": limit})
         path = self.measured / f"{name}-{limit or 'all'}-{device.type}.npz"
-        facts = {**settings.model_dump(mode="json"), "model": _fingerprint(player)}
+        facts = {**settings.model_dump(mode="json"), "model": _fingerprint(player), "precision": precision}
         table = kept_table(path, facts)
         if table is None:
-            table = measure(player, self.images.test, settings, device, name)
+            table = measure(player, self.images.test, settings, device, name, precision)
             save_table(table, path, **facts)
         return table
 
@@ -145,8 +151,8 @@ class Publisher:
             data=self._plan.data,
             bytes=path.stat().st_size,
             milliseconds=self._milliseconds(model.player),
-            full=_figures(self._full(model), dense),
-            reference=_figures(self._reference(model), reference_dense),
+            full=_figures(self._full(model), dense, _fastest(best_device())),
+            reference=_figures(self._reference(model), reference_dense, "32-true"),
             over_seeds=_over_seeds(model.runs) if kind == "card" else None,
             gate=model.player.gate if isinstance(model.player, Deck) else None,
             recipes=tuple(recipe.model_dump(mode="json", exclude_defaults=True) for recipe in recipes),
@@ -157,7 +163,12 @@ class Publisher:
 
     def _milliseconds(self, player: Card | Deck) -> float:
         batch = to_unit(torch.from_numpy(self.images.test.images[:64]))
-        return milliseconds_per_image(player, batch)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return milliseconds_per_image(player, batch)
+        finally:
+            torch.set_num_threads(threads)
 
 
 def _file(player: Card | Deck) -> bytes:
@@ -172,8 +183,12 @@ def _fingerprint(player: Card | Deck) -> str:
     return hashlib.blake2b(_file(player), digest_size=8).hexdigest()
 
 
-def _figures(table: RobustnessTable, dense: RobustnessTable) -> Figures:
-    return Figures.of(table, corruption_errors(table, dense).mean)
+def _fastest(device: torch.device) -> Precision:
+    return "bf16-mixed" if bf16_pays(device) else "32-true"
+
+
+def _figures(table: RobustnessTable, dense: RobustnessTable, precision: Precision) -> Figures:
+    return Figures.of(table, corruption_errors(table, dense).mean, precision)
 
 
 def _over_seeds(runs: Sequence[Finished]) -> OverSeeds:

@@ -9,11 +9,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from winninghand.errors import InputError, first_complaint
 from winninghand.evaluation import RobustnessTable
+from winninghand.studies.measuring import Precision
 from winninghand.zoo import MODELS
 
 
 class Figures(BaseModel):
-    """Accuracies over a seeded sample of test images, fractions, measured in fp32.
+    """Accuracies over all test images or a seeded sample of them, fractions.
 
     `mce` is the mean corruption error relative to the study's dense network, None where that makes
     no errors.
@@ -24,6 +25,7 @@ class Figures(BaseModel):
     images: int
     seed: int
     batch_size: int
+    precision: Precision = "32-true"
     clean_accuracy: float
     robust_accuracy: float
     mce: float | None
@@ -31,7 +33,7 @@ class Figures(BaseModel):
     cells: tuple[dict[str, Any], ...]
 
     @classmethod
-    def of(cls, table: RobustnessTable, mce: float | None) -> Figures:
+    def of(cls, table: RobustnessTable, mce: float | None, precision: Precision) -> Figures:
         """Return the figures of a table; `mce` is its mean corruption error against the dense network."""
         cells = [
             {"corruption": cell.corruption, "severity": cell.severity, "accuracy": round(cell.accuracy, 5)}
@@ -41,6 +43,7 @@ class Figures(BaseModel):
             images=len(table.clean.correct),
             seed=table.seed,
             batch_size=table.batch_size,
+            precision=precision,
             clean_accuracy=table.clean_accuracy,
             robust_accuracy=table.robust_accuracy,
             mce=mce,
@@ -62,9 +65,10 @@ class OverSeeds(BaseModel):
 class ZooFacts(BaseModel):
     """A model of the zoo.
 
-    `full` are its figures over all images that the study measured on, `reference` those that
-    `winninghand evaluate zoo:NAME --limit N` is to give again on a CPU. `milliseconds` are per
-    image in batches of 64 on one thread of the machine that measured. `recipes` hold one recipe per card.
+    `full` are its figures over all test images, in bf16 where the device at hand is faster at it;
+    `reference` those that `winninghand evaluate zoo:NAME --limit N` is to give again, on a CPU in fp32.
+    `milliseconds` are per image in batches of 64 on one thread of the CPU of the machine that measured.
+    `recipes` hold one recipe per card.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -8,6 +8,8 @@ from typing import Literal
 import torch
 from lightning_fabric import Fabric
 
+from winninghand.device import bf16_pays
+
 
 def make_fabric(precision: Literal["auto", "32-true", "bf16-mixed"]) -> Fabric:
     """Return a Fabric on the best device at hand; `auto` takes bf16 where it pays there."""
@@ -15,17 +17,10 @@ def make_fabric(precision: Literal["auto", "32-true", "bf16-mixed"]) -> Fabric:
     logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     fabric = Fabric(accelerator="auto", devices=1)
     if precision == "auto":
-        precision = "bf16-mixed" if _bf16_pays(fabric.device) else "32-true"
+        precision = "bf16-mixed" if bf16_pays(fabric.device) else "32-true"
     return Fabric(accelerator="auto", devices=1, precision=precision)
 
 
 def channels_last_pays(device: torch.device) -> bool:
     """Say whether convolutions on `device` are faster on channels-last memory."""
     return device.type in ("cpu", "cuda")
-
-
-def _bf16_pays(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    # Without the instruction, oneDNN emulates bf16 and is slower than fp32.
-    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
