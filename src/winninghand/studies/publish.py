@@ -129,7 +129,7 @@ class Publisher:
         precision: Precision = "32-true",
     ) -> RobustnessTable:
         settings = self.study.evaluation.model_copy(update={"limit": limit})
-        path = self.measured / f"{name}-{limit or 'all'}-{device.type}.npz"
+        path = self.measured / f"{name}-{limit or 'all'}-{device.type}-{precision}.npz"
         facts = {**settings.model_dump(mode="json"), "model": _fingerprint(player), "precision": precision}
         table = kept_table(path, facts)
         if table is None:
