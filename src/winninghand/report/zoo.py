@@ -38,11 +38,12 @@ def zoo_rows(models: Iterable[ZooFacts]) -> list[list[str]]:
 def zoo_title(models: Sequence[ZooFacts]) -> str:
     """Say on what the figures of a table were measured."""
     data = ", ".join(dict.fromkeys(model.data for model in models))
-    images = ", ".join(f"{count:,}" for count in sorted({model.full.images for model in models}))
+    over_seeds = _counts(model.over_seeds.images for model in models if model.over_seeds is not None)
     return (
-        f"{data}, {images} test images. Accuracies in percent; robust: mean over 15 corruptions at five "
-        "severities; mCE against the dense network; the seed that did best on held-out training images is "
-        "shipped, mean ± standard deviation over all seeds stand last."
+        f"{data}, {_counts(model.full.images for model in models)} test images. Accuracies in percent; "
+        "robust: mean over 15 corruptions at five severities; mCE against the dense network; the seed that "
+        "did best on held-out training images is shipped, mean ± standard deviation over all seeds, on "
+        f"{over_seeds} test images, stand last."
     )
 
 
@@ -63,6 +64,10 @@ def write_zoo(models: Sequence[ZooFacts], document: Path) -> None:
         )
     with written_whole(document) as aside:
         aside.write_text(written, encoding="utf-8")
+
+
+def _counts(counts: Iterable[int]) -> str:
+    return ", ".join(f"{count:,}" for count in sorted(set(counts)))
 
 
 def _over_seeds(model: ZooFacts) -> str:

@@ -193,6 +193,7 @@ def _figures(table: RobustnessTable, dense: RobustnessTable, precision: Precisio
 
 def _over_seeds(runs: Sequence[Finished]) -> OverSeeds:
     return OverSeeds(
+        images=len(runs[0].table.clean.correct),
         seeds=tuple(run.entry.recipe.seed for run in runs),
         clean_accuracy=tuple(run.table.clean_accuracy for run in runs),
         robust_accuracy=tuple(run.table.robust_accuracy for run in runs),

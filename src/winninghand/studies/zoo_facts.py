@@ -53,10 +53,14 @@ class Figures(BaseModel):
 
 
 class OverSeeds(BaseModel):
-    """Clean and robust accuracies of all runs that differ from the model's in their seed only."""
+    """Clean and robust accuracies of all runs that differ from the model's in their seed only.
+
+    They are over as many test images as the study measured every run on.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    images: int
     seeds: tuple[int, ...]
     clean_accuracy: tuple[float, ...]
     robust_accuracy: tuple[float, ...]
