@@ -35,9 +35,9 @@ class Goal:
 def goals(models: Sequence[Model]) -> tuple[Goal, ...]:
     """Return the goals that a study's models can be held against.
 
-    Cards are compared with the dense network of their architecture and domain, over the seeds that
-    both have and paired by image; of one method the sparsest counts. Decks are compared with the
-    best of their cards.
+    Shipped cards are compared with the shipped dense network of their architecture and domain on all
+    test images, paired by image, and beside that over the seeds that both have on the study's sample; of
+    one method the sparsest counts. Decks are compared with the best of their cards on the sample.
     """
     return (*_against_dense(models), *_of_decks(models))
 
@@ -53,11 +53,11 @@ def _against_dense(models: Sequence[Model]) -> Iterator[Goal]:
                 continue
             card = max(cards, key=lambda model: model.runs[0].entry.recipe.compression.sparsity)
             for name, margin in zip(("clean", "robust"), margins, strict=True):
-                difference, seeds = _difference(card, reference, name)
+                difference = paired_difference(_correct(card.full, name), _correct(reference.full, name))
                 yield Goal(
                     f"{card.name}: {name} accuracy at least that of its dense network"
                     f"{f' less {-margin:g} points' if margin else ''}",
-                    f"{_points(difference)} over {seeds} seed{'' if seeds == 1 else 's'}",
+                    f"{_points(difference)}{_over_seeds(card, reference, name)}",
                     100 * difference.mean >= margin,
                 )
 
@@ -74,7 +74,7 @@ def _of_decks(models: Sequence[Model]) -> Iterator[Goal]:
         yield Goal(
             f"{model.name}: at least {_GAIN:g} points of robust accuracy above its best card, "
             f"at most {_MOST_PASSES:g} passes",
-            f"{_points(gain)} at {passes:.2f} passes",
+            f"{_points(gain)} at {passes:.2f} passes, on {len(model.table.clean.correct):,} images",
             100 * gain.mean >= _GAIN and passes <= _MOST_PASSES,
         )
         yield Goal(
@@ -84,12 +84,14 @@ def _of_decks(models: Sequence[Model]) -> Iterator[Goal]:
         )
 
 
-def _difference(first: Model, second: Model, name: str) -> tuple[Interval, int]:
-    """Return by how much the first exceeds the second, a mean over their common seeds, and their number."""
+def _over_seeds(first: Model, second: Model, name: str) -> str:
+    """Say by how much the first exceeds the second over their common seeds, where there are several."""
     tables = [{run.entry.recipe.seed: run.table for run in model.runs} for model in (first, second)]
     seeds = tables[0].keys() & tables[1].keys()
+    if len(seeds) < 2:
+        return ""
     means = [np.mean([_correct(by_seed[seed], name) for seed in seeds], axis=0) for by_seed in tables]
-    return paired_difference(*means), len(seeds)
+    return f"; over {len(seeds)} seeds on {len(means[0]):,} images {_points(paired_difference(*means))}"
 
 
 def _correct(table: RobustnessTable, name: str) -> npt.NDArray[np.float64]:

@@ -29,11 +29,15 @@ from winninghand.studies.zoo_facts import Figures, OverSeeds, ZooFacts
 
 @dataclass(frozen=True)
 class Model:
-    """What is to be shipped: a card or a deck, its table, and the runs that it stands for."""
+    """What is to be shipped: a card or a deck, and the runs that it stands for.
+
+    `table` is over the images that the study measures every run on, `full` over all test images.
+    """
 
     name: str
     player: Card | Deck
     table: RobustnessTable
+    full: RobustnessTable
     runs: tuple[Finished, ...]
 
     @property
@@ -64,7 +68,10 @@ class Publisher:
     announce: Callable[[str], None] = lambda _: None
 
     def models(self, runs: Sequence[Finished]) -> tuple[Model, ...]:
-        """Choose cards, fit decks and measure these; raises `InputError` where the study plans no zoo."""
+        """Choose cards, fit decks and measure both on all test images.
+
+        Raises `InputError` where the study plans no zoo.
+        """
         return (*self._cards(runs), *(self._deck(one, runs) for one in self._plan.decks))
 
     def publish(self, models: Sequence[Model]) -> tuple[ZooFacts, ...]:
@@ -72,8 +79,8 @@ class Publisher:
         dense = next((model for model in models if model.method == "dense"), None)
         if dense is None:
             raise InputError("the study has no dense network, which corruption errors are relative to")
-        full, reference = self._full(dense), self._reference(dense)
-        return tuple(self._published(model, full, reference) for model in models)
+        reference = self._reference(dense)
+        return tuple(self._published(model, dense.full, reference) for model in models)
 
     @property
     def _plan(self) -> ZooPlan:
@@ -89,7 +96,8 @@ class Publisher:
                 range(len(cards)), key=lambda place: cards[place].facts.accuracies.get("held_out", 0.0)
             )
             name = self._name(members[best].entry.recipe)
-            yield Model(name, cards[best], members[best].table, tuple(members))
+            full = self._full(name, cards[best])
+            yield Model(name, cards[best], members[best].table, full, tuple(members))
 
     def _name(self, recipe: Recipe) -> str:
         """Return a name such as `cifar10-lrr95-augmix`; networks other than the study's own are named too."""
@@ -105,16 +113,17 @@ class Publisher:
         self.announce(f"fitting {plan.name}")
         deck = Deck([load_card(run.card) for run in members], plan.gate)
         deck = fit_gate(deck.with_gate(plan.gate, **plan.settings), self.images.train)
-        return Model(plan.name, deck, self._sampled(plan.name, deck), tuple(members))
+        sampled = self._sampled(plan.name, deck)
+        return Model(plan.name, deck, sampled, self._full(plan.name, deck), tuple(members))
 
     def _sampled(self, name: str, deck: Deck) -> RobustnessTable:
         """Measure a deck as the study measured its cards."""
         return self._measured(name, deck, self.study.evaluation.limit, best_device())
 
-    def _full(self, model: Model) -> RobustnessTable:
+    def _full(self, name: str, player: Card | Deck) -> RobustnessTable:
         """Measure a model on all test images, on the device at hand and as fast as that can."""
         device = best_device()
-        return self._measured(model.name, model.player, None, device, _fastest(device))
+        return self._measured(name, player, None, device, _fastest(device))
 
     def _reference(self, model: Model) -> RobustnessTable:
         """Measure a model as anyone can measure it again: on a sample, on the CPU."""
@@ -151,7 +160,7 @@ class Publisher:
             data=self._plan.data,
             bytes=path.stat().st_size,
             milliseconds=self._milliseconds(model.player),
-            full=_figures(self._full(model), dense, _fastest(best_device())),
+            full=_figures(model.full, dense, _fastest(best_device())),
             reference=_figures(self._reference(model), reference_dense, "32-true"),
             over_seeds=_over_seeds(model.runs) if kind == "card" else None,
             gate=model.player.gate if isinstance(model.player, Deck) else None,
