@@ -43,18 +43,18 @@ def test_an_average_follows_the_network_and_lends_itself_to_it():
 
 @pytest.mark.parametrize("method", ["lrr", "gmp", "bp"])
 def test_the_card_is_the_average_and_as_sparse_as_asked(method, tiny_images, tmp_path):
-    card = train(tiny_images, tmp_path / "averaged", method, average=0.9)
-    plain = train(tiny_images, tmp_path / "plain", method)
+    # In bf16 the averaged scores of bp happen to keep the very weights that the last ones keep.
+    card = train(tiny_images, tmp_path / "averaged", method, average=0.9, precision="32-true")
+    plain = train(tiny_images, tmp_path / "plain", method, precision="32-true")
     assert zeros(card) == zeros(plain)
     with (tmp_path / "averaged/metrics.csv").open() as file:
         measured = float(list(csv.DictReader(file))[-1]["held_out_accuracy"])
     assert card.facts.accuracies["held_out"] == measured
-    if method == "bp":  # averaged scores may well keep the same weights as the last ones
+    pairs = zip(card.network.parameters(), plain.network.parameters(), strict=True)
+    assert not all(torch.equal(averaged, present) for averaged, present in pairs)
+    if method == "bp":
         first = card.network.get_parameter(card.facts.prunable[0])
         assert first.abs().unique().numel() == 2  # zero, and the layer's magnitude
-    else:
-        pairs = zip(card.network.parameters(), plain.network.parameters(), strict=True)
-        assert not all(torch.equal(averaged, present) for averaged, present in pairs)
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
