@@ -2,8 +2,9 @@ import pytest
 
 from winninghand.decks import load
 from winninghand.errors import InputError
+from winninghand.studies.entries import entries, station
 from winninghand.studies.log import log
-from winninghand.studies.study import Study, entries, load_study, station
+from winninghand.studies.study import Study, load_study
 from winninghand.studies.summary import markdown, summarise
 from winninghand.studies.work import work_through
 from winninghand.training import train

@@ -63,7 +63,7 @@ def test_a_study_is_published_with_figures_that_can_be_had_again(published, tiny
 
 def test_what_was_measured_is_not_measured_again(published, tiny_images, monkeypatch):
     out, runs, _, facts = published
-    monkeypatch.setattr("winninghand.studies.publish.measure", None)
+    monkeypatch.setattr("winninghand.studies.measuring.measure", None)
     publisher = Publisher(Study.model_validate(STUDY), tiny_images, out, out / "measured")
     again = publisher.publish(publisher.models(runs))
     assert [model.full for model in again] == [model.full for model in facts]

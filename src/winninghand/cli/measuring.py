@@ -12,9 +12,8 @@ from winninghand.corruptions import Archive
 from winninghand.decks import Deck, load
 from winninghand.device import best_device
 from winninghand.errors import InputError
-from winninghand.evaluation import RobustnessTable, available, corrupted_split, evaluate, sample
+from winninghand.evaluation import RobustnessTable, available, corrupted_split, evaluate_watched, sample
 from winninghand.images import ImageSet
-from winninghand.progress import progress
 from winninghand.report.terminal import print_missing, say
 
 
@@ -45,20 +44,17 @@ class Measurement:
 
     def of(self, name: str, model: Card | Deck) -> RobustnessTable:
         """Measure a model under a bar with its name."""
-        names, _ = available(self.corruptions, self.archive, self.severities)
-        images = min(self.limit or len(self.images.test), len(self.images.test))
-        with progress(name, (1 + len(names) * len(self.severities)) * images) as advance:
-            return evaluate(
-                model,
-                self.images.test,
-                self.corruptions,
-                self.severities,
-                self.seed,
-                self.limit,
-                self.batch_size,
-                advance,
-                self.archive,
-            )
+        return evaluate_watched(
+            name,
+            model,
+            self.images.test,
+            self.corruptions,
+            self.severities,
+            self.seed,
+            self.limit,
+            self.batch_size,
+            self.archive,
+        )
 
 
 def opened(path: Path, images: ImageSet) -> Card | Deck:

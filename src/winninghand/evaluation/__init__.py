@@ -11,6 +11,7 @@ from winninghand.evaluation.rows import checked_rows_path, write_rows
 from winninghand.evaluation.stored import load_table, save_table
 from winninghand.evaluation.table import CLEAN, Cell, RobustnessTable
 from winninghand.evaluation.timing import milliseconds_per_image
+from winninghand.evaluation.watched import evaluate_watched
 
 __all__ = [
     "CLEAN",
@@ -30,6 +31,7 @@ __all__ = [
     "corrupted_split",
     "corruption_errors",
     "evaluate",
+    "evaluate_watched",
     "expected_calibration_error",
     "find_archive",
     "fourier_heatmap",

@@ -12,10 +12,15 @@ from winninghand.augmentation.pixels import to_unit
 from winninghand.cards import Card
 from winninghand.decks import Deck
 from winninghand.device import best_device
-from winninghand.evaluation import RobustnessTable, available, compare, evaluate, milliseconds_per_image
+from winninghand.evaluation import (
+    RobustnessTable,
+    available,
+    compare,
+    evaluate_watched,
+    milliseconds_per_image,
+)
 from winninghand.files import written_whole
 from winninghand.images import ImageSet, load_images
-from winninghand.progress import progress
 from winninghand.recipe import Recipe, make_recipe
 from winninghand.report.charts import accuracy_by_severity
 from winninghand.report.page import Page
@@ -92,9 +97,7 @@ def _recipes() -> dict[str, Recipe]:
 def _measured(model: Card | Deck, path: Path, images: ImageSet) -> Player:
     model.save(path)
     model.to(best_device())
-    cells = 1 + 5 * len(available("common")[0])
-    with progress(f"measuring {path.name}", cells * len(images.test)) as advance:
-        table = evaluate(model, images.test, advance=advance)
+    table = evaluate_watched(f"measuring {path.name}", model, images.test)
     batch = to_unit(torch.from_numpy(images.test.images[:64]).to(best_device()))
     return Player(model, path, table, milliseconds_per_image(model, batch))
 

@@ -6,7 +6,8 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from winninghand.studies.study import Entry, Study, entries, station
+from winninghand.studies.entries import Entry, entries, station
+from winninghand.studies.study import Study
 from winninghand.studies.work import Finished
 
 COLUMNS = ("", "run", "goes on from", "epochs", "minutes", "held out", "clean", "robust", "bytes")

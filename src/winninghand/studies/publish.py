@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -14,13 +13,13 @@ import torch
 from winninghand.augmentation.pixels import to_unit
 from winninghand.cards import Card, load_card
 from winninghand.decks import Deck, fit_gate
-from winninghand.device import best_device, bf16_pays
+from winninghand.device import best_device
 from winninghand.errors import InputError
-from winninghand.evaluation import RobustnessTable, corruption_errors, milliseconds_per_image, save_table
+from winninghand.evaluation import RobustnessTable, corruption_errors, milliseconds_per_image
 from winninghand.files import written_whole
 from winninghand.images import ImageSet
 from winninghand.recipe import Recipe, make_recipe
-from winninghand.studies.measuring import Precision, kept_table, measure
+from winninghand.studies.measuring import Measurements, Precision, content, fastest_precision
 from winninghand.studies.study import DeckPlan, Study, ZooPlan
 from winninghand.studies.summary import by_choice
 from winninghand.studies.work import Finished
@@ -49,7 +48,7 @@ class Model:
     @property
     def bytes(self) -> int:
         """Size of the model's file."""
-        return len(_file(self.player))
+        return len(content(self.player))
 
 
 @dataclass(frozen=True)
@@ -58,13 +57,13 @@ class Publisher:
 
     Of runs that differ in their seed only, the card with the best held-out accuracy is shipped.
     The dense network that stands first in the study is what mean corruption errors are relative to.
-    What was measured is kept in the folder `measured`, so that a publication that was stopped goes on.
+    What was measured is kept in the folder `kept`, so that a publication that was stopped goes on.
     """
 
     study: Study
     images: ImageSet
     folder: Path
-    measured: Path
+    kept: Path
     announce: Callable[[str], None] = lambda _: None
 
     def models(self, runs: Sequence[Finished]) -> tuple[Model, ...]:
@@ -79,7 +78,7 @@ class Publisher:
         dense = next((model for model in models if model.method == "dense"), None)
         if dense is None:
             raise InputError("the study has no dense network, which corruption errors are relative to")
-        reference = self._reference(dense)
+        reference = self._measurements.reference(dense.name, dense.player)
         return tuple(self._published(model, dense.full, reference) for model in models)
 
     @property
@@ -87,6 +86,10 @@ class Publisher:
         if self.study.zoo is None:
             raise InputError("the study has no [zoo] table, which says how its models are published")
         return self.study.zoo
+
+    @cached_property
+    def _measurements(self) -> Measurements:
+        return Measurements(self.study.evaluation, self._plan.reference, self.images.test, self.kept)
 
     def _cards(self, runs: Sequence[Finished]) -> Iterator[Model]:
         shipped = [run for run in runs if not any(run.entry.chose(one) for one in self._plan.leave_out)]
@@ -96,7 +99,7 @@ class Publisher:
                 range(len(cards)), key=lambda place: cards[place].facts.accuracies.get("held_out", 0.0)
             )
             name = self._name(members[best].entry.recipe)
-            full = self._full(name, cards[best])
+            full = self._measurements.full(name, cards[best])
             yield Model(name, cards[best], members[best].table, full, tuple(members))
 
     def _name(self, recipe: Recipe) -> str:
@@ -113,38 +116,9 @@ class Publisher:
         self.announce(f"fitting {plan.name}")
         deck = Deck([load_card(run.card) for run in members], plan.gate)
         deck = fit_gate(deck.with_gate(plan.gate, **plan.settings), self.images.train)
-        sampled = self._sampled(plan.name, deck)
-        return Model(plan.name, deck, sampled, self._full(plan.name, deck), tuple(members))
-
-    def _sampled(self, name: str, deck: Deck) -> RobustnessTable:
-        """Measure a deck as the study measured its cards."""
-        return self._measured(name, deck, self.study.evaluation.limit, best_device())
-
-    def _full(self, name: str, player: Card | Deck) -> RobustnessTable:
-        """Measure a model on all test images, on the device at hand and as fast as that can."""
-        device = best_device()
-        return self._measured(name, player, None, device, _fastest(device))
-
-    def _reference(self, model: Model) -> RobustnessTable:
-        """Measure a model as anyone can measure it again: on a sample, on the CPU."""
-        return self._measured(model.name, model.player, self._plan.reference, torch.device("cpu"))
-
-    def _measured(
-        self,
-        name: str,
-        player: Card | Deck,
-        limit: int | None,
-        device: torch.device,
-        precision: Precision = "32-true",
-    ) -> RobustnessTable:
-        settings = self.study.evaluation.model_copy(update={"limit": limit})
-        path = self.measured / f"{name}-{limit or 'all'}-{device.type}-{precision}.npz"
-        facts = {**settings.model_dump(mode="json"), "model": _fingerprint(player), "precision": precision}
-        table = kept_table(path, facts)
-        if table is None:
-            table = measure(player, self.images.test, settings, device, name, precision)
-            save_table(table, path, **facts)
-        return table
+        sampled = self._measurements.sampled(plan.name, deck)
+        full = self._measurements.full(plan.name, deck)
+        return Model(plan.name, deck, sampled, full, tuple(members))
 
     def _published(self, model: Model, dense: RobustnessTable, reference_dense: RobustnessTable) -> ZooFacts:
         self.announce(f"publishing {model.name}")
@@ -154,14 +128,15 @@ class Publisher:
         recipes = [run.entry.recipe for run in model.runs]
         if isinstance(model.player, Card):
             recipes = [Recipe.model_validate(model.player.facts.recipe)]
+        reference = self._measurements.reference(model.name, model.player)
         facts = ZooFacts(
             name=model.name,
             kind=kind,
             data=self._plan.data,
             bytes=path.stat().st_size,
             milliseconds=self._milliseconds(model.player),
-            full=_figures(model.full, dense, _fastest(best_device())),
-            reference=_figures(self._reference(model), reference_dense, "32-true"),
+            full=_figures(model.full, dense, fastest_precision(best_device())),
+            reference=_figures(reference, reference_dense, "32-true"),
             over_seeds=_over_seeds(model.runs) if kind == "card" else None,
             gate=model.player.gate if isinstance(model.player, Deck) else None,
             recipes=tuple(recipe.model_dump(mode="json", exclude_defaults=True) for recipe in recipes),
@@ -178,22 +153,6 @@ class Publisher:
             return milliseconds_per_image(player, batch)
         finally:
             torch.set_num_threads(threads)
-
-
-def _file(player: Card | Deck) -> bytes:
-    """Return the file that a model is saved as."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model"
-        player.save(path)
-        return path.read_bytes()
-
-
-def _fingerprint(player: Card | Deck) -> str:
-    return hashlib.blake2b(_file(player), digest_size=8).hexdigest()
-
-
-def _fastest(device: torch.device) -> Precision:
-    return "bf16-mixed" if bf16_pays(device) else "32-true"
 
 
 def _figures(table: RobustnessTable, dense: RobustnessTable, precision: Precision) -> Figures:

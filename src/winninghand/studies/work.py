@@ -13,8 +13,9 @@ from winninghand.device import best_device
 from winninghand.evaluation import RobustnessTable, save_table, write_rows
 from winninghand.files import written_whole
 from winninghand.images import ImageSet
+from winninghand.studies.entries import Entry, entries, station
 from winninghand.studies.measuring import kept_table, measure
-from winninghand.studies.study import Entry, Measuring, Study, entries, station
+from winninghand.studies.study import Measuring, Study
 from winninghand.training import train
 
 
