@@ -60,6 +60,14 @@ def test_a_study_is_worked_through_once_and_summed_up_over_seeds(tiny_images, tm
     assert markdown(columns, rows).count("\n") == 4
 
 
+def test_columns_are_named_as_shortly_as_tells_them_apart(tiny_images, tmp_path):
+    sweeps = [{"training.momentum": 0.8, "network": {"name": "conv2", "width": 2, "input_size": 16}}]
+    sweeps += [{"domain.name": "clean", "network.name": "conv2"}]
+    study = Study.model_validate({**STUDY, "sweeps": sweeps})
+    columns, _ = summarise(list(work_through(study, tiny_images, tmp_path, lambda _: None)))
+    assert columns[:4] == ["momentum", "network", "domain.name", "network.name"]
+
+
 def test_only_what_is_finished_is_taken_where_that_is_asked_for(tiny_images, tmp_path):
     study = Study.model_validate(STUDY)
     assert not list(work_through(study, tiny_images, tmp_path, lambda _: None, finished=True))

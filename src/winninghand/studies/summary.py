@@ -26,7 +26,7 @@ def summarise(runs: Sequence[Finished]) -> tuple[list[str], list[list[str]]]:
     names = list(dict.fromkeys(name for run in runs for name in run.table.corruptions))
     families = list(dict.fromkeys(CORRUPTIONS[name].family for name in names))
     kept = _without_overlap(runs, names)
-    columns = [*keys, "seeds", "clean", "robust", *families]
+    columns = [*_short(keys), "seeds", "clean", "robust", *families]
     columns += ["no overlap"] if len(kept) < len(names) else []
     rows = []
     for group, members in groups.items():
@@ -53,6 +53,12 @@ def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return the table as Markdown."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _short(keys: Sequence[str]) -> list[str]:
+    """Return the keys without the tables that they stand in, where that still tells them apart."""
+    last = [key.rpartition(".")[2] for key in keys]
+    return [short if last.count(short) == 1 else key for key, short in zip(keys, last, strict=True)]
 
 
 def _without_overlap(runs: Sequence[Finished], names: Sequence[str]) -> list[str]:
