@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 
 def best_device() -> torch.device:
@@ -12,6 +13,11 @@ def best_device() -> torch.device:
         if accelerator is not None:
             return accelerator
     return torch.device("cpu")
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Return where the parameters of a module are; the CPU for one without any."""
+    return next(module.parameters(), torch.empty(0)).device
 
 
 def bf16_pays(device: torch.device) -> bool:

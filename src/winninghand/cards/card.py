@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from winninghand.cards.facts import CardFacts, Triple
 from winninghand.cards.normalisation import Normalisation
 from winninghand.compression import prunable_weights
+from winninghand.device import device_of
 from winninghand.errors import InputError, first_complaint
 from winninghand.networks import architecture_of
 from winninghand.spectra import SpectralProfile
@@ -25,8 +26,9 @@ class Card(nn.Module):
     """A network with its normalisation, classes, training domain and spectral profile.
 
     Called with float images (N, 3, H, W) in [0, 1] of its `input_size`, it gives logits
-    (N, classes). A new card is in evaluation mode. `scales` holds, for weights that are whole
-    levels times a scale per output channel, these scales, float32 (channels,), by weight name.
+    (N, classes). A new card is in evaluation mode, on the device of its network. `scales` holds, for
+    weights that are whole levels times a scale per output channel, these scales, float32
+    (channels,), by weight name.
     """
 
     def __init__(
@@ -41,7 +43,7 @@ class Card(nn.Module):
         self.facts = facts
         self.profile = profile
         self.scales = dict(scales or {})
-        self.normalisation = Normalisation(facts.mean, facts.deviation)
+        self.normalisation = Normalisation(facts.mean, facts.deviation).to(device_of(network))
         self.eval()
 
     @classmethod

@@ -13,6 +13,7 @@ from torch import Tensor
 from winninghand.augmentation.pixels import to_unit
 from winninghand.cards import Card
 from winninghand.corruptions import corrupt
+from winninghand.device import device_of
 from winninghand.images import Split
 from winninghand.spectra import log_spectra
 
@@ -94,7 +95,7 @@ def _one_batch(
     pixels = split.images[indices]
     if condition != CLEAN:
         pixels = corrupt(pixels, *condition, seed=seed, indices=indices)
-    device = next(cards[0].parameters()).device
+    device = device_of(cards[0])
     images = to_unit(torch.from_numpy(pixels).to(device))
     logits = torch.stack([card(images) for card in cards])
     advance(len(indices))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from winninghand.cards import Card, check_batch
 from winninghand.decks.gate import GATES, GateSettings, gate_settings
+from winninghand.device import device_of
 from winninghand.errors import InputError
 
 
@@ -50,7 +51,7 @@ class Deck(nn.Module):
         # Looked up for every batch, where a walk through modules would cost as much as an operation.
         self._hand = tuple(cards)
         self._input_size = cards[0].facts.input_size
-        self.to(next(cards[0].parameters()).device)
+        self.to(device_of(cards[0]))
         self.eval()
 
     @property

@@ -12,6 +12,7 @@ import torch
 from winninghand.augmentation.pixels import to_unit
 from winninghand.cards import Card
 from winninghand.decks.deck import Deck
+from winninghand.device import device_of
 from winninghand.errors import InputError
 from winninghand.images.image_set import UInt8Array
 from winninghand.images.pictures import Picture, decoded, image_files
@@ -94,7 +95,7 @@ def _read(paths: Sequence[Path], size: tuple[int, int]) -> tuple[UInt8Array, dic
 
 
 def _answers(model: Card | Deck, pixels: UInt8Array, paths: Sequence[Path]) -> list[Prediction]:
-    images = to_unit(torch.from_numpy(pixels).to(next(model.parameters()).device))
+    images = to_unit(torch.from_numpy(pixels).to(device_of(model)))
     if isinstance(model, Deck):
         weights = model.choose(images)
         outputs, played = model.play(images, weights), (weights > 0).cpu()

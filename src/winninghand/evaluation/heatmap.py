@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from winninghand.augmentation.pixels import to_unit
+from winninghand.device import device_of
 from winninghand.errors import InputError
-from winninghand.evaluation.outcome import batches_of, device_of, play
+from winninghand.evaluation.outcome import batches_of, play
 from winninghand.evaluation.robustness import sample
 from winninghand.images import Split
 from winninghand.randomness import Streams

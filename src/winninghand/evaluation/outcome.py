@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from winninghand.augmentation.pixels import to_unit
 from winninghand.decks import Deck
+from winninghand.device import device_of
 from winninghand.images import Split
 
 Indices = npt.NDArray[np.int64]
@@ -77,11 +78,6 @@ def play(model: nn.Module, batches: Iterable[Batch], advance: Callable[[int], No
 def accuracy(model: nn.Module, split: Split, batch_size: int = 256) -> float:
     """Return the top-1 accuracy of `model` on the images of a split as they stand, a fraction."""
     return play(model, batches_of(split, np.arange(len(split)), batch_size)).accuracy
-
-
-def device_of(model: nn.Module) -> torch.device:
-    """Return where the parameters of a model are; the CPU for one without any."""
-    return next(model.parameters(), torch.empty(0)).device
 
 
 def _answer(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,6 +17,7 @@ from torch import nn
 from winninghand.augmentation import Domain, make_domain
 from winninghand.cards import Card, CardFacts, Normalisation, architecture_facts, load_card
 from winninghand.compression import Compressor, Phase
+from winninghand.device import device_of
 from winninghand.evaluation import accuracy
 from winninghand.images import ImageSet, Split
 from winninghand.recipe import Recipe
@@ -127,7 +128,7 @@ class Run:
         if settings.images == 0:
             return card.quantized(settings.weights)
         indices = fitting.balanced_sample(min(settings.images, len(fitting)), seed)
-        device = next(card.network.parameters()).device
+        device = device_of(card)
         images = torch.from_numpy(fitting.take(indices).images).to(device)
         views = domain.views(images, generator_of(device, seed, "quantization"))
         return card.quantized(settings.weights, views.flatten(0, 1), settings.norms)

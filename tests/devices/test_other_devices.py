@@ -1,0 +1,23 @@
+"""Everything that computes works away from the CPU, and gives what it gives there."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def report():
+    # In a process of its own: the pretence changes torch.
+    script = Path(__file__).parent / "train_and_play.py"
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("part", ["pictures", "cards", "decks"])
+def test_another_device_gives_what_the_cpu_gives(report, part):
+    assert [name for name, alike in report[part].items() if not alike] == []
+    assert report[part]
