@@ -68,6 +68,20 @@ def test_columns_are_named_as_shortly_as_tells_them_apart(tiny_images, tmp_path)
     assert columns[:4] == ["momentum", "network", "domain.name", "network.name"]
 
 
+def test_a_card_can_be_deleted_once_it_is_measured(tiny_images, tmp_path):
+    study = Study.model_validate({**STUDY, "sweeps": [{}]})
+    (run,) = work_through(study, tiny_images, tmp_path, lambda _: None)
+    table = summarise([run])
+    assert run.record.bytes == run.card.stat().st_size
+    run.card.unlink()
+    (again,) = work_through(study, tiny_images, tmp_path, lambda _: None)
+    assert summarise([again]) == table
+    assert not again.card.exists()
+    other = Study.model_validate({**STUDY, "sweeps": [{}], "evaluation": {"corruptions": "fog"}})
+    with pytest.raises(InputError, match="is needed to measure it again"):
+        list(work_through(other, tiny_images, tmp_path, lambda _: None))
+
+
 def test_only_what_is_finished_is_taken_where_that_is_asked_for(tiny_images, tmp_path):
     study = Study.model_validate(STUDY)
     assert not list(work_through(study, tiny_images, tmp_path, lambda _: None, finished=True))

@@ -11,8 +11,8 @@ from winninghand.cli.options import Data, Root
 from winninghand.errors import InputError
 
 if TYPE_CHECKING:
+    from winninghand.studies.finished import Finished
     from winninghand.studies.publish import Publisher
-    from winninghand.studies.work import Finished
 
 
 def add_to(app: typer.Typer) -> None:

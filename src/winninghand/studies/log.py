@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from winninghand.studies.entries import Entry, entries, station
+from winninghand.studies.finished import Finished
 from winninghand.studies.study import Study
-from winninghand.studies.work import Finished
 
 COLUMNS = ("", "run", "goes on from", "epochs", "minutes", "held out", "clean", "robust", "bytes")
 
@@ -28,7 +28,7 @@ def log(study: Study, finished: Sequence[Finished], out: Path) -> list[list[str]
 
 def _facts(run: Finished, runs: Sequence[Entry], out: Path) -> list[str]:
     before = station(run.entry, runs)
-    epochs = _epochs(run.card.parent)
+    epochs = _epochs(run.folder)
     own = epochs[0 if before is None else len(_epochs(out / before.name)) :]
     held_out = epochs[-1].get("held_out_accuracy") if epochs else None
     return [
@@ -38,7 +38,7 @@ def _facts(run: Finished, runs: Sequence[Entry], out: Path) -> list[str]:
         "" if not held_out else f"{100 * float(held_out):.2f}",
         f"{100 * run.table.clean_accuracy:.2f}",
         f"{100 * run.table.robust_accuracy:.2f}",
-        f"{run.card.stat().st_size:,}",
+        f"{run.record.bytes:,}",
     ]
 
 

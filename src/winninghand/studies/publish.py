@@ -19,10 +19,10 @@ from winninghand.evaluation import RobustnessTable, corruption_errors, milliseco
 from winninghand.files import written_whole
 from winninghand.images import ImageSet
 from winninghand.recipe import Recipe, make_recipe
+from winninghand.studies.finished import Finished
 from winninghand.studies.measuring import Measurements, Precision, content, fastest_precision
 from winninghand.studies.study import DeckPlan, Study, ZooPlan
 from winninghand.studies.summary import by_choice
-from winninghand.studies.work import Finished
 from winninghand.studies.zoo_facts import Figures, OverSeeds, ZooFacts
 
 
@@ -94,13 +94,9 @@ class Publisher:
     def _cards(self, runs: Sequence[Finished]) -> Iterator[Model]:
         shipped = [run for run in runs if not any(run.entry.chose(one) for one in self._plan.leave_out)]
         for members in by_choice(shipped).values():
-            cards = [load_card(run.card) for run in members]
-            best = max(
-                range(len(cards)), key=lambda place: cards[place].facts.accuracies.get("held_out", 0.0)
-            )
-            name = self._name(members[best].entry.recipe)
-            full = self._measurements.full(name, cards[best])
-            yield Model(name, cards[best], members[best].table, full, tuple(members))
+            best = max(members, key=lambda run: run.record.accuracies.get("held_out", 0.0))
+            name, card = self._name(best.entry.recipe), load_card(best.card)
+            yield Model(name, card, best.table, self._measurements.full(name, card), tuple(members))
 
     def _name(self, recipe: Recipe) -> str:
         """Return a name such as `cifar10-lrr95-augmix`; networks other than the study's own are named too."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from winninghand.augmentation import DOMAINS
 from winninghand.corruptions import CORRUPTIONS
 from winninghand.evaluation import CLEAN
-from winninghand.studies.work import Finished
+from winninghand.studies.finished import Finished
 
 Choice = tuple[tuple[str, str], ...]
 
@@ -34,7 +34,7 @@ def summarise(runs: Sequence[Finished]) -> tuple[list[str], list[list[str]]]:
         selections += [[name for name in names if CORRUPTIONS[name].family == family] for family in families]
         selections += [kept] if len(kept) < len(names) else []
         figures = [_figure([_mean(run, selection) for run in members]) for selection in selections]
-        size = statistics.mean(run.card.stat().st_size for run in members)
+        size = statistics.mean(run.record.bytes for run in members)
         chosen = dict(group)
         rows.append([*(chosen.get(key, "") for key in keys), str(len(members)), *figures, f"{size:,.0f}"])
     return [*columns, "bytes"], rows

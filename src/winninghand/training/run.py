@@ -67,12 +67,16 @@ class Run:
         """
         phases = self.phases
         with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as path:
-            folder = RunFolder(path, self._identity())
+            folder = self.folder(path)
             if folder.card.exists():
                 return load_card(folder.card, network=self.network)
             card = self._train(folder, phases)
             card.save(folder.card)
             return card
+
+    def folder(self, path: Path | str) -> RunFolder:
+        """Return the folder at `path` as this run's; `InputError` where it holds another run."""
+        return RunFolder(path, self._identity())
 
     def seconds_per_step(self) -> float:
         """Return how long a step of the first phase takes; the run's network is left as it is."""
@@ -80,7 +84,7 @@ class Run:
         fitting, _ = trial._parts()
         with tempfile.TemporaryDirectory() as path:
             trainer = trial._trainer(
-                RunFolder(path, self._identity()),
+                trial.folder(path),
                 make_domain(self.recipe.domain),
                 fitting,
                 None,
