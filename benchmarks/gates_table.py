@@ -20,16 +20,16 @@ import torch
 from rich.table import Table
 from safetensors.torch import load_file, save_file
 
+from winninghand.base.files import atomic_write
+from winninghand.base.progress import progress_bar
 from winninghand.cards import Card, load_card
 from winninghand.corruptions import SEVERITIES
-from winninghand.decks import adapted
+from winninghand.decks import with_bn_adaptation
 from winninghand.decks.answers import CLEAN, Answers, Condition, collect
 from winninghand.decks.building import Built, build
 from winninghand.decks.gate import gate_settings
 from winninghand.evaluation import available
-from winninghand.files import written_whole
 from winninghand.images import ImageSet, Split, load_images
-from winninghand.progress import progress
 from winninghand.report.choices import choices_by_cell
 from winninghand.report.decks import print_built
 from winninghand.report.terminal import console
@@ -62,7 +62,7 @@ def main() -> None:
     cards = [load_card(path) for path in paths]
     names = [_name(card, number) for number, card in enumerate(cards)]
     if wanted.adapt is not None:
-        cards = [adapted(card, wanted.adapt) for card in cards]
+        cards = [with_bn_adaptation(card, wanted.adapt) for card in cards]
     built = build(cards, images.train, "weighted", gate_settings("weighted", {}), limit=wanted.fit)
     print_built(built, names)
     answers = _answers(cards, paths, images, wanted)
@@ -76,8 +76,8 @@ def _answers(cards: list[Card], paths: list[Path], images: ImageSet, wanted: Wan
     for name, reason in missing.items():
         console.print(f"left out: {name}: {reason}")
     conditions = (CLEAN, *((name, level) for name in corruptions for level in SEVERITIES))
-    facts = (wanted.data, wanted.limit, wanted.adapt, conditions)
-    digest = hashlib.blake2b(repr(facts).encode(), digest_size=8)
+    metadata = (wanted.data, wanted.limit, wanted.adapt, conditions)
+    digest = hashlib.blake2b(repr(metadata).encode(), digest_size=8)
     for path in paths:
         digest.update(path.read_bytes())
     place = wanted.out / f"answers-{digest.hexdigest()}.safetensors"
@@ -89,14 +89,14 @@ def _answers(cards: list[Card], paths: list[Path], images: ImageSet, wanted: Wan
 
 def _collected(cards: list[Card], split: Split, conditions: tuple[Condition, ...], limit: int) -> Answers:
     indices = split.balanced_sample(min(limit, len(split)), 0)
-    with progress("running the cards", len(conditions) * len(indices)) as advance:
-        return collect(cards, split, indices, conditions, advance=advance)
+    with progress_bar("running the cards", len(conditions) * len(indices)) as progress:
+        return collect(cards, split, indices, conditions, progress=progress)
 
 
 def _keep(answers: Answers, place: Path) -> None:
-    with written_whole(place) as aside:
+    with atomic_write(place) as tmp:
         tensors = {"logits": answers.logits, "spectra": answers.spectra, "labels": answers.labels}
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, aside)
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, tmp)
 
 
 def _report(study: GateStudy, built: Built, names: list[str], wanted: Wanted) -> None:
@@ -116,8 +116,8 @@ def _report(study: GateStudy, built: Built, names: list[str], wanted: Wanted) ->
         "choices.svg": choices_by_cell(shares),
     }
     for name, text in texts.items():
-        with written_whole(wanted.out / name) as aside:
-            aside.write_text(text, encoding="utf-8")
+        with atomic_write(wanted.out / name) as tmp:
+            tmp.write_text(text, encoding="utf-8")
     console.print(f"written: {', '.join(str(wanted.out / name) for name in texts)}")
 
 
@@ -153,10 +153,10 @@ def _points(fraction: float) -> str:
 
 
 def _name(card: Card, number: int) -> str:
-    facts = card.facts
-    recipe = facts.recipe or {}
+    metadata = card.metadata
+    recipe = metadata.recipe or {}
     method = recipe.get("compression", {}).get("method", "card")
-    return f"{number + 1} {(facts.domain or {}).get('name', '')} {method} seed {recipe.get('seed', '?')}"
+    return f"{number + 1} {(metadata.domain or {}).get('name', '')} {method} seed {recipe.get('seed', '?')}"
 
 
 def _wanted() -> Wanted:

@@ -75,8 +75,8 @@ def _alike_decks(one: wh.Deck, other: wh.Deck) -> bool:
 
 
 def _alike_cards(one: wh.Card, other: wh.Card) -> bool:
-    """Tell whether two cards hold the same facts, weights and profile, bit by bit."""
-    return one.facts == other.facts and all(map(torch.equal, _tensors(one), _tensors(other)))
+    """Tell whether two cards hold the same metadata, weights and profile, bit by bit."""
+    return one.metadata == other.metadata and all(map(torch.equal, _tensors(one), _tensors(other)))
 
 
 def _tensors(card: wh.Card) -> list[Tensor]:

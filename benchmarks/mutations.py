@@ -20,7 +20,7 @@ from rich.table import Table
 
 from benchmarks.damage import DAMAGES
 from benchmarks.mutated_files import KINDS, Kind
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 
 FILES = 100_000
 OUTCOMES = ("refused", "exact", "changed", "crashed")

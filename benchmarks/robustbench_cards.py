@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _row(theirs: Any, architecture: str) -> list[str]:  # noqa: ANN401 (RobustBench is untyped)
-    """Return classes, sizes, ratio, largest difference of the outputs over their deviation, seconds."""
+    """Return classes, sizes, ratio, largest difference of the outputs over their std, seconds."""
     members = list(getattr(theirs, "models", [theirs]))
     for member in members:
         _prune(member, binary=architecture == "card_binary")

@@ -32,7 +32,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 import winninghand as wh
-from winninghand.augmentation.pixels import to_unit
+from winninghand.base.pixels import to_unit
 from winninghand.images import ImageSet
 from winninghand.recipe import make_recipe
 from winninghand.training.batches import Batches
@@ -135,7 +135,7 @@ def _library(images: ImageSet, work: Work, domain: dict[str, object]) -> float:
         "training": {
             "epochs": 1,
             "batch_size": work.batch,
-            "held_out": 0.0,
+            "validation": 0.0,
             "learning_rate": 0.01,
             "compiled": work.compiled,
         },

@@ -1,4 +1,4 @@
-"""Data flows one way: no file imports from a floor above its own."""
+"""Data flows one way: no file imports from a floor above its own, whatever the form of the import."""
 
 import ast
 from pathlib import Path
@@ -9,34 +9,85 @@ import winninghand
 
 SOURCE = Path(winninghand.__file__).parent
 
+# Every folder, and every file beside them, stands on one floor.
 FLOORS = {
-    **dict.fromkeys(
-        ["errors", "registry", "files", "randomness", "progress", "device", "version", "zoo"], -1
-    ),
+    **dict.fromkeys(["base", "zoo"], -1),
     **dict.fromkeys(["images", "corruptions", "augmentation", "networks", "spectra"], 0),
     **dict.fromkeys(["cards", "compression"], 1),
-    **dict.fromkeys(["decks", "evaluation", "exports"], 2),
-    **dict.fromkeys(["training", "recipe"], 3),
-    **dict.fromkeys(["studies", "report"], 4),
-    **dict.fromkeys(["cli", "catalog", "__init__"], 5),
+    **dict.fromkeys(["decks", "evaluation"], 2),
+    **dict.fromkeys(["results", "exports"], 3),
+    **dict.fromkeys(["training", "recipe"], 4),
+    **dict.fromkeys(["studies", "report"], 5),
+    **dict.fromkeys(["cli", "catalog", "__init__"], 6),
 }
+FILES = sorted(SOURCE.rglob("*.py"))
+
+
+def module_of(path):
+    parts = ("winninghand", *path.relative_to(SOURCE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(path) for path in FILES}
 
 
 def imported(path):
+    """Yield the library's modules that a file imports, relatively and inside functions too."""
+    package = module_of(path) if path.name == "__init__.py" else module_of(path).rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("winninghand."):
-            yield node.module.split(".")[1]
-        elif isinstance(node, ast.Import):
-            yield from (
-                alias.name.split(".")[1] for alias in node.names if alias.name.startswith("winninghand.")
-            )
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            names = [f"{base}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            while name and name not in MODULES:
+                name = name.rpartition(".")[0]
+            if name:
+                yield name
 
 
-@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda path: str(path.relative_to(SOURCE)))
+def room(module):
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_imports_go_down(path):
-    room = path.relative_to(SOURCE).parts[0].removesuffix(".py")
-    for other in imported(path):
-        assert other == room or FLOORS[other] <= FLOORS[room], f"{room} imports {other}"
-        assert other == room or FLOORS[room] != 0 or FLOORS[other] < 0, (
-            f"{room} imports its neighbour {other}"
+    here = room(module_of(path))
+    for module in imported(path):
+        other = room(module)
+        assert other == here or FLOORS[other] <= FLOORS[here], f"{here} imports {other}, which is above it"
+        assert other == here or FLOORS[here] != 0 or FLOORS[other] < 0, (
+            f"{here} imports its neighbour {other}"
         )
+
+
+@pytest.mark.xfail(reason="being undone", strict=False)
+def test_no_circles():
+    """No module is imported, directly or over others, by what it imports itself."""
+    graph = {module_of(path): set(imported(path)) - {module_of(path)} for path in FILES}
+    finished, under_way = set(), []
+
+    def visit(module):
+        if module in finished:
+            return
+        assert module not in under_way, " -> ".join([*under_way[under_way.index(module) :], module])
+        under_way.append(module)
+        for other in sorted(graph[module]):
+            visit(other)
+        finished.add(under_way.pop())
+
+    for module in sorted(graph):
+        visit(module)
+
+
+def test_floors_see_every_form_of_import(tmp_path, monkeypatch):
+    source = "from . import b\nimport winninghand.c\ndef f():\n    from winninghand import d\n"
+    (tmp_path / "a.py").write_text(source)
+    monkeypatch.setitem(globals(), "SOURCE", tmp_path)
+    names = {"winninghand", "winninghand.a", "winninghand.b", "winninghand.c", "winninghand.d"}
+    monkeypatch.setitem(globals(), "MODULES", names)
+    assert set(imported(tmp_path / "a.py")) == {"winninghand.b", "winninghand.c", "winninghand.d"}

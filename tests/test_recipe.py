@@ -1,6 +1,6 @@
 import pytest
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.recipe import Recipe, load_recipe, make_recipe
 
 BAD = [

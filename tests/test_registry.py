@@ -1,11 +1,11 @@
 import pytest
 
-from winninghand.errors import InputError
-from winninghand.registry import Registry
+from winninghand.base.errors import InputError
+from winninghand.base.registry import Registry
 
 
 def test_names_are_kept_in_order_and_only_once():
-    registry = Registry("fruit")
+    registry = Registry("fruit", "fruit")
     registry.register("pear")(1)
     registry.register("apple")(2)
     assert list(registry) == ["pear", "apple"]
@@ -14,7 +14,7 @@ def test_names_are_kept_in_order_and_only_once():
 
 
 def test_an_unknown_name_gets_the_nearest_known_one():
-    registry = Registry("fruit")
+    registry = Registry("fruit", "fruit")
     registry.register("pear")(1)
     with pytest.raises(InputError, match="did you mean 'pear'"):
         registry["paer"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from winninghand.errors import InputError
-from winninghand.version import __version__
+from winninghand.base.errors import InputError
+from winninghand.base.version import __version__
 
 if TYPE_CHECKING:
     from winninghand.augmentation import augment

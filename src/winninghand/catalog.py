@@ -1,32 +1,35 @@
-"""Everything that has a name."""
+"""All names, kind by kind: listed at once, since nothing that is named is imported."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import overload
 
-from winninghand.augmentation import DOMAINS
-from winninghand.compression import METHODS
-from winninghand.corruptions import CORRUPTIONS
-from winninghand.decks import GATES
-from winninghand.networks import NETWORKS
-from winninghand.registry import Registry
+from winninghand.base.catalog import CORRUPTIONS, DOMAINS, GATES, METHODS, NETWORKS
+from winninghand.base.errors import InputError
+from winninghand.base.registry import nearest
 from winninghand.zoo import ZOO
 
-KINDS: Registry[Iterable[str]] = Registry("kind of name")
-for _kind, _names in (
-    ("networks", NETWORKS),
-    ("methods", METHODS),
-    ("corruptions", CORRUPTIONS),
-    ("domains", DOMAINS),
-    ("gates", GATES),
-    ("zoo", ZOO),
-):
-    KINDS.register(_kind)(_names)
+KINDS = {
+    "networks": NETWORKS,
+    "methods": METHODS,
+    "corruptions": CORRUPTIONS,
+    "domains": DOMAINS,
+    "gates": GATES,
+    "zoo": ZOO,
+}
 
 
-def names(kind: str) -> tuple[str, ...]:
-    """Return the names of one kind: networks, methods, corruptions, domains, gates or zoo.
+@overload
+def names(kind: str) -> tuple[str, ...]: ...
+@overload
+def names(kind: None = None) -> dict[str, tuple[str, ...]]: ...
+def names(kind: str | None = None) -> tuple[str, ...] | dict[str, tuple[str, ...]]:
+    """Return the names of one kind: networks, methods, corruptions, domains, gates or zoo; of all, without.
 
     Raises `InputError` for an unknown kind.
     """
+    if kind is None:
+        return {one: tuple(registry) for one, registry in KINDS.items()}
+    if kind not in KINDS:
+        raise InputError(f"unknown kind of name {kind!r}; {nearest(kind, KINDS)}")
     return tuple(KINDS[kind])

@@ -11,8 +11,9 @@ import torch
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from winninghand.augmentation import make_domain
+from winninghand.base.deprecation import with_new_keys
+from winninghand.base.errors import InputError, first_error
 from winninghand.compression import METHODS, Compression, Start
-from winninghand.errors import InputError, first_complaint
 from winninghand.networks import network
 
 Precision = Literal["auto", "32-true", "bf16-mixed"]
@@ -41,12 +42,17 @@ class Training(BaseModel):
     weight_decay: float = Field(default=5e-4, ge=0)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     warmup: float = Field(default=0.1, ge=0, lt=1, description="fraction of a phase's steps")
-    held_out: float = Field(default=0.1, ge=0, le=0.5, description="fraction of the training images")
+    validation: float = Field(default=0.1, ge=0, le=0.5, description="fraction of the training images")
     precision: Precision = "auto"
     average: float = Field(
         default=0.0, ge=0, lt=1, description="decay per step of the weights' moving average; 0 is none"
     )
     compiled: bool = Field(default=False, description="whether torch.compile translates the network")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _old_names(cls, table: Any) -> Any:  # noqa: ANN401 (checked afterwards)
+        return with_new_keys(table, {"held_out": "validation"}, "training")
 
 
 class Quantization(BaseModel):
@@ -88,7 +94,7 @@ def load_recipe(path: Path | str, changes: Mapping[str, Any] | None = None) -> R
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"cannot read the recipe {path}: {error}") from error
     for key, value in (changes or {}).items():
-        lay_over(table, key, value)
+        set_dotted(table, key, value)
     return make_recipe(table)
 
 
@@ -100,16 +106,16 @@ def make_recipe(table: Mapping[str, Any], known_network: bool = True) -> Recipe:
     try:
         recipe = Recipe.model_validate(dict(table))
     except ValidationError as error:
-        raise InputError(f"recipe: {first_complaint(error)}") from None
+        raise InputError(f"recipe: {first_error(error)}") from None
     make_domain(recipe.domain)
-    METHODS[recipe.compression.method].plan(recipe.compression, recipe.training.epochs, Start())
+    METHODS[recipe.compression.method]().plan(recipe.compression, recipe.training.epochs, Start())
     if known_network:
         with torch.device("meta"):  # checks name and settings without making any weights
             network(**recipe.network)
     return recipe
 
 
-def lay_over(table: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401
+def set_dotted(table: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401
     """Set a dotted key of nested tables, in place; a bare name on the way becomes a table with that name."""
     *parents, last = key.split(".")
     for parent in parents:

@@ -80,9 +80,9 @@ def test_nothing_happens_without_padding_and_flip(photographs: Tensor):
 def test_gaussian_noise_has_its_sigma_and_its_probability():
     grey = torch.full((400, 16, 16, 3), 128, dtype=torch.uint8)
     settings = {"name": "gaussian", "sigma": 0.05, "probability": 0.3, "padding": 0}
-    deviation = views(make_domain(settings), grey)[0].flatten(1).std(1)
-    noisy = deviation > 0
-    assert deviation[noisy].mean() == pytest.approx(0.05, rel=0.01)
+    std = views(make_domain(settings), grey)[0].flatten(1).std(1)
+    noisy = std > 0
+    assert std[noisy].mean() == pytest.approx(0.05, rel=0.01)
     assert noisy.float().mean() == pytest.approx(0.3, abs=0.08)
 
 

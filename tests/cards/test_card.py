@@ -12,15 +12,13 @@ def card():
     module = wh.network("resnet18", width=2, classes=3)
     with torch.no_grad():
         module.layer1[0].conv1.weight[0] = 0
-    return wh.Card.from_module(
-        module, ["a", "b", "c"], (16, 16), mean=(0.5, 0.4, 0.3), deviation=(0.2, 0.2, 0.3)
-    )
+    return wh.Card.from_module(module, ["a", "b", "c"], (16, 16), mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.3))
 
 
 def test_a_card_normalises_and_is_in_evaluation_mode(card):
     images = torch.rand(2, 3, 16, 16)
-    mean, deviation = torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.2, 0.3])
-    expected = card.network.eval()((images - mean.view(3, 1, 1)) / deviation.view(3, 1, 1))
+    mean, std = torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.2, 0.3])
+    expected = card.network.eval()((images - mean.view(3, 1, 1)) / std.view(3, 1, 1))
     assert torch.allclose(card(images), expected)
     assert not card.training
 
@@ -28,7 +26,7 @@ def test_a_card_normalises_and_is_in_evaluation_mode(card):
 def test_a_card_comes_back_from_its_file_bit_by_bit(card, tmp_path):
     card.save(tmp_path / "a.card")
     loaded = wh.load(tmp_path / "a.card")
-    assert loaded.facts == card.facts
+    assert loaded.metadata == card.metadata
     assert loaded.state_dict().keys() == card.state_dict().keys()
     for name, tensor in card.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor), name
@@ -62,7 +60,7 @@ def test_images_of_the_wrong_kind_are_refused(card, images):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"deviation": (1.0, 0.0, 1.0)}, "deviation"),
+        ({"std": (1.0, 0.0, 1.0)}, "std"),
         ({"classes": ["a", "b", "c"]}, "10 outputs"),
         ({"input_size": (0, 8)}, "input_size"),
     ],

@@ -11,8 +11,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from winninghand.base.errors import InputError
 from winninghand.cards.container import read_container, read_streams, write_container, write_streams
-from winninghand.errors import InputError
 
 HEADER = {"name": "a card", "classes": ["cat", "dog"], "mean": [0.1, 0.2, 0.3]}
 
@@ -121,11 +121,11 @@ def test_a_header_from_another_card_is_refused(tmp_path):
     save_file(one, tmp_path / "spliced.card", metadata)
     with pytest.raises(InputError, match="checksum"):
         read_container(tmp_path / "spliced.card")
-    facts = json.loads(metadata["winninghand"])
+    metadata = json.loads(metadata["winninghand"])
     for changed in (
-        {**facts, "header": {"name": "three"}},
-        {**facts, "more": 1},
-        {**facts, "header": float("nan")},
+        {**metadata, "header": {"name": "three"}},
+        {**metadata, "more": 1},
+        {**metadata, "header": float("nan")},
     ):
         save_file(one, path, {"winninghand": json.dumps(changed)})
         with pytest.raises(InputError, match="header is damaged"):

@@ -40,8 +40,8 @@ def test_weights_come_back_bit_by_bit(name, weights, tmp_path):
     card.save(tmp_path / "a.card")
     loaded = wh.load(tmp_path / "a.card")
     saved = card.state_dict()
-    assert loaded.facts == card.facts
+    assert loaded.metadata == card.metadata
     assert loaded.state_dict().keys() == saved.keys()
     assert all(torch.equal(bits(tensor), bits(saved[key])) for key, tensor in loaded.state_dict().items())
-    images = torch.rand(1, 3, *card.facts.input_size)
+    images = torch.rand(1, 3, *card.metadata.input_size)
     assert torch.equal(loaded(images), card(images))

@@ -15,7 +15,7 @@ FORGERIES = [
     {"architecture": {"name": "resnet18", "self": 1}},
     {"architecture": {"name": "conv2", "input_size": 10**12}},
     {"architecture": {"name": "wideresnet", "depth": 6 * 10**7 + 4}},
-    {"deviation": [0, 0, 0]},
+    {"std": [0, 0, 0]},
     {"mean": ["nan", 0, 0]},
     {"input_size": [0, 16]},
 ]

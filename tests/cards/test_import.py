@@ -54,7 +54,7 @@ def test_weights_come_out_of_their_wrapping(wrapped, tmp_path):
     module = small()
     (card,) = import_cards(kept(wrapped(module.state_dict()), tmp_path), LRR)
     assert_same_weights(card, module.state_dict())
-    assert card.facts.architecture == {"name": "card_lrr", "width": 2, "classes": 10}
+    assert card.metadata.architecture == {"name": "card_lrr", "width": 2, "classes": 10}
 
 
 def test_safetensors_are_read_and_halves_widened(tmp_path):
@@ -66,7 +66,7 @@ def test_safetensors_are_read_and_halves_widened(tmp_path):
     assert torch.equal(card.network.fc.weight, module.fc.weight.half().float())
     assert card(IMAGES).dtype == torch.float32
     assert card.classes[:2] == ("0", "1")
-    assert card.facts.mean == (0, 0, 0)
+    assert card.metadata.mean == (0, 0, 0)
 
 
 @pytest.mark.parametrize("task", [CIFAR10, CIFAR100], ids=["cifar10", "cifar100"])
@@ -75,8 +75,8 @@ def test_published_families_know_their_classes_and_normalisation(name, task, tmp
     module = small(name, classes=len(task.classes))
     (card,) = import_cards(kept(module.state_dict(), tmp_path), Import(name))
     assert card.classes == task.classes
-    mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in (task.mean, task.deviation))
-    torch.testing.assert_close(card(IMAGES), module((IMAGES - mean) / deviation))
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (task.mean, task.std))
+    torch.testing.assert_close(card(IMAGES), module((IMAGES - mean) / std))
 
 
 def test_normalisation_in_the_file_counts_unless_another_is_given(tmp_path):
@@ -86,9 +86,9 @@ def test_normalisation_in_the_file_counts_unless_another_is_given(tmp_path):
     }
     path = kept(state, tmp_path)
     (card,) = import_cards(path, LRR)
-    assert (card.facts.mean, card.facts.deviation) == ((0.491,) * 3, (0.3,) * 3)
+    assert (card.metadata.mean, card.metadata.std) == ((0.491,) * 3, (0.3,) * 3)
     (card,) = import_cards(path, Import("card_lrr", mean=(0.1, 0.2, 0.3)))
-    assert (card.facts.mean, card.facts.deviation) == ((0.1, 0.2, 0.3), (0.3,) * 3)
+    assert (card.metadata.mean, card.metadata.std) == ((0.1, 0.2, 0.3), (0.3,) * 3)
 
 
 def test_a_deck_averages_its_networks_whether_in_one_file_or_in_several(tmp_path):
@@ -121,7 +121,7 @@ def test_binary_weights_stored_as_floats_are_written_as_binary(tmp_path):
     card.save(tmp_path / "a.card")
     entries = unpack_index(read_streams(tmp_path / "a.card")[1]["index"].numpy())
     kinds = {entry.name.removeprefix("network."): entry.kind for entry in entries}
-    assert {kinds[name] for name in card.facts.prunable} == {"binary"}
+    assert {kinds[name] for name in card.metadata.prunable} == {"binary"}
     assert_same_weights(wh.load(tmp_path / "a.card"), module.state_dict())
 
 
@@ -186,7 +186,7 @@ def test_scores_of_edge_popup_need_to_be_told_what_they_mean(tmp_path):
     found = card.network.fc.weight
     assert torch.equal(found[found != 0], state["fc.weight"][found != 0])
     assert sum(
-        int(card.network.get_parameter(name).count_nonzero()) for name in card.facts.prunable
+        int(card.network.get_parameter(name).count_nonzero()) for name in card.metadata.prunable
     ) == round(sum(score.numel() for score in scores.values()) / 2)
 
 
@@ -244,7 +244,7 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path):
 def test_settings_that_shapes_do_not_tell_are_given(tmp_path):
     path = kept(small("conv4", input_size=16, classes=3).state_dict(), tmp_path)
     (card,) = import_cards(path, Import("conv4", {"input_size": 16}, classes=["a", "b", "c"]))
-    assert card.facts.input_size == (16, 16)
+    assert card.metadata.input_size == (16, 16)
     assert card.classes == ("a", "b", "c")
     with pytest.raises(wh.InputError, match="check --architecture and --set"):
         import_cards(path, Import("conv4"))

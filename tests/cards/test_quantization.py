@@ -29,7 +29,7 @@ def card():
 
 
 def weights(card):
-    return {name: dict(card.network.named_parameters())[name] for name in card.facts.prunable}
+    return {name: dict(card.network.named_parameters())[name] for name in card.metadata.prunable}
 
 
 @pytest.mark.parametrize("kind", ["int8", "int4", "fp16", "binary"])
@@ -39,11 +39,11 @@ def test_pruned_weights_stay_zero_and_nothing_else_changes(card, kind, images):
     quantized = card.quantized(kind, None if images is None else torch.rand(images, 3, 8, 8))
     assert all(torch.equal(before[name], tensor) for name, tensor in card.state_dict().items())
     for name, tensor in quantized.network.state_dict().items():
-        if name in card.facts.prunable:
+        if name in card.metadata.prunable:
             assert not tensor[before[f"network.{name}"] == 0].any()
         else:
             assert torch.equal(tensor, before[f"network.{name}"])
-    assert quantized.facts.quantization == {"weights": kind, "images": images or 0, "norms": False}
+    assert quantized.metadata.quantization == {"weights": kind, "images": images or 0, "norms": False}
 
 
 @pytest.mark.parametrize("kind", ["int8", "int4"])
@@ -62,7 +62,7 @@ def test_a_quantized_card_comes_back_from_its_file(card, kind, tmp_path):
     quantized.save(tmp_path / "a.card")
     module = nn.Sequential(*(type(part)(*args) for part, args in zip(card.network, ARGUMENTS, strict=True)))
     loaded = wh.load(tmp_path / "a.card", network=module)
-    assert loaded.facts == quantized.facts
+    assert loaded.metadata == quantized.metadata
     assert loaded.scales.keys() == quantized.scales.keys()
     for name, tensor in quantized.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor), name

@@ -28,8 +28,8 @@ def test_a_card_and_a_deck_are_made_of_checkpoints(run, place):
     assert "a.card" in err
     card = wh.load("a.card")
     assert card.classes == ("x", "y", "z")
-    assert card.facts.input_size == (24, 24)
-    assert (card.facts.mean, card.facts.deviation) == ((0.5,) * 3, (0.2,) * 3)
+    assert card.metadata.input_size == (24, 24)
+    assert (card.metadata.mean, card.metadata.std) == ((0.5,) * 3, (0.2,) * 3)
     assert run("import", "lrr0.pt", "lrr1.pt", "b.deck", "--architecture", "card_lrr")[0] == 0
     deck = wh.load("b.deck")
     assert deck.gate == "average"

@@ -6,11 +6,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from winninghand.base.errors import InputError
 from winninghand.compression.budget import Budget, kept_count
 from winninghand.compression.pattern import Pattern
 from winninghand.compression.rounds import round_sparsities
 from winninghand.compression.shares import layer_shares
-from winninghand.errors import InputError
 
 SHAPES = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 3)), min_size=1, max_size=4)
 SPARSITIES = st.floats(0, 0.99)

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from winninghand.base.errors import InputError
 from winninghand.corruptions import CORRUPTIONS, corrupt, missing_corruptions
 from winninghand.corruptions.corrupt import PIXELS_PER_CHUNK
 from winninghand.corruptions.weather import frost
-from winninghand.errors import InputError
 
 NAMES = [
     pytest.param(

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from corruption_statistics import load_test_images
 
+from winninghand.base.errors import InputError
 from winninghand.corruptions import archive_writer as writer
 from winninghand.corruptions import corrupt, open_archive, write_archive
-from winninghand.errors import InputError
 
 NAMES = ("gaussian_noise", "brightness")
 

@@ -1,8 +1,8 @@
 import pytest
 
+from winninghand.base.errors import InputError
 from winninghand.corruptions import CORRUPTIONS, corruption_names, missing_corruptions
 from winninghand.corruptions.weather import frost
-from winninghand.errors import InputError
 
 COMMON = [
     *("gaussian_noise", "shot_noise", "impulse_noise"),

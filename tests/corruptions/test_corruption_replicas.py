@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions import SEVERITIES
 from winninghand.corruptions.blur.glass import displaced
 from winninghand.corruptions.blur.motion import RADIUS_AND_SIGMA
@@ -11,7 +12,6 @@ from winninghand.corruptions.streaks import streaked
 from winninghand.corruptions.weather.distances import chamfer_distances
 from winninghand.corruptions.weather.edges import canny_edges
 from winninghand.corruptions.weather.fog import plasma
-from winninghand.randomness import Streams
 
 
 def test_glass_copies_what_the_references_swap_through_views_copies():
@@ -76,7 +76,7 @@ def test_canny_finds_the_rim_of_a_square_and_keeps_what_is_weak_only_where_it_go
 
 @pytest.mark.parametrize("side", [28, 32, 96])
 def test_plasma_spans_the_unit_interval_and_wraps_around(side):
-    maps = plasma(side, 3, Streams("fog", torch.arange(20)))
+    maps = plasma(side, 3, CounterRNG("fog", torch.arange(20)))
     assert maps.shape[1] == {28: 32, 32: 32, 96: 128}[side]
     assert torch.equal(maps.amin((1, 2)), torch.zeros(20)) and torch.equal(maps.amax((1, 2)), torch.ones(20))
     seam = (maps[:, -1] - maps[:, 0]).abs().mean()

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.transitions import LEVELS, alias_table, noisy
-from winninghand.randomness import Streams
 
 
 def probabilities_of(table):
@@ -32,7 +32,7 @@ def test_values_are_drawn_as_their_rows_say():
     weights = torch.from_numpy(generator.gamma(0.3, size=(LEVELS, LEVELS)) + 1e-9)
     matrix = weights / weights.sum(1, keepdim=True)
     images = torch.full((400, 32, 32, 3), 77, dtype=torch.uint8)
-    drawn = noisy(images, alias_table(matrix), Streams("noise", torch.arange(400)))
+    drawn = noisy(images, alias_table(matrix), CounterRNG("noise", torch.arange(400)))
     counts = torch.bincount(drawn.flatten().long(), minlength=LEVELS)
     expected = matrix[77] * drawn.numel()
     enough = expected > 20

@@ -4,7 +4,7 @@ from made_cards import make_card, noisy, smooth
 from torch import nn
 
 import winninghand as wh
-from winninghand.decks import adaptation_of, adapted
+from winninghand.decks import adaptation_of, with_bn_adaptation
 
 
 def test_statistics_are_mixed_by_how_many_images_speak_for_each():
@@ -16,13 +16,13 @@ def test_statistics_are_mixed_by_how_many_images_speak_for_each():
     mean = (18 * norm.running_mean + 6 * mean) / 24
     variance = (18 * norm.running_var + 6 * variance) / 24
     expected = (images - mean[:, None, None]) / (variance + norm.eps).sqrt()[:, None, None]
-    assert torch.allclose(adapted(model, 18.0)(images), expected, atol=1e-5)
+    assert torch.allclose(with_bn_adaptation(model, 18.0)(images), expected, atol=1e-5)
 
 
 def test_adaptation_is_off_by_default_and_leaves_the_card_alone(tmp_path):
     card = make_card("smooth")
     before = card(noisy(4))
-    other = adapted(card, 1.0)
+    other = with_bn_adaptation(card, 1.0)
     assert adaptation_of(card) is None
     assert adaptation_of(other) == 1.0
     assert not torch.allclose(other(noisy(4)), before)
@@ -33,21 +33,21 @@ def test_adaptation_is_off_by_default_and_leaves_the_card_alone(tmp_path):
 
 def test_a_large_prior_is_the_card_as_it_was():
     card = make_card("smooth")
-    assert torch.allclose(adapted(card, 1e9)(noisy(4)), card(noisy(4)), atol=1e-5)
+    assert torch.allclose(with_bn_adaptation(card, 1e9)(noisy(4)), card(noisy(4)), atol=1e-5)
 
 
 def test_every_card_of_a_deck_adapts(cards):
     deck = wh.Deck(cards, "average")
-    assert adaptation_of(adapted(deck)) == 16.0
-    assert not torch.allclose(adapted(deck)(smooth(8)), deck(smooth(8)))
+    assert adaptation_of(with_bn_adaptation(deck)) == 16.0
+    assert not torch.allclose(with_bn_adaptation(deck)(smooth(8)), deck(smooth(8)))
 
 
 @pytest.mark.parametrize("prior", [0, -1, float("nan"), float("inf")])
 def test_priors_out_of_range_are_refused(cards, prior):
     with pytest.raises(wh.InputError, match="prior"):
-        adapted(cards[0], prior)
+        with_bn_adaptation(cards[0], prior)
 
 
 def test_a_model_without_batch_norms_is_refused():
     with pytest.raises(wh.InputError, match="no batch norms"):
-        adapted(nn.Linear(2, 2))
+        with_bn_adaptation(nn.Linear(2, 2))

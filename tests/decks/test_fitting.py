@@ -87,8 +87,10 @@ def split():
 
 
 def with_recipe(card, fraction, seed):
-    facts = card.facts.model_copy(update={"recipe": {"seed": seed, "training": {"held_out": fraction}}})
-    return wh.Card(card.network, facts, card.profile)
+    metadata = card.metadata.model_copy(
+        update={"recipe": {"seed": seed, "training": {"validation": fraction}}}
+    )
+    return wh.Card(card.network, metadata, card.profile)
 
 
 def test_only_images_that_every_card_held_out_are_unseen(split):
@@ -96,7 +98,7 @@ def test_only_images_that_every_card_held_out_are_unseen(split):
     images = fitting_images(cards, split, limit=320)
     assert images.unseen
     assert len(images.indices) == 320
-    assert set(images.indices) <= set(split.held_out(0.4)[1])
+    assert set(images.indices) <= set(split.validation(0.4)[1])
     assert not fitting_images([*cards, make_card("noisy")], split, limit=320).unseen
 
 
@@ -113,7 +115,7 @@ def test_answers_are_those_of_the_cards_to_the_corrupted_images(split, cards):
 def test_a_deck_is_fitted_on_training_images_under_the_extra_corruptions(split, cards):
     assert len(fitting_conditions()) == 21
     done = []
-    deck = fit_gate(wh.Deck(cards, "weighted"), split, limit=30, advance=done.append)
+    deck = fit_gate(wh.Deck(cards, "weighted"), split, limit=30, progress=done.append)
     assert sum(done) == 21 * 30
     assert deck.settings.scores is not None
     assert not torch.equal(deck.temperatures, torch.ones(4))

@@ -18,7 +18,7 @@ RECIPE = {
         "epochs": 2,
         "batch_size": 64,
         "learning_rate": 0.1,
-        "held_out": 0.1,
+        "validation": 0.1,
         "precision": "32-true",
     },
 }

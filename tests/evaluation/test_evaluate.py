@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from winninghand.base.errors import InputError
 from winninghand.corruptions import write_archive
-from winninghand.errors import InputError
 from winninghand.evaluation import evaluate, find_archive, sample
 from winninghand.images import Split
 
@@ -67,7 +67,7 @@ def test_a_truncated_archive_is_refused_before_the_first_cell(threshold, tiny_im
     (official / "contrast.npy").write_bytes((official / "contrast.npy").read_bytes()[:-1000])
     done = []
     with pytest.raises(InputError, match=r"contrast\.npy is no whole \.npy file"):
-        evaluate(threshold, tiny_images.test, "fog,contrast", archive=official, advance=done.append)
+        evaluate(threshold, tiny_images.test, "fog,contrast", archive=official, progress=done.append)
     assert done == []
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_outcomes import outcome_of
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.evaluation import (
     bootstrap,
     checked_rows_path,

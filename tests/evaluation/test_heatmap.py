@@ -3,9 +3,9 @@ import pytest
 import torch
 from torch import nn
 
+from winninghand.base.errors import InputError
 from winninghand.cards import Card
 from winninghand.decks import Deck
-from winninghand.errors import InputError
 from winninghand.evaluation import fourier_heatmap
 from winninghand.images import Split
 from winninghand.report.heatmap import checked_picture_path, draw_heatmap
@@ -58,7 +58,7 @@ def test_signs_are_random_and_do_not_depend_on_the_batch():
 def test_a_deck_has_a_map_and_progress_counts_frequencies():
     cards = [Card.from_module(listening(level), ["a", "b", "c"], (SIDE, SIDE)) for level in (0.5, 0.6)]
     done = []
-    table = fourier_heatmap(Deck(cards, "average"), GREY, norm=1, advance=done.append)
+    table = fourier_heatmap(Deck(cards, "average"), GREY, norm=1, progress=done.append)
     assert np.array_equal(table.errors, expected())
     assert sum(done) == (SIDE * SIDE + 4) / 2
 

@@ -26,7 +26,7 @@ def made_card(name, seed, training_images=None, **settings):
                 weight.mul_(torch.rand(weight.shape) < 0.3).add_(0.0)
     profile = None if training_images is None else SpectralProfile.of(training_images)
     return wh.Card.from_module(
-        module, list("abcd"), (16, 16), mean=(0.5, 0.4, 0.3), deviation=(0.2, 0.3, 0.2), profile=profile
+        module, list("abcd"), (16, 16), mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.2), profile=profile
     )
 
 

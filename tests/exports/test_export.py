@@ -38,8 +38,8 @@ def test_dense_weights_open_with_safetensors_and_come_back(card, tmp_path):
     found, expected = load_file(tmp_path / "a.safetensors"), card.network.state_dict()
     assert found.keys() == expected.keys()
     assert all(torch.equal(tensor, expected[name]) for name, tensor in found.items())
-    facts = card.facts
-    wanted = Import("resnet18", mean=facts.mean, deviation=facts.deviation, input_size=16)
+    metadata = card.metadata
+    wanted = Import("resnet18", mean=metadata.mean, std=metadata.std, input_size=16)
     images = torch.rand(2, 3, 16, 16)
     assert torch.equal(import_model([tmp_path / "a.safetensors"], wanted)(images), card(images))
 
@@ -47,8 +47,8 @@ def test_dense_weights_open_with_safetensors_and_come_back(card, tmp_path):
 @pytest.mark.parametrize("ending", [".safetensors", ".sparse.pt"])
 def test_a_decks_weights_come_back_as_a_deck(deck, ending, tmp_path):
     export(deck, tmp_path / f"a{ending}")
-    facts = deck.cards[0].facts
-    wanted = Import("conv2", {"input_size": 16}, mean=facts.mean, deviation=facts.deviation)
+    metadata = deck.cards[0].metadata
+    wanted = Import("conv2", {"input_size": 16}, mean=metadata.mean, std=metadata.std)
     found = import_model([tmp_path / f"a{ending}"], wanted)
     images = torch.rand(2, 3, 16, 16)
     for one, other in zip(found.cards, deck.cards, strict=True):
@@ -58,7 +58,7 @@ def test_a_decks_weights_come_back_as_a_deck(deck, ending, tmp_path):
 def test_sparse_weights_are_sparse_and_dense_again_the_same(card, tmp_path):
     export(card, tmp_path / "a.sparse.pt")
     found, expected = torch.load(tmp_path / "a.sparse.pt", weights_only=True), card.network.state_dict()
-    assert {name for name, tensor in found.items() if tensor.is_sparse} == set(card.facts.prunable)
+    assert {name for name, tensor in found.items() if tensor.is_sparse} == set(card.metadata.prunable)
     assert all(torch.equal(found[name].to_dense(), tensor) for name, tensor in expected.items())
 
 

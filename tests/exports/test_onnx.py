@@ -97,8 +97,8 @@ def test_the_file_says_what_it_is_and_not_where_it_was_made(spectral, deck):
     content = spectral.read_bytes()
     assert str(Path(wh.__file__).parent).encode() not in content
     assert str(Path(torch.__file__).parent).encode() not in content
-    (facts,) = onnx.load_from_string(content).metadata_props
-    assert json.loads(facts.value) == {
+    (metadata,) = onnx.load_from_string(content).metadata_props
+    assert json.loads(metadata.value) == {
         "classes": list("abcd"),
         "input_size": [16, 16],
         "gate": "spectral",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.images import load_images
 
 

@@ -7,7 +7,7 @@ import pickletools
 import numpy as np
 import pytest
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.images import load_images
 
 NAMES = [f"class {number}" for number in range(10)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.images import load_images
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.images import ImageSet, Split
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.images import load_images
 
 

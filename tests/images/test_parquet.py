@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.images import load_images
 
 COPY = Path(__file__).parents[3] / "shared" / "data"
@@ -60,11 +60,11 @@ def test_fine_labels_are_preferred_and_unclear_ones_refused(folder):
 
 def test_incomplete_folders_are_refused(folder):
     data = folder / "data"
-    (data / "train-00001-of-00002.parquet").rename(folder / "aside")
+    (data / "train-00001-of-00002.parquet").rename(folder / "tmp")
     with pytest.raises(InputError, match="1 of the 2 parquet files of the train split"):
         load_images(folder)
-    (folder / "aside").rename(data / "train-00001-of-00002.parquet")
-    (data / "test-00000-of-00001.parquet").rename(folder / "aside")
+    (folder / "tmp").rename(data / "train-00001-of-00002.parquet")
+    (data / "test-00000-of-00001.parquet").rename(folder / "tmp")
     with pytest.raises(InputError, match="no parquet file of the test split"):
         load_images(folder)
 

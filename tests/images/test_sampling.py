@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.images import Split
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -47,9 +47,9 @@ def test_held_out_divides_every_class_alike(labels, fraction, seed):
     counts = np.bincount(labels)
     if (counts < 2).all():
         with pytest.raises(InputError):
-            split_of(labels).held_out(fraction, seed)
+            split_of(labels).validation(fraction, seed)
         return
-    rest, held = split_of(labels).held_out(fraction, seed)
+    rest, held = split_of(labels).validation(fraction, seed)
     assert np.array_equal(np.sort(np.concatenate([rest, held])), np.arange(len(labels)))
     assert (np.diff(rest) > 0).all()
     assert (np.diff(held) > 0).all()
@@ -62,12 +62,12 @@ def test_held_out_divides_every_class_alike(labels, fraction, seed):
 @pytest.mark.parametrize("fraction", [0.1, 0.29, 0.3, 0.5])
 def test_held_out_total_is_exact_and_seeded(fraction):
     split = split_of(np.repeat(np.arange(7), np.arange(20, 90, 10)))
-    rest, held = split.held_out(fraction, seed=3)
+    rest, held = split.validation(fraction, seed=3)
     assert len(held) == round(len(split) * fraction)
-    again = split.held_out(fraction, seed=3)
+    again = split.validation(fraction, seed=3)
     assert np.array_equal(rest, again[0])
     assert np.array_equal(held, again[1])
-    assert not np.array_equal(held, split.held_out(fraction, seed=4)[1])
+    assert not np.array_equal(held, split.validation(fraction, seed=4)[1])
 
 
 def test_what_cannot_be_sampled_is_refused():
@@ -76,4 +76,4 @@ def test_what_cannot_be_sampled_is_refused():
         split.balanced_sample(0, seed=0)
     for fraction in (0.0, 1.0, float("nan")):
         with pytest.raises(InputError, match="between 0 and 1"):
-            split.held_out(fraction, seed=0)
+            split.validation(fraction, seed=0)

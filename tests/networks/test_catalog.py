@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.networks import NETWORKS, Architecture, architecture_of, network
 
 

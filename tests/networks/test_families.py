@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.networks import NETWORKS, count_parameters, network
 
 PUBLISHED = [

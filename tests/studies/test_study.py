@@ -1,7 +1,7 @@
 import pytest
 
+from winninghand.base.errors import InputError
 from winninghand.decks import load
-from winninghand.errors import InputError
 from winninghand.studies.entries import entries, station
 from winninghand.studies.log import log
 from winninghand.studies.study import Study, load_study
@@ -105,7 +105,7 @@ def test_runs_that_share_their_first_phases_are_trained_once(tiny_images, tmp_pa
     assert [row[2:4] for row in rows] == [["", "2"], [runs[0].name, "1"], ["", ""]]
     alone = train(runs[2].recipe, tiny_images, tmp_path / "alone")
     assert (tmp_path / "alone" / "card.card").read_bytes() == together[2].card.read_bytes()
-    assert alone.facts == load(together[2].card).facts
+    assert alone.metadata == load(together[2].card).metadata
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,13 @@ import json
 import pytest
 
 import winninghand as wh
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.report.zoo import write_zoo, zoo_rows
 from winninghand.studies.goals import goals
 from winninghand.studies.publish import Publisher
 from winninghand.studies.study import Study
 from winninghand.studies.work import work_through
-from winninghand.studies.zoo_facts import zoo_facts
+from winninghand.studies.zoo_records import zoo_records
 from winninghand.zoo import MODELS, ZOO
 
 STUDY = {
@@ -42,14 +42,14 @@ def published(tiny_images, tmp_path_factory):
 
 
 def test_a_study_is_published_with_figures_that_can_be_had_again(published, tiny_images):
-    out, _, _, facts = published
-    assert {model.name: model.kind for model in facts} == {
+    out, _, _, metadata = published
+    assert {model.name: model.kind for model in metadata} == {
         "tiny-dense-clean": "card",
         "tiny-lrr90-clean": "card",
         "both": "deck",
     }
-    assert sorted(zoo_facts(out), key=lambda one: one.name) == sorted(facts, key=lambda one: one.name)
-    for model in facts:
+    assert sorted(zoo_records(out), key=lambda one: one.name) == sorted(metadata, key=lambda one: one.name)
+    for model in metadata:
         path = out / f"{model.name}.{model.kind}"
         assert model.bytes == path.stat().st_size
         table = wh.evaluate(wh.load(path), tiny_images.test, "contrast,gaussian_noise", (1, 5), limit=20)
@@ -58,16 +58,16 @@ def test_a_study_is_published_with_figures_that_can_be_had_again(published, tiny
             [cell.accuracy for cell in table.cells], abs=1e-5
         )
         assert model.full.images == len(tiny_images.test)
-    assert facts[0].full.mce == 1
+    assert metadata[0].full.mce == 1
 
 
 def test_what_was_measured_is_not_measured_again(published, tiny_images, monkeypatch):
-    out, runs, _, facts = published
+    out, runs, _, metadata = published
     monkeypatch.setattr("winninghand.studies.measuring.measure", None)
     publisher = Publisher(Study.model_validate(STUDY), tiny_images, out, out / "measured")
     again = publisher.publish(publisher.models(runs))
-    assert [model.full for model in again] == [model.full for model in facts]
-    assert [model.reference for model in again] == [model.reference for model in facts]
+    assert [model.full for model in again] == [model.full for model in metadata]
+    assert [model.reference for model in again] == [model.reference for model in metadata]
 
 
 def test_cards_may_be_left_out_and_still_be_played_by_a_deck(published, tiny_images):
@@ -80,12 +80,12 @@ def test_cards_may_be_left_out_and_still_be_played_by_a_deck(published, tiny_ima
 def test_the_seed_that_did_best_on_held_out_images_is_shipped(published):
     out, runs, _, _ = published
     cards = [wh.load(run.card) for run in runs if run.entry.recipe.compression.method == "lrr"]
-    best = max(cards, key=lambda card: card.facts.accuracies["held_out"])
-    assert wh.load(out / "tiny-lrr90-clean.card").facts.recipe == best.facts.recipe
+    best = max(cards, key=lambda card: card.metadata.accuracies["validation"])
+    assert wh.load(out / "tiny-lrr90-clean.card").metadata.recipe == best.metadata.recipe
 
 
 def test_goals_compare_seeds_with_their_own_dense_network(published):
-    _, runs, models, facts = published
+    _, runs, models, metadata = published
     found = {goal.hope: goal for goal in goals(models)}
     clean = next(goal for hope, goal in found.items() if "clean accuracy" in hope)
     by_method = [
@@ -94,26 +94,26 @@ def test_goals_compare_seeds_with_their_own_dense_network(published):
     ]
     over_seeds = sum(by_method[0]) / 2 - sum(by_method[1]) / 2
     assert f"over 2 seeds on 32 images {100 * over_seeds:+.2f} (" in clean.found
-    shipped = facts[1].full.clean_accuracy - facts[0].full.clean_accuracy
+    shipped = metadata[1].full.clean_accuracy - metadata[0].full.clean_accuracy
     assert clean.found.startswith(f"{100 * shipped:+.2f} (")
     assert clean.met == (shipped >= 0)
     size = next(goal for hope, goal in found.items() if "smaller" in hope)
-    assert f"{facts[2].bytes:,} of " in size.found
+    assert f"{metadata[2].bytes:,} of " in size.found
 
 
 def test_the_table_goes_between_its_marks(published, tmp_path):
-    facts = published[3]
+    metadata = published[3]
     (tmp_path / "a.md").write_text("before\n<!-- zoo -->\nold\n<!-- end of zoo -->\nafter\n")
-    write_zoo(facts, tmp_path / "a.md")
+    write_zoo(metadata, tmp_path / "a.md")
     text = (tmp_path / "a.md").read_text()
     assert text.startswith("before\n<!-- zoo -->\ntiny images, ") and text.endswith(
         "<!-- end of zoo -->\nafter\n"
     )
     assert "old" not in text
-    assert all(" | ".join(row) in text for row in zoo_rows(facts))
+    assert all(" | ".join(row) in text for row in zoo_rows(metadata))
     (tmp_path / "b.md").write_text("no marks")
     with pytest.raises(InputError, match="no place"):
-        write_zoo(facts, tmp_path / "b.md")
+        write_zoo(metadata, tmp_path / "b.md")
 
 
 def test_a_study_without_a_dense_network_or_a_plan_is_not_published(published, tiny_images, tmp_path):
@@ -126,10 +126,10 @@ def test_a_study_without_a_dense_network_or_a_plan_is_not_published(published, t
 
 
 def test_the_shipped_zoo_is_whole_and_small():
-    facts = {model.name: model for model in zoo_facts()}
-    assert facts.keys() == set(ZOO) == set(wh.names("zoo"))
+    metadata = {model.name: model for model in zoo_records()}
+    assert metadata.keys() == set(ZOO) == set(wh.names("zoo"))
     assert sum(path.stat().st_size for path in MODELS.iterdir()) < 20_000_000
-    for name, model in facts.items():
+    for name, model in metadata.items():
         assert ZOO[name].stat().st_size == model.bytes
         player = wh.load(f"zoo:{name}")
         assert len(player.classes) == 10

@@ -21,7 +21,7 @@ def train(images, folder, method="lrr", epochs=2, **training):
 
 
 def zeros(card):
-    weights = [card.network.get_parameter(name) for name in card.facts.prunable]
+    weights = [card.network.get_parameter(name) for name in card.metadata.prunable]
     return [int((weight == 0).sum()) for weight in weights]
 
 
@@ -48,18 +48,18 @@ def test_the_card_is_the_average_and_as_sparse_as_asked(method, tiny_images, tmp
     plain = train(tiny_images, tmp_path / "plain", method, precision="32-true")
     assert zeros(card) == zeros(plain)
     with (tmp_path / "averaged/metrics.csv").open() as file:
-        measured = float(list(csv.DictReader(file))[-1]["held_out_accuracy"])
-    assert card.facts.accuracies["held_out"] == measured
+        measured = float(list(csv.DictReader(file))[-1]["validation_accuracy"])
+    assert card.metadata.accuracies["validation"] == measured
     pairs = zip(card.network.parameters(), plain.network.parameters(), strict=True)
     assert not all(torch.equal(averaged, present) for averaged, present in pairs)
     if method == "bp":
-        first = card.network.get_parameter(card.facts.prunable[0])
+        first = card.network.get_parameter(card.metadata.prunable[0])
         assert first.abs().unique().numel() == 2  # zero, and the layer's magnitude
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
 def test_a_compiled_training_takes_the_same_steps(tiny_images, tmp_path):
-    settings = {"method": "dense", "epochs": 1, "held_out": 0.0}
+    settings = {"method": "dense", "epochs": 1, "validation": 0.0}
     compiled = train(tiny_images, tmp_path / "compiled", compiled=True, **settings)
     plain = train(tiny_images, tmp_path / "plain", **settings)
     for one, other in zip(compiled.network.parameters(), plain.network.parameters(), strict=True):

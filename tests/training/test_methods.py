@@ -112,9 +112,9 @@ def test_a_pattern_and_macs_reach_the_card(tiny_images):
 def test_a_recipe_quantizes_its_card(tiny_images, tmp_path):
     recipe = make_recipe(table("gmp") | {"quantization": {"weights": "int4", "images": 32}})
     card = wh.train(recipe, tiny_images, tmp_path)
-    assert card.facts.quantization == {"weights": "int4", "images": 32, "norms": False}
-    assert set(card.scales) == set(card.facts.prunable)
-    assert set(wh.load(tmp_path / "card.card").scales) == set(card.facts.prunable)
+    assert card.metadata.quantization == {"weights": "int4", "images": 32, "norms": False}
+    assert set(card.scales) == set(card.metadata.prunable)
+    assert set(wh.load(tmp_path / "card.card").scales) == set(card.metadata.prunable)
 
 
 def test_a_loss_that_is_not_finite_names_step_rate_and_checkpoint(tiny_images, tmp_path, monkeypatch):

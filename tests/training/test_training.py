@@ -22,9 +22,9 @@ def test_a_recipe_becomes_a_card_that_knows_itself(tiny_images, tmp_path):
     total = sum(layer.size for layer in counts.layers)
     assert sum(layer.nonzero for layer in counts.layers) == total - round(0.9 * total)
     assert card.classes == ("dark", "bright")
-    assert card.facts.architecture["name"] == "conv2"
-    assert card.facts.domain["sigma"] == 0.1
-    assert card.facts.accuracies["test"] > 0.9
+    assert card.metadata.architecture["name"] == "conv2"
+    assert card.metadata.domain["sigma"] == 0.1
+    assert card.metadata.accuracies["test"] > 0.9
     assert card.profile.mean.shape == (16, 9)
 
     loaded = wh.load(tmp_path / "run/card.card")
@@ -38,7 +38,7 @@ def test_metrics_have_a_row_per_epoch_of_each_phase(tiny_images, tmp_path):
         rows = list(csv.DictReader(file))
     assert [(row["phase"], row["epoch"]) for row in rows] == [(p, e) for p in "012" for e in "01"]
     assert [round(float(row["sparsity"]), 2) for row in rows[::2]] == [0, 0.7, 0.9]
-    assert all(0 <= float(row["held_out_accuracy"]) <= 1 for row in rows)
+    assert all(0 <= float(row["validation_accuracy"]) <= 1 for row in rows)
 
 
 def test_a_finished_run_is_not_trained_again(tiny_images, tmp_path):
@@ -98,7 +98,7 @@ def test_any_module_is_compressed_from_where_it_is(tiny_images, tmp_path):
     )
     assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
     assert torch.equal(card.network.stem.weight, before["stem.weight"])
-    assert card.facts.prunable == ("body.weight",)
+    assert card.metadata.prunable == ("body.weight",)
     assert int((card.network.body.weight == 0).sum()) == before["body.weight"].numel() // 2
     with pytest.raises(wh.InputError, match="network=module"):
         wh.load(tmp_path / "card.card")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from winninghand.augmentation import augmix, clean, gaussian, pixmix, trivialaugment  # noqa: F401
 from winninghand.augmentation.augment import augment
 from winninghand.augmentation.domain import DOMAINS, Domain
 from winninghand.augmentation.make import make_domain

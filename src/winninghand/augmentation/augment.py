@@ -12,8 +12,8 @@ from torch import Tensor
 
 from winninghand.augmentation.domain import Domain
 from winninghand.augmentation.make import make_domain
-from winninghand.augmentation.pixels import to_bytes
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
+from winninghand.base.pixels import to_bytes
 
 Images = TypeVar("Images", npt.NDArray[np.uint8], Tensor)
 

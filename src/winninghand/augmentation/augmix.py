@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from winninghand.augmentation.clean import Clean
-from winninghand.augmentation.domain import DOMAINS
 from winninghand.augmentation.flip_and_crop import flip_and_crop
 from winninghand.augmentation.jensen_shannon import jensen_shannon
 from winninghand.augmentation.operations import Operation, mix_chains
@@ -19,7 +18,6 @@ from winninghand.augmentation.operations.nine import HIGHEST_LEVEL, LOWEST_LEVEL
 LONGEST_CHAIN = 3
 
 
-@DOMAINS.register("augmix")
 class AugMix(Clean):
     """AugMix (Hendrycks et al. 2020), without the operations that overlap the test corruptions.
 

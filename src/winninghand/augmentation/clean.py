@@ -8,12 +8,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from winninghand.augmentation.domain import DOMAINS, Domain
+from winninghand.augmentation.domain import Domain
 from winninghand.augmentation.flip_and_crop import flip_and_crop
-from winninghand.augmentation.pixels import to_unit
+from winninghand.base.pixels import to_unit
 
 
-@DOMAINS.register("clean")
 class Clean(Domain):
     """Random horizontal flip and a random crop from the padded image."""
 

@@ -10,9 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 from torch.nn import functional
 
-from winninghand.registry import Registry
-
-DOMAINS: Registry[type[Domain]] = Registry("domain")
+from winninghand.base import catalog
+from winninghand.base.registry import Registry
 
 
 class Domain(BaseModel, ABC):
@@ -42,3 +41,6 @@ class Domain(BaseModel, ABC):
         return functional.cross_entropy(
             logits.flatten(0, 1), labels.repeat(len(logits)), label_smoothing=label_smoothing
         )
+
+
+DOMAINS: Registry[type[Domain]] = catalog.DOMAINS

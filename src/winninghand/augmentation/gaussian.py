@@ -9,10 +9,8 @@ from pydantic import Field
 from torch import Tensor
 
 from winninghand.augmentation.clean import Clean
-from winninghand.augmentation.domain import DOMAINS
 
 
-@DOMAINS.register("gaussian")
 class Gaussian(Clean):
     """Gaussian noise of standard deviation `sigma`, clamped to [0, 1], before normalisation.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 
 from pydantic import ValidationError
 
 from winninghand.augmentation.domain import DOMAINS, Domain
-from winninghand.errors import InputError, first_complaint
+from winninghand.base.errors import InputError, first_error
+from winninghand.base.registry import nearest
 
 
 def make_domain(spec: str | Mapping[str, object]) -> Domain:
@@ -26,13 +26,11 @@ def make_domain(spec: str | Mapping[str, object]) -> Domain:
     try:
         return kind.model_validate(parameters)
     except ValidationError as error:
-        raise InputError(f"domain {kind.name!r}: {first_complaint(error)}") from None
+        raise InputError(f"domain {kind.name!r}: {first_error(error)}") from None
 
 
 def _refuse_unknown(parameters: Mapping[str, object], kind: type[Domain]) -> None:
     known = list(kind.model_fields)
     for key in parameters:
         if key not in known:
-            nearest = difflib.get_close_matches(key, known, n=1)
-            advice = f"did you mean {nearest[0]!r}?" if nearest else "known: " + ", ".join(known)
-            raise InputError(f"domain {kind.name!r} has no parameter {key!r}; {advice}")
+            raise InputError(f"domain {kind.name!r} has no parameter {key!r}; {nearest(key, known)}")

@@ -9,7 +9,6 @@ from pydantic import Field
 from torch import Tensor
 
 from winninghand.augmentation.clean import Clean
-from winninghand.augmentation.domain import DOMAINS
 from winninghand.augmentation.flip_and_crop import flip_and_crop
 from winninghand.augmentation.fractals import fractals
 from winninghand.augmentation.operations import mix_chains
@@ -19,7 +18,6 @@ SMALLEST_FACTOR = 1e-37
 """Keeps a black pixel's negative power finite in float32."""
 
 
-@DOMAINS.register("pixmix")
 class PixMix(Clean):
     """PixMix (Hendrycks et al. 2022, figure 3), with a fresh fractal for each image.
 

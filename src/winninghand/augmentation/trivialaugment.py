@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from winninghand.augmentation.clean import Clean
-from winninghand.augmentation.domain import DOMAINS
 from winninghand.augmentation.flip_and_crop import flip_and_crop
 from winninghand.augmentation.operations import Operation, mix_chains
 
@@ -34,7 +33,6 @@ RANGES: dict[Operation, tuple[float, float, bool]] = {
 WHOLE = (Operation.POSTERIZE, Operation.TRANSLATE_X, Operation.TRANSLATE_Y)
 
 
-@DOMAINS.register("trivialaugment")
 class TrivialAugment(Clean):
     """TrivialAugment (Müller & Hutter 2021) over its wide space: it has no parameters of its own.
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from winninghand.cards.facts import CardFacts, Triple
+from winninghand.base.device import device_of
+from winninghand.base.errors import InputError, first_error
+from winninghand.base.version import __version__
+from winninghand.cards.metadata import CardMetadata, Triple
 from winninghand.cards.normalisation import Normalisation
 from winninghand.compression import prunable_weights
-from winninghand.device import device_of
-from winninghand.errors import InputError, first_complaint
 from winninghand.networks import architecture_of
 from winninghand.spectra import SpectralProfile
-from winninghand.version import __version__
 
 if TYPE_CHECKING:
     from winninghand.cards.quantization import Weights
@@ -34,16 +34,16 @@ class Card(nn.Module):
     def __init__(
         self,
         network: nn.Module,
-        facts: CardFacts,
+        metadata: CardMetadata,
         profile: SpectralProfile | None = None,
         scales: Mapping[str, Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
-        self.facts = facts
+        self.metadata = metadata
         self.profile = profile
         self.scales = dict(scales or {})
-        self.normalisation = Normalisation(facts.mean, facts.deviation).to(device_of(network))
+        self.normalisation = Normalisation(metadata.mean, metadata.std).to(device_of(network))
         self.eval()
 
     @classmethod
@@ -53,39 +53,39 @@ class Card(nn.Module):
         classes: Sequence[str],
         input_size: tuple[int, int],
         mean: Triple = (0.0, 0.0, 0.0),
-        deviation: Triple = (1.0, 1.0, 1.0),
+        std: Triple = (1.0, 1.0, 1.0),
         profile: SpectralProfile | None = None,
     ) -> Card:
         """Make a card of a trained module as it stands; weights that are zero count as pruned.
 
-        `input_size` is (height, width) in pixels. `mean` and `deviation` are those by which the
+        `input_size` is (height, width) in pixels. `mean` and `std` are those by which the
         module expects its images to be normalised; by default it sees them in [0, 1]. Raises
         `InputError` for values out of range and for classes that are not as many as a network of
         the catalog has outputs.
         """
         try:
-            facts = CardFacts(
+            metadata = CardMetadata(
                 classes=tuple(classes),
                 input_size=input_size,
                 mean=mean,
-                deviation=deviation,
+                std=std,
                 prunable=tuple(prunable_weights(module)),
-                architecture=architecture_facts(module),
+                architecture=architecture_metadata(module),
                 winninghand=__version__,
             )
         except ValidationError as error:
-            raise InputError(f"card: {first_complaint(error)}") from None
-        return cls(module, facts, profile)
+            raise InputError(f"card: {first_error(error)}") from None
+        return cls(module, metadata, profile)
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the logits."""
-        return self.facts.classes
+        return self.metadata.classes
 
     def with_accuracies(self, accuracies: Mapping[str, float]) -> Card:
         """Return the same card with measured accuracies, fractions by what they were measured on."""
-        facts = self.facts.model_copy(update={"accuracies": dict(accuracies)})
-        return Card(self.network, facts, self.profile, self.scales)
+        metadata = self.metadata.model_copy(update={"accuracies": dict(accuracies)})
+        return Card(self.network, metadata, self.profile, self.scales)
 
     def quantized(self, weights: Weights, images: Tensor | None = None, norms: bool = False) -> Card:
         """Return a new card, its weights rounded to `int8`, `int4`, `fp16` or `binary`: see `quantize`."""
@@ -95,7 +95,7 @@ class Card(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, classes) of float images (N, 3, H, W) in [0, 1]."""
-        check_batch(images, self.facts.input_size)
+        check_batch(images, self.metadata.input_size)
         logits: Tensor = self.network(self.normalisation(images))
         return logits
 
@@ -117,7 +117,7 @@ def check_batch(images: Tensor, input_size: tuple[int, int]) -> None:
         )
 
 
-def architecture_facts(module: nn.Module) -> dict[str, object] | None:
+def architecture_metadata(module: nn.Module) -> dict[str, object] | None:
     """Return name and settings of a network of the catalog as one table, None for any other module."""
     architecture = architecture_of(module)
     return None if architecture is None else {"name": architecture.name, **architecture.settings}

@@ -14,9 +14,9 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 
+from winninghand.base.errors import InputError
+from winninghand.base.files import atomic_write
 from winninghand.cards.coding import decode_tensors, encode_tensors, entropy_bound
-from winninghand.errors import InputError
-from winninghand.files import written_whole
 
 SCHEMA = 1
 
@@ -98,17 +98,17 @@ def size_report(
 def write_streams(path: Path | str, header: Mapping[str, Any], streams: Mapping[str, torch.Tensor]) -> None:
     """Write a header of JSON values and named flat uint8 tensors to one file, whole or not at all."""
     content = safetensors_of(header, streams)
-    with written_whole(path) as aside:
-        aside.write_bytes(content)
+    with atomic_write(path) as tmp:
+        tmp.write_bytes(content)
 
 
 def safetensors_of(header: Mapping[str, Any], streams: Mapping[str, torch.Tensor]) -> bytes:
     """Return the bytes of the safetensors file that holds a header and streams, with their checksums."""
     checksums = {name: _digest(stream.numpy().tobytes()) for name, stream in streams.items()}
-    facts: dict[str, Any] = {"schema": SCHEMA, "header": dict(header), "streams": checksums}
+    metadata: dict[str, Any] = {"schema": SCHEMA, "header": dict(header), "streams": checksums}
     # It covers the streams' checksums too, so that a header fits no other card's streams.
-    facts["checksum"] = _checksum(facts)
-    return safetensors.torch.save(dict(streams), {_KEY: _text(facts).decode()})
+    metadata["checksum"] = _checksum(metadata)
+    return safetensors.torch.save(dict(streams), {_KEY: _text(metadata).decode()})
 
 
 def read_streams(path: Path | str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -117,13 +117,13 @@ def read_streams(path: Path | str) -> tuple[dict[str, Any], dict[str, torch.Tens
         _check_header_length(Path(path))
         try:
             with safe_open(path, framework="pt") as file:
-                facts = _facts(file.metadata())
-                if set(file.keys()) != set(facts["streams"]):
+                metadata = _metadata(file.metadata())
+                if set(file.keys()) != set(metadata["streams"]):
                     raise InputError("streams are missing from it, or there are some too many")
-                streams = {name: _stream(file, name, digest) for name, digest in facts["streams"].items()}
+                streams = {name: _stream(file, name, digest) for name, digest in metadata["streams"].items()}
         except SafetensorError as error:
             raise InputError("it is cut or damaged, or no safetensors file") from error
-    return facts["header"], streams
+    return metadata["header"], streams
 
 
 def _check_header_length(path: Path) -> None:
@@ -136,26 +136,28 @@ def _check_header_length(path: Path) -> None:
         raise InputError("it is cut or damaged, or no safetensors file")
 
 
-def _facts(metadata: Mapping[str, str] | None) -> dict[str, Any]:
+def _metadata(metadata: Mapping[str, str] | None) -> dict[str, Any]:
     """Return the checked contents of the metadata."""
     if not metadata or _KEY not in metadata:
         raise InputError("it is a safetensors file, but no card or deck; import it instead")
     try:
-        facts = json.loads(metadata[_KEY])
+        metadata = json.loads(metadata[_KEY])
     except (ValueError, RecursionError) as error:
         raise InputError("its header is damaged") from error
-    match facts:
+    match metadata:
         case {"schema": int(schema)} if schema > SCHEMA:
             raise InputError(f"it has schema {schema}, written by a newer winninghand; upgrade")
-        case {"schema": 1, "header": {}, "streams": {}, "checksum": checksum} if checksum == _checksum(facts):
-            return dict(facts)
+        case {"schema": 1, "header": {}, "streams": {}, "checksum": checksum} if checksum == _checksum(
+            metadata
+        ):
+            return dict(metadata)
     raise InputError("its header is damaged")
 
 
-def _checksum(facts: Mapping[str, Any]) -> str | None:
+def _checksum(metadata: Mapping[str, Any]) -> str | None:
     """Return the checksum of all metadata but itself; None for what no writer could have written."""
     try:
-        return _digest(_text({key: value for key, value in facts.items() if key != "checksum"}))
+        return _digest(_text({key: value for key, value in metadata.items() if key != "checksum"}))
     except ValueError:
         return None
 

@@ -10,12 +10,12 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from winninghand.base.errors import InputError
 from winninghand.cards.card import Card
 from winninghand.cards.coding import decode_tensors, encode_tensors, entropy_bound
 from winninghand.cards.container import read_streams, write_streams
-from winninghand.cards.facts import CardFacts
+from winninghand.cards.metadata import CardMetadata
 from winninghand.cards.quantization import restored, stored
-from winninghand.errors import InputError
 from winninghand.networks import network as from_catalog
 from winninghand.spectra import SpectralProfile
 
@@ -46,7 +46,9 @@ def load_card(path: Path | str, network: nn.Module | None = None) -> Card:
 
 def pack_card(card: Card) -> tuple[dict[str, Any], Streams]:
     """Return a card as JSON values and flat byte tensors."""
-    return {"card": card.facts.model_dump(mode="json")}, encode_tensors(_tensors(card), _scales(card))
+    return {"card": card.metadata.model_dump(mode="json", by_alias=True)}, encode_tensors(
+        _tensors(card), _scales(card)
+    )
 
 
 def unpack_card(
@@ -54,14 +56,14 @@ def unpack_card(
 ) -> Card:
     """Return the card that `pack_card` packed; `origin` names it in errors."""
     try:
-        facts = CardFacts.model_validate(header.get("card"))
+        metadata = CardMetadata.model_validate(header.get("card"))
         decoded = decode_tensors(streams)
         tensors = decoded.tensors
         profile = _taken_profile(tensors)
         weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items()}
-        weights |= {name: restored(weights[name], facts.quantization) for name in facts.prunable}
+        weights |= {name: restored(weights[name], metadata.quantization) for name in metadata.prunable}
         scales = {name.removeprefix(_NETWORK): scale for name, scale in decoded.scales.items()}
-        return Card(_filled(_skeleton(facts, network), weights), facts, profile, scales)
+        return Card(_filled(_skeleton(metadata, network), weights), metadata, profile, scales)
     except (ValidationError, InputError, KeyError) as error:
         reason = "its header is damaged" if isinstance(error, ValidationError | KeyError) else str(error)
         raise InputError(f"cannot load {origin}: {reason}") from error
@@ -69,7 +71,7 @@ def unpack_card(
 
 def card_entropy_bound(card: Card) -> float:
     """Return the bytes that the card's weights would take at their entropy (see `entropy_bound`)."""
-    return entropy_bound(_tensors(card), {_NETWORK + name for name in card.facts.prunable}, _scales(card))
+    return entropy_bound(_tensors(card), {_NETWORK + name for name in card.metadata.prunable}, _scales(card))
 
 
 def _scales(card: Card) -> dict[str, Tensor]:
@@ -78,9 +80,9 @@ def _scales(card: Card) -> dict[str, Tensor]:
 
 def _tensors(card: Card) -> dict[str, Tensor]:
     tensors = {_NETWORK + name: tensor for name, tensor in card.network.state_dict().items()}
-    for name in card.facts.prunable:
+    for name in card.metadata.prunable:
         # A pruned weight is +0, whatever sign the optimizer left it with.
-        tensors[_NETWORK + name] = stored(tensors[_NETWORK + name] + 0.0, card.facts.quantization)
+        tensors[_NETWORK + name] = stored(tensors[_NETWORK + name] + 0.0, card.metadata.quantization)
     if card.profile is not None:
         tensors |= _profile_tensors(card.profile, _PROFILE)
         if card.profile.clean is not None:
@@ -108,13 +110,13 @@ def _taken(tensors: dict[str, Tensor], prefix: str) -> tuple[Tensor, Tensor] | N
     return None if mean is None or spread is None else (mean, spread)
 
 
-def _skeleton(facts: CardFacts, network: nn.Module | None) -> nn.Module:
+def _skeleton(metadata: CardMetadata, network: nn.Module | None) -> nn.Module:
     """Return a module of the card's architecture, its values still to come."""
     if network is not None:
         return network
-    if facts.architecture is None:
+    if metadata.architecture is None:
         raise InputError("its network is not from the catalog; pass it: wh.load(path, network=module)")
-    match facts.architecture:
+    match metadata.architecture:
         case {"name": str(name), **settings}:
             pass
         case _:

@@ -47,7 +47,7 @@ class Inspection:
             nonzero=sum(int(parameter.count_nonzero()) for parameter in parameters.values()),
             layers=tuple(
                 Layer(name, tuple(parameters[name].shape), int(parameters[name].count_nonzero()))
-                for name in card.facts.prunable
+                for name in card.metadata.prunable
             ),
         )
 

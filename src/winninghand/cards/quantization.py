@@ -9,9 +9,9 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from winninghand.base.errors import InputError
 from winninghand.cards.card import Card
 from winninghand.cards.sensitivity import input_energies
-from winninghand.errors import InputError
 
 Weights = Literal["fp16", "int8", "int4", "binary"]
 
@@ -43,7 +43,7 @@ def quantize(card: Card, weights: Weights, images: Tensor | None = None, norms: 
     parameters = dict(network.named_parameters())
     scales: dict[str, Tensor] = {}
     with torch.no_grad():
-        for name in card.facts.prunable:
+        for name in card.metadata.prunable:
             weight = parameters[name]
             if weight.dtype != torch.float32:
                 raise InputError(f"{name!r} is {weight.dtype}; only float32 weights are quantized")
@@ -54,8 +54,8 @@ def quantize(card: Card, weights: Weights, images: Tensor | None = None, norms: 
                 rounded = _to_half(name, weight) if weights == "fp16" else _to_binary(weight)
             # A pruned weight is +0, whatever its sign was.
             weight.copy_(rounded + 0.0)
-    facts = card.facts.model_copy(update={"quantization": _memory(weights, images, norms)})
-    quantized = Card(network, facts, card.profile, scales)
+    metadata = card.metadata.model_copy(update={"quantization": _memory(weights, images, norms)})
+    quantized = Card(network, metadata, card.profile, scales)
     if norms and images is not None:
         _measure_norms(quantized, images)
     return quantized

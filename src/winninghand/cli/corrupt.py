@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from winninghand.base.errors import InputError
 from winninghand.cli.options import Corruptions, Data, Limit, Root, Seed, Severities, parse_severities
-from winninghand.errors import InputError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,11 +26,11 @@ def corrupt(
     seed: Seed = 0,
 ) -> None:
     """Write corrupted test images as an archive; run again on the same folder, it goes on where it was."""
+    from winninghand.base.files import atomic_write
+    from winninghand.base.progress import progress_bar
     from winninghand.corruptions import write_archive
     from winninghand.evaluation import available, sample
-    from winninghand.files import written_whole
     from winninghand.images import load_images
-    from winninghand.progress import progress
     from winninghand.report.samples import archive_sheet
     from winninghand.report.terminal import print_missing, say
 
@@ -43,7 +43,7 @@ def corrupt(
     indices = sample(split, limit, seed)
     whole = len(indices) == len(split)
     part = split if whole else split.take(indices)
-    with progress(f"writing {out}", len(names) * len(levels) * len(part)) as advance:
+    with progress_bar(f"writing {out}", len(names) * len(levels) * len(part)) as progress:
         archive = write_archive(
             part.images,
             part.labels,
@@ -52,10 +52,10 @@ def corrupt(
             levels,
             seed,
             None if whole else indices,
-            lambda name, severity: advance(len(part), f"{name} {severity}"),
+            lambda name, severity: progress(len(part), f"{name} {severity}"),
         )
-    with written_whole(out / "samples.png") as aside:
-        archive_sheet(archive, part.images, names).save(aside)
+    with atomic_write(out / "samples.png") as tmp:
+        archive_sheet(archive, part.images, names).save(tmp)
     say(
         f"{out}: {len(names)} corruptions at {len(archive.severities)} severities of {len(part):,} images; "
         f"to look at: {out / 'samples.png'}"

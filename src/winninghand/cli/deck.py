@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from winninghand.base.errors import InputError
 from winninghand.cli.options import Root, Seed
-from winninghand.errors import InputError
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 

@@ -56,7 +56,7 @@ def evaluate(
 ) -> None:
     """Measure a card or a deck on clean and corrupted test images."""
     from winninghand.cli.measuring import Measurement, opened
-    from winninghand.decks import adapted
+    from winninghand.decks import with_bn_adaptation
     from winninghand.evaluation import checked_rows_path, find_archive, write_rows
     from winninghand.images import load_images
     from winninghand.report.terminal import print_robustness
@@ -69,7 +69,7 @@ def evaluate(
     measurement = Measurement(images, archive, corruptions, levels, limit, seed, batch_size)
     players = {path: opened(path, images) for path in (model, baseline) if path is not None}
     if adapt is not None:
-        players[model] = adapted(players[model], adapt)
+        players[model] = with_bn_adaptation(players[model], adapt)
     measurement.announce()
     table = measurement.of(model.name, players[model])
     print_robustness(table)

@@ -28,10 +28,10 @@ def heatmap(
     json: Json = None,
 ) -> None:
     """Draw a card's or a deck's error under one added spatial frequency at a time."""
+    from winninghand.base.progress import progress_bar
     from winninghand.cli.measuring import opened
     from winninghand.evaluation import fourier_heatmap
     from winninghand.images import load_images
-    from winninghand.progress import progress
     from winninghand.report.heatmap import checked_picture_path, draw_heatmap
     from winninghand.report.terminal import print_heatmap
     from winninghand.spectra import half_plane
@@ -39,8 +39,8 @@ def heatmap(
     checked_picture_path(out)
     images = load_images(data, root=root)
     player = opened(model, images)
-    with progress(model.name, len(half_plane(*images.test.size)), "frequencies") as advance:
-        table = fourier_heatmap(player, images.test, norm, limit, seed, advance=advance)
+    with progress_bar(model.name, len(half_plane(*images.test.size)), "frequencies") as progress:
+        table = fourier_heatmap(player, images.test, norm, limit, seed, progress=progress)
     draw_heatmap(table, f"{model.name}: error with one frequency of norm {norm:g} added", out)
     print_heatmap(table)
     write_json({"model": str(model), "data": images.name, **table.to_json()}, json)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from winninghand.base.errors import InputError
 from winninghand.cli.options import parse_setting
-from winninghand.errors import InputError
 
 if TYPE_CHECKING:
-    from winninghand.cards.facts import Triple
     from winninghand.cards.importing import Subnetwork
+    from winninghand.cards.metadata import Triple
 
 Numbers = Annotated[str | None, typer.Option(metavar="R,G,B", help="For images in [0, 1].")]
 
@@ -60,7 +60,7 @@ def import_(
         settings=dict(parse_setting(text) for text in changes or []),
         classes=_class_names(classes),
         mean=_triple(mean, "--mean"),
-        deviation=_triple(std, "--std"),
+        std=_triple(std, "--std"),
         input_size=input_size,
         subnetwork=_subnetwork(scores, sparsity, scope),
     )
@@ -72,7 +72,7 @@ def import_(
     model.save(out)
     first = model.cards[0] if isinstance(model, Deck) else model
     say(f"{out}: {out.stat().st_size:,} bytes, from {sum(path.stat().st_size for path in sources):,}")
-    say(f"{len(first.classes)} classes, mean {first.facts.mean}, deviation {first.facts.deviation}")
+    say(f"{len(first.classes)} classes, mean {first.metadata.mean}, std {first.metadata.std}")
 
 
 def _class_names(text: str | None) -> tuple[str, ...] | None:

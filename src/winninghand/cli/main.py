@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from winninghand.base.errors import InputError
+from winninghand.base.version import __version__
 from winninghand.cli import (  # one module per command
     corrupt,
     deck,
@@ -26,8 +28,6 @@ from winninghand.cli import (  # one module per command
     train,
     zoo,
 )
-from winninghand.errors import InputError
-from winninghand.version import __version__
 
 app = typer.Typer(
     name="winninghand",

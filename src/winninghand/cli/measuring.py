@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
+from winninghand.base.device import best_device
+from winninghand.base.errors import InputError
 from winninghand.cards import Card, check_batch
 from winninghand.corruptions import Archive
 from winninghand.decks import Deck, load
-from winninghand.device import best_device
-from winninghand.errors import InputError
 from winninghand.evaluation import RobustnessTable, available, corrupted_split, evaluate_watched, sample
 from winninghand.images import ImageSet
 from winninghand.report.terminal import print_missing, say
@@ -63,5 +63,5 @@ def opened(path: Path, images: ImageSet) -> Card | Deck:
     if model.classes != images.classes:
         raise InputError(f"{path} knows other classes than the images of {images.name}; check --data")
     card = model.cards[0] if isinstance(model, Deck) else model
-    check_batch(torch.empty(1, 3, *images.test.size), card.facts.input_size)
+    check_batch(torch.empty(1, 3, *images.test.size), card.metadata.input_size)
     return model

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from winninghand.errors import InputError
-from winninghand.files import written_whole
+from winninghand.base.errors import InputError
+from winninghand.base.files import atomic_write
 from winninghand.zoo import model_path
 
 
@@ -83,5 +83,5 @@ def write_json(document: dict[str, Any], target: str | None) -> None:
     if target == "-":
         typer.echo(text)
         return
-    with written_whole(target) as aside:
-        aside.write_text(text + "\n", encoding="utf-8")
+    with atomic_write(target) as tmp:
+        tmp.write_text(text + "\n", encoding="utf-8")

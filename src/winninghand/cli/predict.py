@@ -23,18 +23,18 @@ def predict(
     json: Json = None,
 ) -> None:
     """Say what image files show: class, probability and the cards played, numbered from 1."""
-    from winninghand.decks import Unreadable, adapted, image_paths, load
+    from winninghand.base.device import best_device
+    from winninghand.base.progress import progress_bar
+    from winninghand.decks import Unreadable, image_paths, load, with_bn_adaptation
     from winninghand.decks import predict as predicted
-    from winninghand.device import best_device
-    from winninghand.progress import progress
     from winninghand.report.predictions import lines, prediction_document, print_failures
 
     player = load(model).to(best_device())
     if adapt is not None:
-        player = adapted(player, adapt)
+        player = with_bn_adaptation(player, adapt)
     paths = image_paths(images)
-    with progress("predicting", len(paths)) as advance:
-        answers = list(predicted(player, paths, batch_size, advance))
+    with progress_bar("predicting", len(paths)) as progress:
+        answers = list(predicted(player, paths, batch_size, progress))
     if json != "-":
         for line in lines(answers):
             typer.echo(line)

@@ -24,8 +24,8 @@ def show_augmentation(
 ) -> None:
     """Draw samples and mean spectra of all training domains, the recipe's with its own parameters."""
     from winninghand.augmentation import DOMAINS, make_domain
-    from winninghand.errors import InputError
-    from winninghand.files import written_whole
+    from winninghand.base.errors import InputError
+    from winninghand.base.files import atomic_write
     from winninghand.images import load_images
     from winninghand.recipe import load_recipe
     from winninghand.report.domains import domains_sheet
@@ -36,6 +36,6 @@ def show_augmentation(
     own = make_domain(load_recipe(recipe).domain)
     domains = {name: own if name == own.name else make_domain(name) for name in DOMAINS}
     sheet = domains_sheet(domains, load_images(data, root=root).train, seed)
-    with written_whole(out) as aside:
-        sheet.save(aside, "PNG")
+    with atomic_write(out) as tmp:
+        sheet.save(tmp, "PNG")
     say(f"{out}: eight views a domain, their mean log spectrum, and its change from the images as they are")

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from winninghand.base.errors import InputError
 from winninghand.cli.options import Data, Root
-from winninghand.errors import InputError
 
 if TYPE_CHECKING:
     from winninghand.studies.finished import Finished
@@ -71,7 +71,7 @@ def _publish(publisher: Publisher, finished: list[Finished], out: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    from winninghand.files import written_whole
+    from winninghand.base.files import atomic_write
 
-    with written_whole(path) as aside:
-        aside.write_text(text, encoding="utf-8")
+    with atomic_write(path) as tmp:
+        tmp.write_text(text, encoding="utf-8")

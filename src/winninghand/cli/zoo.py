@@ -22,9 +22,9 @@ def zoo(
     """Show the cards and decks that come with the library, side by side."""
     from winninghand.report.terminal import print_models
     from winninghand.report.zoo import COLUMNS, write_zoo, zoo_rows, zoo_title
-    from winninghand.studies.zoo_facts import zoo_facts
+    from winninghand.studies.zoo_records import zoo_records
 
-    models = zoo_facts()
+    models = zoo_records()
     print_models(COLUMNS, zoo_rows(models), zoo_title(models))
     for document in write or ():
         write_zoo(models, document)

@@ -1,6 +1,5 @@
 """Methods that make a network compact, over shared pieces: prunable weights, budget, phases, masks."""
 
-from winninghand.compression import methods
 from winninghand.compression.budget import Budget, Scope
 from winninghand.compression.compressor import Compressor
 from winninghand.compression.masks import Masks
@@ -21,6 +20,5 @@ __all__ = [
     "Pruner",
     "Scope",
     "Start",
-    "methods",
     "prunable_weights",
 ]

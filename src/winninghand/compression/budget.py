@@ -10,10 +10,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from winninghand.base.errors import InputError
 from winninghand.compression.pattern import Pattern
 from winninghand.compression.selection import keep_largest
 from winninghand.compression.shares import Distribution, layer_shares
-from winninghand.errors import InputError
 
 Scope = Literal["global", "layerwise"]
 Tensors = Mapping[str, Tensor]

@@ -8,6 +8,7 @@ from functools import cached_property
 import torch
 from torch import nn
 
+from winninghand.base.errors import InputError
 from winninghand.compression.budget import Budget
 from winninghand.compression.costs import weight_costs
 from winninghand.compression.masks import Masks
@@ -15,7 +16,6 @@ from winninghand.compression.method import METHODS, Start
 from winninghand.compression.phase import Phase
 from winninghand.compression.prunable import prunable_weights
 from winninghand.compression.settings import Compression
-from winninghand.errors import InputError
 
 
 class Compressor:
@@ -36,7 +36,7 @@ class Compressor:
     ) -> None:
         self.network = network
         self.settings = settings
-        self.method = METHODS[settings.method]
+        self.method = METHODS[settings.method]()
         self.weights = prunable_weights(network, exclude)
         self.size = size
         self.start = Start(trained, self._zeros() if trained else 0.0)

@@ -16,7 +16,7 @@ Init = Literal["signed_constant", "kaiming_normal", "keep"]
 def draw_weights(
     weights: Mapping[str, nn.Parameter], init: Init, density: float, generator: torch.Generator
 ) -> None:
-    """Redraw weights in place with deviation √2/√(fan_in·density), as suits those that are kept.
+    """Redraw weights in place with std √2/√(fan_in·density), as suits those that are kept.
 
     `kaiming_normal` draws them from a normal distribution, `signed_constant` takes its signs alone
     (Ramanujan et al. 2020, section 3.3); `keep` leaves the weights as they are.
@@ -24,11 +24,9 @@ def draw_weights(
     if init == "keep":
         return
     for weight in weights.values():
-        deviation = math.sqrt(2 / (_fan_in(weight) * density))
+        std = math.sqrt(2 / (_fan_in(weight) * density))
         draw = torch.randn(weight.shape, generator=generator)
-        weight.copy_(
-            draw * deviation if init == "kaiming_normal" else torch.copysign(draw.new_tensor(deviation), draw)
-        )
+        weight.copy_(draw * std if init == "kaiming_normal" else torch.copysign(draw.new_tensor(std), draw))
 
 
 def draw_scores(weights: Mapping[str, nn.Parameter], generator: torch.Generator) -> dict[str, Tensor]:

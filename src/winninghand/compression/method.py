@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from winninghand.base import catalog
+from winninghand.base.registry import Registry
 from winninghand.compression.magnitude import MagnitudeMasks
 from winninghand.compression.phase import Phase
-from winninghand.registry import Registry
 
 if TYPE_CHECKING:
     from torch import nn
@@ -59,4 +60,4 @@ class Method(ABC):
         return True
 
 
-METHODS: Registry[Method] = Registry("method")
+METHODS: Registry[type[Method]] = catalog.METHODS

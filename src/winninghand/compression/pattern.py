@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 
 
 @dataclass(frozen=True)

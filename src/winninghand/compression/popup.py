@@ -119,7 +119,7 @@ class PopupMasks(Masks):
     afterwards. `finish` bakes the masks into ordinary weights. The parameters in `resting` are frozen
     until then. Weights that are zero at the start stay pruned.
 
-    Weights that were `drawn` have the deviation that suits the final density d. While a phase keeps
+    Weights that were `drawn` have the std that suits the final density d. While a phase keeps
     more, of density c, the network sees them times √(d / c): without that, a network that no norm
     holds in check starts with activations that grow from layer to layer, and dies in the first steps.
     """

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from torch import nn
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 
 # The bases of all convolutions: nn.Conv1d … nn.ConvTranspose3d derive from this one class.
 _CONVOLUTION = nn.modules.conv._ConvNd

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from winninghand.base.errors import InputError, first_error
 from winninghand.compression.budget import Scope
 from winninghand.compression.compressor import Compressor
 from winninghand.compression.settings import Compression
-from winninghand.errors import InputError, first_complaint
 
 
 class Pruner:
@@ -127,4 +127,4 @@ def _settings(table: dict[str, Any]) -> Compression:
     try:
         return Compression.model_validate(table)
     except ValidationError as error:
-        raise InputError(first_complaint(error)) from None
+        raise InputError(first_error(error)) from None

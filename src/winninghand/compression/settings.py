@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from winninghand.base.errors import InputError
 from winninghand.compression.budget import Budget, Scope
 from winninghand.compression.drawing import Init
 from winninghand.compression.method import METHODS
 from winninghand.compression.pattern import Pattern
 from winninghand.compression.rounds import round_sparsities
 from winninghand.compression.shares import Distribution
-from winninghand.errors import InputError
 
 
 class Compression(BaseModel):
@@ -59,7 +59,8 @@ class Compression(BaseModel):
     @field_validator("method")
     @classmethod
     def _known(cls, name: str) -> str:
-        METHODS[name]
+        if name not in METHODS:
+            METHODS[name]
         return name
 
     @field_validator("pass_through")

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from winninghand.base.errors import InputError
 from winninghand.corruptions.catalog import CORRUPTIONS, SEVERITIES
-from winninghand.errors import InputError
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
@@ -133,12 +133,12 @@ def read_description(folder: Path) -> Description | None:
     if not path.is_file():
         return None
     try:
-        facts = json.loads(path.read_text())
-        indices = facts["indices"]
+        metadata = json.loads(path.read_text())
+        indices = metadata["indices"]
         return Description(
-            seed=int(facts["seed"]),
-            severities=tuple(int(severity) for severity in facts["severities"]),
-            digest=str(facts["digest"]),
+            seed=int(metadata["seed"]),
+            severities=tuple(int(severity) for severity in metadata["severities"]),
+            digest=str(metadata["digest"]),
             indices=None if indices is None else tuple(int(index) for index in indices),
         )
     except (ValueError, KeyError, TypeError) as fault:

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.format import open_memmap
 
+from winninghand.base.errors import InputError
+from winninghand.base.files import atomic_write
 from winninghand.corruptions.archive import (
     DESCRIPTION,
     LABELS,
@@ -20,8 +22,6 @@ from winninghand.corruptions.archive import (
 )
 from winninghand.corruptions.catalog import CORRUPTIONS, SEVERITIES, corruption_names, missing_corruptions
 from winninghand.corruptions.corrupt import checked_images, checked_severity, corrupt
-from winninghand.errors import InputError
-from winninghand.files import written_whole
 
 Progress = Callable[[str, int], None]
 
@@ -59,8 +59,8 @@ def write_archive(
         indices=None if indices is None else tuple(int(index) for index in indices),
     )
     _begin(folder, description)
-    with written_whole(folder / LABELS) as aside:
-        np.save(aside, np.tile(labels, len(levels)).astype(_smallest_type(labels)))
+    with atomic_write(folder / LABELS) as tmp:
+        np.save(tmp, np.tile(labels, len(levels)).astype(_smallest_type(labels)))
     archive = Archive(folder, np.asarray(labels, dtype=np.int64), levels, description)
     for name in chosen:
         if _is_finished(archive, name, images.shape):
@@ -77,8 +77,8 @@ def _write_corruption(archive: Archive, name: str, images: UInt8Array, seed: int
     length = max(1, PIXELS_AT_ONCE // (height * width))
     indices = archive.indices
     shape = (count * len(archive.severities), height, width, 3)
-    with written_whole(archive.path_of(name)) as aside:
-        file = open_memmap(aside, mode="w+", dtype=np.uint8, shape=shape)
+    with atomic_write(archive.path_of(name)) as tmp:
+        file = open_memmap(tmp, mode="w+", dtype=np.uint8, shape=shape)
         for place, severity in enumerate(archive.severities):
             for begin in range(0, count, length):
                 part = slice(begin, min(begin + length, count))
@@ -103,8 +103,8 @@ def _begin(folder: Path, description: Description) -> None:
     if found is None:
         if any((folder / f"{name}.npy").exists() for name in CORRUPTIONS):
             raise InputError(f"{folder} holds an archive that was not written here; choose another folder")
-        with written_whole(folder / DESCRIPTION) as aside:
-            aside.write_text(description.as_json())
+        with atomic_write(folder / DESCRIPTION) as tmp:
+            tmp.write_text(description.as_json())
     elif found != description:
         raise InputError(
             f"{folder} holds an archive of other images, severities or seed; choose another folder"

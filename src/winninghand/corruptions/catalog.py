@@ -8,11 +8,12 @@ from typing import Literal
 
 from torch import Tensor
 
-from winninghand.errors import InputError
-from winninghand.randomness import Streams
-from winninghand.registry import Registry
+from winninghand.base import catalog
+from winninghand.base.errors import InputError
+from winninghand.base.randomness import CounterRNG
+from winninghand.base.registry import Registry
 
-Function = Callable[[Tensor, int, Streams], Tensor]
+Function = Callable[[Tensor, int, CounterRNG], Tensor]
 Family = Literal["noise", "blur", "weather", "digital"]
 Group = Literal["common", "extra"]
 
@@ -36,23 +37,19 @@ class Corruption:
     unavailable: Callable[[], str | None]
 
 
-CORRUPTIONS: Registry[Corruption] = Registry("corruption")
-
-
 def corruption(
     name: str,
     family: Family,
     group: Group = "common",
     deterministic: bool = False,
     unavailable: Callable[[], str | None] = lambda: None,
-) -> Callable[[Function], Function]:
-    """Return a decorator that registers a function as the corruption `name`."""
+) -> Callable[[Function], Corruption]:
+    """Return a decorator that makes a function the corruption `name`."""
 
-    def keep(function: Function) -> Function:
-        CORRUPTIONS.register(name)(Corruption(name, family, group, deterministic, function, unavailable))
-        return function
+    def make(function: Function) -> Corruption:
+        return Corruption(name, family, group, deterministic, function, unavailable)
 
-    return keep
+    return make
 
 
 def corruption_names(selection: str | Sequence[str] = "common") -> tuple[str, ...]:
@@ -81,3 +78,6 @@ def _meant_by(item: str) -> list[str]:
     if item in ("common", "extra"):
         return [name for name in CORRUPTIONS if CORRUPTIONS[name].group == item]
     return [CORRUPTIONS[item].name] if item else []
+
+
+CORRUPTIONS: Registry[Corruption] = catalog.CORRUPTIONS

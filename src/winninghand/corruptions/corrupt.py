@@ -9,9 +9,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from winninghand.base.errors import InputError
+from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.catalog import CORRUPTIONS, SEVERITIES, Corruption
-from winninghand.errors import InputError
-from winninghand.randomness import Streams
 
 Images = TypeVar("Images", npt.NDArray[np.uint8], Tensor)
 EitherImages = npt.NDArray[np.uint8] | Tensor
@@ -76,8 +76,8 @@ def _fill(
     for begin in range(0, len(result), length):
         part = slice(begin, begin + length)
         chunk = _three_channels(images[part])
-        streams = Streams(stream, order[part].to(result.device))
-        result[part] = entry.function(chunk, severity, streams)
+        rng = CounterRNG(stream, order[part].to(result.device))
+        result[part] = entry.function(chunk, severity, rng)
 
 
 def _three_channels(chunk: EitherImages) -> Tensor:

@@ -7,9 +7,9 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.catalog import corruption
 from winninghand.corruptions.transitions import LEVELS, alias_table, from_cumulative, noisy
-from winninghand.randomness import Streams
 
 GAUSSIAN_SIGMA = (0.04, 0.06, 0.08, 0.09, 0.10)
 SHOT_PHOTONS = (500, 250, 100, 75, 50)
@@ -20,27 +20,27 @@ BRIGHTEST = LEVELS - 1
 
 
 @corruption("gaussian_noise", "noise")
-def gaussian_noise(images: Tensor, severity: int, streams: Streams) -> Tensor:
+def gaussian_noise(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
     """Add normal noise of standard deviation σ on the unit range."""
-    return noisy(images, _gaussian_table(GAUSSIAN_SIGMA[severity - 1]), streams)
+    return noisy(images, _gaussian_table(GAUSSIAN_SIGMA[severity - 1]), rng)
 
 
 @corruption("shot_noise", "noise")
-def shot_noise(images: Tensor, severity: int, streams: Streams) -> Tensor:
+def shot_noise(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
     """Count photons: a value x becomes Poisson(c · x) / c."""
-    return noisy(images, _shot_table(SHOT_PHOTONS[severity - 1]), streams)
+    return noisy(images, _shot_table(SHOT_PHOTONS[severity - 1]), rng)
 
 
 @corruption("impulse_noise", "noise")
-def impulse_noise(images: Tensor, severity: int, streams: Streams) -> Tensor:
+def impulse_noise(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
     """Replace a fraction of the values, channel by channel, by black or white at equal odds."""
-    return noisy(images, _impulse_table(IMPULSE_FRACTION[severity - 1]), streams)
+    return noisy(images, _impulse_table(IMPULSE_FRACTION[severity - 1]), rng)
 
 
 @corruption("speckle_noise", "noise", group="extra")
-def speckle_noise(images: Tensor, severity: int, streams: Streams) -> Tensor:
+def speckle_noise(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
     """Multiply every value by 1 + normal noise of standard deviation σ."""
-    return noisy(images, _speckle_table(SPECKLE_SIGMA[severity - 1]), streams)
+    return noisy(images, _speckle_table(SPECKLE_SIGMA[severity - 1]), rng)
 
 
 def _levels() -> tuple[Tensor, Tensor]:

@@ -12,14 +12,14 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from winninghand.randomness import Streams
+from winninghand.base.randomness import CounterRNG
 
 LEVELS = 256
 
 
-def noisy(images: Tensor, table: Tensor, streams: Streams) -> Tensor:
+def noisy(images: Tensor, table: Tensor, rng: CounterRNG) -> Tensor:
     """Return uint8 (N, H, W, 3): every value replaced by a draw from its row of `table`."""
-    words = streams.words(*images.shape[1:])
+    words = rng.words(*images.shape[1:])
     column = words.bitwise_and(LEVELS - 1)
     slot = images.int().mul_(LEVELS).bitwise_or_(column)
     entry = table.to(images.device).index_select(0, slot.flatten()).view_as(words)

@@ -1,7 +1,6 @@
 """Decks of cards, and the gates that play them."""
 
-from winninghand.decks import gates
-from winninghand.decks.adaptation import adaptation_of, adapted
+from winninghand.decks.adaptation import adaptation_of, with_bn_adaptation
 from winninghand.decks.deck import Deck
 from winninghand.decks.file import inspect_file, load
 from winninghand.decks.fitting import fit_gate
@@ -15,11 +14,10 @@ __all__ = [
     "Prediction",
     "Unreadable",
     "adaptation_of",
-    "adapted",
     "fit_gate",
-    "gates",
     "image_paths",
     "inspect_file",
     "load",
     "predict",
+    "with_bn_adaptation",
 ]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -34,7 +34,7 @@ class AdaptiveBatchNorm2d(nn.BatchNorm2d):
         return functional.batch_norm(batch, mean, variance, self.weight, self.bias, eps=self.eps)
 
 
-def adapted(model: Model, prior: float = 16.0) -> Model:
+def with_bn_adaptation(model: Model, prior: float = 16.0) -> Model:
     """Return a copy of a card or deck whose batch norms adapt to each batch they see.
 
     `prior` > 0 is how many images the stored statistics count for. A deck's card sees, and adapts
@@ -57,6 +57,6 @@ def adapted(model: Model, prior: float = 16.0) -> Model:
 
 
 def adaptation_of(model: nn.Module) -> float | None:
-    """Return the prior of a model that `adapted` returned, None for any other model."""
+    """Return the prior of a model that `with_bn_adaptation` returned, None for any other model."""
     priors = (module.prior for module in model.modules() if isinstance(module, AdaptiveBatchNorm2d))
     return next(priors, None)

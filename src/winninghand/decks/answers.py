@@ -10,10 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from winninghand.augmentation.pixels import to_unit
+from winninghand.base.device import device_of
+from winninghand.base.pixels import to_unit
 from winninghand.cards import Card
 from winninghand.corruptions import corrupt
-from winninghand.device import device_of
 from winninghand.images import Split
 from winninghand.spectra import log_spectra
 
@@ -60,17 +60,17 @@ def collect(
     indices: Indices,
     conditions: Iterable[Condition],
     seed: int = 0,
-    advance: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int], None] = lambda _: None,
     batch_size: int = 256,
 ) -> Answers:
     """Run every card over the images at `indices` under every condition, on the cards' device.
 
-    Images are corrupted as they are in the whole split. `advance` is told the length of each
+    Images are corrupted as they are in the whole split. `progress` is told the length of each
     batch done.
     """
     wanted = tuple(conditions)
     parts = [
-        _one_batch(cards, split, indices[start : start + batch_size], condition, seed, advance)
+        _one_batch(cards, split, indices[start : start + batch_size], condition, seed, progress)
         for condition in wanted
         for start in range(0, len(indices), batch_size)
     ]
@@ -90,7 +90,7 @@ def _one_batch(
     indices: Indices,
     condition: Condition,
     seed: int,
-    advance: Callable[[int], None],
+    progress: Callable[[int], None],
 ) -> tuple[Tensor, Tensor]:
     pixels = split.images[indices]
     if condition != CLEAN:
@@ -98,5 +98,5 @@ def _one_batch(
     device = device_of(cards[0])
     images = to_unit(torch.from_numpy(pixels).to(device))
     logits = torch.stack([card(images) for card in cards])
-    advance(len(indices))
+    progress(len(indices))
     return logits.float().cpu(), log_spectra(images).cpu()

@@ -48,7 +48,7 @@ def build(
     budget: Budget | None = None,
     limit: int = LIMIT,
     seed: int = 0,
-    advance: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Built:
     """Return a deck fitted on training images, of all cards or of those that a budget allows.
 
@@ -56,7 +56,7 @@ def build(
     """
     check_cards(cards)
     images = fitting_images(cards, split, limit, seed)
-    answers = collect(cards, split, images.indices, fitting_conditions(), seed, advance)
+    answers = collect(cards, split, images.indices, fitting_conditions(), seed, progress)
     steps = () if budget is None else select(cards, budget.sizes, answers, gate, settings, budget.total)
     numbers = tuple(step.card for step in steps) or tuple(range(len(cards)))
     chosen = answers.of_cards(numbers)

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from winninghand.base.device import device_of
+from winninghand.base.errors import InputError
 from winninghand.cards import Card, check_batch
 from winninghand.decks.gate import GATES, GateSettings, gate_settings
-from winninghand.device import device_of
-from winninghand.errors import InputError
 
 
 class Deck(nn.Module):
@@ -50,7 +50,7 @@ class Deck(nn.Module):
         self._cards = nn.ModuleList(cards)
         # Looked up for every batch, where a walk through modules would cost as much as an operation.
         self._hand = tuple(cards)
-        self._input_size = cards[0].facts.input_size
+        self._input_size = cards[0].metadata.input_size
         self.to(device_of(cards[0]))
         self.eval()
 
@@ -154,13 +154,13 @@ def check_cards(cards: Sequence[Card]) -> None:
     """Raise `InputError` unless the cards know the same classes, in one order, and take one input size."""
     if not cards:
         raise InputError("a deck needs at least one card")
-    first = cards[0].facts
+    first = cards[0].metadata
     for number, card in enumerate(cards[1:], start=2):
-        if card.facts.classes != first.classes:
+        if card.metadata.classes != first.classes:
             raise InputError(f"card {number} has other classes, or another order of them, than card 1")
-        if card.facts.input_size != first.input_size:
+        if card.metadata.input_size != first.input_size:
             raise InputError(
-                f"card {number} takes images of {card.facts.input_size} pixels and card 1 {first.input_size}"
+                f"card {number} takes images of {card.metadata.input_size} pixels, not {first.input_size}"
             )
 
 

@@ -9,19 +9,19 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 from torch import Tensor, nn
 
+from winninghand.base.errors import InputError
 from winninghand.cards import Card, Inspection, card_entropy_bound
 from winninghand.cards.container import read_streams, write_streams
 from winninghand.cards.file import KIND as CARD
 from winninghand.cards.file import pack_card, unpack_card
 from winninghand.decks.deck import Deck
 from winninghand.decks.gate import gate_settings
-from winninghand.errors import InputError
 from winninghand.zoo import model_path
 
 KIND = "deck"
 
 
-class DeckFacts(BaseModel):
+class DeckMetadata(BaseModel):
     """The part of a deck that is written as text in its file's header."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,13 +40,13 @@ def save_deck(deck: Deck, path: Path | str) -> None:
         header, parts = pack_card(card)
         headers.append(header)
         streams |= {f"{number}/{name}": part for name, part in parts.items()}
-    facts = DeckFacts(
+    metadata = DeckMetadata(
         gate=deck.gate,
         settings=deck.settings.model_dump(mode="json"),
         temperatures=tuple(deck.temperatures.tolist()),
         cards=tuple(headers),
     )
-    write_streams(path, {"kind": KIND, **facts.model_dump(mode="json")}, streams)
+    write_streams(path, {"kind": KIND, **metadata.model_dump(mode="json")}, streams)
 
 
 def load(path: Path | str, network: nn.Module | None = None) -> Card | Deck:
@@ -74,7 +74,7 @@ def inspect_file(path: Path | str) -> dict[str, Any]:
     model = load(path)
     size = {"bytes": Path(path).stat().st_size}
     if isinstance(model, Card):
-        return {"kind": CARD, **_inspected(model), **size, "facts": model.facts.model_dump(mode="json")}
+        return {"kind": CARD, **_inspected(model), **size, "metadata": model.metadata.model_dump(mode="json")}
     cards = [_inspected(card) for card in model.cards]
     return {
         "kind": KIND,
@@ -107,11 +107,11 @@ def _unpack_deck(header: dict[str, Any], streams: dict[str, Tensor], origin: str
         number, _, part = name.partition("/")
         by_card[number][part] = stream
     try:
-        facts = DeckFacts.model_validate(header)
+        metadata = DeckMetadata.model_validate(header)
     except ValidationError as error:
         raise InputError(f"cannot load {origin}: its header is damaged") from error
     cards = [
         unpack_card(one, by_card[str(number)], f"card {number} of {origin}")
-        for number, one in enumerate(facts.cards)
+        for number, one in enumerate(metadata.cards)
     ]
-    return Deck(cards, facts.gate, gate_settings(facts.gate, facts.settings), facts.temperatures)
+    return Deck(cards, metadata.gate, gate_settings(metadata.gate, metadata.settings), metadata.temperatures)

@@ -53,8 +53,8 @@ def fitting_images(cards: Sequence[Card], split: Split, limit: int = LIMIT, seed
     Where the cards held out different images, so that fewer than 300 are left, it is a sample of
     all training images.
     """
-    held_out = [_held_out(card, split) for card in cards]
-    common = reduce(lambda left, right: np.intersect1d(left, right, assume_unique=True), held_out)
+    validation = [_validation(card, split) for card in cards]
+    common = reduce(lambda left, right: np.intersect1d(left, right, assume_unique=True), validation)
     unseen = len(common) >= _FEWEST_UNSEEN
     pool = common if unseen else np.arange(len(split))
     count = min(limit, len(pool))
@@ -73,7 +73,7 @@ def fit_gate(
     split: Split,
     limit: int = LIMIT,
     seed: int = 0,
-    advance: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Deck:
     """Return the deck with its temperatures and its gate fitted on training images.
 
@@ -82,7 +82,7 @@ def fit_gate(
     what clean images look like.
     """
     images = fitting_images(deck.cards, split, limit, seed)
-    answers = collect(deck.cards, split, images.indices, fitting_conditions(), seed, advance)
+    answers = collect(deck.cards, split, images.indices, fitting_conditions(), seed, progress)
     return fitted(deck, answers)
 
 
@@ -136,13 +136,14 @@ def fit_scores(
     )
 
 
-def _held_out(card: Card, split: Split) -> Indices:
+def _validation(card: Card, split: Split) -> Indices:
     """Return the images that the card's training held out, none where it is not known."""
-    recipe = card.facts.recipe or {}
-    fraction = recipe.get("training", {}).get("held_out", 0)
+    training = (card.metadata.recipe or {}).get("training", {})
+    # Recipes of version 0.1 say `held_out`.
+    fraction = training.get("validation", training.get("held_out", 0))
     if not fraction:
         return np.empty(0, np.int64)
-    return split.held_out(fraction)[1]
+    return split.validation(fraction)[1]
 
 
 def _temperature(logits: Tensor, labels: Tensor) -> float:

@@ -10,9 +10,10 @@ import torch
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 from torch import Tensor, nn
 
+from winninghand.base import catalog
+from winninghand.base.errors import InputError, first_error
+from winninghand.base.registry import Registry
 from winninghand.decks.scores import FittedScores, Scores
-from winninghand.errors import InputError, first_complaint
-from winninghand.registry import Registry
 from winninghand.spectra import SpectralProfile, log_spectra
 
 
@@ -102,13 +103,13 @@ def limited(weights: Tensor, most: int | None, order: Tensor) -> Tensor:
     return left / left.sum(dim=1, keepdim=True)
 
 
-GATES: Registry[type[Gate]] = Registry("gate")
-
-
 def gate_settings(gate: str, values: Mapping[str, object]) -> GateSettings:
     """Return checked settings for a gate; `InputError` names what it does not have or cannot take."""
     kind = GATES[gate].settings_type
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"gate {gate!r}: {first_complaint(error)}") from None
+        raise InputError(f"gate {gate!r}: {first_error(error)}") from None
+
+
+GATES: Registry[type[Gate]] = catalog.GATES

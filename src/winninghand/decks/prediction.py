@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from winninghand.augmentation.pixels import to_unit
+from winninghand.base.device import device_of
+from winninghand.base.errors import InputError
+from winninghand.base.pixels import to_unit
 from winninghand.cards import Card
 from winninghand.decks.deck import Deck
-from winninghand.device import device_of
-from winninghand.errors import InputError
 from winninghand.images.image_set import UInt8Array
 from winninghand.images.pictures import Picture, decoded, image_files
 
@@ -57,12 +57,12 @@ def predict(
     model: Card | Deck,
     paths: Sequence[Path],
     batch_size: int = 64,
-    advance: Callable[[int], None] = lambda _: None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Prediction | Unreadable]:
     """Yield what a model says of each image file, in order; images are resized as for training.
 
     `batch_size` images are looked at together, also by a deck's gate. Nothing that a file holds
-    can end the run: what cannot be read is yielded as such. `advance` is told the length of each
+    can end the run: what cannot be read is yielded as such. `progress` is told the length of each
     batch done.
     """
     for start in range(0, len(paths), batch_size):
@@ -71,12 +71,12 @@ def predict(
         readable = [path for path in some if path not in failures]
         answers = iter(_answers(model, images, readable) if readable else ())
         yield from (failures[path] if path in failures else next(answers) for path in some)
-        advance(len(some))
+        progress(len(some))
 
 
 def _input_size(model: Card | Deck) -> tuple[int, int]:
     card = model if isinstance(model, Card) else model.cards[0]
-    return card.facts.input_size
+    return card.metadata.input_size
 
 
 def _read(paths: Sequence[Path], size: tuple[int, int]) -> tuple[UInt8Array, dict[Path, Unreadable]]:

@@ -8,7 +8,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, FiniteFloat
 from torch import Tensor, nn
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.spectra import SpectralProfile
 from winninghand.spectra.rings import RINGS, ring_averages
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import torch
 
+from winninghand.base.errors import InputError
 from winninghand.cards import Card
 from winninghand.decks.answers import CLEAN, Answers
 from winninghand.decks.deck import Deck
 from winninghand.decks.fitting import fitted
 from winninghand.decks.gate import GATES, GateSettings
-from winninghand.errors import InputError
 
 # What a deck's file holds besides its cards' files, with room to spare.
 _BYTES_OF_THE_GATE = 4096

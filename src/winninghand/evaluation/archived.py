@@ -9,8 +9,8 @@ from typing import Literal
 
 import numpy as np
 
+from winninghand.base.errors import InputError
 from winninghand.corruptions import Archive, corrupt, open_archive
-from winninghand.errors import InputError
 from winninghand.evaluation.outcome import Batch, Indices, batches_of
 from winninghand.images import Split
 

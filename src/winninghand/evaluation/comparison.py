@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.evaluation.intervals import Interval, paired_difference
 from winninghand.evaluation.table import RobustnessTable
 

@@ -12,13 +12,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from winninghand.augmentation.pixels import to_unit
-from winninghand.device import device_of
-from winninghand.errors import InputError
+from winninghand.base.device import device_of
+from winninghand.base.errors import InputError
+from winninghand.base.pixels import to_unit
+from winninghand.base.randomness import CounterRNG
 from winninghand.evaluation.outcome import batches_of, play
 from winninghand.evaluation.robustness import sample
 from winninghand.images import Split
-from winninghand.randomness import Streams
 from winninghand.spectra import basis_images, half_plane, on_whole_plane
 
 
@@ -67,7 +67,7 @@ def fourier_heatmap(
     limit: int | None = 200,
     seed: int = 0,
     batch_size: int = 256,
-    advance: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Heatmap:
     """Measure a classifier of float images in [0, 1] with each Fourier basis image added (Yin et al. 2019).
 
@@ -75,7 +75,7 @@ def fourier_heatmap(
     scale, under a random sign of its own; the sum is clipped to [0, 1]. The paper takes 4 for
     32×32 images and 15.7 for 224×224 ones. `limit` takes a seeded, class-balanced sample. A
     batch holds images of one frequency only, since the gate of a deck looks at batches.
-    `advance` is told of each frequency done. Raises `InputError` unless `norm` is positive.
+    `progress` is told of each frequency done. Raises `InputError` unless `norm` is positive.
     """
     if not (math.isfinite(norm) and norm > 0):
         raise InputError(f"the norm of the added basis images must be a positive number, not {norm}")
@@ -94,8 +94,8 @@ def fourier_heatmap(
     wrong = []
     for frequency in half_plane(*split.size):
         wrong.append(probe.wrong_under(frequency))
-        if advance is not None:
-            advance(1)
+        if progress is not None:
+            progress(1)
     errors = on_whole_plane(torch.stack(wrong).double().cpu() / len(indices), *split.size)
     return Heatmap(errors.numpy(), 1 - clean.accuracy, norm, len(indices), seed)
 
@@ -118,8 +118,8 @@ class _Probe:
         height, width = self.images.shape[2:]
         added = self.norm * basis_images(frequency[None].to(self.images.device), height, width)
         vertical, horizontal = frequency.tolist()
-        streams = Streams(f"{self.seed}/heatmap/{vertical}/{horizontal}", self.indices)
-        signs = 2 * streams.integers(2, 3, 1, 1).float() - 1
+        rng = CounterRNG(f"{self.seed}/heatmap/{vertical}/{horizontal}", self.indices)
+        signs = 2 * rng.integers(2, 3, 1, 1).float() - 1
         wrong = torch.zeros((), dtype=torch.int64, device=self.images.device)
         for start in range(0, len(self.labels), self.batch_size):
             part = slice(start, start + self.batch_size)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 
 Values = npt.NDArray[np.float64] | npt.NDArray[np.bool_]
 

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from winninghand.augmentation.pixels import to_unit
+from winninghand.base.device import device_of
+from winninghand.base.pixels import to_unit
 from winninghand.decks import Deck
-from winninghand.device import device_of
 from winninghand.images import Split
 
 Indices = npt.NDArray[np.int64]
@@ -53,11 +53,13 @@ def batches_of(split: Split, indices: Indices, batch_size: int) -> Iterator[Batc
 
 
 @torch.inference_mode()
-def play(model: nn.Module, batches: Iterable[Batch], advance: Callable[[int], None] | None = None) -> Outcome:
+def play(
+    model: nn.Module, batches: Iterable[Batch], progress: Callable[[int], None] | None = None
+) -> Outcome:
     """Run a classifier over batches, on the device where its parameters are.
 
     `model` gives logits or log-probabilities for float images in [0, 1]; it is put into
-    evaluation mode, and a deck's gate forgets what it saw before. `advance` is told the length of
+    evaluation mode, and a deck's gate forgets what it saw before. `progress` is told the length of
     each batch done.
     """
     model.eval()
@@ -69,8 +71,8 @@ def play(model: nn.Module, batches: Iterable[Batch], advance: Callable[[int], No
         answers, passes = _answer(model, to_unit(torch.from_numpy(batch.images).to(device)))
         confidence, choice = answers.float().softmax(dim=1).max(dim=1)
         parts.append((choice == torch.from_numpy(batch.labels).to(device), confidence, passes))
-        if advance is not None:
-            advance(len(batch.labels))
+        if progress is not None:
+            progress(len(batch.labels))
     correct, confidence, passes = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
     return Outcome(correct.numpy(), confidence.numpy(), passes.numpy())
 

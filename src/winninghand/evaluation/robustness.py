@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from winninghand.base.errors import InputError
 from winninghand.corruptions import SEVERITIES, Archive, corruption_names, missing_corruptions, open_archive
 from winninghand.decks import adaptation_of
-from winninghand.errors import InputError
 from winninghand.evaluation.archived import corrupted_split, holds
 from winninghand.evaluation.outcome import Indices, batches_of, play
 from winninghand.evaluation.table import Cell, RobustnessTable
@@ -27,7 +27,7 @@ def evaluate(
     seed: int = 0,
     limit: int | None = None,
     batch_size: int = 256,
-    advance: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] | None = None,
     archive: Archive | Path | str | None = None,
 ) -> RobustnessTable:
     """Measure a card, a deck or any classifier of float images in [0, 1] on clean and corrupted images.
@@ -35,7 +35,7 @@ def evaluate(
     `corruptions` is `common`, `extra`, `all`, names joined by commas, or a sequence of names;
     `severities` lie in 1..5. `limit` takes a seeded, class-balanced sample of that many images,
     corrupted as they would be in the whole split. A batch holds images of one cell only: for a
-    deck its size is part of the result, since a gate looks at batches. `advance` is told the
+    deck its size is part of the result, since a gate looks at batches. `progress` is told the
     length of every batch done. Cells that `archive`, a folder in CIFAR-10-C's layout, holds are
     taken from there, memory-mapped; every cell says its source.
 
@@ -48,12 +48,12 @@ def evaluate(
     names, missing = available(corruptions, found, levels)
     indices = sample(split, limit, seed)
     source = corrupted_split(split, indices, seed, found)
-    clean = play(model, batches_of(split, indices, batch_size), advance)
+    clean = play(model, batches_of(split, indices, batch_size), progress)
     cells = tuple(
         Cell(
             name,
             level,
-            play(model, source.batches(name, level, batch_size), advance),
+            play(model, source.batches(name, level, batch_size), progress),
             source.source(name, level),
         )
         for name in names

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from winninghand.errors import InputError
-from winninghand.files import written_whole
+from winninghand.base.errors import InputError
+from winninghand.base.files import atomic_write
 
 Writer = Callable[[pa.Table, str], None]
 
@@ -28,5 +28,5 @@ def checked_rows_path(path: Path | str) -> Path:
 def write_rows(rows: Sequence[dict[str, Any]], path: Path | str) -> None:
     """Write rows of plain values as Parquet or CSV, by the suffix, whole or not at all."""
     write = _WRITERS[checked_rows_path(path).suffix.lower()]
-    with written_whole(path) as aside:
-        write(pa.Table.from_pylist(list(rows)), str(aside))
+    with atomic_write(path) as tmp:
+        write(pa.Table.from_pylist(list(rows)), str(tmp))

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from torch import nn
 
+from winninghand.base.progress import progress_bar
 from winninghand.corruptions import SEVERITIES, Archive
 from winninghand.evaluation.robustness import available, checked_severities, evaluate
 from winninghand.evaluation.table import RobustnessTable
 from winninghand.images import Split
-from winninghand.progress import progress
 
 
 def evaluate_watched(
@@ -28,5 +28,5 @@ def evaluate_watched(
     levels = checked_severities(severities)
     names, _ = available(corruptions, archive, levels)
     images = min(limit or len(split), len(split))
-    with progress(title, (1 + len(names) * len(levels)) * images) as advance:
-        return evaluate(model, split, corruptions, levels, seed, limit, batch_size, advance, archive)
+    with progress_bar(title, (1 + len(names) * len(levels)) * images) as progress:
+        return evaluate(model, split, corruptions, levels, seed, limit, batch_size, progress, archive)

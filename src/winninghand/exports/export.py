@@ -6,23 +6,14 @@ import copy
 from collections.abc import Callable
 from pathlib import Path
 
+from winninghand.base import catalog
+from winninghand.base.errors import InputError
+from winninghand.base.files import atomic_write
+from winninghand.base.registry import Registry
 from winninghand.cards import Card
 from winninghand.decks import Deck
-from winninghand.errors import InputError
-from winninghand.exports.onnx_file import write_onnx
-from winninghand.exports.program_file import write_program
-from winninghand.exports.state_dicts import write_dense, write_sparse
-from winninghand.files import written_whole
 
 Writer = Callable[[Card | Deck, Path], None]
-
-EXPORTS: dict[str, Writer] = {
-    ".onnx": write_onnx,
-    ".pt2": write_program,
-    ".safetensors": write_dense,
-    ".sparse.pt": write_sparse,
-}
-"""What writes a file, by how its name ends."""
 
 
 def export(model: Card | Deck, path: Path | str) -> None:
@@ -32,8 +23,12 @@ def export(model: Card | Deck, path: Path | str) -> None:
     size; `.safetensors` and `.sparse.pt` hold the weights. Raises `InputError` for another ending,
     for a gate that cannot leave the library, and where a package that the format needs is missing.
     """
-    writer = next((writer for ending, writer in EXPORTS.items() if str(path).endswith(ending)), None)
-    if writer is None:
+    ending = next((ending for ending in EXPORTS if str(path).endswith(ending)), None)
+    if ending is None:
         raise InputError(f"cannot export to {path}: its name must end with one of {', '.join(EXPORTS)}")
-    with written_whole(path) as aside:
-        writer(copy.deepcopy(model).cpu(), aside)
+    writer: Writer = EXPORTS[ending]
+    with atomic_write(path) as tmp:
+        writer(copy.deepcopy(model).cpu(), tmp)
+
+
+EXPORTS: Registry[Writer] = catalog.EXPORTS

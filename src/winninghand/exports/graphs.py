@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from winninghand.base.errors import InputError
 from winninghand.cards import Card
 from winninghand.decks import GATES, Deck, Gate
-from winninghand.errors import InputError
 from winninghand.spectra import LogSpectra
 
 INPUT = "images"
@@ -53,7 +53,7 @@ class DeckGraph(nn.Module):
             )
         self.gate = gate
         self.looks = gate.needs_profiles
-        self.transform = LogSpectra(deck.cards[0].facts.input_size)
+        self.transform = LogSpectra(deck.cards[0].metadata.input_size)
         self.cards = nn.ModuleList(CardGraph(card) for card in deck.cards)
         self.classes = len(deck.classes)
         self.register_buffer("temperatures", deck.temperatures.clone(), persistent=False)

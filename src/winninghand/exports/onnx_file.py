@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from winninghand.base.errors import InputError
 from winninghand.cards import Card
 from winninghand.decks import Deck
-from winninghand.errors import InputError
 from winninghand.exports.branches import sink_weights
 from winninghand.exports.checking import check
 from winninghand.exports.graphs import INPUT
@@ -42,7 +42,7 @@ def write_onnx(model: Card | Deck, path: Path) -> None:
             verbose=False,
         )
     assert exported is not None
-    _tidied(exported.model, _facts(model))
+    _tidied(exported.model, _metadata(model))
     exported.save(path, external_data=False)
     session = _session(path)
 
@@ -52,18 +52,20 @@ def write_onnx(model: Card | Deck, path: Path) -> None:
     check("the ONNX file", run, model)
 
 
-def _tidied(model: Any, facts: dict[str, Any]) -> None:  # noqa: ANN401 (onnx_ir is untyped here)
-    """Leave out where a model was traced, and what it does not use; put weights and facts in their place."""
+def _tidied(model: Any, metadata: dict[str, Any]) -> None:  # noqa: ANN401 (onnx_ir is untyped here)
+    """Leave out where a model was traced, and what is unused; put weights and metadata in their place."""
     passes = import_module("onnx_ir.passes.common")
     for tidy in (passes.ClearMetadataAndDocStringPass, passes.RemoveUnusedNodesPass):
         tidy()(model)
     sink_weights(model.graph)
-    model.metadata_props["winninghand"] = json.dumps(facts)
+    model.metadata_props["winninghand"] = json.dumps(metadata)
 
 
-def _facts(model: Card | Deck) -> dict[str, Any]:
-    facts = {"classes": model.classes, "input_size": input_size(model)}
-    return facts if isinstance(model, Card) else {**facts, "gate": model.gate, "cards": len(model.cards)}
+def _metadata(model: Card | Deck) -> dict[str, Any]:
+    metadata = {"classes": model.classes, "input_size": input_size(model)}
+    return (
+        metadata if isinstance(model, Card) else {**metadata, "gate": model.gate, "cards": len(model.cards)}
+    )
 
 
 def _session(path: Path) -> Any:  # noqa: ANN401 (onnxruntime is untyped)

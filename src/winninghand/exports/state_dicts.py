@@ -14,8 +14,8 @@ from winninghand.decks import Deck
 
 def write_dense(model: Card | Deck, path: Path) -> None:
     """Write a plain state dict, zeros included, that every safetensors reader opens."""
-    facts = (model if isinstance(model, Card) else model.cards[0]).facts
-    path.write_bytes(safetensors.torch.save(_weights(model), {"facts": facts.model_dump_json()}))
+    metadata = (model if isinstance(model, Card) else model.cards[0]).metadata
+    path.write_bytes(safetensors.torch.save(_weights(model), {"metadata": metadata.model_dump_json()}))
 
 
 def write_sparse(model: Card | Deck, path: Path) -> None:
@@ -24,7 +24,7 @@ def write_sparse(model: Card | Deck, path: Path) -> None:
     `{name: tensor.to_dense() …}` of it is the plain state dict. A weight that is kept takes a
     whole index per dimension, 36 bytes in a convolution, so that it pays from 89% sparsity on.
     """
-    prunable = {prefix + name for prefix, card in _cards(model) for name in card.facts.prunable}
+    prunable = {prefix + name for prefix, card in _cards(model) for name in card.metadata.prunable}
     weights = _weights(model)
     torch.save(
         {name: tensor.to_sparse() if name in prunable else tensor for name, tensor in weights.items()}, path

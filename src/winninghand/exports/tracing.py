@@ -40,7 +40,7 @@ def _forget_places(program: ExportedProgram) -> None:
 def input_size(model: Card | Deck) -> tuple[int, int]:
     """Return height and width of the images that a model takes."""
     card = model if isinstance(model, Card) else model.cards[0]
-    return card.facts.input_size
+    return card.metadata.input_size
 
 
 @contextmanager

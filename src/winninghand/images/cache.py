@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from winninghand.files import written_whole
+from winninghand.base.files import atomic_write
 from winninghand.images.image_set import ImageSet
 from winninghand.images.resizing import Size
 from winninghand.images.source import Source
@@ -69,10 +69,10 @@ def _write(folder: Path, images: ImageSet) -> None:
     train, test = images.train, images.test
     arrays: list[npt.NDArray[Any]] = [train.images, train.labels, test.images, test.labels]
     for name, array in zip(_ARRAYS, arrays, strict=True):
-        with written_whole(folder / f"{name}.npy") as path:
+        with atomic_write(folder / f"{name}.npy") as path:
             np.save(path, array, allow_pickle=False)
     # The class names come last: where they are, everything is.
-    with written_whole(folder / "classes.json") as path:
+    with atomic_write(folder / "classes.json") as path:
         path.write_text(json.dumps(images.classes), encoding="utf-8")
 
 

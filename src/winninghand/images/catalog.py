@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from winninghand.errors import InputError
-from winninghand.images import cifar, class_folders, digits, npz  # noqa: F401  (they register themselves)
+from winninghand.base.errors import InputError
 from winninghand.images.cache import decoded_once
 from winninghand.images.hub import PREFIX, from_hub
 from winninghand.images.image_set import ImageSet
 from winninghand.images.resizing import Size, checked_size
-from winninghand.images.source import LAYOUTS, NAMED, Source
+from winninghand.images.source import IMAGE_SETS, LAYOUTS, Source
 
 
 def load_images(
@@ -40,12 +39,12 @@ def _found(source: str | Path, root: Path | None) -> Source:
     if text.startswith(PREFIX):
         return from_hub(text)
     path = Path(source).expanduser()
-    named = isinstance(source, str) and source in NAMED
+    named = isinstance(source, str) and source in IMAGE_SETS
     if not named and path.exists():
         return _in_place(path)
     if isinstance(source, Path) or "/" in text or os.sep in text or path.suffix:
         raise InputError(f"there is no file or folder {text!r}; check the path")
-    return NAMED[text](root)
+    return IMAGE_SETS[text](root)
 
 
 def _in_place(path: Path) -> Source:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.images.cifar_batches import cifar_batches
 from winninghand.images.hub import PREFIX, from_hub
 from winninghand.images.image_set import ImageSet
 from winninghand.images.parquet import parquet
-from winninghand.images.source import NAMED, Source
+from winninghand.images.source import Source
 
 
 @dataclass(frozen=True)
@@ -64,26 +64,22 @@ class _Cifar:
 
 
 # "." comes last: a root that is itself the folder of the set.
-_SETS = (
-    _Cifar(
-        name="cifar10",
-        classes=10,
-        folders=(
-            "cifar10",
-            "uoft-cs/cifar10",
-            "plain_text",
-            "cifar10/cifar-10-batches-py",
-            "cifar-10-batches-py",
-            ".",
-        ),
-        repository="uoft-cs/cifar10",
+cifar10 = _Cifar(
+    name="cifar10",
+    classes=10,
+    folders=(
+        "cifar10",
+        "uoft-cs/cifar10",
+        "plain_text",
+        "cifar10/cifar-10-batches-py",
+        "cifar-10-batches-py",
+        ".",
     ),
-    _Cifar(
-        name="cifar100",
-        classes=100,
-        folders=("cifar100", "uoft-cs/cifar100", "cifar100/cifar-100-python", "cifar-100-python", "."),
-        repository="uoft-cs/cifar100",
-    ),
+    repository="uoft-cs/cifar10",
 )
-for _set in _SETS:
-    NAMED.register(_set.name)(_set)
+cifar100 = _Cifar(
+    name="cifar100",
+    classes=100,
+    folders=("cifar100", "uoft-cs/cifar100", "cifar100/cifar-100-python", "cifar-100-python", "."),
+    repository="uoft-cs/cifar100",
+)

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.images.image_set import ImageSet, Int64Array, UInt8Array
 from winninghand.images.plain_pickle import read_plain_pickle
 from winninghand.images.resizing import Size
-from winninghand.images.source import LAYOUTS, Source, image_set
+from winninghand.images.source import Source, image_set
 
 _SHAPE = (3, 32, 32)
 
@@ -49,7 +49,6 @@ _OFFICIAL = (
 )
 
 
-@LAYOUTS.register("cifar batches")
 def cifar_batches(folder: Path) -> Source | None:
     """Return the set in a folder like `cifar-10-batches-py` or `cifar-100-python`, else `None`.
 

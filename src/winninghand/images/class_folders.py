@@ -6,17 +6,16 @@ from pathlib import Path
 
 import numpy as np
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.images.image_set import ImageSet, Int64Array, UInt8Array
 from winninghand.images.pictures import Picture, decoded, image_files
 from winninghand.images.resizing import Size
-from winninghand.images.source import LAYOUTS, Source, image_set
+from winninghand.images.source import Source, image_set
 
 _SPLITS = ("train", "test")
 Classes = dict[str, list[Path]]
 
 
-@LAYOUTS.register("class folders")
 def class_folders(folder: Path) -> Source | None:
     """Return the image set in `folder`, or `None` where it has neither `train/` nor `test/`.
 

@@ -10,13 +10,12 @@ from torch.nn.functional import interpolate
 
 from winninghand.images.image_set import ImageSet
 from winninghand.images.resizing import Size
-from winninghand.images.source import NAMED, Source, image_set
+from winninghand.images.source import Source, image_set
 
 _TEST_IMAGES = 360
 _BRIGHTEST = 16
 
 
-@NAMED.register("digits")
 def digits(root: Path | None) -> Source:
     """Return the 1,797 handwritten digits (Alpaydin and Kaynak 1998), which need no folder."""
     return Source("digits", (), _decode)

@@ -7,7 +7,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HFValidationError
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.images.parquet import parquet_source
 from winninghand.images.parquet_files import shards
 from winninghand.images.source import Source

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.images import sampling
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -44,9 +44,9 @@ class Split:
         """Return sorted indices of `count` images, class-balanced: see `sampling.balanced_sample`."""
         return sampling.balanced_sample(self.labels, count, seed)
 
-    def held_out(self, fraction: float, seed: int = 0) -> tuple[Int64Array, Int64Array]:
-        """Return sorted indices (rest, held out), stratified: see `sampling.held_out`."""
-        return sampling.held_out(self.labels, fraction, seed)
+    def validation(self, fraction: float, seed: int = 0) -> tuple[Int64Array, Int64Array]:
+        """Return sorted indices (rest, held out), stratified: see `sampling.validation`."""
+        return sampling.validation(self.labels, fraction, seed)
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.images.image_set import ImageSet
 from winninghand.images.resizing import Size
-from winninghand.images.source import LAYOUTS, Source, image_set
+from winninghand.images.source import Source, image_set
 
 _KEYS = ("train_images", "train_labels", "test_images", "test_labels")
 Arrays = dict[str, npt.NDArray[Any]]
 
 
-@LAYOUTS.register("npz")
 def npz(path: Path) -> Source | None:
     """Return the image set in an `.npz` file, or `None` for anything else.
 

@@ -10,16 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.images.image_set import ImageSet, Int64Array, UInt8Array
 from winninghand.images.parquet_columns import class_names, image_column, label_column
 from winninghand.images.parquet_files import shards
 from winninghand.images.pictures import Picture, decoded
 from winninghand.images.resizing import Size
-from winninghand.images.source import LAYOUTS, Source, image_set
+from winninghand.images.source import Source, image_set
 
 
-@LAYOUTS.register("parquet")
 def parquet(folder: Path) -> Source | None:
     """Return the image set in `folder` or in one folder below it, or `None` where no parquet file is.
 

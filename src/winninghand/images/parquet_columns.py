@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 
 _USUAL_LABELS = ("label", "labels", "fine_label")
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 
 _SHARD = re.compile(r"-of-0*(\d+)$")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.images.image_set import UInt8Array
 from winninghand.images.resizing import Size, resized
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 
 # The function by which every NumPy names itself the maker of pickled arrays; its module is private.
 _reconstruct = cast(Callable[..., object], np.empty(0).__reduce__()[0])

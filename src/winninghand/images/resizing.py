@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 from winninghand.images.image_set import UInt8Array
 
 Size = tuple[int, int]

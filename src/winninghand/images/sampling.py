@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 
 Int64Array = npt.NDArray[np.int64]
 
@@ -28,7 +28,7 @@ def balanced_sample(labels: Int64Array, count: int, seed: int) -> Int64Array:
     return np.sort(np.argpartition(turn, count - 1)[:count]).astype(np.int64)
 
 
-def held_out(labels: Int64Array, fraction: float, seed: int) -> tuple[Int64Array, Int64Array]:
+def validation(labels: Int64Array, fraction: float, seed: int) -> tuple[Int64Array, Int64Array]:
     """Return sorted indices (rest, held out) that divide the images class by class.
 
     `fraction` of each class is held out, to within one image, and of all images together as far

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from winninghand.errors import InputError
+from winninghand.base import catalog
+from winninghand.base.errors import InputError
+from winninghand.base.registry import Registry
 from winninghand.images.image_set import ArrayLike, ImageSet, checked_images
 from winninghand.images.resizing import Size, resized
-from winninghand.registry import Registry
 
 Arrays = tuple[ArrayLike, ArrayLike]
 
@@ -28,13 +29,6 @@ class Source:
     name: str
     files: tuple[Path, ...]
     decode: Callable[[Size | None], ImageSet]
-
-
-NAMED: Registry[Callable[[Path | None], Source]] = Registry("image set")
-"""Finders of the image sets known by name; each takes the folder to look in first."""
-
-LAYOUTS: Registry[Callable[[Path], Source | None]] = Registry("layout")
-"""Readers of files and folders, tried in order; each returns `None` for what is not its own."""
 
 
 def image_set(
@@ -64,3 +58,9 @@ def image_set(
 
 def _resized(arrays: Arrays, size: Size | None) -> Arrays:
     return arrays if size is None else (resized(checked_images(arrays[0]), size), arrays[1])
+
+
+IMAGE_SETS: Registry[Callable[[Path | None], Source]] = catalog.IMAGE_SETS
+
+
+LAYOUTS: Registry[Callable[[Path], Source | None]] = catalog.LAYOUTS

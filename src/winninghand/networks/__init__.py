@@ -1,6 +1,5 @@
 """Networks for small images, one file per family, by name: `network("resnet18", width=64)`."""
 
-from winninghand.networks import card, cifar_resnet, conv, resnet, resnext, wideresnet  # noqa: F401
 from winninghand.networks.catalog import NETWORKS, Architecture, architecture_of, network
 from winninghand.networks.size import count_macs, count_parameters
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from winninghand.networks.catalog import NETWORKS, Classes, Count
+from winninghand.networks.catalog import Classes, Count
 from winninghand.networks.initialization import kaiming_normal
 from winninghand.networks.resnet import ResNet
 
@@ -68,13 +68,11 @@ def _stage(channels_in: int, channels_out: int, stride: int) -> nn.Sequential:
     return nn.Sequential(first, BinaryBlock(channels_out, channels_out, 1))
 
 
-@NETWORKS.register("card_lrr")
 def card_lrr(width: Count = 128, classes: Classes = 10) -> ResNet:
     """Return the network of the LRR cards, a ResNet-18 of width 128; 44.7 million parameters."""
     return ResNet((2, 2, 2, 2), width, classes, stem_stride=1)
 
 
-@NETWORKS.register("card_binary")
 def card_binary(width: Count = 64, classes: Classes = 10) -> BinaryResNet:
     """Return the network of the binary cards; 24.9 million parameters at width 64."""
     return BinaryResNet(width, classes)

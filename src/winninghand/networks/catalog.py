@@ -10,16 +10,14 @@ from typing import Annotated, Any, TypeAlias, get_type_hints
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from torch import nn
 
-from winninghand.errors import InputError, first_complaint
-from winninghand.registry import Registry
+from winninghand.base import catalog
+from winninghand.base.errors import InputError, first_error
+from winninghand.base.registry import Registry
 
 Setting: TypeAlias = int | float | str | bool
 # Bounded above because settings also come from card files, which strangers may have made.
 Count = Annotated[int, Field(ge=1, le=4096)]
 Classes = Annotated[int, Field(ge=2, le=65536)]
-
-NETWORKS: Registry[Callable[..., nn.Module]] = Registry("network")
-"""Builders by name. The keyword parameters of a builder, all with defaults, are the network's settings."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def _complete(
     except ValidationError as error:
         known = ", ".join(f"{key} = {field.default!r}" for key, field in schema.model_fields.items())
         raise InputError(
-            f"network {name!r}: {first_complaint(error)}; its settings and defaults: {known}"
+            f"network {name!r}: {first_error(error)}; its settings and defaults: {known}"
         ) from None
 
 
@@ -76,3 +74,6 @@ def _schema(name: str, builder: Callable[..., nn.Module]) -> type[BaseModel]:
         for parameter in inspect.signature(builder).parameters.values()
     }
     return create_model(name, __config__=ConfigDict(extra="forbid", strict=True), **fields)
+
+
+NETWORKS: Registry[Callable[..., nn.Module]] = catalog.NETWORKS

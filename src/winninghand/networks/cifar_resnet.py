@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from winninghand.networks.basic_block import basic_stage
-from winninghand.networks.catalog import NETWORKS, Classes, Count
+from winninghand.networks.catalog import Classes, Count
 from winninghand.networks.initialization import kaiming_normal
 
 
@@ -48,19 +48,16 @@ class CifarResNet(nn.Module):
         return logits
 
 
-@NETWORKS.register("resnet20")
 def resnet20(width: Count = 16, classes: Classes = 10) -> CifarResNet:
     """Return ResNet-20; 0.27 million parameters at width 16."""
     return CifarResNet(3, width, classes)
 
 
-@NETWORKS.register("resnet32")
 def resnet32(width: Count = 16, classes: Classes = 10) -> CifarResNet:
     """Return ResNet-32; 0.46 million parameters at width 16."""
     return CifarResNet(5, width, classes)
 
 
-@NETWORKS.register("resnet56")
 def resnet56(width: Count = 16, classes: Classes = 10) -> CifarResNet:
     """Return ResNet-56; 0.85 million parameters at width 16."""
     return CifarResNet(9, width, classes)

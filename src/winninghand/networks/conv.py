@@ -12,7 +12,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from winninghand.networks.catalog import NETWORKS, Classes, Count
+from winninghand.networks.catalog import Classes, Count
 from winninghand.networks.initialization import kaiming_normal
 
 InputSize = Annotated[int, Field(ge=16, le=1024)]
@@ -51,25 +51,21 @@ class Conv(nn.Module):
         return logits
 
 
-@NETWORKS.register("conv2")
 def conv2(width: Count = 64, classes: Classes = 10, input_size: InputSize = 32) -> Conv:
     """Return Conv-2; 4.3 million parameters at the defaults."""
     return Conv(1, width, classes, input_size)
 
 
-@NETWORKS.register("conv4")
 def conv4(width: Count = 64, classes: Classes = 10, input_size: InputSize = 32) -> Conv:
     """Return Conv-4; 2.4 million parameters at the defaults."""
     return Conv(2, width, classes, input_size)
 
 
-@NETWORKS.register("conv6")
 def conv6(width: Count = 64, classes: Classes = 10, input_size: InputSize = 32) -> Conv:
     """Return Conv-6; 2.3 million parameters at the defaults."""
     return Conv(3, width, classes, input_size)
 
 
-@NETWORKS.register("conv8")
 def conv8(width: Count = 64, classes: Classes = 10, input_size: InputSize = 32) -> Conv:
     """Return Conv-8; 5.3 million parameters at the defaults."""
     return Conv(4, width, classes, input_size)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from winninghand.networks.basic_block import basic_stage
-from winninghand.networks.catalog import NETWORKS, Classes, Count
+from winninghand.networks.catalog import Classes, Count
 from winninghand.networks.initialization import kaiming_normal
 
 StemStride = Annotated[int, Field(ge=1, le=2)]
@@ -42,13 +42,11 @@ class ResNet(nn.Module):
         return logits
 
 
-@NETWORKS.register("resnet18")
 def resnet18(width: Count = 64, classes: Classes = 10, stem_stride: StemStride = 1) -> ResNet:
     """Return the 18-layer ResNet; 11.17 million parameters at width 64. Width 128 is WideResNet-18-2."""
     return ResNet((2, 2, 2, 2), width, classes, stem_stride)
 
 
-@NETWORKS.register("resnet34")
 def resnet34(width: Count = 64, classes: Classes = 10, stem_stride: StemStride = 1) -> ResNet:
     """Return the 34-layer ResNet; 21.28 million parameters at width 64."""
     return ResNet((3, 4, 6, 3), width, classes, stem_stride)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from winninghand.networks.basic_block import projection
-from winninghand.networks.catalog import NETWORKS, Classes, Count
+from winninghand.networks.catalog import Classes, Count
 from winninghand.networks.initialization import kaiming_normal
 
 
@@ -68,7 +68,6 @@ def _stage(channels_in: int, inner: int, channels_out: int, groups: int, stride:
     return nn.Sequential(first, *(Bottleneck(channels_out, inner, channels_out, groups, 1) for _ in range(2)))
 
 
-@NETWORKS.register("resnext29")
 def resnext29(
     cardinality: Count = 4, base_width: Count = 32, width: Count = 64, classes: Classes = 10
 ) -> ResNeXt:

@@ -10,8 +10,8 @@ from collections import OrderedDict
 from torch import Tensor, nn
 from torch.nn import functional
 
-from winninghand.errors import InputError
-from winninghand.networks.catalog import NETWORKS, Classes, Count
+from winninghand.base.errors import InputError
+from winninghand.networks.catalog import Classes, Count
 from winninghand.networks.initialization import kaiming_normal
 
 
@@ -67,7 +67,6 @@ def _stage(channels_in: int, channels_out: int, blocks: int, stride: int) -> nn.
     return nn.Sequential(OrderedDict(layer=nn.Sequential(first, *rest)))
 
 
-@NETWORKS.register("wideresnet")
 def wideresnet(
     depth: Count = 28, widen_factor: Count = 10, width: Count = 16, classes: Classes = 10
 ) -> WideResNet:

@@ -7,9 +7,9 @@ from pathlib import Path
 import altair
 import vl_convert
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
+from winninghand.base.files import atomic_write
 from winninghand.evaluation import Heatmap
-from winninghand.files import written_whole
 from winninghand.report.charts import svg
 
 _SIDE = 420
@@ -27,11 +27,11 @@ def draw_heatmap(heatmap: Heatmap, title: str, path: Path | str) -> None:
     """Draw the map with zero frequency in the middle, as SVG or PNG by the suffix."""
     suffix = checked_picture_path(path).suffix.lower()
     chart = heatmap_chart(heatmap, title)
-    with written_whole(path) as aside:
+    with atomic_write(path) as tmp:
         if suffix == ".svg":
-            aside.write_text(svg(chart), encoding="utf-8")
+            tmp.write_text(svg(chart), encoding="utf-8")
         else:
-            aside.write_bytes(vl_convert.vegalite_to_png(chart.to_json(), scale=2))
+            tmp.write_bytes(vl_convert.vegalite_to_png(chart.to_json(), scale=2))
 
 
 def heatmap_chart(heatmap: Heatmap, title: str) -> altair.Chart:

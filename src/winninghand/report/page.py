@@ -10,7 +10,7 @@ from pathlib import Path
 import jinja2
 from PIL import Image
 
-from winninghand.files import written_whole
+from winninghand.base.files import atomic_write
 from winninghand.report.samples import data_uri
 
 _SCALE = 2
@@ -40,5 +40,5 @@ class Page:
                 "row_height": _SCALE * self.sheet.height // len(self.corruptions),
             }
         )
-        with written_whole(path) as aside:
-            aside.write_text(text, encoding="utf-8")
+        with atomic_write(path) as tmp:
+            tmp.write_text(text, encoding="utf-8")

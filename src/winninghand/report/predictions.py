@@ -38,7 +38,7 @@ def prediction_document(path: Path, model: Card | Deck, answers: Answers) -> dic
         "model": str(path),
         "gate": model.gate if isinstance(model, Deck) else None,
         "adaptation": adaptation_of(model),
-        "cards": [(card.facts.domain or {}).get("name") for card in cards],
+        "cards": [(card.metadata.domain or {}).get("name") for card in cards],
         "predictions": [_row(answer) for answer in answers if isinstance(answer, Prediction)],
         "failed": [
             {"file": str(answer.path), "reason": answer.reason}

@@ -34,7 +34,7 @@ def say(text: str) -> None:
 
 def print_training(card: Card, path: Path) -> None:
     """Say how a training ended."""
-    accuracies = ", ".join(f"{name} {value:.2%}" for name, value in card.facts.accuracies.items())
+    accuracies = ", ".join(f"{name} {value:.2%}" for name, value in card.metadata.accuracies.items())
     say(f"{path}: {path.stat().st_size:,} bytes; accuracy {accuracies}")
 
 

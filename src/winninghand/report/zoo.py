@@ -7,10 +7,10 @@ import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from winninghand.errors import InputError
-from winninghand.files import written_whole
+from winninghand.base.errors import InputError
+from winninghand.base.files import atomic_write
 from winninghand.studies.summary import markdown
-from winninghand.studies.zoo_facts import ZooFacts
+from winninghand.studies.zoo_records import ZooRecord
 
 COLUMNS = ("model", "clean", "robust", "mCE", "bytes", "passes", "ms per image", "clean, robust over seeds")
 
@@ -18,7 +18,7 @@ _MARKS = ("<!-- zoo -->", "<!-- end of zoo -->")
 _BLOCK = re.compile(rf"({_MARKS[0]}\n).*?({_MARKS[1]})", re.DOTALL)
 
 
-def zoo_rows(models: Iterable[ZooFacts]) -> list[list[str]]:
+def zoo_rows(models: Iterable[ZooRecord]) -> list[list[str]]:
     """Return one row per model, accuracies in percent."""
     return [
         [
@@ -35,7 +35,7 @@ def zoo_rows(models: Iterable[ZooFacts]) -> list[list[str]]:
     ]
 
 
-def zoo_title(models: Sequence[ZooFacts]) -> str:
+def zoo_title(models: Sequence[ZooRecord]) -> str:
     """Say on what the figures of a table were measured."""
     data = ", ".join(dict.fromkeys(model.data for model in models))
     over_seeds = _counts(model.over_seeds.images for model in models if model.over_seeds is not None)
@@ -47,7 +47,7 @@ def zoo_title(models: Sequence[ZooFacts]) -> str:
     )
 
 
-def write_zoo(models: Sequence[ZooFacts], document: Path) -> None:
+def write_zoo(models: Sequence[ZooRecord], document: Path) -> None:
     """Put the table between the marks `<!-- zoo -->` and `<!-- end of zoo -->` of a Markdown document.
 
     Raises `InputError` where the document has no such marks.
@@ -62,15 +62,15 @@ def write_zoo(models: Sequence[ZooFacts], document: Path) -> None:
         raise InputError(
             f"{document} has no place for the table; put <!-- zoo --> and <!-- end of zoo --> in it"
         )
-    with written_whole(document) as aside:
-        aside.write_text(written, encoding="utf-8")
+    with atomic_write(document) as tmp:
+        tmp.write_text(written, encoding="utf-8")
 
 
 def _counts(counts: Iterable[int]) -> str:
     return ", ".join(f"{count:,}" for count in sorted(set(counts)))
 
 
-def _over_seeds(model: ZooFacts) -> str:
+def _over_seeds(model: ZooRecord) -> str:
     if model.over_seeds is None or len(model.over_seeds.seeds) < 2:
         return ""
     figures = (model.over_seeds.clean_accuracy, model.over_seeds.robust_accuracy)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import torch
 
-from winninghand.augmentation.pixels import to_unit
+from winninghand.base.device import best_device
+from winninghand.base.files import atomic_write
+from winninghand.base.pixels import to_unit
 from winninghand.cards import Card
 from winninghand.decks import Deck
-from winninghand.device import best_device
 from winninghand.evaluation import (
     RobustnessTable,
     available,
@@ -19,7 +20,6 @@ from winninghand.evaluation import (
     evaluate_watched,
     milliseconds_per_image,
 )
-from winninghand.files import written_whole
 from winninghand.images import ImageSet, load_images
 from winninghand.recipe import Recipe, make_recipe
 from winninghand.report.charts import accuracy_by_severity
@@ -106,8 +106,8 @@ def _show(players: Mapping[str, Player], images: ImageSet, out: Path) -> None:
     rows = [player.row(name) for name, player in players.items()]
     tables = {name: player.table for name, player in players.items()}
     chart = accuracy_by_severity(tables)
-    with written_whole(out / "accuracy.svg") as aside:
-        aside.write_text(chart, encoding="utf-8")
+    with atomic_write(out / "accuracy.svg") as tmp:
+        tmp.write_text(chart, encoding="utf-8")
     corruptions = tables["dense"].corruptions
     page = Page(
         title="Winning Hand: compact cards on the digits",

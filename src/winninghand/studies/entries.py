@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from winninghand.compression import METHODS, Phase, Start
-from winninghand.recipe import Recipe, lay_over, make_recipe
+from winninghand.recipe import Recipe, make_recipe, set_dotted
 from winninghand.studies.study import Study
 
 
@@ -36,7 +36,7 @@ class Entry:
     def phases(self) -> tuple[Phase, ...]:
         """The phases that the run goes through."""
         settings = self.recipe.compression
-        return METHODS[settings.method].plan(settings, self.recipe.training.epochs, Start())
+        return METHODS[settings.method]().plan(settings, self.recipe.training.epochs, Start())
 
     def goes_on_from(self, other: Entry) -> bool:
         """Say whether the first phases of this run are all those of the other, bit for bit."""
@@ -58,7 +58,7 @@ def entries(study: Study) -> tuple[Entry, ...]:
         for choice in _choices(sweep):
             table = json.loads(json.dumps(study.recipe))
             for key, value in choice.items():
-                lay_over(table, key, value)
+                set_dotted(table, key, value)
             entry = Entry(choice, make_recipe(table))
             found.setdefault(entry.name, entry)
     ordered: dict[str, Entry] = {}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from winninghand.errors import InputError, first_complaint
+from winninghand.base.errors import InputError, first_error
+from winninghand.base.files import atomic_write
 from winninghand.evaluation import RobustnessTable
-from winninghand.files import written_whole
 from winninghand.studies.entries import Entry
 
 
@@ -58,13 +58,13 @@ def kept_record(folder: Path) -> CardRecord | None:
     try:
         return CardRecord.model_validate_json(path.read_text(encoding="utf-8"))
     except ValidationError as error:
-        raise InputError(f"{path}: {first_complaint(error)}; delete the folder to start again") from None
+        raise InputError(f"{path}: {first_error(error)}; delete the folder to start again") from None
 
 
 def keep_record(record: CardRecord, folder: Path) -> None:
     """Write what is known of the card of the run in a folder."""
-    with written_whole(_record_in(folder)) as aside:
-        aside.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    with atomic_write(_record_in(folder)) as tmp:
+        tmp.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def _record_in(folder: Path) -> Path:

@@ -21,21 +21,25 @@ def log(study: Study, finished: Sequence[Finished], out: Path) -> list[list[str]
     """
     runs, done = entries(study), {run.entry.name: run for run in finished}
     return [
-        [str(number), entry.name, *(_facts(done[entry.name], runs, out) if entry.name in done else [""] * 7)]
+        [
+            str(number),
+            entry.name,
+            *(_metadata(done[entry.name], runs, out) if entry.name in done else [""] * 7),
+        ]
         for number, entry in enumerate(runs, start=1)
     ]
 
 
-def _facts(run: Finished, runs: Sequence[Entry], out: Path) -> list[str]:
+def _metadata(run: Finished, runs: Sequence[Entry], out: Path) -> list[str]:
     before = station(run.entry, runs)
     epochs = _epochs(run.folder)
     own = epochs[0 if before is None else len(_epochs(out / before.name)) :]
-    held_out = epochs[-1].get("held_out_accuracy") if epochs else None
+    validation = epochs[-1].get("validation_accuracy") if epochs else None
     return [
         "" if before is None else before.name,
         str(len(own)),
         f"{sum(float(epoch['seconds']) for epoch in own) / 60:.1f}",
-        "" if not held_out else f"{100 * float(held_out):.2f}",
+        "" if not validation else f"{100 * float(validation):.2f}",
         f"{100 * run.table.clean_accuracy:.2f}",
         f"{100 * run.table.robust_accuracy:.2f}",
         f"{run.record.bytes:,}",

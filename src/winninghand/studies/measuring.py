@@ -12,9 +12,9 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from winninghand.base.device import best_device, bf16_pays
 from winninghand.cards import Card
 from winninghand.decks import Deck
-from winninghand.device import best_device, bf16_pays
 from winninghand.evaluation import RobustnessTable, evaluate_watched, load_table, save_table
 from winninghand.images import Split
 from winninghand.studies.study import Measuring
@@ -37,12 +37,12 @@ def measure(
     return table
 
 
-def kept_table(path: Path, facts: Mapping[str, Any]) -> RobustnessTable | None:
-    """Return the table that lies at `path`, None where there is none or it was saved with other facts."""
+def kept_table(path: Path, metadata: Mapping[str, Any]) -> RobustnessTable | None:
+    """Return the table that lies at `path`, None where there is none or it was saved with other metadata."""
     if not path.exists():
         return None
     table, known = load_table(path)
-    return table if known == facts else None
+    return table if known == metadata else None
 
 
 def fastest_precision(device: torch.device) -> Precision:
@@ -95,9 +95,9 @@ class Measurements:
         settings = self.settings.model_copy(update={"limit": limit})
         path = self.folder / f"{name}-{limit or 'all'}-{device.type}-{precision}.npz"
         fingerprint = hashlib.blake2b(content(player), digest_size=8).hexdigest()
-        facts = {**settings.model_dump(mode="json"), "model": fingerprint, "precision": precision}
-        table = kept_table(path, facts)
+        metadata = {**settings.model_dump(mode="json"), "model": fingerprint, "precision": precision}
+        table = kept_table(path, metadata)
         if table is None:
             table = measure(player, self.split, settings, device, name, precision)
-            save_table(table, path, **facts)
+            save_table(table, path, **metadata)
         return table

@@ -10,20 +10,20 @@ from typing import Literal
 
 import torch
 
-from winninghand.augmentation.pixels import to_unit
+from winninghand.base.device import best_device
+from winninghand.base.errors import InputError
+from winninghand.base.files import atomic_write
+from winninghand.base.pixels import to_unit
 from winninghand.cards import Card, load_card
 from winninghand.decks import Deck, fit_gate
-from winninghand.device import best_device
-from winninghand.errors import InputError
 from winninghand.evaluation import RobustnessTable, corruption_errors, milliseconds_per_image
-from winninghand.files import written_whole
 from winninghand.images import ImageSet
 from winninghand.recipe import Recipe, make_recipe
 from winninghand.studies.finished import Finished
 from winninghand.studies.measuring import Measurements, Precision, content, fastest_precision
 from winninghand.studies.study import DeckPlan, Study, ZooPlan
 from winninghand.studies.summary import by_choice
-from winninghand.studies.zoo_facts import Figures, OverSeeds, ZooFacts
+from winninghand.studies.zoo_records import Figures, OverSeeds, ZooRecord
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class Publisher:
         """
         return (*self._cards(runs), *(self._deck(one, runs) for one in self._plan.decks))
 
-    def publish(self, models: Sequence[Model]) -> tuple[ZooFacts, ...]:
-        """Write the models and return their facts; `InputError` where none of them is dense."""
+    def publish(self, models: Sequence[Model]) -> tuple[ZooRecord, ...]:
+        """Write the models and return their metadata; `InputError` where none of them is dense."""
         dense = next((model for model in models if model.method == "dense"), None)
         if dense is None:
             raise InputError("the study has no dense network, which corruption errors are relative to")
@@ -94,7 +94,7 @@ class Publisher:
     def _cards(self, runs: Sequence[Finished]) -> Iterator[Model]:
         shipped = [run for run in runs if not any(run.entry.chose(one) for one in self._plan.leave_out)]
         for members in by_choice(shipped).values():
-            best = max(members, key=lambda run: run.record.accuracies.get("held_out", 0.0))
+            best = max(members, key=lambda run: run.record.accuracies.get("validation", 0.0))
             name, card = self._name(best.entry.recipe), load_card(best.card)
             yield Model(name, card, best.table, self._measurements.full(name, card), tuple(members))
 
@@ -116,16 +116,16 @@ class Publisher:
         full = self._measurements.full(plan.name, deck)
         return Model(plan.name, deck, sampled, full, tuple(members))
 
-    def _published(self, model: Model, dense: RobustnessTable, reference_dense: RobustnessTable) -> ZooFacts:
+    def _published(self, model: Model, dense: RobustnessTable, reference_dense: RobustnessTable) -> ZooRecord:
         self.announce(f"publishing {model.name}")
         kind: Literal["card", "deck"] = "card" if isinstance(model.player, Card) else "deck"
         path = self.folder / f"{model.name}.{kind}"
         model.player.save(path)
         recipes = [run.entry.recipe for run in model.runs]
         if isinstance(model.player, Card):
-            recipes = [Recipe.model_validate(model.player.facts.recipe)]
+            recipes = [Recipe.model_validate(model.player.metadata.recipe)]
         reference = self._measurements.reference(model.name, model.player)
-        facts = ZooFacts(
+        metadata = ZooRecord(
             name=model.name,
             kind=kind,
             data=self._plan.data,
@@ -137,9 +137,9 @@ class Publisher:
             gate=model.player.gate if isinstance(model.player, Deck) else None,
             recipes=tuple(recipe.model_dump(mode="json", exclude_defaults=True) for recipe in recipes),
         )
-        with written_whole(path.with_suffix(".json")) as aside:
-            aside.write_text(facts.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        return facts
+        with atomic_write(path.with_suffix(".json")) as tmp:
+            tmp.write_text(metadata.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        return metadata
 
     def _milliseconds(self, player: Card | Deck) -> float:
         batch = to_unit(torch.from_numpy(self.images.test.images[:64]))

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from winninghand.errors import InputError, first_complaint
+from winninghand.base.errors import InputError, first_error
 
 
 class Measuring(BaseModel):
@@ -72,4 +72,4 @@ def load_study(path: Path | str) -> Study:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"cannot read the study {path}: {error}") from error
     except ValidationError as error:
-        raise InputError(f"study: {first_complaint(error)}") from None
+        raise InputError(f"study: {first_error(error)}") from None

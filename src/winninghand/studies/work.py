@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from winninghand.device import best_device
-from winninghand.errors import InputError
+from winninghand.base.device import best_device
+from winninghand.base.errors import InputError
+from winninghand.base.files import atomic_write
 from winninghand.evaluation import save_table, write_rows
-from winninghand.files import written_whole
 from winninghand.images import ImageSet
 from winninghand.studies.entries import Entry, entries, station
 from winninghand.studies.finished import (
@@ -55,14 +55,14 @@ def _go_on(folder: Path, before: Path) -> None:
     # The checkpoint comes last: once it is there, so is what it needs.
     for name in ("rewind.pt", "checkpoint.pt"):
         if (before / name).exists():
-            with written_whole(folder / name) as aside:
-                shutil.copyfile(before / name, aside)
+            with atomic_write(folder / name) as tmp:
+                shutil.copyfile(before / name, tmp)
 
 
 def _finished(entry: Entry, settings: Measuring, images: ImageSet, folder: Path) -> Finished:
-    run, facts = new_run(entry.recipe, images), settings.model_dump(mode="json")
+    run, metadata = new_run(entry.recipe, images), settings.model_dump(mode="json")
     run.folder(folder)  # refused before anything is taken from it where it is of other images
-    record, table = kept_record(folder), kept_table(folder / "answers.npz", facts)
+    record, table = kept_record(folder), kept_table(folder / "answers.npz", metadata)
     if record is not None and table is not None:
         return Finished(entry, folder, record, table)
     if record is not None and not card_in(folder).exists():
@@ -74,7 +74,7 @@ def _finished(entry: Entry, settings: Measuring, images: ImageSet, folder: Path)
         table = measure(card, images.test, settings, best_device(), entry.name)
         about = {"run": entry.name, "choice": json.dumps(entry.choice), "images": len(table.clean.correct)}
         write_rows([{**about, **row} for row in table.rows()], folder / "cells.parquet")
-        save_table(table, folder / "answers.npz", **facts)
-    record = CardRecord(bytes=card_in(folder).stat().st_size, accuracies=dict(card.facts.accuracies))
+        save_table(table, folder / "answers.npz", **metadata)
+    record = CardRecord(bytes=card_in(folder).stat().st_size, accuracies=dict(card.metadata.accuracies))
     keep_record(record, folder)
     return Finished(entry, folder, record, table)

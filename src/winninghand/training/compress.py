@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from winninghand.cards import Card, architecture_facts
+from winninghand.cards import Card, architecture_metadata
 from winninghand.compression import Scope
 from winninghand.images import ImageSet
 from winninghand.recipe import make_recipe
@@ -39,7 +39,7 @@ def compress(
     """Compress any classifier and return its card; the module itself is left as it is.
 
     `module` maps float images (N, 3, H, W), normalised by `normalisation` (mean and standard
-    deviation per channel, in units of [0, 1]; measured on the training images where None), to
+    std per channel, in units of [0, 1]; measured on the training images where None), to
     logits (N, classes). It is compressed from its present weights; `train_first` trains it once
     before anything is pruned, as a freshly initialised one needs. `epochs` are per phase.
     `exclude` names modules or weights to leave alone; frozen ones are left alone too.
@@ -50,7 +50,7 @@ def compress(
     """
     recipe = make_recipe(
         {
-            "network": architecture_facts(module) or {"name": type(module).__qualname__},
+            "network": architecture_metadata(module) or {"name": type(module).__qualname__},
             "domain": domain,
             "seed": seed,
             "compression": {**(compression or {}), "method": method, "sparsity": sparsity, "scope": scope},

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from lightning_fabric import Fabric
 
-from winninghand.device import bf16_pays
+from winninghand.base.device import bf16_pays
 
 
 def make_fabric(precision: Literal["auto", "32-true", "bf16-mixed"]) -> Fabric:

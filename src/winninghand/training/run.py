@@ -15,9 +15,10 @@ import torch
 from torch import nn
 
 from winninghand.augmentation import Domain, make_domain
-from winninghand.cards import Card, CardFacts, Normalisation, architecture_facts, load_card
+from winninghand.base.device import device_of
+from winninghand.base.version import __version__
+from winninghand.cards import Card, CardMetadata, Normalisation, architecture_metadata, load_card
 from winninghand.compression import Compressor, Phase
-from winninghand.device import device_of
 from winninghand.evaluation import accuracy
 from winninghand.images import ImageSet, Split
 from winninghand.recipe import Recipe
@@ -27,7 +28,6 @@ from winninghand.training.run_folder import RunFolder
 from winninghand.training.seeds import generator_of, seed_of
 from winninghand.training.statistics import Triple, channel_statistics, fingerprint, training_profile
 from winninghand.training.trainer import Trainer
-from winninghand.version import __version__
 
 
 @dataclass(frozen=True)
@@ -101,16 +101,16 @@ class Run:
         recipe = self.recipe
         fitting, choosing = self._parts()
         domain = make_domain(recipe.domain)
-        mean, deviation = self.normalisation or channel_statistics(fitting)
-        trainer = self._trainer(folder, domain, fitting, choosing, Normalisation(mean, deviation))
+        mean, std = self.normalisation or channel_statistics(fitting)
+        trainer = self._trainer(folder, domain, fitting, choosing, Normalisation(mean, std))
         trainer.run(phases)
-        facts = CardFacts(
+        metadata = CardMetadata(
             classes=self.images.classes,
             input_size=self.images.train.size,
             mean=mean,
-            deviation=deviation,
+            std=std,
             prunable=tuple(self.compressor.weights),
-            architecture=architecture_facts(self.network),
+            architecture=architecture_metadata(self.network),
             domain={"name": domain.name, **domain.model_dump(mode="json")},
             recipe=recipe.model_dump(mode="json"),
             winninghand=__version__,
@@ -118,9 +118,9 @@ class Run:
         profile = training_profile(domain, fitting, recipe.seed, trainer.fabric.device)
         # The layout of a loaded card, so that both give the same bits.
         self.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        card = self._quantized(Card(self.network, facts, profile), domain, fitting)
+        card = self._quantized(Card(self.network, metadata, profile), domain, fitting)
         # The one time that a run looks at the test images.
-        measured = {"held_out": accuracy(card, choosing)} if choosing is not None else {}
+        measured = {"validation": accuracy(card, choosing)} if choosing is not None else {}
         measured["test"] = accuracy(card, self.images.test)
         return card.with_accuracies(measured).cpu()
 
@@ -142,11 +142,11 @@ class Run:
 
         The same for every seed, so that a deck of any cards can be fitted on images unseen by all.
         """
-        split, fraction = self.images.train, self.recipe.training.held_out
+        split, fraction = self.images.train, self.recipe.training.validation
         if fraction == 0:
             return split, None
-        rest, held_out = split.held_out(fraction)
-        return split.take(rest), split.take(held_out)
+        rest, validation = split.validation(fraction)
+        return split.take(rest), split.take(validation)
 
     def _trainer(
         self,
@@ -170,7 +170,7 @@ class Run:
             domain=domain,
             normalisation=normalisation.to(device),
             batches=Batches(fitting, settings.batch_size, device),
-            held_out=Batches(choosing, settings.batch_size, device) if choosing is not None else None,
+            validation=Batches(choosing, settings.batch_size, device) if choosing is not None else None,
             settings=settings,
             seed=self.recipe.seed,
             fabric=fabric,

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from winninghand.errors import InputError
-from winninghand.files import written_whole
+from winninghand.base.errors import InputError
+from winninghand.base.files import atomic_write
 
 Row = dict[str, float | int]
 
@@ -47,8 +47,8 @@ class RunFolder:
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Replace the checkpoint."""
-        with written_whole(self.checkpoint) as aside:
-            torch.save(dict(state), aside)
+        with atomic_write(self.checkpoint) as tmp:
+            torch.save(dict(state), tmp)
 
     def load_checkpoint(self, device: torch.device) -> dict[str, Any] | None:
         """Return the last checkpoint, None before the first. Only tensors and plain values are read."""
@@ -56,8 +56,8 @@ class RunFolder:
 
     def save_rewind(self, state: Mapping[str, Any]) -> None:
         """Keep the network's state that later phases go back to."""
-        with written_whole(self.path / "rewind.pt") as aside:
-            torch.save(dict(state), aside)
+        with atomic_write(self.path / "rewind.pt") as tmp:
+            torch.save(dict(state), tmp)
 
     def load_rewind(self, device: torch.device) -> dict[str, Any]:
         """Return the state that `save_rewind` kept."""
@@ -68,7 +68,7 @@ class RunFolder:
 
     def write_metrics(self, rows: Sequence[Row]) -> None:
         """Write `metrics.csv`, one row per epoch."""
-        with written_whole(self.path / "metrics.csv") as aside, aside.open("w", newline="") as file:
+        with atomic_write(self.path / "metrics.csv") as tmp, tmp.open("w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(key for row in rows for key in row)))
             writer.writeheader()
             writer.writerows(rows)
@@ -97,8 +97,8 @@ class RunFolder:
                     "give another folder"
                 )
         else:
-            with written_whole(path) as aside:
-                aside.write_text(json.dumps(identity, indent=1), encoding="utf-8")
+            with atomic_write(path) as tmp:
+                tmp.write_text(json.dumps(identity, indent=1), encoding="utf-8")
 
 
 def _first_difference(present: Any, asked: Any, path: str = "") -> str:  # noqa: ANN401 (any JSON)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from winninghand.augmentation import Domain
-from winninghand.augmentation.pixels import to_unit
+from winninghand.base.pixels import to_unit
 from winninghand.images import Split
 from winninghand.spectra import SpectralProfile
 from winninghand.training.seeds import generator_of

@@ -23,7 +23,7 @@ def train(recipe: Recipe | Path | str, images: ImageSet, out: Path | str | None 
     thread count, with the same bits as a run that was never stopped. Without `out` nothing is
     kept.
 
-    The card's `accuracies` are fractions: `held_out` on the part of the training images that was
+    The card's `accuracies` are fractions: `validation` on the part of the training images that was
     kept for choosing, `test` on the test images, which are looked at once, at the end. Raises
     `InputError` for a recipe that cannot be read or does not fit the images, and for a folder
     that holds another run.

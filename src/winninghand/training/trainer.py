@@ -14,11 +14,11 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from winninghand.augmentation import Domain
-from winninghand.augmentation.pixels import to_unit
+from winninghand.base.errors import InputError
+from winninghand.base.pixels import to_unit
+from winninghand.base.progress import ProgressCallback, progress_bar
 from winninghand.cards.normalisation import Normalisation
 from winninghand.compression import Masks, Phase
-from winninghand.errors import InputError
-from winninghand.progress import Advance, progress
 from winninghand.recipe import Training
 from winninghand.training.average import WeightAverage
 from winninghand.training.batches import Batches
@@ -51,7 +51,7 @@ class Trainer:
     domain: Domain
     normalisation: Normalisation
     batches: Batches
-    held_out: Batches | None
+    validation: Batches | None
     settings: Training
     seed: int
     fabric: Fabric
@@ -71,15 +71,15 @@ class Trainer:
         cuda = [self.fabric.device] if self.fabric.device.type == "cuda" else []
         with (
             torch.random.fork_rng(devices=cuda),
-            progress(
+            progress_bar(
                 "training", sum(steps) * self.batches.batch_size, done=done * self.batches.batch_size
-            ) as advance,
+            ) as progress,
         ):
             for number in range(begun, len(phases)):
                 # Earlier phases only lead to where the last begins.
                 averaged = self.settings.average > 0 and number == len(phases) - 1
                 stage = self._stage(number, schedules[number])
-                self._phase(stage, state if number == begun else None, averaged, advance)
+                self._phase(stage, state if number == begun else None, averaged, progress)
         if self._average is not None:
             self._average.to_network()
             self.masks.apply()
@@ -112,7 +112,9 @@ class Trainer:
         module = cast(nn.Module, torch.compile(self.network)) if self.settings.compiled else self.network
         return _Stage(number, schedule, *self.fabric.setup(module, optimizer))
 
-    def _phase(self, stage: _Stage, state: dict[str, Any] | None, averaged: bool, advance: Advance) -> None:
+    def _phase(
+        self, stage: _Stage, state: dict[str, Any] | None, averaged: bool, progress: ProgressCallback
+    ) -> None:
         """Train through a phase, going on from the checkpoint `state` of its own where there is one."""
         schedule = stage.schedule
         first = schedule.after(None if state is None else state["epoch"])
@@ -128,16 +130,16 @@ class Trainer:
                 self._average.load_state_dict(state["average"])
         for epoch in range(first // len(self.batches), schedule.phase.epochs):
             row: Row = {"phase": stage.number, "epoch": epoch}
-            row |= self._epoch(stage, epoch, advance)
+            row |= self._epoch(stage, epoch, progress)
             row |= self.masks.end_epoch()
-            if self.held_out is not None:
+            if self.validation is not None:
                 with self._as_shipped():
-                    row["held_out_accuracy"] = self._accuracy(stage.model, self.held_out)
+                    row["validation_accuracy"] = self._accuracy(stage.model, self.validation)
             self.rows.append(row)
             self.folder.write_metrics(self.rows)
             self.folder.save_checkpoint(self._state(stage, epoch + 1))
 
-    def _epoch(self, stage: _Stage, epoch: int, advance: Advance) -> Row:
+    def _epoch(self, stage: _Stage, epoch: int, progress: ProgressCallback) -> Row:
         stage.model.train()
         # Dropout and the like in a caller's network draw from torch's own generator.
         torch.manual_seed(seed_of(self.seed, stage.number, epoch, "network"))
@@ -157,7 +159,7 @@ class Trainer:
             meter.add(loss, logits, labels)
             if meter.due:
                 self._check(stage, epoch, meter)
-            advance(len(labels), f"phase {stage.number + 1}, epoch {epoch + 1}")
+            progress(len(labels), f"phase {stage.number + 1}, epoch {epoch + 1}")
         self._check(stage, epoch, meter, ended=True)
         return {"learning_rate": rate, **meter.row()}
 

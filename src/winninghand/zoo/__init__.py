@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from winninghand.registry import Registry
+from winninghand.base.registry import Registry
 
 PREFIX = "zoo:"
 MODELS = Path(__file__).parent / "models"
 
-ZOO: Registry[Path] = Registry("zoo model")
+ZOO: Registry[Path] = Registry("zoo model", "zoo")
 for _path in sorted(MODELS.glob("*.card")) + sorted(MODELS.glob("*.deck")):
     ZOO.register(_path.stem)(_path)
 

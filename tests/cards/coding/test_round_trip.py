@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from winninghand.base.errors import InputError
 from winninghand.cards.coding import decode_tensors, encode_tensors
 from winninghand.cards.coding.formats import DTYPES, FLOATS, content_of
-from winninghand.errors import InputError
 
 SHAPES = st.one_of(
     st.just(()),

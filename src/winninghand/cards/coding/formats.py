@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 
 Array = npt.NDArray[Any]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from winninghand.base.errors import InputError
 from winninghand.cards.coding.formats import Array
 from winninghand.cards.coding.streams import StreamReader, StreamWriter, Symbols, Weights
-from winninghand.errors import InputError
 
 # A count is sent as the nearest third of a power of two: the symbols grow by at most 0.2% of a bit
 # each, and the histogram shrinks to a third. Rank 0 is a count of zero.

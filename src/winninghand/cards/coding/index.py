@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from winninghand.base.errors import InputError
 from winninghand.cards.coding.formats import DTYPES, FLOATS, Layout
 from winninghand.cards.coding.kinds import KINDS
 from winninghand.cards.coding.streams import Bytes
-from winninghand.errors import InputError
 
 # A coded stream can stand for far more weights than it has bytes (a layer of zeros takes one), so a
 # reader must bound what it believes: 16 million elements, and 512 more for every byte of the streams.

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from winninghand.base.errors import InputError
 from winninghand.cards.coding.floats import read_floats, read_signs, write_floats, write_signs
 from winninghand.cards.coding.formats import FLOATS, Array, Content, Layout
 from winninghand.cards.coding.levels import fits_levels, read_levels, write_levels
 from winninghand.cards.coding.mask import read_mask, write_mask
 from winninghand.cards.coding.streams import StreamReader, StreamWriter
-from winninghand.errors import InputError
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from winninghand.base.errors import InputError
 from winninghand.cards.coding.formats import Array, Content, Layout
 from winninghand.cards.coding.histogram import read_counted, write_counted
 from winninghand.cards.coding.mask import read_mask, write_mask
 from winninghand.cards.coding.streams import StreamReader, StreamWriter
-from winninghand.errors import InputError
 
 # Levels −127 .. 127 are coded as 1 .. 255.
 LEVELS = 256

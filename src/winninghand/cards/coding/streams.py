@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from constriction import stream
 
+from winninghand.base.errors import InputError
 from winninghand.cards.coding.formats import Array
-from winninghand.errors import InputError
 
 Bytes = npt.NDArray[np.uint8]
 Symbols = npt.NDArray[np.int32]

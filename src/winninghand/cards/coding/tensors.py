@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from winninghand.base.errors import InputError
 from winninghand.cards.coding.formats import Content, content_of, tensor_of
 from winninghand.cards.coding.index import Entry, check_sizes, pack_index, unpack_index
 from winninghand.cards.coding.kinds import KINDS
 from winninghand.cards.coding.streams import StreamReader, StreamWriter
-from winninghand.errors import InputError
 
 STREAMS = ("index", "coded", "raw")
 

@@ -9,11 +9,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from winninghand.base.errors import InputError
 from winninghand.cards.importing.checkpoint import Weights
 from winninghand.compression import Scope
 from winninghand.compression.budget import kept_count
 from winninghand.compression.selection import keep_largest
-from winninghand.errors import InputError
 
 _SCORES = ".scores"
 

@@ -10,14 +10,14 @@ from typing import Any, cast
 
 from torch import nn
 
+from winninghand.base.errors import InputError
 from winninghand.cards.card import Card
-from winninghand.cards.facts import Triple
 from winninghand.cards.importing.baking import Subnetwork, baked
 from winninghand.cards.importing.checkpoint import Weights, read_checkpoint
 from winninghand.cards.importing.cifar import published_task
 from winninghand.cards.importing.fitting import fitted
 from winninghand.cards.importing.members import members_of, take_normalisation
-from winninghand.errors import InputError
+from winninghand.cards.metadata import Triple
 from winninghand.networks import architecture_of
 from winninghand.networks.catalog import Setting
 
@@ -29,7 +29,7 @@ class Import:
     """What a checkpoint does not say of itself.
 
     `architecture` names a network of the catalog; width and classes are read off the weights,
-    other `settings` are the catalog's defaults. `classes`, `mean` and `deviation` (per channel, for
+    other `settings` are the catalog's defaults. `classes`, `mean` and `std` (per channel, for
     images in [0, 1]), where None, are the checkpoint's own, else those of RobustBench for its
     families, else numbers and no normalisation. `input_size` is the side of the images in pixels,
     for a network that takes any. `subnetwork` says how scores were meant.
@@ -39,7 +39,7 @@ class Import:
     settings: Mapping[str, Setting] = field(default_factory=dict)
     classes: Sequence[str] | None = None
     mean: Triple | None = None
-    deviation: Triple | None = None
+    std: Triple | None = None
     input_size: int | None = None
     subnetwork: Subnetwork | None = None
 
@@ -62,14 +62,14 @@ def _card(weights: Weights, values: Mapping[str, Any], wanted: Import) -> Card:
     module = fitted(wanted.architecture, wanted.settings, baked(weights, values, wanted.subnetwork))
     settings = _settings_of(module)
     task = published_task(wanted.architecture, cast("int", settings["classes"]))
-    known = (task.mean, task.deviation) if task else _AS_IT_IS
-    mean, deviation = _checked(own or known, wanted)
+    known = (task.mean, task.std) if task else _AS_IT_IS
+    mean, std = _checked(own or known, wanted)
     return Card.from_module(
         module,
         _classes(wanted.classes or (task.classes if task else None), cast("int", settings["classes"])),
         _input_size(settings, wanted.input_size),
         mean,
-        deviation,
+        std,
     )
 
 
@@ -96,9 +96,9 @@ def _input_size(settings: Mapping[str, Setting], side: int | None) -> tuple[int,
 
 
 def _checked(found: tuple[Triple, Triple], wanted: Import) -> tuple[Triple, Triple]:
-    """Return mean and deviation, those that are wanted before those that were found."""
+    """Return mean and std, those that are wanted before those that were found."""
     mean = found[0] if wanted.mean is None else wanted.mean
-    deviation = found[1] if wanted.deviation is None else wanted.deviation
-    if not all(map(isfinite, mean + deviation)) or min(deviation) <= 0:
-        raise InputError(f"cannot normalise by mean {mean} and deviation {deviation}; give others")
-    return mean, deviation
+    std = found[1] if wanted.std is None else wanted.std
+    if not all(map(isfinite, mean + std)) or min(std) <= 0:
+        raise InputError(f"cannot normalise by mean {mean} and std {std}; give others")
+    return mean, std

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.sparse import check_sparse_tensor_invariants
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 
 Weights = dict[str, Tensor]
 

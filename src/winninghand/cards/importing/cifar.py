@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from winninghand.cards.facts import Triple
+from winninghand.cards.metadata import Triple
 
 FAMILIES = ("card_lrr", "card_binary")
 """Networks whose checkpoints RobustBench publishes."""
@@ -16,7 +16,7 @@ class Task:
 
     classes: tuple[str, ...]
     mean: Triple
-    deviation: Triple
+    std: Triple
 
 
 def _words(text: str) -> tuple[str, ...]:

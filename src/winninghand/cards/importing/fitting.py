@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from winninghand.base.errors import InputError
 from winninghand.cards.importing.checkpoint import Weights
-from winninghand.errors import InputError
 from winninghand.networks import architecture_of, network
 from winninghand.networks.catalog import Setting
 

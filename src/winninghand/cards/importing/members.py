@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from winninghand.cards.facts import Triple
 from winninghand.cards.importing.checkpoint import Weights
+from winninghand.cards.metadata import Triple
 
 # What wrapping modules put before a network's own names: DataParallel, torch.compile, RobustBench's
 # normalisation, and habit.
@@ -39,10 +39,10 @@ def members_of(weights: Weights) -> list[Weights]:
 def take_normalisation(weights: Weights) -> tuple[Triple, Triple] | None:
     """Take mean and standard deviation, three numbers each, out of a network's weights; None where absent."""
     mean = _taken(weights, _MEANS)
-    deviation = _taken(weights, _DEVIATIONS)
-    if mean is None or deviation is None:
+    std = _taken(weights, _DEVIATIONS)
+    if mean is None or std is None:
         return None
-    return mean, deviation
+    return mean, std
 
 
 def _bare(name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from winninghand.compression.method import METHODS
 from winninghand.compression.methods.ep import EdgePopup
 
 
@@ -16,6 +15,3 @@ class Biprop(EdgePopup):
 
     name: ClassVar[str] = "bp"
     binary: ClassVar[bool] = True
-
-
-METHODS.register(Biprop.name)(Biprop())

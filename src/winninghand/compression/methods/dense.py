@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from winninghand.compression.method import METHODS, Method, Start
+from winninghand.compression.method import Method, Start
 from winninghand.compression.phase import Phase
 from winninghand.compression.settings import Compression
 
@@ -21,6 +21,3 @@ class Dense(Method):
     def respects_zeros(self, settings: Compression) -> bool:
         """Return false: all weights are trained."""
         return False
-
-
-METHODS.register(Dense.name)(Dense())

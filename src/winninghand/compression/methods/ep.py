@@ -10,7 +10,7 @@ from torch import nn
 from winninghand.compression.budget import Budget
 from winninghand.compression.drawing import draw_scores, draw_weights
 from winninghand.compression.masks import Masks
-from winninghand.compression.method import METHODS, Method, Start
+from winninghand.compression.method import Method, Start
 from winninghand.compression.phase import Phase
 from winninghand.compression.popup import PopupMasks
 from winninghand.compression.prunable import prunable_weights
@@ -61,6 +61,3 @@ class EdgePopup(Method):
     def respects_zeros(self, settings: Compression) -> bool:
         """Say whether the weights are kept, and their zeros with them."""
         return settings.init == "keep"
-
-
-METHODS.register(EdgePopup.name)(EdgePopup())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from winninghand.compression.method import METHODS, Method, Start
+from winninghand.compression.method import Method, Start
 from winninghand.compression.phase import Phase, in_rounds
 from winninghand.compression.settings import Compression
 
@@ -28,6 +28,3 @@ class FineTuning(Method):
             constant=True,
         )
         return in_rounds(Phase(epochs, start.sparsity), tuning, sparsities, start.trained)
-
-
-METHODS.register(FineTuning.name)(FineTuning())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from winninghand.compression.method import METHODS, Method, Start
+from winninghand.compression.method import Method, Start
 from winninghand.compression.phase import Phase
 from winninghand.compression.ramp import Ramp
 from winninghand.compression.settings import Compression
@@ -19,6 +19,3 @@ class GradualMagnitudePruning(Method):
         """Return the one phase, its sparsity rising from the present one."""
         ramp = Ramp(start.sparsity, settings.prune_from, settings.prune_until)
         return (Phase(epochs, settings.sparsity, ramp=ramp),)
-
-
-METHODS.register(GradualMagnitudePruning.name)(GradualMagnitudePruning())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from winninghand.compression.method import METHODS, Method, Start
+from winninghand.compression.method import Method, Start
 from winninghand.compression.phase import Phase, in_rounds
 from winninghand.compression.settings import Compression
 
@@ -24,6 +24,3 @@ class LearningRateRewinding(Method):
         first = Phase(epochs, start.sparsity)
         again = Phase(epochs, start.sparsity, rate=settings.round_rate)
         return in_rounds(first, again, settings.rounds(start.sparsity), start.trained, settings.last_epochs)
-
-
-METHODS.register(LearningRateRewinding.name)(LearningRateRewinding())

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from winninghand.compression.method import METHODS, Method, Start
+from winninghand.base.errors import InputError
+from winninghand.compression.method import Method, Start
 from winninghand.compression.phase import Phase, in_rounds
 from winninghand.compression.settings import Compression
-from winninghand.errors import InputError
 
 
 class WeightRewinding(Method):
@@ -31,6 +31,3 @@ class WeightRewinding(Method):
         again = Phase(epochs, start.sparsity, begin=moment, rewound=True)
         sparsities = settings.rounds(start.sparsity)
         return in_rounds(first, again, sparsities, trained=False, last_epochs=settings.last_epochs)
-
-
-METHODS.register(WeightRewinding.name)(WeightRewinding())

@@ -8,17 +8,17 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.catalog import corruption
 from winninghand.corruptions.filters import extended, gaussian_kernel, mirrored_101
 from winninghand.corruptions.planes import scale_of, to_images, to_planes
-from winninghand.randomness import Streams
 
 RADIUS_AND_RIM = ((0.3, 0.4), (0.4, 0.5), (0.5, 0.6), (1, 0.2), (1.5, 0.1))
 NEGLIGIBLE = 1e-12
 
 
 @corruption("defocus_blur", "blur", deterministic=True)
-def defocus_blur(images: Tensor, severity: int, _: Streams) -> Tensor:
+def defocus_blur(images: Tensor, severity: int, _: CounterRNG) -> Tensor:
     """Correlate with a disk of the given radius, blurred by a 3 × 3 Gaussian against aliasing."""
     radius, rim = RADIUS_AND_RIM[severity - 1]
     kernel = _softened_disk(radius * scale_of(images), rim)

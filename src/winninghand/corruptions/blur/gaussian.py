@@ -5,16 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.catalog import corruption
 from winninghand.corruptions.filters import gaussian_blurred, replicated
 from winninghand.corruptions.planes import scale_of, to_images, to_planes
-from winninghand.randomness import Streams
 
 SIGMA = (0.4, 0.6, 0.7, 0.8, 1.0)
 
 
 @corruption("gaussian_blur", "blur", group="extra", deterministic=True)
-def gaussian_blur(images: Tensor, severity: int, _: Streams) -> Tensor:
+def gaussian_blur(images: Tensor, severity: int, _: CounterRNG) -> Tensor:
     """Blur with a Gaussian, the edge pixels replicated."""
     return softened(images, SIGMA[severity - 1] * scale_of(images))
 

@@ -5,23 +5,23 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.blur.gaussian import softened
 from winninghand.corruptions.catalog import corruption
 from winninghand.corruptions.planes import scale_of
-from winninghand.randomness import Streams
 
 SIGMA_REACH_ROUNDS = ((0.05, 1, 1), (0.25, 1, 1), (0.4, 1, 1), (0.25, 1, 2), (0.4, 1, 2))
 
 
 @corruption("glass_blur", "blur")
-def glass_blur(images: Tensor, severity: int, streams: Streams) -> Tensor:
+def glass_blur(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
     """Blur, copy every pixel from up to `reach` pixels above and to the left, and blur again."""
     sigma, reach, rounds = SIGMA_REACH_ROUNDS[severity - 1]
     scale = scale_of(images)
     reach = max(1, round(reach * scale))
     images = softened(images, sigma * scale)
     for _ in range(rounds):
-        up, left = streams.integers(reach + 1, 2, *images.shape[1:3]).unbind(1)
+        up, left = rng.integers(reach + 1, 2, *images.shape[1:3]).unbind(1)
         images = displaced(images, up, left, reach)
     return softened(images, sigma * scale)
 

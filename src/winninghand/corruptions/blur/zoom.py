@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.catalog import corruption
 from winninghand.corruptions.planes import to_images, to_planes
 from winninghand.corruptions.zooming import zoom_matrix
-from winninghand.randomness import Streams
 
 LARGEST = (1.06, 1.11, 1.16, 1.21, 1.26)
 
@@ -21,7 +21,7 @@ TIE = 1e-6
 
 
 @corruption("zoom_blur", "blur", deterministic=True)
-def zoom_blur(images: Tensor, severity: int, _: Streams) -> Tensor:
+def zoom_blur(images: Tensor, severity: int, _: CounterRNG) -> Tensor:
     """Average the image, once more, with all its zooms."""
     planes = to_planes(images, torch.float64)
     height, width = planes.shape[-2:]

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.catalog import corruption
 from winninghand.corruptions.filters import gaussian_blurred, mirrored
 from winninghand.corruptions.planes import scale_of, to_images, to_planes
-from winninghand.randomness import Streams
 
 # In pixels: how far, how smooth, and by how much the affine map's three points move.
 REACH_SIGMA_JITTER = ((0, 0, 2.56), (1.6, 6.4, 2.24), (2.56, 1.92, 1.92), (3.2, 1.28, 1.6), (3.2, 0.96, 0.96))
@@ -20,23 +20,23 @@ TIE = 1e-3
 
 
 @corruption("elastic_transform", "digital")
-def elastic_transform(images: Tensor, severity: int, streams: Streams) -> Tensor:
+def elastic_transform(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
     """Warp twice with bilinear interpolation (Simard, Steinkraus & Platt 2003)."""
     scale = scale_of(images)
     reach, sigma, jitter = (length * scale for length in REACH_SIGMA_JITTER[severity - 1])
     _, height, width, _ = images.shape
     places = _places(height, width, images.device)
     # Aligned corners reflect about pixel centres, unaligned ones about the image's rim.
-    planes = _sampled(to_planes(images), _affine_sources(places, jitter, streams), aligned=True)
+    planes = _sampled(to_planes(images), _affine_sources(places, jitter, rng), aligned=True)
     if reach > 0:
-        field = streams.uniform(2, height, width).mul_(2).sub_(1)
+        field = rng.uniform(2, height, width).mul_(2).sub_(1)
         # A blur `scale` times as wide leaves a field `scale` times as weak: that is made good here.
         shift = gaussian_blurred(field, sigma, mirrored, TRUNCATE).mul_(reach * scale)
         planes = _sampled(planes, places + shift.permute(0, 2, 3, 1), aligned=False)
     return to_images(planes.add_(TIE))
 
 
-def _affine_sources(places: Tensor, jitter: float, streams: Streams) -> Tensor:
+def _affine_sources(places: Tensor, jitter: float, rng: CounterRNG) -> Tensor:
     """Return where every pixel comes from, float64 (N, H, W, 2) as (x, y), under a random affine map.
 
     The map takes three corners of a square about the centre to points that lie up to `jitter`
@@ -46,7 +46,7 @@ def _affine_sources(places: Tensor, jitter: float, streams: Streams) -> Tensor:
     third = min(height, width) // 3
     centre = places.new_tensor([width // 2, height // 2])
     corners = centre + places.new_tensor([[third, third], [third, -third], [-third, -third]])
-    moved = corners + streams.uniform(3, 2).double().mul_(2).sub_(1).mul_(jitter)
+    moved = corners + rng.uniform(3, 2).double().mul_(2).sub_(1).mul_(jitter)
     before = corners[1:] - corners[0]
     after = moved[:, 1:] - moved[:, :1]
     linear = torch.linalg.inv(after) @ before

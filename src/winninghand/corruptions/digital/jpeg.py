@@ -10,14 +10,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.catalog import corruption
-from winninghand.randomness import Streams
 
 QUALITY = (80, 65, 58, 50, 40)
 
 
 @corruption("jpeg_compression", "digital", deterministic=True)
-def jpeg_compression(images: Tensor, severity: int, _: Streams) -> Tensor:
+def jpeg_compression(images: Tensor, severity: int, _: CounterRNG) -> Tensor:
     """Encode and decode every image by Pillow, at the given quality."""
     quality = QUALITY[severity - 1]
     decoded = np.stack([_saved_and_read(image, quality) for image in images.cpu().numpy()])

@@ -8,14 +8,14 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.catalog import corruption
-from winninghand.randomness import Streams
 
 FACTOR = (0.95, 0.9, 0.85, 0.75, 0.65)
 
 
 @corruption("pixelate", "digital", deterministic=True)
-def pixelate(images: Tensor, severity: int, _: Streams) -> Tensor:
+def pixelate(images: Tensor, severity: int, _: CounterRNG) -> Tensor:
     """Shrink with a box filter by the factor and enlarge with the nearest pixel, as Pillow does.
 
     The factor is above ½, so a box holds one or two pixels: their mean, rounded after each axis.

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.catalog import corruption
 from winninghand.corruptions.hsv import hsv_parts
 from winninghand.corruptions.planes import to_images
-from winninghand.randomness import Streams
 
 GAIN_AND_OFFSET = ((0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2))
 
 
 @corruption("saturate", "digital", group="extra", deterministic=True)
-def saturate(images: Tensor, severity: int, _: Streams) -> Tensor:
+def saturate(images: Tensor, severity: int, _: CounterRNG) -> Tensor:
     """Replace S of HSV by gain · S + offset, clipped to 0..1; hue and value stay.
 
     Grey has hue 0 there, which is red: an offset makes it reddish.

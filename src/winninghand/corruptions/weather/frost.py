@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.catalog import corruption
 from winninghand.corruptions.planes import BENCHMARK_SIDE
-from winninghand.randomness import Streams
 
 IMAGE_AND_FROST = ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45))
 PACKAGE = "imagecorruptions"
@@ -43,22 +43,22 @@ def missing_textures() -> str | None:
 
 
 @corruption("frost", "weather", unavailable=missing_textures)
-def frost(images: Tensor, severity: int, streams: Streams) -> Tensor:
+def frost(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
     """Add a random cut of one of the five textures, both weighted."""
     image_weight, frost_weight = IMAGE_AND_FROST[severity - 1]
-    cut = _random_cuts(images, streams).double().mul_(frost_weight)
+    cut = _random_cuts(images, rng).double().mul_(frost_weight)
     return images.double().mul_(image_weight).add_(cut).clamp_(max=255).byte()
 
 
-def _random_cuts(images: Tensor, streams: Streams) -> Tensor:
+def _random_cuts(images: Tensor, rng: CounterRNG) -> Tensor:
     """Return a cut of a random texture for every image, uint8 (N, H, W, 3)."""
     _, height, width, _ = images.shape
     textures = Textures(*(part.to(images.device) for part in _textures(height, width)))
-    chosen = streams.integers(len(FILES))
+    chosen = rng.integers(len(FILES))
     columns_in_all = textures.widths[chosen]
     # The last possible place is never drawn: the benchmark's upper bound is exclusive.
-    top = (streams.uniform().double() * (textures.heights[chosen] - height)).long()
-    left = (streams.uniform().double() * (columns_in_all - width)).long()
+    top = (rng.uniform().double() * (textures.heights[chosen] - height)).long()
+    left = (rng.uniform().double() * (columns_in_all - width)).long()
     rows = top[:, None] + torch.arange(height, device=images.device)
     columns = left[:, None] + torch.arange(width, device=images.device)
     first = (textures.beginnings[chosen, None] + rows * columns_in_all[:, None])[:, :, None]

@@ -7,19 +7,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.catalog import corruption
 from winninghand.corruptions.filters import extended, gaussian_blurred, mirrored_101, replicated
 from winninghand.corruptions.planes import scale_of, to_images, to_planes
 from winninghand.corruptions.weather.distances import chamfer_distances
 from winninghand.corruptions.weather.edges import canny_edges
-from winninghand.randomness import Streams
 
 
 class Splash(NamedTuple):
     """One severity: the noise the drops come from, its blur and threshold, and the drops' own level."""
 
     mean: float
-    deviation: float
+    std: float
     blur: float
     threshold: float
     level: float
@@ -43,12 +43,12 @@ MEAN = ((1, 1, 1), (1, 1, 1), (1, 1, 1))
 
 
 @corruption("spatter", "weather", group="extra")
-def spatter(images: Tensor, severity: int, streams: Streams) -> Tensor:
+def spatter(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
     """Lay water over the image at severities 1 to 3, mud at 4 and 5."""
     splash = SPLASH[severity - 1]
     scale = scale_of(images)
     # A blur `scale` times as wide leaves noise `scale` times as weak: that is made good here.
-    noise = streams.normal(*images.shape[1:3]).double().mul_(splash.deviation * scale).add_(splash.mean)
+    noise = rng.normal(*images.shape[1:3]).double().mul_(splash.std * scale).add_(splash.mean)
     liquid = gaussian_blurred(noise, splash.blur * scale, replicated)
     if splash.mud:
         return muddied(images, liquid > splash.threshold, splash.level * scale)

@@ -7,12 +7,11 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from winninghand.decks.gate import GATES, Gate, GateSettings
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
+from winninghand.decks.gate import Gate, GateSettings
 from winninghand.spectra import SpectralProfile
 
 
-@GATES.register("average")
 class Average(Gate):
     """Equal weights."""
 

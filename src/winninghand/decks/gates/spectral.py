@@ -6,10 +6,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from winninghand.decks.gate import GATES, DomainGate
+from winninghand.decks.gate import DomainGate
 
 
-@GATES.register("spectral")
 class Spectral(DomainGate):
     """One choice for the whole batch, by its mean spectrum (Diffenderfer et al. 2021)."""
 

@@ -6,10 +6,9 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from winninghand.decks.gate import GATES, DomainGate
+from winninghand.decks.gate import DomainGate
 
 
-@GATES.register("spectral_image")
 class SpectralImage(DomainGate):
     """One choice per image; the batch it comes in makes no difference."""
 

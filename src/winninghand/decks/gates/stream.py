@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from winninghand.decks.gate import GATES, DomainGate, GateSettings
+from winninghand.decks.gate import DomainGate, GateSettings
 from winninghand.spectra import SpectralProfile
 
 
@@ -19,7 +19,6 @@ class StreamSettings(GateSettings):
     forgetting: float = Field(default=0.1, gt=0, le=1)
 
 
-@GATES.register("stream")
 class Stream(DomainGate):
     """Each image is played by the running mean up to and with itself; `reset` begins a new stream.
 

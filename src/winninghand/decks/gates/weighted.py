@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from winninghand.decks.gate import GATES, Gate, GateSettings
+from winninghand.decks.gate import Gate, GateSettings
 
 
 class WeightedSettings(GateSettings):
@@ -17,7 +17,6 @@ class WeightedSettings(GateSettings):
     temperature: float = Field(default=1.0, gt=0)
 
 
-@GATES.register("weighted")
 class Weighted(Gate):
     """Weights by the softmax of the scores, image by image; the `max_active` largest are played."""
 

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
-from winninghand.errors import InputError
+from winninghand.base.errors import InputError
 
 Triple = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 Positive = Annotated[FiniteFloat, Field(gt=0)]
 PositiveTriple = tuple[Positive, Positive, Positive]
 
 
-class CardFacts(BaseModel):
+class CardMetadata(BaseModel):
     """The part of a card that is written as text in its file's header."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -21,7 +30,12 @@ class CardFacts(BaseModel):
     classes: tuple[str, ...] = Field(min_length=2)
     input_size: tuple[PositiveInt, PositiveInt]
     mean: Triple = (0.0, 0.0, 0.0)
-    deviation: PositiveTriple = (1.0, 1.0, 1.0)
+    # Files of schema 1 call it by its old name, so that every version of the library reads them.
+    std: PositiveTriple = Field(
+        default=(1.0, 1.0, 1.0),
+        validation_alias=AliasChoices("std", "deviation"),
+        serialization_alias="deviation",
+    )
     prunable: tuple[str, ...] = ()
     architecture: dict[str, Any] | None = Field(
         default=None,
@@ -36,8 +50,16 @@ class CardFacts(BaseModel):
     accuracies: dict[str, FiniteFloat] = {}
     winninghand: str = Field(description="version of the library that made the card")
 
+    @field_validator("accuracies", mode="before")
+    @classmethod
+    def _new_names(cls, accuracies: Any) -> Any:  # noqa: ANN401 (checked afterwards)
+        """Cards of version 0.1 say `held_out` for the accuracy on validation images."""
+        if isinstance(accuracies, dict) and "held_out" in accuracies:
+            return {{"held_out": "validation"}.get(key, key): value for key, value in accuracies.items()}
+        return accuracies
+
     @model_validator(mode="after")
-    def _one_name_per_output(self) -> CardFacts:
+    def _one_name_per_output(self) -> CardMetadata:
         outputs = (self.architecture or {}).get("classes")
         if isinstance(outputs, int) and outputs != len(self.classes):
             raise InputError(f"a network of {outputs} outputs needs as many classes, not {len(self.classes)}")

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-Advance = Callable[..., None]
+ProgressCallback = Callable[..., None]
 
 
 class _Speed(ProgressColumn):
@@ -30,8 +30,8 @@ class _Speed(ProgressColumn):
 
 
 @contextmanager
-def progress(title: str, total: int, unit: str = "images", done: int = 0) -> Iterator[Advance]:
-    """Show a bar while the block runs; it yields `advance(count, note)`.
+def progress_bar(title: str, total: int, unit: str = "images", done: int = 0) -> Iterator[ProgressCallback]:
+    """Show a bar while the block runs; it yields `progress(count, note)`.
 
     The bar is drawn only where standard error is a terminal.
     """
@@ -48,7 +48,7 @@ def progress(title: str, total: int, unit: str = "images", done: int = 0) -> Ite
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(title, total=total, completed=done, unit=unit, note="")
 
-        def advance(count: int, note: str = "") -> None:
+        def progress(count: int, note: str = "") -> None:
             bar.update(task, advance=count, note=note)
 
-        yield advance
+        yield progress

@@ -15,7 +15,7 @@ class InputError(ValueError):
         super().__init__(" ".join(message.split()))
 
 
-def first_complaint(error: ValidationError) -> str:
+def first_error(error: ValidationError) -> str:
     """Return one line on the first key at fault in a table that was checked."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"]) or "the whole"

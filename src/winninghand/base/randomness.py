@@ -18,7 +18,7 @@ MULTIPLIERS = (0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64)
 SHIFTS = (30, 27, 31)
 
 
-class Streams:
+class CounterRNG:
     """One stream of random numbers per index, all of one name.
 
     `indices` is int64 (N,), on the device the numbers are wanted on. Every method returns

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from winninghand.errors import InputError, first_complaint
+from winninghand.base.errors import InputError, first_error
 from winninghand.evaluation import RobustnessTable
 from winninghand.studies.measuring import Precision
 from winninghand.zoo import MODELS
@@ -66,7 +66,7 @@ class OverSeeds(BaseModel):
     robust_accuracy: tuple[float, ...]
 
 
-class ZooFacts(BaseModel):
+class ZooRecord(BaseModel):
     """A model of the zoo.
 
     `full` are its figures over all test images, in bf16 where the device at hand is faster at it;
@@ -89,15 +89,15 @@ class ZooFacts(BaseModel):
     recipes: tuple[dict[str, Any], ...]
 
 
-def zoo_facts(folder: Path = MODELS) -> tuple[ZooFacts, ...]:
-    """Return the facts of all models whose JSON files lie in a folder, those of the zoo where none is given.
+def zoo_records(folder: Path = MODELS) -> tuple[ZooRecord, ...]:
+    """Return the records of all models whose JSON files lie in a folder, by default the zoo's.
 
     Raises `InputError` for a file that does not fit.
     """
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
-            found.append(ZooFacts.model_validate_json(path.read_text(encoding="utf-8")))
+            found.append(ZooRecord.model_validate_json(path.read_text(encoding="utf-8")))
         except ValidationError as error:
-            raise InputError(f"{path}: {first_complaint(error)}") from None
+            raise InputError(f"{path}: {first_error(error)}") from None
     return tuple(found)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextmanager
-def written_whole(path: Path | str) -> Iterator[Path]:
+def atomic_write(path: Path | str) -> Iterator[Path]:
     """Yield a path to write to; when the block ends well the file is moved to `path` in one step.
 
     The file is written beside its target, flushed to disk and renamed, so that a reader or a
@@ -20,15 +20,15 @@ def written_whole(path: Path | str) -> Iterator[Path]:
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=target.suffix)
     os.close(handle)
-    aside = Path(name)
+    tmp = Path(name)
     try:
-        yield aside
-        with aside.open("rb+") as file:
+        yield tmp
+        with tmp.open("rb+") as file:
             os.fsync(file.fileno())
-        aside.chmod(0o666 & ~_umask())
-        aside.replace(target)
+        tmp.chmod(0o666 & ~_umask())
+        tmp.replace(target)
     finally:
-        aside.unlink(missing_ok=True)
+        tmp.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -1,0 +1,135 @@
+"""Everything that has a name, and where it lies: to add one, write its file and its line here.
+
+Nothing is imported until a name is used, so that names can be listed at once. Other packages add
+theirs as entry points of the groups `winninghand.networks`, `winninghand.methods` and so on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from winninghand.base.registry import Registry
+
+NETWORKS: Registry[Any] = Registry(
+    "network",
+    "networks",
+    {
+        "resnet18": "winninghand.networks.resnet:resnet18",
+        "resnet34": "winninghand.networks.resnet:resnet34",
+        "card_lrr": "winninghand.networks.card:card_lrr",
+        "card_binary": "winninghand.networks.card:card_binary",
+        "resnet20": "winninghand.networks.cifar_resnet:resnet20",
+        "resnet32": "winninghand.networks.cifar_resnet:resnet32",
+        "resnet56": "winninghand.networks.cifar_resnet:resnet56",
+        "conv2": "winninghand.networks.conv:conv2",
+        "conv4": "winninghand.networks.conv:conv4",
+        "conv6": "winninghand.networks.conv:conv6",
+        "conv8": "winninghand.networks.conv:conv8",
+        "resnext29": "winninghand.networks.resnext:resnext29",
+        "wideresnet": "winninghand.networks.wideresnet:wideresnet",
+    },
+)
+"""Functions that build a network; their keyword parameters, all with defaults, are its settings."""
+
+METHODS: Registry[Any] = Registry(
+    "method",
+    "methods",
+    {
+        "dense": "winninghand.compression.methods.dense:Dense",
+        "ft": "winninghand.compression.methods.ft:FineTuning",
+        "gmp": "winninghand.compression.methods.gmp:GradualMagnitudePruning",
+        "lth": "winninghand.compression.methods.lth:WeightRewinding",
+        "lrr": "winninghand.compression.methods.lrr:LearningRateRewinding",
+        "ep": "winninghand.compression.methods.ep:EdgePopup",
+        "bp": "winninghand.compression.methods.bp:Biprop",
+    },
+)
+"""Subclasses of `winninghand.compression.Method`."""
+
+CORRUPTIONS: Registry[Any] = Registry(
+    "corruption",
+    "corruptions",
+    {
+        "gaussian_noise": "winninghand.corruptions.noise:gaussian_noise",
+        "shot_noise": "winninghand.corruptions.noise:shot_noise",
+        "impulse_noise": "winninghand.corruptions.noise:impulse_noise",
+        "speckle_noise": "winninghand.corruptions.noise:speckle_noise",
+        "defocus_blur": "winninghand.corruptions.blur.defocus:defocus_blur",
+        "glass_blur": "winninghand.corruptions.blur.glass:glass_blur",
+        "motion_blur": "winninghand.corruptions.blur.motion:motion_blur",
+        "zoom_blur": "winninghand.corruptions.blur.zoom:zoom_blur",
+        "gaussian_blur": "winninghand.corruptions.blur.gaussian:gaussian_blur",
+        "snow": "winninghand.corruptions.weather.snow:snow",
+        "frost": "winninghand.corruptions.weather.frost:frost",
+        "fog": "winninghand.corruptions.weather.fog:fog",
+        "brightness": "winninghand.corruptions.weather.brightness:brightness",
+        "spatter": "winninghand.corruptions.weather.spatter:spatter",
+        "contrast": "winninghand.corruptions.digital.contrast:contrast",
+        "elastic_transform": "winninghand.corruptions.digital.elastic:elastic_transform",
+        "pixelate": "winninghand.corruptions.digital.pixelate:pixelate",
+        "jpeg_compression": "winninghand.corruptions.digital.jpeg:jpeg_compression",
+        "saturate": "winninghand.corruptions.digital.saturate:saturate",
+    },
+)
+"""Objects of `winninghand.corruptions.Corruption`, in the benchmark's order."""
+
+DOMAINS: Registry[Any] = Registry(
+    "domain",
+    "domains",
+    {
+        "clean": "winninghand.augmentation.clean:Clean",
+        "augmix": "winninghand.augmentation.augmix:AugMix",
+        "gaussian": "winninghand.augmentation.gaussian:Gaussian",
+        "pixmix": "winninghand.augmentation.pixmix:PixMix",
+        "trivialaugment": "winninghand.augmentation.trivialaugment:TrivialAugment",
+    },
+)
+"""Subclasses of `winninghand.augmentation.Domain`."""
+
+GATES: Registry[Any] = Registry(
+    "gate",
+    "gates",
+    {
+        "average": "winninghand.decks.gates.average:Average",
+        "spectral": "winninghand.decks.gates.spectral:Spectral",
+        "spectral_image": "winninghand.decks.gates.spectral_image:SpectralImage",
+        "stream": "winninghand.decks.gates.stream:Stream",
+        "weighted": "winninghand.decks.gates.weighted:Weighted",
+    },
+)
+"""Subclasses of `winninghand.decks.Gate`."""
+
+IMAGE_SETS: Registry[Any] = Registry(
+    "image set",
+    "image_sets",
+    {
+        "digits": "winninghand.images.digits:digits",
+        "cifar10": "winninghand.images.cifar:cifar10",
+        "cifar100": "winninghand.images.cifar:cifar100",
+    },
+)
+"""Finders of image sets known by name; each takes the folder to look in first."""
+
+LAYOUTS: Registry[Any] = Registry(
+    "layout",
+    "layouts",
+    {
+        "cifar batches": "winninghand.images.cifar_batches:cifar_batches",
+        "parquet": "winninghand.images.parquet:parquet",
+        "class folders": "winninghand.images.class_folders:class_folders",
+        "npz": "winninghand.images.npz:npz",
+    },
+)
+"""Readers of files and folders of images, tried in order; each returns None for what is not its own."""
+
+EXPORTS: Registry[Any] = Registry(
+    "export",
+    "exports",
+    {
+        ".onnx": "winninghand.exports.onnx_file:write_onnx",
+        ".pt2": "winninghand.exports.program_file:write_program",
+        ".safetensors": "winninghand.exports.state_dicts:write_dense",
+        ".sparse.pt": "winninghand.exports.state_dicts:write_sparse",
+    },
+)
+"""Writers of other tools' files, by how the file's name ends."""
