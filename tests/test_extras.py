@@ -21,6 +21,6 @@ def test_a_missing_library_names_its_extra():
 def test_a_library_that_lacks_one_of_its_own_says_which(tmp_path, monkeypatch):
     (tmp_path / "half_installed.py").write_text("import no_such_library")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(InputError, match="No module named 'no_such_library'.*winninghand\\[plots\\]"):
+    with pytest.raises(InputError, match=r"No module named 'no_such_library'.*winninghand\[plots\]"):
         needed("half_installed", "plots", "to draw plots")
     sys.modules.pop("half_installed", None)
