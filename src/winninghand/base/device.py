@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from winninghand.base.errors import InputError
+
 
 def best_device() -> torch.device:
     """Return the current accelerator, or the CPU where there is none."""
@@ -13,6 +15,24 @@ def best_device() -> torch.device:
         if accelerator is not None:
             return accelerator
     return torch.device("cpu")
+
+
+def resolve_device(device: torch.device | str | None) -> torch.device:
+    """Return a device that somebody chose, such as `"cpu"` or `"cuda:1"`; the best one for None.
+
+    Raises `InputError` for what is no device, and for one that cannot be used here.
+    """
+    if device is None:
+        return best_device()
+    try:
+        # A device of no numbers ("meta") is refused here too: nothing comes back from it.
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"the device {str(device)!r} cannot be used here; choose cpu, or name none to have the best one, "
+            f"which is {best_device()}"
+        ) from error
+    return torch.device(device)
 
 
 def device_of(module: nn.Module) -> torch.device:
