@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
+import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
@@ -20,6 +21,23 @@ from winninghand.spectra import SpectralProfile
 
 if TYPE_CHECKING:
     from winninghand.cards.quantization import Weights
+
+
+class Answer(NamedTuple):
+    """What a card or a deck says of N images.
+
+    `outputs` are logits (a card's) or log-probabilities (a deck's), float (N, classes). `weights`,
+    float (N, cards), rows summing to 1, say how much each card counts for each image; a card of
+    weight 0 was not played on it.
+    """
+
+    outputs: Tensor
+    weights: Tensor
+
+    @property
+    def passes(self) -> Tensor:
+        """How many networks were run on each image, float32 (N,)."""
+        return (self.weights > 0).sum(dim=1).float()
 
 
 class Card(nn.Module):
@@ -77,10 +95,28 @@ class Card(nn.Module):
             raise InputError(f"card: {first_error(error)}") from None
         return cls(module, metadata, profile)
 
+    kind: ClassVar[Literal["card"]] = "card"
+    gate: ClassVar[None] = None
+
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the logits."""
         return self.metadata.classes
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width, in pixels, of the images that it takes."""
+        return self.metadata.input_size
+
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        """The card itself: played alone, it is all that is played."""
+        return (self,)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its images must be."""
+        return self.normalisation.mean.device
 
     def with_accuracies(self, accuracies: Mapping[str, float]) -> Card:
         """Return the same card with measured accuracies, fractions by what they were measured on."""
@@ -95,9 +131,17 @@ class Card(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, classes) of float images (N, 3, H, W) in [0, 1]."""
-        check_batch(images, self.metadata.input_size)
+        check_batch(images, self.input_size)
         logits: Tensor = self.network(self.normalisation(images))
         return logits
+
+    def answer(self, images: Tensor) -> Answer:
+        """Return logits (N, classes), and weights (N, 1) of ones, of float images in [0, 1]."""
+        logits = self(images)
+        return Answer(logits, logits.new_ones(len(logits), 1))
+
+    def reset(self) -> None:
+        """Do nothing: a card remembers no images."""
 
     def save(self, path: Path | str) -> None:
         """Write the card to one file, whole or not at all."""

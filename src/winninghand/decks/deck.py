@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from winninghand.base.device import device_of
 from winninghand.base.errors import InputError
-from winninghand.cards import Card, check_batch
+from winninghand.cards import Answer, Card, check_batch
 from winninghand.decks.gate import GATES, GateSettings, gate_settings
 
 
@@ -25,6 +26,7 @@ class Deck(nn.Module):
     gate needs.
     """
 
+    kind: ClassVar[Literal["deck"]] = "deck"
     temperatures: Tensor
 
     def __init__(
@@ -50,7 +52,7 @@ class Deck(nn.Module):
         self._cards = nn.ModuleList(cards)
         # Looked up for every batch, where a walk through modules would cost as much as an operation.
         self._hand = tuple(cards)
-        self._input_size = cards[0].metadata.input_size
+        self._input_size = cards[0].input_size
         self.to(device_of(cards[0]))
         self.eval()
 
@@ -63,6 +65,16 @@ class Deck(nn.Module):
     def gate(self) -> str:
         """Name of the gate."""
         return self._gate.name
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width, in pixels, of the images that it takes."""
+        return self._input_size
+
+    @property
+    def device(self) -> torch.device:
+        """Where its images must be."""
+        return self.temperatures.device
 
     @property
     def settings(self) -> GateSettings:
@@ -133,6 +145,11 @@ class Deck(nn.Module):
                 shares = (card(images[chosen]) / self.temperatures[number]).softmax(dim=1)
                 probabilities = probabilities.index_add(0, chosen, weights[chosen, number, None] * shares)
         return _logarithm(probabilities)
+
+    def answer(self, images: Tensor) -> Answer:
+        """Return log-probabilities (N, classes), and the weights (N, cards) that the gate chose."""
+        weights = self.choose(images)
+        return Answer(self.play(images, weights), weights)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return log-probabilities (N, classes), the cards chosen by the gate."""

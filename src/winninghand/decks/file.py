@@ -73,7 +73,7 @@ def inspect_file(path: Path | str) -> dict[str, Any]:
     """
     model = load(path)
     size = {"bytes": Path(path).stat().st_size}
-    if isinstance(model, Card):
+    if model.kind == "card":
         return {"kind": CARD, **_inspected(model), **size, "metadata": model.metadata.model_dump(mode="json")}
     cards = [_inspected(card) for card in model.cards]
     return {

@@ -9,11 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from winninghand.base.device import device_of
 from winninghand.base.errors import InputError
 from winninghand.base.pixels import to_unit
-from winninghand.cards import Card
-from winninghand.decks.deck import Deck
+from winninghand.cards import Player
 from winninghand.images.image_set import UInt8Array
 from winninghand.images.pictures import Picture, decoded, image_files
 
@@ -54,12 +52,12 @@ def image_paths(places: Sequence[Path]) -> list[Path]:
 
 @torch.inference_mode()
 def predict(
-    model: Card | Deck,
+    model: Player,
     paths: Sequence[Path],
     batch_size: int = 64,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Iterator[Prediction | Unreadable]:
-    """Yield what a model says of each image file, in order; images are resized as for training.
+    """Yield what a card or deck says of each image file, in order; images are resized as for training.
 
     `batch_size` images are looked at together, also by a deck's gate. Nothing that a file holds
     can end the run: what cannot be read is yielded as such. `progress` is told the length of each
@@ -67,16 +65,11 @@ def predict(
     """
     for start in range(0, len(paths), batch_size):
         some = paths[start : start + batch_size]
-        images, failures = _read(some, _input_size(model))
+        images, failures = _read(some, model.input_size)
         readable = [path for path in some if path not in failures]
         answers = iter(_answers(model, images, readable) if readable else ())
         yield from (failures[path] if path in failures else next(answers) for path in some)
         progress(len(some))
-
-
-def _input_size(model: Card | Deck) -> tuple[int, int]:
-    card = model if isinstance(model, Card) else model.cards[0]
-    return card.metadata.input_size
 
 
 def _read(paths: Sequence[Path], size: tuple[int, int]) -> tuple[UInt8Array, dict[Path, Unreadable]]:
@@ -94,17 +87,12 @@ def _read(paths: Sequence[Path], size: tuple[int, int]) -> tuple[UInt8Array, dic
     return np.stack(images) if images else np.empty((0, *size, 3), np.uint8), failures
 
 
-def _answers(model: Card | Deck, pixels: UInt8Array, paths: Sequence[Path]) -> list[Prediction]:
-    images = to_unit(torch.from_numpy(pixels).to(device_of(model)))
-    if isinstance(model, Deck):
-        weights = model.choose(images)
-        outputs, played = model.play(images, weights), (weights > 0).cpu()
-    else:
-        outputs, played = model(images), torch.ones(len(images), 1, dtype=torch.bool)
-    probabilities, choices = outputs.softmax(dim=1).max(dim=1)
+def _answers(model: Player, pixels: UInt8Array, paths: Sequence[Path]) -> list[Prediction]:
+    answer = model.answer(to_unit(torch.from_numpy(pixels).to(model.device)))
+    probabilities, choices = answer.outputs.softmax(dim=1).max(dim=1)
     return [
         Prediction(path, model.classes[choice], probability, tuple((cards.nonzero().squeeze(1) + 1).tolist()))
         for path, choice, probability, cards in zip(
-            paths, choices.tolist(), probabilities.tolist(), played, strict=True
+            paths, choices.tolist(), probabilities.tolist(), (answer.weights > 0).cpu(), strict=True
         )
     ]

@@ -86,4 +86,4 @@ class DeckGraph(nn.Module):
 
 def graph_of(model: Card | Deck) -> CardGraph | DeckGraph:
     """Return a card or deck in the form that exporters can trace, on the CPU."""
-    return (CardGraph(model) if isinstance(model, Card) else DeckGraph(model)).cpu()
+    return (CardGraph(model) if model.kind == "card" else DeckGraph(model)).cpu()

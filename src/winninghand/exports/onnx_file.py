@@ -17,7 +17,7 @@ from winninghand.decks import Deck
 from winninghand.exports.branches import sink_weights
 from winninghand.exports.checking import check
 from winninghand.exports.graphs import INPUT
-from winninghand.exports.tracing import input_size, traced, without_chatter
+from winninghand.exports.tracing import traced, without_chatter
 
 _LARGEST = 2**31 - 2**20  # bytes of one protobuf file, and room for the graph
 
@@ -62,10 +62,8 @@ def _tidied(model: Any, metadata: dict[str, Any]) -> None:  # noqa: ANN401 (onnx
 
 
 def _metadata(model: Card | Deck) -> dict[str, Any]:
-    metadata = {"classes": model.classes, "input_size": input_size(model)}
-    return (
-        metadata if isinstance(model, Card) else {**metadata, "gate": model.gate, "cards": len(model.cards)}
-    )
+    metadata = {"classes": model.classes, "input_size": model.input_size}
+    return metadata if model.gate is None else {**metadata, "gate": model.gate, "cards": len(model.cards)}
 
 
 def _session(path: Path) -> Any:  # noqa: ANN401 (onnxruntime is untyped)

@@ -14,7 +14,7 @@ from winninghand.decks import Deck
 
 def write_dense(model: Card | Deck, path: Path) -> None:
     """Write a plain state dict, zeros included, that every safetensors reader opens."""
-    metadata = (model if isinstance(model, Card) else model.cards[0]).metadata
+    metadata = model.cards[0].metadata
     path.write_bytes(safetensors.torch.save(_weights(model), {"metadata": metadata.model_dump_json()}))
 
 
@@ -41,6 +41,6 @@ def _weights(model: Card | Deck) -> dict[str, Tensor]:
 
 
 def _cards(model: Card | Deck) -> list[tuple[str, Card]]:
-    if isinstance(model, Card):
-        return [("", model)]
+    if model.kind == "card":
+        return [("", card) for card in model.cards]
     return [(f"models.{number}.", card) for number, card in enumerate(model.cards)]

@@ -19,7 +19,7 @@ from winninghand.exports.graphs import INPUT, CardGraph, DeckGraph, graph_of
 def traced(model: Card | Deck) -> tuple[CardGraph | DeckGraph, ExportedProgram]:
     """Return a model's graph, and the program traced from it for any number of images from 1 up."""
     graph = graph_of(model)
-    example = torch.full((2, 3, *input_size(model)), 0.5)
+    example = torch.full((2, 3, *model.input_size), 0.5)
     # Strict, because the other way of tracing takes the length of the example for a constant.
     with without_chatter():
         program = torch.export.export(
@@ -35,12 +35,6 @@ def _forget_places(program: ExportedProgram) -> None:
         if isinstance(module, GraphModule):
             for node in module.graph.nodes:
                 node.meta.pop("stack_trace", None)
-
-
-def input_size(model: Card | Deck) -> tuple[int, int]:
-    """Return height and width of the images that a model takes."""
-    card = model if isinstance(model, Card) else model.cards[0]
-    return card.metadata.input_size
 
 
 @contextmanager

@@ -1,0 +1,95 @@
+"""What can be played: a card, a deck, and any other classifier, through one small protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from winninghand.base.device import device_of
+from winninghand.base.errors import InputError
+from winninghand.cards.card import Answer, Card
+from winninghand.networks import architecture_of
+
+__all__ = ["Answer", "Player", "player_of"]
+
+
+@runtime_checkable
+class Player(Protocol):
+    """A classifier of float images (N, 3, H, W) in [0, 1] that knows its classes and its cards."""
+
+    @property
+    def kind(self) -> Literal["card", "deck", "module"]:
+        """What it is; `module` for a classifier that is neither a card nor a deck."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the outputs; empty where they are not known."""
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width in pixels of the images that it takes; (0, 0) where they are not known."""
+
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        """The cards it plays, in the order of the weights; a card's own is the card itself."""
+
+    @property
+    def gate(self) -> str | None:
+        """Name of the gate that chooses among the cards; None where there is nothing to choose."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where its images must be."""
+
+    def answer(self, images: Tensor) -> Answer:
+        """Return outputs and weights of a batch of images."""
+
+    def reset(self) -> None:
+        """Begin a new stream of images: forget what earlier ones looked like."""
+
+    def save(self, path: Path | str) -> None:
+        """Write it to one file, whole or not at all."""
+
+
+def player_of(module: nn.Module) -> Player:
+    """Return a module as a player, in evaluation mode.
+
+    Cards, decks and whatever else keeps the protocol are returned as they are. Any other classifier
+    is wrapped: it has no cards, and the weights of its answers are ones (N, 1).
+    """
+    module.eval()
+    return module if isinstance(module, Player) else _ModulePlayer(module)
+
+
+class _ModulePlayer:
+    """A classifier that is neither a card nor a deck: a module from images to logits (N, classes)."""
+
+    kind: Literal["module"] = "module"
+    input_size = (0, 0)
+    cards: tuple[Card, ...] = ()
+    gate = None
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        architecture = architecture_of(self._module)
+        count = 0 if architecture is None else architecture.settings.get("classes", 0)
+        return tuple(str(number) for number in range(count if isinstance(count, int) else 0))
+
+    @property
+    def device(self) -> torch.device:
+        return device_of(self._module)
+
+    def answer(self, images: Tensor) -> Answer:
+        return Answer(self._module(images), images.new_ones(len(images), 1))
+
+    def reset(self) -> None:
+        """Remember nothing, forget nothing."""
+
+    def save(self, path: Path | str) -> None:
+        raise InputError(f"cannot save to {path}: make a card of the module first, by Card.from_module")
