@@ -52,7 +52,7 @@ def test_a_second_run_keeps_what_is_there_and_adds_the_rest(run, tmp_path):
 
 
 def test_missing_textures_are_told_before_anything_is_written(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("winninghand.corruptions.weather.frost.find_spec", lambda name: None)
+    monkeypatch.setattr("winninghand.corruptions.weather.find_spec", lambda name: None)
     code, out, err = run(*CORRUPT, "--corruptions", "frost", "--out", tmp_path / "C")
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert not (tmp_path / "C").exists()

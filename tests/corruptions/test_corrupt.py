@@ -9,7 +9,6 @@ from torch.utils._pytree import tree_leaves
 from winninghand.base.errors import InputError
 from winninghand.corruptions import CORRUPTIONS, corrupt, missing_corruptions
 from winninghand.corruptions.corrupt import PIXELS_PER_CHUNK
-from winninghand.corruptions.weather import frost
 
 NAMES = [
     pytest.param(
@@ -111,7 +110,7 @@ def test_indices_must_be_one_whole_number_per_image(indices):
 
 
 def test_frost_is_refused_and_not_replaced_without_its_textures(noise_images, monkeypatch):
-    monkeypatch.setattr(frost, "find_spec", lambda name: None)
+    monkeypatch.setattr("winninghand.corruptions.weather.find_spec", lambda name: None)
     with pytest.raises(InputError, match="pip install --no-deps imagecorruptions"):
         corrupt(noise_images, "frost", 1)
 

@@ -5,7 +5,7 @@ import pytest
 from corruption_statistics import load_test_images
 
 from winninghand.base.errors import InputError
-from winninghand.corruptions import archive_writer as writer
+from winninghand.corruptions import archive as archive_file
 from winninghand.corruptions import corrupt, open_archive, write_archive
 
 NAMES = ("gaussian_noise", "brightness")
@@ -61,7 +61,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, noise_images, lab
     assert left == {"archive.json", "labels.npy", "gaussian_noise.npy"}
     made = []
     monkeypatch.setattr(
-        writer,
+        archive_file,
         "corrupt",
         lambda images, name, *rest, **more: made.append(name) or corrupt(images, name, *rest, **more),
     )

@@ -1,8 +1,17 @@
+import numpy as np
 import pytest
 
 from winninghand.base.errors import InputError
-from winninghand.corruptions import CORRUPTIONS, corruption_names, missing_corruptions
-from winninghand.corruptions.weather import frost
+from winninghand.corruptions import (
+    CORRUPTIONS,
+    corrupt,
+    corruption,
+    corruption_names,
+    family_of,
+    missing_corruptions,
+    open_archive,
+    write_archive,
+)
 
 COMMON = [
     *("gaussian_noise", "shot_noise", "impulse_noise"),
@@ -37,7 +46,46 @@ def test_an_unknown_name_is_answered_with_the_nearest():
 
 
 def test_frost_is_missing_without_its_textures(monkeypatch):
-    monkeypatch.setattr(frost, "find_spec", lambda name: None)
+    monkeypatch.setattr("winninghand.corruptions.weather.find_spec", lambda name: None)
     missing = missing_corruptions(["fog", "frost"])
     assert list(missing) == ["frost"]
     assert "pip install --no-deps imagecorruptions" in missing["frost"]
+
+
+@corruption("dust", "lens", group="workshop")
+def dust(images, severity, rng):
+    """Black out more pixels at higher severities."""
+    kept = rng.uniform(*images.shape[1:3]) > severity / 50
+    return images * kept[..., None]
+
+
+@pytest.fixture
+def foreign(monkeypatch):
+    """A corruption of another package, known as its entry point would make it known."""
+    monkeypatch.setitem(CORRUPTIONS._entries, "dust", dust)
+
+
+def test_another_packages_corruption_is_selected_by_name_and_by_its_own_group_only(foreign):
+    assert corruption_names("dust,workshop,fog") == ("dust", "fog")
+    assert "dust" not in corruption_names("all")
+    assert (family_of("dust"), family_of("fog"), family_of("of_a_package_not_here")) == (
+        "lens",
+        "weather",
+        "other",
+    )
+
+
+def test_another_packages_corruption_is_applied_written_and_read(foreign, noise_images, tmp_path):
+    expected = corrupt(noise_images, "dust", 5, seed=1)
+    assert 0.05 < (expected != noise_images).any(-1).mean() < 0.15
+    write_archive(noise_images, np.arange(7), tmp_path, "dust", [5], seed=1)
+    archive = open_archive(tmp_path)
+    assert archive.names == ("dust",) and np.array_equal(archive.cell("dust", 5), expected)
+
+
+def test_a_corruption_that_changes_the_type_is_refused(foreign, noise_images, monkeypatch):
+    bright = corruption("bright", "lens")(lambda images, severity, rng: images * 1.5)
+    monkeypatch.setitem(CORRUPTIONS._entries, "bright", bright)
+    assert bright.group == "other"
+    with pytest.raises(InputError, match=r"'bright' made torch\.float32"):
+        corrupt(noise_images, "bright", 1)

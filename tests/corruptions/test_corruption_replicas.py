@@ -6,12 +6,10 @@ import torch
 
 from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions import SEVERITIES
-from winninghand.corruptions.blur.glass import displaced
-from winninghand.corruptions.blur.motion import RADIUS_AND_SIGMA
-from winninghand.corruptions.streaks import streaked
-from winninghand.corruptions.weather.distances import chamfer_distances
-from winninghand.corruptions.weather.edges import canny_edges
-from winninghand.corruptions.weather.fog import plasma
+from winninghand.corruptions.blur import MOTION_RADIUS_AND_SIGMA, displaced
+from winninghand.corruptions.planes import streaked
+from winninghand.corruptions.spatter import canny_edges, chamfer_distances
+from winninghand.corruptions.weather import plasma
 
 
 def test_glass_copies_what_the_references_swap_through_views_copies():
@@ -29,7 +27,7 @@ def test_glass_copies_what_the_references_swap_through_views_copies():
 
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_some_angle_gives_exactly_each_motion_blur_of_the_reference(reference, severity):
-    radius, sigma = RADIUS_AND_SIGMA[severity - 1]
+    radius, sigma = MOTION_RADIUS_AND_SIGMA[severity - 1]
     angles = torch.arange(-45, 45, 0.1, dtype=torch.float64)
     for place in range(3):
         image = torch.from_numpy(reference["clean"][place]).expand(len(angles), -1, -1, -1)

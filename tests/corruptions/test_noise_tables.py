@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winninghand.base.randomness import CounterRNG
-from winninghand.corruptions.transitions import LEVELS, alias_table, noisy
+from winninghand.corruptions.noise import LEVELS, alias_table, noisy
 
 
 def probabilities_of(table):

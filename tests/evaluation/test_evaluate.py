@@ -39,7 +39,7 @@ def test_an_archive_written_here_gives_the_generated_figures(threshold, tiny_ima
 def test_a_corruption_that_cannot_be_made_is_taken_from_the_archive(
     threshold, tiny_images, official, monkeypatch
 ):
-    monkeypatch.setattr("winninghand.corruptions.weather.frost.find_spec", lambda name: None)
+    monkeypatch.setattr("winninghand.corruptions.weather.find_spec", lambda name: None)
     (official / "frost.npy").write_bytes((official / "contrast.npy").read_bytes())
     with pytest.raises(InputError, match="frost cannot be had"):
         evaluate(threshold, tiny_images.test, "frost", [1])

@@ -32,6 +32,11 @@ class Registry(Generic[Entry]):
         self._places = dict(places or {})
         self._entries: dict[str, Entry] = {}
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The names of the library's own entries."""
+        return tuple(self._places)
+
     def register(self, name: str) -> Callable[[Entry], Entry]:
         """Return a decorator that registers what it decorates under `name`, for this process."""
 

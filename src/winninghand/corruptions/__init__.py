@@ -1,23 +1,29 @@
 """The nineteen corruptions of CIFAR-10-C, at five severities, on batches of uint8 images."""
 
-from winninghand.corruptions.archive import Archive, open_archive
-from winninghand.corruptions.archive_writer import write_archive
+from winninghand.base.randomness import CounterRNG
+from winninghand.corruptions.archive import Archive, open_archive, write_archive
 from winninghand.corruptions.catalog import (
     CORRUPTIONS,
     SEVERITIES,
     Corruption,
+    corruption,
     corruption_names,
+    family_of,
     missing_corruptions,
 )
-from winninghand.corruptions.corrupt import corrupt
+from winninghand.corruptions.corrupt import checked_severity, corrupt
 
 __all__ = [
     "CORRUPTIONS",
     "SEVERITIES",
     "Archive",
     "Corruption",
+    "CounterRNG",
+    "checked_severity",
     "corrupt",
+    "corruption",
     "corruption_names",
+    "family_of",
     "missing_corruptions",
     "open_archive",
     "write_archive",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from torch import Tensor
 
@@ -14,24 +13,26 @@ from winninghand.base.randomness import CounterRNG
 from winninghand.base.registry import Registry
 
 Function = Callable[[Tensor, int, CounterRNG], Tensor]
-Family = Literal["noise", "blur", "weather", "digital"]
-Group = Literal["common", "extra"]
 
 SEVERITIES = (1, 2, 3, 4, 5)
+BENCHMARK_GROUPS = ("common", "extra")
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """One corruption of CIFAR-10-C at five severities (Hendrycks & Dietterich 2019).
+    """One corruption at five severities (Hendrycks & Dietterich 2019).
 
-    `function` takes images uint8 (N, H, W, 3), a severity in 1..5 and one stream of random
-    numbers per image; it returns new images of the same shape, type and device. `unavailable`
-    returns None, or one line: why this machine cannot apply it and the command that mends it.
+    `function` takes images uint8 (N, H, W, 3), a severity in 1..5 and a `CounterRNG` with one
+    stream of random numbers per image; it returns new images of the same shape, type and device.
+    `family` is "noise", "blur", "weather", "digital" or a word of another package's own; `group`
+    is what selects it together with others. A `deterministic` one draws no random numbers.
+    `unavailable` returns None, or one line: why this machine cannot apply the corruption, and the
+    command that mends it.
     """
 
     name: str
-    family: Family
-    group: Group
+    family: str
+    group: str
     deterministic: bool
     function: Function
     unavailable: Callable[[], str | None]
@@ -39,8 +40,8 @@ class Corruption:
 
 def corruption(
     name: str,
-    family: Family,
-    group: Group = "common",
+    family: str,
+    group: str = "other",
     deterministic: bool = False,
     unavailable: Callable[[], str | None] = lambda: None,
 ) -> Callable[[Function], Corruption]:
@@ -55,9 +56,10 @@ def corruption(
 def corruption_names(selection: str | Sequence[str] = "common") -> tuple[str, ...]:
     """Return the names that `selection` stands for, each once.
 
-    `selection` is "common" (the fifteen of the benchmark), "extra" (the other four), "all", a
-    name, several of these separated by commas, or a sequence of them. Raises `InputError` for an
-    unknown name or an empty selection.
+    `selection` is a name, several of these separated by commas, or a sequence of them. "common"
+    stands for the fifteen of the benchmark, "extra" for its other four, and "all" for both: these
+    three are the same whatever else is installed. Any other group stands for those of other
+    packages that carry it. Raises `InputError` for an unknown name or an empty selection.
     """
     items = selection.split(",") if isinstance(selection, str) else list(selection)
     names = [name for item in items for name in _meant_by(item.strip())]
@@ -72,12 +74,24 @@ def missing_corruptions(names: Sequence[str]) -> dict[str, str]:
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
+def family_of(name: str) -> str:
+    """Return the family of a corruption, "other" for one that is not installed here.
+
+    Results that were measured elsewhere can name such a one.
+    """
+    return CORRUPTIONS[name].family if name in CORRUPTIONS else "other"
+
+
 def _meant_by(item: str) -> list[str]:
     if item == "all":
         return _meant_by("common") + _meant_by("extra")
-    if item in ("common", "extra"):
-        return [name for name in CORRUPTIONS if CORRUPTIONS[name].group == item]
-    return [CORRUPTIONS[item].name] if item else []
+    if item in BENCHMARK_GROUPS:
+        return [name for name in CORRUPTIONS.own if CORRUPTIONS[name].group == item]
+    if not item or item in CORRUPTIONS:
+        return [item] if item else []
+    foreign = [name for name in CORRUPTIONS if name not in CORRUPTIONS.own]
+    # An unknown name is looked up last, for the registry's answer with the nearest one.
+    return [name for name in foreign if CORRUPTIONS[name].group == item] or [CORRUPTIONS[item].name]
 
 
 CORRUPTIONS: Registry[Corruption] = catalog.CORRUPTIONS

@@ -77,7 +77,13 @@ def _fill(
         part = slice(begin, begin + length)
         chunk = _three_channels(images[part])
         rng = CounterRNG(stream, order[part].to(result.device))
-        result[part] = entry.function(chunk, severity, rng)
+        corrupted = entry.function(chunk, severity, rng)
+        if corrupted.shape != chunk.shape or corrupted.dtype != torch.uint8:
+            raise InputError(
+                f"the corruption {entry.name!r} made {corrupted.dtype} {tuple(corrupted.shape)} of uint8 "
+                f"{tuple(chunk.shape)}; mend its function, which must keep type and shape"
+            )
+        result[part] = corrupted
 
 
 def _three_channels(chunk: EitherImages) -> Tensor:

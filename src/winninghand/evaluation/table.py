@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from winninghand.corruptions import CORRUPTIONS
+from winninghand.corruptions import family_of
 from winninghand.evaluation.archived import Source
 from winninghand.evaluation.calibration import expected_calibration_error, rms_calibration_error
 from winninghand.evaluation.intervals import Interval, bootstrap
@@ -94,10 +94,10 @@ class RobustnessTable:
 
     @property
     def families(self) -> dict[str, float]:
-        """Mean accuracy over the cells of each family: noise, blur, weather, digital."""
+        """Mean accuracy over the cells of each family of corruptions that was measured."""
         by_family: dict[str, list[float]] = {}
         for cell in self.cells:
-            by_family.setdefault(CORRUPTIONS[cell.corruption].family, []).append(cell.accuracy)
+            by_family.setdefault(family_of(cell.corruption), []).append(cell.accuracy)
         return {family: float(np.mean(accuracies)) for family, accuracies in by_family.items()}
 
     def by_severity(self, severity: int) -> float:

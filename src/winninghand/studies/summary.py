@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from winninghand.augmentation import DOMAINS
-from winninghand.corruptions import CORRUPTIONS
+from winninghand.corruptions import family_of
 from winninghand.evaluation import CLEAN
 from winninghand.studies.finished import Finished
 
@@ -24,14 +24,14 @@ def summarise(runs: Sequence[Finished]) -> tuple[list[str], list[list[str]]]:
     groups = by_choice(runs)
     keys = list(dict.fromkeys(key for group in groups for key, _ in group))
     names = list(dict.fromkeys(name for run in runs for name in run.table.corruptions))
-    families = list(dict.fromkeys(CORRUPTIONS[name].family for name in names))
+    families = list(dict.fromkeys(family_of(name) for name in names))
     kept = _without_overlap(runs, names)
     columns = [*_short(keys), "seeds", "clean", "robust", *families]
     columns += ["no overlap"] if len(kept) < len(names) else []
     rows = []
     for group, members in groups.items():
         selections = [[CLEAN], names]
-        selections += [[name for name in names if CORRUPTIONS[name].family == family] for family in families]
+        selections += [[name for name in names if family_of(name) == family] for family in families]
         selections += [kept] if len(kept) < len(names) else []
         figures = [_figure([_mean(run, selection) for run in members]) for selection in selections]
         size = statistics.mean(run.record.bytes for run in members)
@@ -63,7 +63,7 @@ def _short(keys: Sequence[str]) -> list[str]:
 
 def _without_overlap(runs: Sequence[Finished], names: Sequence[str]) -> list[str]:
     trained_on = {name for run in runs for name in DOMAINS[run.entry.recipe.domain["name"]].overlaps}
-    return [name for name in names if not {name, CORRUPTIONS[name].family} & trained_on]
+    return [name for name in names if not {name, family_of(name)} & trained_on]
 
 
 def _mean(run: Finished, names: Sequence[str]) -> float:

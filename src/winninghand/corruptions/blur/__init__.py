@@ -1,1 +1,0 @@
-"""The blur family, one file per corruption."""

@@ -1,1 +1,0 @@
-"""The digital family, one file per corruption."""

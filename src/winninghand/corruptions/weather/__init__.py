@@ -1,1 +1,0 @@
-"""The weather family, one file per corruption."""
