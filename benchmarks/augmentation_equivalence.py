@@ -15,8 +15,9 @@ from torch import Tensor
 from benchmarks.augmix_in_pillow import augmix
 from benchmarks.operations_in_pillow import IN_PILLOW
 from winninghand.augmentation import make_domain
-from winninghand.augmentation.operations.chains import mix_compiled, mix_tensors
-from winninghand.augmentation.operations.nine import NINE, draw_nine
+from winninghand.augmentation.augmix import AUGMIX_OPERATIONS, draw_operations
+from winninghand.augmentation.chains import mix_compiled
+from winninghand.augmentation.tensor_operations import mix_tensors
 from winninghand.images import load_images
 
 ROOT = Path("../shared/data")
@@ -58,8 +59,8 @@ def _operations_table(images: Tensor) -> Table:
     ):
         table.add_column(column, justify="left" if column == "operation" else "right")
     generator = torch.Generator().manual_seed(0)
-    drawn, strengths = draw_nine((len(images) * 40,), 10.0, (32, 32), generator)
-    for operation in NINE:
+    drawn, strengths = draw_operations((len(images) * 40,), 10.0, (32, 32), generator)
+    for operation in AUGMIX_OPERATIONS:
         magnitudes = strengths[drawn == operation][: len(images)]
         peer = [
             np.asarray(IN_PILLOW[operation](Image.fromarray(pixels), float(magnitude)))

@@ -16,9 +16,8 @@ from torch.nn import functional
 
 from benchmarks.augmix_in_pillow import augmix as augmix_in_pillow
 from winninghand.augmentation import make_domain
-from winninghand.augmentation.jensen_shannon import jensen_shannon
+from winninghand.augmentation.augmix import AUGMIX_OPERATIONS, draw_operations, jensen_shannon
 from winninghand.augmentation.operations import Operation
-from winninghand.augmentation.operations.nine import NINE, draw_nine
 
 STILL = {"name": "augmix", "padding": 0, "flip": False}
 
@@ -73,8 +72,8 @@ def test_likeness_to_pillow_in_distribution(photographs: Tensor):
 
 
 def test_operations_and_levels_are_drawn_from_the_reference_s_ranges():
-    operations, magnitudes = draw_nine((20_000,), 10.0, (48, 30), torch.Generator().manual_seed(0))
-    counts = torch.bincount(operations, minlength=len(Operation))[list(NINE)]
+    operations, magnitudes = draw_operations((20_000,), 10.0, (48, 30), torch.Generator().manual_seed(0))
+    counts = torch.bincount(operations, minlength=len(Operation))[list(AUGMIX_OPERATIONS)]
     assert (counts / 20_000 - 1 / 9).abs().max() < 0.01
     ranges = {
         Operation.POSTERIZE: (0, 4),
@@ -94,7 +93,7 @@ def test_operations_and_levels_are_drawn_from_the_reference_s_ranges():
 
 
 def test_the_severity_bounds_the_levels():
-    operations, magnitudes = draw_nine((5_000,), 3.0, (32, 32), torch.Generator().manual_seed(0))
+    operations, magnitudes = draw_operations((5_000,), 3.0, (32, 32), torch.Generator().manual_seed(0))
     assert magnitudes[operations == Operation.ROTATE].abs().max() == 8
     assert set(magnitudes[operations == Operation.POSTERIZE].tolist()) == {3.0, 4.0}
 

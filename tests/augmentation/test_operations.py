@@ -11,8 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from benchmarks.operations_in_pillow import IN_PILLOW
+from winninghand.augmentation.chains import mix_compiled
 from winninghand.augmentation.operations import Operation
-from winninghand.augmentation.operations.chains import mix_compiled, mix_tensors
+from winninghand.augmentation.tensor_operations import mix_tensors
 
 PATHS = {"compiled": mix_compiled, "tensors": mix_tensors}
 Path = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]

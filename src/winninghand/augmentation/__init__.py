@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from winninghand.augmentation.augment import augment
-from winninghand.augmentation.domain import DOMAINS, Domain
-from winninghand.augmentation.make import make_domain
+from winninghand.augmentation.domain import DOMAINS, Domain, make_domain
 
 __all__ = ["DOMAINS", "Domain", "augment", "make_domain"]

@@ -10,8 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from winninghand.augmentation.domain import Domain
-from winninghand.augmentation.make import make_domain
+from winninghand.augmentation.domain import Domain, make_domain
 from winninghand.base.errors import InputError
 from winninghand.base.pixels import to_bytes
 

@@ -9,13 +9,24 @@ from pydantic import Field, field_validator
 from torch import Tensor
 from torch.nn import functional
 
-from winninghand.augmentation.clean import Clean
-from winninghand.augmentation.flip_and_crop import flip_and_crop
-from winninghand.augmentation.jensen_shannon import jensen_shannon
-from winninghand.augmentation.operations import Operation, mix_chains
-from winninghand.augmentation.operations.nine import HIGHEST_LEVEL, LOWEST_LEVEL, draw_nine
+from winninghand.augmentation.chains import mix_chains
+from winninghand.augmentation.clean import Clean, flip_and_crop
+from winninghand.augmentation.operations import Operation
 
+AUGMIX_OPERATIONS = (
+    Operation.AUTOCONTRAST,
+    Operation.EQUALIZE,
+    Operation.POSTERIZE,
+    Operation.SOLARIZE,
+    Operation.ROTATE,
+    Operation.SHEAR_X,
+    Operation.SHEAR_Y,
+    Operation.TRANSLATE_X,
+    Operation.TRANSLATE_Y,
+)
+LOWEST_LEVEL, HIGHEST_LEVEL = 0.1, 10.0
 LONGEST_CHAIN = 3
+SMALLEST_PROBABILITY = 1e-7
 
 
 class AugMix(Clean):
@@ -68,7 +79,7 @@ class AugMix(Clean):
         """Return the operations and magnitudes of all chains, (B, V, width, depth)."""
         steps = self.depth if self.depth > 0 else LONGEST_CHAIN
         shape = (count, views, self.width, steps)
-        operations, magnitudes = draw_nine(shape, self.severity, size, generator)
+        operations, magnitudes = draw_operations(shape, self.severity, size, generator)
         if self.depth < 0:
             device = generator.device
             depths = torch.randint(1, steps + 1, (*shape[:3], 1), generator=generator, device=device)
@@ -84,3 +95,43 @@ class AugMix(Clean):
             torch.full_like(like[..., :1], self.alpha).expand(-1, -1, 2), generator
         )
         return torch.cat([mixed[..., :1], mixed[..., 1:] * weights], dim=-1).float()
+
+
+def draw_operations(
+    shape: tuple[int, ...], severity: float, size: tuple[int, int], generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return operations, int64, and their magnitudes, float32, both of `shape` and drawn one by one.
+
+    Levels are uniform between 0.1 and `severity`. At level 10 posterize keeps no bits (4 at level
+    0), solarize inverts everything, rotate turns 30 degrees, shears move 0.3 pixels per pixel, and
+    translations a third of `size`, height and width; geometric operations go either way. All but
+    the shears are cut off to whole numbers (Hendrycks et al. 2020, appendix C and its code).
+    """
+    device = generator.device
+    height, width = size
+    chosen = torch.randint(len(AUGMIX_OPERATIONS), shape, generator=generator, device=device)
+    levels = torch.rand(shape, generator=generator, device=device)
+    levels = LOWEST_LEVEL + (severity - LOWEST_LEVEL) * levels
+    signs = 2 * torch.randint(2, shape, generator=generator, device=device) - 1
+
+    strongest = torch.tensor([0, 0, 4, 256, 30, 0.3, 0.3, width / 3, height / 3], device=device)
+    operations = torch.tensor(AUGMIX_OPERATIONS, device=device)[chosen]
+    amounts = levels / HIGHEST_LEVEL * strongest[chosen]
+    shear = (operations == Operation.SHEAR_X) | (operations == Operation.SHEAR_Y)
+    amounts = torch.where(shear, amounts, amounts.trunc())
+    magnitudes = torch.where(operations == Operation.POSTERIZE, 4 - amounts, signs * amounts)
+    magnitudes = torch.where(operations == Operation.SOLARIZE, 256 - amounts, magnitudes)
+    return operations, magnitudes
+
+
+def jensen_shannon(logits: Tensor) -> Tensor:
+    """Return the mean divergence, in nats, of the predictions of V views from their mixture.
+
+    `logits` is (V, B, classes); the mixture is clamped at 1e-7 (Hendrycks et al. 2020, equation 1).
+    """
+    log_predictions = functional.log_softmax(logits.float(), dim=-1)
+    mixture = log_predictions.exp().mean(0).clamp(SMALLEST_PROBABILITY, 1).log()
+    divergences = functional.kl_div(
+        mixture.expand_as(log_predictions), log_predictions, reduction="none", log_target=True
+    )
+    return divergences.sum(-1).mean()

@@ -8,11 +8,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from winninghand.augmentation.clean import Clean
-from winninghand.augmentation.flip_and_crop import flip_and_crop
+from winninghand.augmentation.augmix import HIGHEST_LEVEL, LOWEST_LEVEL, draw_operations
+from winninghand.augmentation.chains import mix_chains
+from winninghand.augmentation.clean import Clean, flip_and_crop
 from winninghand.augmentation.fractals import fractals
-from winninghand.augmentation.operations import mix_chains
-from winninghand.augmentation.operations.nine import HIGHEST_LEVEL, LOWEST_LEVEL, draw_nine
 
 SMALLEST_FACTOR = 1e-37
 """Keeps a black pixel's negative power finite in float32."""
@@ -39,7 +38,9 @@ class PixMix(Clean):
         count, height, width, _ = base.shape
         device = base.device
         turns = 1 + self.rounds
-        operations, magnitudes = draw_nine((count, turns, 1, 1), self.severity, (height, width), generator)
+        operations, magnitudes = draw_operations(
+            (count, turns, 1, 1), self.severity, (height, width), generator
+        )
         shares = torch.tensor([0.0, 1.0], device=device).expand(count, turns, 2)
         copies = mix_chains(base, operations, magnitudes, shares)
         pictures = fractals(count, height, width, generator)

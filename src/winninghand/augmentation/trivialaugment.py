@@ -7,13 +7,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from winninghand.augmentation.clean import Clean
-from winninghand.augmentation.flip_and_crop import flip_and_crop
-from winninghand.augmentation.operations import Operation, mix_chains
+from winninghand.augmentation.chains import mix_chains
+from winninghand.augmentation.clean import Clean, flip_and_crop
+from winninghand.augmentation.operations import Operation
 
 STRENGTHS = 31
 
-# What the strongest step adds to the first, and what the first is; and whether it goes either way.
+# The magnitude at the first step, what the last of them adds to it, and whether the sign is drawn.
 RANGES: dict[Operation, tuple[float, float, bool]] = {
     Operation.IDENTITY: (0, 0, False),
     Operation.AUTOCONTRAST: (0, 0, False),

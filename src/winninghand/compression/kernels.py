@@ -7,15 +7,10 @@ allows everything.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache, wraps
-from typing import ParamSpec, TypeVar
-
 import numpy as np
 import numpy.typing as npt
 
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
+from winninghand.base.compiled import compiled
 
 Floats = npt.NDArray[np.float32]
 Bits = npt.NDArray[np.uint32]
@@ -25,23 +20,6 @@ Counts = npt.NDArray[np.int64]
 BINS = 1 << 16
 _ALL_BUT_SIGN = np.uint32(0x7FFFFFFF)
 _LOW = np.uint32(BINS - 1)
-
-
-def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Compile a function when it is first called, since to import Numba takes half a second."""
-
-    @cache
-    def build() -> Callable[Parameters, Result]:
-        from numba import njit
-
-        fast: Callable[Parameters, Result] = njit(cache=True, nogil=True, error_model="numpy")(function)
-        return fast
-
-    @wraps(function)
-    def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        return build()(*args, **kwargs)
-
-    return call
 
 
 @compiled

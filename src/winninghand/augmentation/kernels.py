@@ -1,15 +1,12 @@
-"""The operations for the CPU, compiled by Numba: one image at a time, in two buffers that stay in the cache.
-
-They do not hold the interpreter's lock and start no threads of their own.
-"""
+"""The operations for the CPU, compiled: one image at a time, in two buffers that stay in the cache."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
-from winninghand.augmentation.operations.operation import Operation
+from winninghand.augmentation.operations import Operation
+from winninghand.base.compiled import compiled
 
 Bytes = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
@@ -17,8 +14,6 @@ Float32Array = npt.NDArray[np.float32]
 Float64Array = npt.NDArray[np.float64]
 Place = np.uint64
 Pair = tuple[Place, Place]
-
-compiled = njit(cache=True, nogil=True, error_model="numpy")
 
 
 @compiled
