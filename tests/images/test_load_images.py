@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import hashlib
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -22,13 +26,29 @@ def test_digits_are_the_stratified_split_brought_to_colour():
     assert np.array_equal(images.train.images, load_images("digits").train.images)
 
 
-def test_digits_keep_their_mean_brightness():
-    sklearn_datasets = pytest.importorskip("sklearn.datasets")
-    brightness = sklearn_datasets.load_digits().images.mean() * 255 / 16
-    images = load_images("digits", size=(64, 48))
-    assert images.train.size == (64, 48)
-    parts = [images.train.images, images.test.images]
-    assert abs(np.concatenate(parts).mean() - brightness) < 1
+def test_digits_are_the_published_ones_in_the_order_of_scikit_learns_split():
+    datasets, selection = (pytest.importorskip(f"sklearn.{name}") for name in ("datasets", "model_selection"))
+    levels, labels = datasets.load_digits(return_X_y=True)
+    parts = selection.train_test_split(levels, labels, test_size=360, stratify=labels, random_state=0)
+    images = load_images("digits", size=8)
+    for split, pixels, marks in ((images.train, *parts[::2]), (images.test, *parts[1::2])):
+        assert np.array_equal(split.images[..., 0], (pixels.reshape(-1, 8, 8) * 255 / 16).round())
+        assert np.array_equal(split.labels, marks)
+
+
+def test_digits_keep_their_pixels_and_their_order():
+    images = load_images("digits", size=(40, 24))
+    arrays = (images.train.images, images.train.labels, images.test.images, images.test.labels)
+    digest = hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()
+    assert digest.startswith("31f240a8458b9a09")
+
+
+def test_nothing_heavy_is_imported_for_the_digits():
+    program = (
+        "import sys; from winninghand.images import load_images; load_images('digits'); "
+        "sys.exit(bool({'sklearn', 'pyarrow', 'huggingface_hub'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
 @pytest.mark.parametrize(

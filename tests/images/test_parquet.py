@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,12 @@ def test_columns_have_any_name_and_classes_may_go_unnamed(tmp_path, pixels, writ
     images = load_images(tmp_path)
     assert images.classes == ("0", "1", "2")
     assert images.train.labels.tolist() == [0, 2, 1]
+
+
+def test_without_pyarrow_its_extra_is_named(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(InputError, match=r"pyarrow is needed .* pip install 'winninghand\[parquet\]'$"):
+        load_images(folder)
 
 
 def rewrite(path, change):

@@ -43,31 +43,38 @@ def test_samples_follow_the_seed():
 
 
 @given(LABELS, st.floats(0.01, 0.99), SEEDS)
-def test_held_out_divides_every_class_alike(labels, fraction, seed):
+def test_validation_divides_every_class_alike(labels, fraction, seed):
     counts = np.bincount(labels)
     if (counts < 2).all():
         with pytest.raises(InputError):
             split_of(labels).validation(fraction, seed)
         return
-    rest, held = split_of(labels).validation(fraction, seed)
-    assert np.array_equal(np.sort(np.concatenate([rest, held])), np.arange(len(labels)))
+    rest, chosen = split_of(labels).validation(fraction, seed)
+    assert np.array_equal(np.sort(np.concatenate([rest, chosen])), np.arange(len(labels)))
     assert (np.diff(rest) > 0).all()
-    assert (np.diff(held) > 0).all()
-    assert len(held) > 0
+    assert (np.diff(chosen) > 0).all()
+    assert len(chosen) > 0
     assert set(labels[rest]) == set(labels)
-    difference = np.bincount(labels[held], minlength=len(counts)) - counts * fraction
+    difference = np.bincount(labels[chosen], minlength=len(counts)) - counts * fraction
     assert (np.abs(difference) <= 1 + 1e-9).all()
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.29, 0.3, 0.5])
-def test_held_out_total_is_exact_and_seeded(fraction):
+def test_validation_total_is_exact_and_seeded(fraction):
     split = split_of(np.repeat(np.arange(7), np.arange(20, 90, 10)))
-    rest, held = split.validation(fraction, seed=3)
-    assert len(held) == round(len(split) * fraction)
+    rest, chosen = split.validation(fraction, seed=3)
+    assert len(chosen) == round(len(split) * fraction)
     again = split.validation(fraction, seed=3)
     assert np.array_equal(rest, again[0])
-    assert np.array_equal(held, again[1])
-    assert not np.array_equal(held, split.validation(fraction, seed=4)[1])
+    assert np.array_equal(chosen, again[1])
+    assert not np.array_equal(chosen, split.validation(fraction, seed=4)[1])
+
+
+def test_the_old_name_of_validation_works_and_says_the_new_one():
+    split = split_of(np.arange(40) % 4)
+    with pytest.warns(DeprecationWarning, match=r"Split\.held_out is now called Split\.validation"):
+        old = split.held_out(0.25, seed=3)
+    assert np.array_equal(old[1], split.validation(0.25, seed=3)[1])
 
 
 def test_what_cannot_be_sampled_is_refused():

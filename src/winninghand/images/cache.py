@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write
 from winninghand.images.image_set import ImageSet
 from winninghand.images.resizing import Size
@@ -43,8 +44,8 @@ def decoded_once(source: Source, size: Size | None) -> ImageSet:
     images = source.decode(size)
     try:
         _write(folder, images)
-    except OSError as error:
-        _LOG.warning("%s stays in memory, the cache cannot be written: %s", source.name, error)
+    except (OSError, InputError) as error:
+        _LOG.warning("%s stays in memory: %s", source.name, error)
         return images
     return _read(folder, source.name) or images
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from winninghand.base.deprecation import renamed
 from winninghand.base.errors import InputError
 from winninghand.images import sampling
 
@@ -45,8 +46,13 @@ class Split:
         return sampling.balanced_sample(self.labels, count, seed)
 
     def validation(self, fraction: float, seed: int = 0) -> tuple[Int64Array, Int64Array]:
-        """Return sorted indices (rest, held out), stratified: see `sampling.validation`."""
+        """Return sorted indices (rest, validation), stratified: see `sampling.validation`."""
         return sampling.validation(self.labels, fraction, seed)
+
+    def held_out(self, fraction: float, seed: int = 0) -> tuple[Int64Array, Int64Array]:
+        """Do what `validation` does, under its old name."""
+        renamed("Split.held_out", "Split.validation")
+        return self.validation(fraction, seed)
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,27 @@
-"""Folders of parquet files in the layout of the Hugging Face hub."""
+"""Folders of parquet files in the layout of the Hugging Face hub, whatever their columns are called."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from winninghand.base.errors import InputError
+from winninghand.base.extras import needed
 from winninghand.images.image_set import ImageSet, Int64Array, UInt8Array
-from winninghand.images.parquet_columns import class_names, image_column, label_column
 from winninghand.images.parquet_files import shards
 from winninghand.images.pictures import Picture, decoded
 from winninghand.images.resizing import Size
 from winninghand.images.source import Source, image_set
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_USUAL_LABELS = ("label", "labels", "fine_label")
 
 
 def parquet(folder: Path) -> Source | None:
@@ -49,28 +54,37 @@ def _decode(name: str, files: dict[str, tuple[Path, ...]], size: Size | None) ->
 
 def _classes(paths: Sequence[Path]) -> tuple[str, ...] | None:
     """Return the class names that all files of a split agree on, `None` where they give none."""
-    named = {class_names(path, _schema(path)) for path in paths}
+    named = {_class_names(path, _schema(path)) for path in paths}
     if len(named) > 1:
         raise InputError(f"{paths[0].parent}: the parquet files name different classes; make them agree")
     return named.pop()
 
 
+def _arrow() -> ModuleType:
+    """Return pyarrow with its `parquet`; it is large, and imported only where a parquet file is read."""
+    arrow = needed("pyarrow", "parquet", "to read parquet files")
+    needed("pyarrow.parquet", "parquet", "to read parquet files")
+    return arrow
+
+
 def _schema(path: Path) -> pa.Schema:
+    arrow = _arrow()
     try:
-        return pq.read_schema(path)
-    except (pa.ArrowException, OSError, json.JSONDecodeError) as error:
+        return arrow.parquet.read_schema(path)
+    except (arrow.ArrowException, OSError, json.JSONDecodeError) as error:
         raise _unreadable(path, error) from None
 
 
 def _split(paths: Sequence[Path], size: Size | None) -> tuple[UInt8Array, Int64Array]:
     pictures: list[Picture] = []
     labels: list[Int64Array] = []
+    arrow = _arrow()
     for path in paths:
         schema = _schema(path)
-        image, label = image_column(path, schema), label_column(path, schema)
+        image, label = _image_column(path, schema), _label_column(path, schema)
         try:
-            table = pq.read_table(path, columns=[image, label])
-        except (pa.ArrowException, OSError) as error:
+            table = arrow.parquet.read_table(path, columns=[image, label])
+        except (arrow.ArrowException, OSError) as error:
             raise _unreadable(path, error) from None
         pictures += _pictures(path, table[image])
         if table[label].null_count:
@@ -91,3 +105,56 @@ def _pictures(path: Path, column: pa.ChunkedArray) -> list[Picture]:
 
 def _unreadable(path: Path, error: Exception) -> InputError:
     return InputError(f"{path} is not a readable parquet file ({error}); fetch it again")
+
+
+def _image_column(path: Path, schema: pa.Schema) -> str:
+    """Return the name of the one column of the type struct{bytes, path}, whatever it is called."""
+    is_struct = _arrow().types.is_struct
+    found = [field.name for field in schema if is_struct(field.type) and _has_bytes(field.type)]
+    if len(found) != 1:
+        raise InputError(
+            f"{path} must have one image column (a struct with bytes and path), not {len(found)}; "
+            f"its columns are {', '.join(schema.names)}"
+        )
+    return str(found[0])
+
+
+def _label_column(path: Path, schema: pa.Schema) -> str:
+    """Return the name of the label column.
+
+    It is the one the metadata calls a ClassLabel, or else the one of whole numbers; among
+    several, the one with a usual name (CIFAR-100 has `fine_label` and `coarse_label`).
+    """
+    is_integer = _arrow().types.is_integer
+    whole = [field.name for field in schema if is_integer(field.type)]
+    features = _features(path, schema)
+    found = [name for name in whole if features.get(name, {}).get("_type") == "ClassLabel"] or whole
+    if len(found) == 1:
+        return str(found[0])
+    usual = [name for name in _USUAL_LABELS if name in found]
+    if not usual:
+        raise InputError(
+            f"{path} has no column that is clearly the label; call one of whole numbers 'label' "
+            f"(its columns are {', '.join(schema.names)})"
+        )
+    return usual[0]
+
+
+def _class_names(path: Path, schema: pa.Schema) -> tuple[str, ...] | None:
+    """Return the names the hub's metadata give the labels, or `None` where they give none."""
+    names = _features(path, schema).get(_label_column(path, schema), {}).get("names")
+    return tuple(str(name) for name in names) if isinstance(names, list) else None
+
+
+def _has_bytes(kind: pa.StructType) -> bool:
+    return bool(kind.get_field_index("bytes") >= 0)
+
+
+def _features(path: Path, schema: pa.Schema) -> dict[str, dict[str, Any]]:
+    """Return the column descriptions in the schema's `huggingface` metadata, if there are any."""
+    text = (schema.metadata or {}).get(b"huggingface", b"{}")
+    try:
+        features = json.loads(text)["info"]["features"] if text != b"{}" else {}
+        return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise InputError(f"{path} has unreadable 'huggingface' metadata; write the file anew") from None

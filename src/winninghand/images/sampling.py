@@ -29,18 +29,20 @@ def balanced_sample(labels: Int64Array, count: int, seed: int) -> Int64Array:
 
 
 def validation(labels: Int64Array, fraction: float, seed: int) -> tuple[Int64Array, Int64Array]:
-    """Return sorted indices (rest, held out) that divide the images class by class.
+    """Return sorted indices (rest, validation) that divide the images class by class.
 
-    `fraction` of each class is held out, to within one image, and of all images together as far
-    as every class keeps one image in the rest. Raises `InputError` where `fraction` is outside
+    The validation part is `fraction` of each class to within one image, and of all images together
+    as far as every class keeps one image in the rest. Raises `InputError` where `fraction` is outside
     (0, 1) or no class can spare an image.
     """
     if not 0 < fraction < 1:
-        raise InputError(f"the fraction held out must lie between 0 and 1, not {fraction}")
+        raise InputError(f"the fraction for validation must lie between 0 and 1, not {fraction}")
     ranks = _random_ranks_within_class(labels, np.random.default_rng(seed))
     chosen = ranks < _quotas(np.bincount(labels), fraction)[labels]
     if not chosen.any():
-        raise InputError(f"cannot hold out {fraction:g} of {len(labels)} images: add images to the classes")
+        raise InputError(
+            f"cannot take {fraction:g} of {len(labels)} images for validation: add images to the classes"
+        )
     return np.flatnonzero(~chosen).astype(np.int64), np.flatnonzero(chosen).astype(np.int64)
 
 

@@ -130,7 +130,7 @@ def _show(players: Mapping[str, Player], images: ImageSet, out: Path) -> None:
 def _notes(players: Mapping[str, Player], images: ImageSet) -> list[str]:
     first = players["dense"].table
     notes = [
-        f"scikit-learn's digits, {len(images.test)} test images, one seed. Robust accuracy is the mean over "
+        f"handwritten digits, {len(images.test)} test images, one seed. Robust accuracy is the mean over "
         f"{len(first.corruptions)} corruptions at five severities; decks saw batches of {first.batch_size} "
         "images of one corruption. Milliseconds are the median at batches of 64 on this machine.",
     ]
