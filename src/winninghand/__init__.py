@@ -10,10 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from winninghand.base.errors import InputError
-from winninghand.base.version import __version__
 
 if TYPE_CHECKING:
     from winninghand.augmentation import augment
+    from winninghand.base.version import __version__
     from winninghand.cards import Card
     from winninghand.catalog import names
     from winninghand.compression import Pruner
@@ -31,6 +31,7 @@ _HOMES = {
     "ImageSet": "images",
     "Pruner": "compression",
     "Recipe": "recipe",
+    "__version__": "base.version",
     "augment": "augmentation",
     "compress": "training",
     "corrupt": "corruptions",

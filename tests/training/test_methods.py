@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 import winninghand as wh
 from winninghand.cards import Inspection
-from winninghand.cli.main import app
+from winninghand.cli.commands import make_program
 from winninghand.recipe import make_recipe
 from winninghand.training import new_run
 from winninghand.training.forecast import forecast
@@ -146,7 +146,9 @@ def test_the_plan_is_shown_and_nothing_is_trained(tiny_images, tmp_path):
 
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('network = {name = "conv2", width = 2}\n[training]\nepochs = 1\n')
-    result = CliRunner().invoke(app, ["train", str(recipe), "--dry-run", "--out", str(tmp_path / "run")])
+    result = CliRunner().invoke(
+        make_program(["train"]), ["train", str(recipe), "--dry-run", "--out", str(tmp_path / "run")]
+    )
     assert result.exit_code == 0
     assert not (tmp_path / "run").exists()
 

@@ -1,4 +1,4 @@
-"""The command line: one file per command."""
+"""The command line; `commands.py` holds the table of commands."""
 
 from winninghand.cli.main import main
 

@@ -11,11 +11,6 @@ from winninghand.base.errors import InputError
 from winninghand.cli.options import Corruptions, Data, Limit, Root, Seed, Severities, parse_severities
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("corrupt")(corrupt)
-
-
 def corrupt(
     out: Annotated[Path, typer.Option(help="Folder of the archive, in the layout of CIFAR-10-C.")],
     data: Data = "digits",

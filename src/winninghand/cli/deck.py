@@ -1,22 +1,24 @@
-"""`winninghand deck`."""
+"""`winninghand deck`: cards put together, fitted on training images where there are any."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from winninghand.base.errors import InputError
 from winninghand.cli.options import Root, Seed
 
+if TYPE_CHECKING:
+    from winninghand.cards import Card
+    from winninghand.decks import Deck
+    from winninghand.decks.building import Budget
+    from winninghand.decks.gate import GateSettings
+    from winninghand.images import ImageSet
+
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("deck")(deck)
 
 
 def deck(
@@ -41,7 +43,6 @@ def deck(
 ) -> None:
     """Put cards, or all cards below folders, into one deck."""
     from winninghand.cards import load_card
-    from winninghand.cli.fitting import Fitting
     from winninghand.decks import Deck
     from winninghand.decks.building import Budget
     from winninghand.decks.gate import gate_settings
@@ -57,11 +58,44 @@ def deck(
             raise InputError("choosing cards for a budget needs images to try them on; give --data")
         result = Deck(loaded, gate, settings)
     else:
-        fitting = Fitting(load_images(data, root=root), limit, seed)
         budgeted = None if total is None else Budget(total, [path.stat().st_size for path in paths])
-        result = fitting.of(loaded, [str(path) for path in paths], gate, settings, budgeted)
+        named = dict(zip(map(str, paths), loaded, strict=True))
+        result = _fitted(named, load_images(data, root=root), gate, settings, budgeted, limit, seed)
     result.save(out)
     say(f"{out}: {len(result.cards)} cards under the gate {gate}, {out.stat().st_size:,} bytes")
+
+
+def _fitted(
+    cards: dict[str, Card],
+    images: ImageSet,
+    gate: str,
+    settings: GateSettings,
+    budget: Budget | None,
+    limit: int,
+    seed: int,
+) -> Deck:
+    """Return a deck of all cards, or of those chosen for a budget, and say how it was built.
+
+    `cards` are by the names of their files.
+    """
+    from winninghand.base.device import best_device
+    from winninghand.base.progress import progress_bar
+    from winninghand.decks.building import build
+    from winninghand.decks.fitting import fitting_conditions
+    from winninghand.report.decks import print_built
+
+    for name, card in cards.items():
+        if card.classes != images.classes or card.metadata.input_size != images.train.size:
+            raise InputError(
+                f"{name} knows other classes or another size than the images of {images.name}; check --data"
+            )
+        card.to(best_device())
+    total = len(fitting_conditions()) * min(limit, len(images.train))
+    players = list(cards.values())
+    with progress_bar("running the cards", total) as progress:
+        built = build(players, images.train, gate, settings, budget, limit, seed, progress)
+    print_built(built, list(cards))
+    return built.deck.cpu()
 
 
 def parse_bytes(text: str) -> int:

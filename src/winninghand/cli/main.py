@@ -1,89 +1,59 @@
-"""The program `winninghand`: its commands, and what becomes of errors."""
+"""The program `winninghand`: runs a command, and says what became of it."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
 import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TextIO
 
 import typer
 
+import winninghand
+from winninghand.base.deprecation import OldNameWarning
 from winninghand.base.errors import InputError
-from winninghand.base.version import __version__
-from winninghand.cli import (  # one module per command
-    corrupt,
-    deck,
-    demo,
-    evaluate,
-    export,
-    heatmap,
-    import_,
-    inspect,
-    names,
-    predict,
-    show_augmentation,
-    study,
-    train,
-    zoo,
-)
+from winninghand.cli.commands import RESUMED, make_program
 
-app = typer.Typer(
-    name="winninghand",
-    help="Compact, accurate and robust image classifiers, played as decks.",
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-COMMANDS = (
-    demo,
-    train,
-    evaluate,
-    heatmap,
-    inspect,
-    deck,
-    predict,
-    import_,
-    export,
-    corrupt,
-    show_augmentation,
-    study,
-    names,
-    zoo,
-)
-for command in COMMANDS:
-    command.add_to(app)
-
-
-@app.callback(invoke_without_command=True)
-def _options(
-    context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
-) -> None:
-    if version:
-        typer.echo(__version__)
-    elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+_INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the program: exit code 0 done, 1 an unexpected fault, 2 bad input, told in one line."""
+    """Run the program: exit code 0 done, 1 an unexpected fault, 2 bad input, told in one line.
+
+    Whoever interrupts it (Ctrl-C) gets exit code 130, as of a shell, and how to go on.
+    """
+    words = sys.argv[1:]
+    with _short_warnings():
+        sys.exit(_run(words))
+
+
+def _run(words: list[str]) -> int:
     try:
-        code = app(standalone_mode=False)
+        # The parser turns an interruption into an exit code.
+        code: int = make_program(words)(args=words, standalone_mode=False) or 0
     except typer.TyperException as error:
-        code = _complain(f"winninghand: {' '.join(error.format_message().split())}")
+        return _complain(" ".join(error.format_message().split()))
     except InputError as error:
-        code = _complain(f"winninghand: {error}")
+        return _complain(str(error))
     except (KeyboardInterrupt, typer.Abort):
-        code = _complain("winninghand: interrupted; run the same command again to go on", code=130)
+        code = _INTERRUPTED
     except Exception as error:
-        code = _complain(f"winninghand: {type(error).__name__}: {error} (details in {_log()})", code=1)
-    sys.exit(code or 0)
+        return _complain(f"{type(error).__name__}: {error} (details in {_log()})", code=1)
+    if code == _INTERRUPTED:
+        resumed = bool(words) and words[0] in RESUMED
+        what = (
+            "run the same command again to go on where it was" if resumed else "nothing half-written is left"
+        )
+        return _complain(f"interrupted; {what}", code)
+    return code
 
 
 def _complain(message: str, code: int = 2) -> int:
-    sys.stderr.write(message + "\n")
+    sys.stderr.write(f"winninghand: {message}\n")
     return code
 
 
@@ -92,3 +62,28 @@ def _log() -> Path:
     with tempfile.NamedTemporaryFile("w", prefix="winninghand-", suffix=".log", delete=False) as file:
         traceback.print_exc(file=file)
     return Path(file.name)
+
+
+@contextmanager
+def _short_warnings() -> Iterator[None]:
+    """Show this library's own warnings, old names among them, as one line each."""
+    package = Path(winninghand.__file__).parent
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", OldNameWarning)
+        as_usual = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, OldNameWarning) or Path(filename).is_relative_to(package):
+                sys.stderr.write(f"winninghand: {' '.join(str(message).split())}\n")
+            else:
+                as_usual(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield

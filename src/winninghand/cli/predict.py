@@ -10,11 +10,6 @@ import typer
 from winninghand.cli.options import Adapt, Json, Model, write_json
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("predict")(predict)
-
-
 def predict(
     model: Model,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE|DIR ...")],

@@ -1,4 +1,4 @@
-"""`winninghand import`."""
+"""`winninghand import` and `winninghand export`: from other people's files, and to other tools'."""
 
 from __future__ import annotations
 
@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from winninghand.base.errors import InputError
-from winninghand.cli.options import parse_setting
+from winninghand.cli.options import Model, parse_setting
 
 if TYPE_CHECKING:
     from winninghand.cards.importing import Subnetwork
     from winninghand.cards.metadata import Triple
 
 Numbers = Annotated[str | None, typer.Option(metavar="R,G,B", help="For images in [0, 1].")]
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("import")(import_)
 
 
 def import_(
@@ -73,6 +68,19 @@ def import_(
     first = model.cards[0] if isinstance(model, Deck) else model
     say(f"{out}: {out.stat().st_size:,} bytes, from {sum(path.stat().st_size for path in sources):,}")
     say(f"{len(first.classes)} classes, mean {first.metadata.mean}, std {first.metadata.std}")
+
+
+def export(
+    model: Model,
+    out: Annotated[Path, typer.Argument(metavar="OUT.onnx|OUT.pt2|OUT.safetensors|OUT.sparse.pt")],
+) -> None:
+    """Write a card or a deck for other tools, in the format that the name of the file ends with."""
+    from winninghand.decks import load
+    from winninghand.exports import export as exported
+    from winninghand.report.terminal import say
+
+    exported(load(model), out)
+    say(f"{out}: {out.stat().st_size:,} bytes, from {model.stat().st_size:,} in {model}")
 
 
 def _class_names(text: str | None) -> tuple[str, ...] | None:

@@ -1,4 +1,4 @@
-"""`winninghand names`."""
+"""`winninghand names`, `inspect` and `zoo`: what there is, and what it is made of."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from typing import Annotated
 
 import typer
 
-
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("names")(names)
+from winninghand.cli.options import Json, Model, write_json
 
 
 def names(
@@ -23,3 +20,13 @@ def names(
 
     for one in [kind] if kind is not None else KINDS:
         typer.echo("\n".join(known(one)) if kind is not None else f"{one}: {', '.join(known(one))}")
+
+
+def inspect(model: Model, json: Json = None) -> None:
+    """Show what a card or a deck is made of: sparsity per layer, bytes, and how few bytes would do."""
+    from winninghand.decks import inspect_file
+    from winninghand.report.terminal import print_inspection
+
+    document = inspect_file(model)
+    print_inspection(document)
+    write_json(document, json)

@@ -1,0 +1,103 @@
+"""The program as a whole: how soon it answers, and what it says when it is stopped or warns."""
+
+import json
+import resource
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+import winninghand as wh
+from winninghand.base.deprecation import renamed
+from winninghand.cli.commands import COMMANDS
+
+
+def cpu_seconds(*words):
+    """Return what a fresh interpreter spends on the program, and the names of what it imported."""
+    program = (
+        "import sys\nfrom winninghand.cli import main\n"
+        "try:\n    main()\nfinally:\n    sys.stderr.write(' '.join(sys.modules))"
+    )
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return spent, done.stdout, set(done.stderr.split())
+
+
+@pytest.mark.parametrize("words", [("names", "gates"), ("--help",), ("evaluate", "--help")])
+def test_what_needs_no_network_is_there_at_once(words):
+    spent, out, modules = cpu_seconds(*words)
+    assert spent < 0.5
+    assert "average" in out or "Usage" in out
+    assert "torch" not in modules
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_helps_in_words(run, name):
+    code, out, err = run(name, "--help")
+    assert (code, err) == (0, "")
+    assert f"winninghand {name}" in out
+    assert len(out.splitlines()) > 4
+
+
+def test_help_needs_no_torch_for_any_command():
+    program = (
+        "import sys\nfrom winninghand.cli.commands import COMMANDS, make_program\n"
+        "for name in COMMANDS: make_program([name])([name, '--help'], standalone_mode=False)\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", program], stdout=subprocess.DEVNULL, check=False).returncode
+        == 0
+    )
+
+
+def test_the_version(run):
+    assert run("--version") == (0, f"{wh.__version__}\n", "")
+
+
+def test_names_of_one_kind_and_of_all(run):
+    assert run("names", "gates")[1].split() == list(wh.names("gates"))
+    code, out, _ = run("names")
+    assert code == 0
+    assert "methods: dense, ft, gmp, lth, lrr, ep, bp" in out
+    assert run("names", "gate")[0] == 2
+
+
+def test_inspect_tells_people_and_programs_the_same(run, tmp_path):
+    module = wh.network("conv2", width=2)
+    wh.Card.from_module(module, [str(digit) for digit in range(10)], (32, 32)).save(tmp_path / "a.card")
+    code, out, err = run("inspect", tmp_path / "a.card", "--json", "-")
+    assert code == 0
+    document = json.loads(out)
+    assert document["parameters"] == sum(parameter.numel() for parameter in module.parameters())
+    assert document["bytes"] == (tmp_path / "a.card").stat().st_size
+    layers = {layer["name"]: layer for layer in document["layers"]}
+    assert f"{document['parameters']:,} parameters" in err
+    assert all(name in err for name in layers)
+
+
+@pytest.mark.parametrize(("command", "line"), [("demo", "to go on where it was"), ("names", "half-written")])
+def test_an_interrupted_command_says_how_to_go_on(run, monkeypatch, command, line):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("winninghand.studies.demo.run_demo", interrupted)
+    monkeypatch.setattr("winninghand.catalog.names", interrupted)
+    code, out, err = run(command)
+    assert (code, out, err.count("\n")) == (130, "", 1)
+    assert line in err
+
+
+def test_warnings_of_the_library_are_one_line_and_others_are_left_alone(run, monkeypatch):
+    def warning(_=None):
+        renamed("wh.old", "wh.new")
+        warnings.warn("not ours", UserWarning, stacklevel=1)
+        return ()
+
+    monkeypatch.setattr("winninghand.catalog.names", warning)
+    with pytest.warns(UserWarning, match="not ours"):
+        code, _, err = run("names", "gates")
+    assert (code, err) == (0, "winninghand: wh.old is now called wh.new; the old name goes in 0.3\n")
