@@ -28,6 +28,7 @@ NETWORKS: Registry[Any] = Registry(
         "resnext29": "winninghand.networks.resnext:resnext29",
         "wideresnet": "winninghand.networks.wideresnet:wideresnet",
     },
+    instance_of="collections.abc:Callable",
 )
 """Functions that build a network; their keyword parameters, all with defaults, are its settings."""
 
@@ -43,6 +44,7 @@ METHODS: Registry[Any] = Registry(
         "ep": "winninghand.compression.methods.ep:EdgePopup",
         "bp": "winninghand.compression.methods.bp:Biprop",
     },
+    subclass_of="winninghand.compression.method:Method",
 )
 """Subclasses of `winninghand.compression.Method`."""
 
@@ -70,6 +72,7 @@ CORRUPTIONS: Registry[Any] = Registry(
         "jpeg_compression": "winninghand.corruptions.digital:jpeg_compression",
         "saturate": "winninghand.corruptions.digital:saturate",
     },
+    instance_of="winninghand.corruptions.catalog:Corruption",
 )
 """Objects of `winninghand.corruptions.Corruption`, in the benchmark's order."""
 
@@ -83,6 +86,7 @@ DOMAINS: Registry[Any] = Registry(
         "pixmix": "winninghand.augmentation.pixmix:PixMix",
         "trivialaugment": "winninghand.augmentation.trivialaugment:TrivialAugment",
     },
+    subclass_of="winninghand.augmentation.domain:Domain",
 )
 """Subclasses of `winninghand.augmentation.Domain`."""
 
@@ -96,6 +100,7 @@ GATES: Registry[Any] = Registry(
         "stream": "winninghand.decks.gates.stream:Stream",
         "weighted": "winninghand.decks.gates.weighted:Weighted",
     },
+    subclass_of="winninghand.decks.gate:Gate",
 )
 """Subclasses of `winninghand.decks.Gate`."""
 
@@ -107,6 +112,7 @@ IMAGE_SETS: Registry[Any] = Registry(
         "cifar10": "winninghand.images.cifar:cifar10",
         "cifar100": "winninghand.images.cifar:cifar100",
     },
+    instance_of="collections.abc:Callable",
 )
 """Finders of image sets known by name; each takes the folder to look in first."""
 
@@ -119,6 +125,7 @@ LAYOUTS: Registry[Any] = Registry(
         "class folders": "winninghand.images.class_folders:class_folders",
         "npz": "winninghand.images.npz:npz",
     },
+    instance_of="collections.abc:Callable",
 )
 """Readers of files and folders of images, tried in order; each returns None for what is not its own."""
 
@@ -131,5 +138,6 @@ EXPORTS: Registry[Any] = Registry(
         ".safetensors": "winninghand.exports.state_dicts:write_dense",
         ".sparse.pt": "winninghand.exports.state_dicts:write_sparse",
     },
+    instance_of="collections.abc:Callable",
 )
 """Writers of other tools' files, by how the file's name ends."""

@@ -9,7 +9,7 @@ from winninghand.base.registry import Registry
 PREFIX = "zoo:"
 MODELS = Path(__file__).parent / "models"
 
-ZOO: Registry[Path] = Registry("zoo model", "zoo")
+ZOO: Registry[Path] = Registry("zoo model", "zoo", instance_of="pathlib:Path")
 for _path in sorted(MODELS.glob("*.card")) + sorted(MODELS.glob("*.deck")):
     ZOO.register(_path.stem)(_path)
 
