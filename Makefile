@@ -4,13 +4,19 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint bench install clean
+# Processes that share the tests; give more cores more of them.
+WORKERS ?= 2
+
+.PHONY: demo test test-fast lint bench api install clean
 
 demo: install
 	$(BIN)/winninghand demo --out runs/demo
 
 test: install
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
+
+test-fast: install
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal -m "not slow"
 
 lint: install
 	$(BIN)/ruff format --check .
@@ -19,6 +25,9 @@ lint: install
 
 bench: install
 	$(BIN)/python -m benchmarks
+
+api: install
+	$(BIN)/python docs/make_api.py docs/api
 
 install: $(INSTALLED)
 
@@ -32,4 +41,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) dist build
+	rm -rf $(VENV) dist build docs/api

@@ -2,12 +2,13 @@
 
 import os
 
+# Small tensors gain nothing from a second thread, and results must not depend on how many there are.
+# PyTorch reads this when it is imported; processes that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 import torch
-
-# Small tensors gain nothing from a second thread, and results must not depend on how many there are.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from winninghand.images import ImageSet
 
