@@ -13,7 +13,7 @@ SOURCE = Path(winninghand.__file__).parent
 FLOORS = {
     **dict.fromkeys(["base", "zoo"], -1),
     **dict.fromkeys(["images", "corruptions", "augmentation", "networks", "spectra"], 0),
-    **dict.fromkeys(["cards", "compression"], 1),
+    **dict.fromkeys(["cards", "compression", "transforms"], 1),
     **dict.fromkeys(["decks", "evaluation"], 2),
     **dict.fromkeys(["results", "exports"], 3),
     **dict.fromkeys(["training", "recipe"], 4),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from winninghand.base.errors import InputError
 
 if TYPE_CHECKING:
+    from winninghand import transforms
     from winninghand.augmentation import augment
     from winninghand.base.version import __version__
     from winninghand.cards import Card
@@ -43,6 +44,8 @@ _HOMES = {
     "train": "training",
 }
 
+_MODULES = ("transforms",)
+
 __all__ = [
     "Card",
     "Deck",
@@ -60,10 +63,13 @@ __all__ = [
     "names",
     "network",
     "train",
+    "transforms",
 ]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for)
+    if name in _MODULES:
+        return import_module(f"winninghand.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'winninghand' has no attribute {name!r}")
     return getattr(import_module(f"winninghand.{_HOMES[name]}"), name)

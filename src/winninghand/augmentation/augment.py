@@ -40,7 +40,7 @@ def augment(images: Images, name: str | Mapping[str, object], seed: int = 0, sta
         upper = (block + 1) * BLOCK - start
         place = start + lower - block * BLOCK
         views[lower:upper] = _block(
-            domain, pixels[lower:upper], place, _generator(seed, block, pixels.device)
+            domain, pixels[lower:upper], place, seeded_generator(seed, block, pixels.device)
         )
     return views if isinstance(images, Tensor) else views.numpy()
 
@@ -52,8 +52,9 @@ def _block(domain: Domain, pixels: Tensor, place: int, generator: torch.Generato
     return to_bytes(domain.views(whole, generator)[-1, place : place + len(pixels)])
 
 
-def _generator(seed: int, block: int, device: torch.device) -> torch.Generator:
-    state = np.random.SeedSequence([seed, block]).generate_state(1, np.uint64)
+def seeded_generator(seed: int, number: int, device: torch.device) -> torch.Generator:
+    """Return a generator on `device` that two numbers seed together."""
+    state = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)
     return torch.Generator(device).manual_seed(int(state[0] >> np.uint64(1)))
 
 

@@ -9,13 +9,36 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from winninghand.base.errors import InputError
+
+Indices = npt.NDArray[np.int64] | Tensor | Sequence[int]
 
 GOLDEN_GAMMA = 0x9E3779B97F4A7C15 - 2**64
 MULTIPLIERS = (0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64)
 SHIFTS = (30, 27, 31)
+
+
+def image_indices(indices: Indices | None, count: int, start: int) -> Tensor:
+    """Return one index per image, int64 (count,) on the CPU: `indices`, or `start` and those after it.
+
+    Raises `InputError` where `indices` are not `count` whole numbers.
+    """
+    if indices is None:
+        return torch.arange(start, start + count)
+    order = torch.as_tensor(indices).cpu()
+    if order.shape != (count,) or order.dtype.is_floating_point or order.dtype == torch.bool:
+        raise InputError(
+            f"indices must be {count} whole numbers, one per image, "
+            f"not {order.dtype} of shape {tuple(order.shape)}"
+        )
+    return order.long()
 
 
 class CounterRNG:

@@ -10,12 +10,11 @@ import torch
 from torch import Tensor
 
 from winninghand.base.errors import InputError
-from winninghand.base.randomness import CounterRNG
+from winninghand.base.randomness import CounterRNG, Indices, image_indices
 from winninghand.corruptions.catalog import CORRUPTIONS, SEVERITIES, Corruption
 
 Images = TypeVar("Images", npt.NDArray[np.uint8], Tensor)
 EitherImages = npt.NDArray[np.uint8] | Tensor
-Indices = npt.NDArray[np.int64] | Tensor
 
 # A chunk's planes should fit a core's cache; a GPU wants them large.
 PIXELS_PER_CHUNK = {"cpu": 2**16, "cuda": 2**23}
@@ -49,7 +48,7 @@ def corrupt(
     if reason is not None:
         raise InputError(reason)
     checked_images(images)
-    order = _image_indices(indices, len(images), start)
+    order = image_indices(indices, len(images), start)
     stream = f"{seed}/{name}/{level}"
     if isinstance(images, Tensor):
         result = torch.empty(*images.shape[:3], 3, dtype=torch.uint8, device=images.device)
@@ -108,15 +107,3 @@ def checked_images(images: Images) -> Images:
     if min(shape[1:3]) < SMALLEST_SIDE:
         raise InputError(f"images must be at least {SMALLEST_SIDE} pixels high and wide, not {shape[1:3]}")
     return images
-
-
-def _image_indices(indices: Indices | None, count: int, start: int) -> Tensor:
-    if indices is None:
-        return torch.arange(start, start + count)
-    order = torch.as_tensor(indices).cpu()
-    if order.shape != (count,) or order.dtype.is_floating_point or order.dtype == torch.bool:
-        raise InputError(
-            f"indices must be {count} whole numbers, one per image, "
-            f"not {order.dtype} of shape {tuple(order.shape)}"
-        )
-    return order.long()
