@@ -20,6 +20,8 @@ import torch
 from rich.table import Table
 from safetensors.torch import load_file, save_file
 
+from benchmarks.choices import choices_by_cell
+from benchmarks.gate_study import Batches, GateStudy, Row, play, rows
 from winninghand.base.files import atomic_write
 from winninghand.base.progress import progress_bar
 from winninghand.cards import Card, load_card
@@ -30,11 +32,9 @@ from winninghand.decks.building import Built, build
 from winninghand.decks.gate import gate_settings
 from winninghand.evaluation import available
 from winninghand.images import ImageSet, Split, load_images
-from winninghand.report.choices import choices_by_cell
 from winninghand.report.decks import print_built
+from winninghand.report.study_tables import markdown
 from winninghand.report.terminal import console
-from winninghand.studies.gates import Batches, GateStudy, Row, play, rows
-from winninghand.studies.summary import markdown
 
 COLUMNS = ("player", "batches", "clean", "robust", "− average, 95% interval", "of the way", "passes", "kB")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import overload
 
-from winninghand.base.catalog import CORRUPTIONS, DOMAINS, GATES, METHODS, NETWORKS
+from winninghand.base.catalog import CORRUPTIONS, DOMAINS, EXECUTORS, GATES, METHODS, NETWORKS
 from winninghand.base.errors import InputError
 from winninghand.base.registry import nearest
 from winninghand.zoo import ZOO
@@ -15,6 +15,7 @@ KINDS = {
     "corruptions": CORRUPTIONS,
     "domains": DOMAINS,
     "gates": GATES,
+    "executors": EXECUTORS,
     "zoo": ZOO,
 }
 
@@ -24,7 +25,7 @@ def names(kind: str) -> tuple[str, ...]: ...
 @overload
 def names(kind: None = None) -> dict[str, tuple[str, ...]]: ...
 def names(kind: str | None = None) -> tuple[str, ...] | dict[str, tuple[str, ...]]:
-    """Return the names of one kind: networks, methods, corruptions, domains, gates or zoo; of all, without.
+    """Return the names of one kind: such as networks, methods or gates; of all, without.
 
     Raises `InputError` for an unknown kind.
     """

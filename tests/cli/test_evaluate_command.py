@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import winninghand as wh
+from winninghand.decks import with_bn_adaptation
 
 
 @pytest.fixture
@@ -35,17 +36,45 @@ def test_one_document_on_standard_output_and_tables_beside_it(run, place):
     code, out, err = run(*EVALUATE, "--json", "-", "--baseline", "1.card", "--cells", "cells.parquet")
     assert code == 0
     document = json.loads(out)
-    assert 0 <= document["robust_accuracy"] <= 1
     assert document["mean_passes"] == 1
     assert document["archive"] is None
     keys = {"corruption", "severity", "accuracy", "source", "expected_calibration_error"}
     assert keys <= document["cells"][0].keys()
-    assert document["cells"] == pq.read_table("cells.parquet").to_pylist()[1:]
+    about = {"model": "0.card", "data": "tiny.npz", "seed": 0}
+    assert {key: document[key] for key in about} == about
+    assert [about | cell for cell in document["cells"]] == pq.read_table("cells.parquet").to_pylist()[1:]
+    assert document["winninghand"] == wh.__version__
     mean = np.mean([cell["accuracy"] for cell in document["cells"]])
     assert document["robust_accuracy"] == pytest.approx(mean)
     assert {"mce", "relative_mce", "corruption_errors", "differences"} <= document.keys()
     assert "generated" in err
     assert "mCE against 1.card" in err
+
+
+def test_a_baseline_is_not_adapted_with_the_model(run, place, tiny_images):
+    module = wh.network("resnet18", width=2, classes=2)
+    card = wh.Card.from_module(module, tiny_images.classes, (16, 16))
+    card.save("norms.card")
+    words = (
+        "evaluate",
+        "norms.card",
+        *EVALUATE[2:],
+        "--json",
+        "-",
+        "--adapt",
+        "4",
+        "--baseline",
+        "norms.card",
+    )
+    code, out, _ = run(*words)
+    assert code == 0
+    plain, adapted = (
+        wh.evaluate(model, tiny_images.test, "fog,contrast", [1, 5])
+        for model in (card, with_bn_adaptation(card, 4))
+    )
+    difference = json.loads(out)["differences"]["clean_accuracy"]["mean"]
+    assert difference == pytest.approx(adapted.clean_accuracy - plain.clean_accuracy)
+    assert not np.array_equal(adapted.clean.confidence, plain.clean.confidence)
 
 
 def test_the_table_is_not_broken_where_there_is_no_terminal(run, place):

@@ -5,7 +5,7 @@ import pytest
 
 from winninghand.base.errors import InputError
 from winninghand.corruptions import write_archive
-from winninghand.evaluation import evaluate, find_archive, sample
+from winninghand.evaluation import balanced_sample, evaluate, find_archive
 from winninghand.images import Split
 
 
@@ -23,7 +23,7 @@ def test_cells_come_from_the_archive_where_it_has_them(threshold, tiny_images, o
 
 def test_an_archive_written_here_gives_the_generated_figures(threshold, tiny_images, tmp_path):
     split = tiny_images.test
-    indices = sample(split, 10, seed=3)
+    indices = balanced_sample(split, 10, seed=3)
     part = split.take(indices)
     write_archive(part.images, part.labels, tmp_path, "fog,gaussian_noise", [4, 5], 3, indices)
     settings = {"corruptions": "fog,gaussian_noise", "severities": [4, 5], "seed": 3, "limit": 6}
@@ -87,5 +87,5 @@ def test_a_folder_without_an_archive_is_refused(threshold, tiny_images, tmp_path
 def test_batch_size_and_limit_do_not_change_an_image_s_corruption(threshold, tiny_images):
     whole = evaluate(threshold, tiny_images.test, "gaussian_noise", [5])
     some = evaluate(threshold, tiny_images.test, "gaussian_noise", [5], limit=6, batch_size=4)
-    places = sample(tiny_images.test, 6, seed=0)
+    places = balanced_sample(tiny_images.test, 6, seed=0)
     assert np.allclose(some.cells[0].outcome.confidence, whole.cells[0].outcome.confidence[places], atol=1e-6)

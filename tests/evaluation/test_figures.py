@@ -13,26 +13,23 @@ from made_outcomes import outcome_of
 from winninghand.base.errors import InputError
 from winninghand.evaluation import (
     bootstrap,
-    checked_rows_path,
     compare,
     corruption_errors,
-    expected_calibration_error,
-    rms_calibration_error,
-    write_rows,
 )
+from winninghand.results import checked_rows_path, write_rows
 
 
 def test_calibration_errors_weigh_the_bins_by_their_images():
     outcome = outcome_of([True] * 6 + [False] * 2 + [True, False], [0.95] * 8 + [0.5] * 2)
-    assert expected_calibration_error(outcome) == pytest.approx(0.8 * 0.2)
-    assert rms_calibration_error(outcome) == pytest.approx(math.sqrt(0.8 * 0.2**2))
+    assert outcome.expected_calibration_error == pytest.approx(0.8 * 0.2)
+    assert outcome.figures()["rms_calibration_error"] == pytest.approx(math.sqrt(0.8 * 0.2**2))
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 1, width=32)), min_size=1, max_size=50))
 def test_the_expected_calibration_error_lies_between_the_whole_gap_and_the_rms_one(answers):
     correct, confidence = (np.array(column) for column in zip(*answers, strict=True))
     outcome = outcome_of(correct, confidence)
-    expected, rms = expected_calibration_error(outcome), rms_calibration_error(outcome)
+    expected, rms = outcome.expected_calibration_error, outcome.figures()["rms_calibration_error"]
     assert abs(correct.mean() - outcome.confidence.mean(dtype=np.float64)) - 1e-6 <= expected <= rms + 1e-6
     assert rms <= 1 + 1e-6
 

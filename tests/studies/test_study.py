@@ -2,11 +2,9 @@ import pytest
 
 from winninghand.base.errors import InputError
 from winninghand.decks import load
-from winninghand.studies.entries import entries, station
-from winninghand.studies.log import log
-from winninghand.studies.study import Study, load_study
-from winninghand.studies.summary import markdown, summarise
-from winninghand.studies.work import work_through
+from winninghand.report.study_tables import log, markdown, summary
+from winninghand.studies import Study, load_study, parent_of, run_specs, run_study
+from winninghand.studies.run_study import card_of
 from winninghand.training import train
 
 STUDY = {
@@ -22,7 +20,7 @@ STUDY = {
 
 
 def test_lists_are_multiplied_out_in_order_and_each_run_comes_once():
-    runs = entries(Study.model_validate(STUDY))
+    runs = run_specs(Study.model_validate(STUDY))
     assert [(run.recipe.domain["name"], run.recipe.seed) for run in runs] == [
         ("clean", 0),
         ("clean", 1),
@@ -36,25 +34,25 @@ def test_a_name_depends_on_what_differs_from_the_defaults_only():
     plain = {**STUDY, "sweeps": [{"seed": 0}]}
     spelled_out = {**STUDY, "sweeps": [{"seed": 0, "training.momentum": 0.9}]}
     changed = {**STUDY, "sweeps": [{"seed": 0, "training.momentum": 0.8}]}
-    names = [entries(Study.model_validate(table))[0].name for table in (plain, spelled_out, changed)]
+    names = [run_specs(Study.model_validate(table))[0].name for table in (plain, spelled_out, changed)]
     assert names[0] == names[1] != names[2]
 
 
 def test_a_study_is_worked_through_once_and_summed_up_over_seeds(tiny_images, tmp_path):
     study = Study.model_validate(STUDY)
-    first = list(work_through(study, tiny_images, tmp_path, lambda _: None))
+    first = list(run_study(study, tiny_images, tmp_path))
     written = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    again = list(work_through(study, tiny_images, tmp_path, lambda _: None))
+    again = list(run_study(study, tiny_images, tmp_path))
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == written
-    assert [run.table.to_json() for run in again] == [run.table.to_json() for run in first]
-    assert {(cell.corruption, cell.severity) for cell in first[0].table.cells} == {
+    assert [run.rows() for run in again] == [run.rows() for run in first]
+    assert {(cell.corruption, cell.severity) for cell in first[0].cells} == {
         (name, severity) for name in ("contrast", "gaussian_noise") for severity in (1, 5)
     }
 
-    columns, rows = summarise(first)
+    columns, rows = summary(first)
     assert columns == ["domain", "seeds", "clean", "robust", "digital", "noise", "no overlap", "bytes"]
     assert [row[:2] for row in rows] == [["clean", "2"], ["gaussian", "2"]]
-    clean = [run.table.clean_accuracy for run in first[:2]]
+    clean = [run.clean_accuracy for run in first[:2]]
     assert rows[0][2].startswith(f"{100 * sum(clean) / 2:.2f} ± ")
     assert rows[0][4] == rows[0][6]  # without noise only the digital family is left
     assert markdown(columns, rows).count("\n") == 4
@@ -64,48 +62,48 @@ def test_columns_are_named_as_shortly_as_tells_them_apart(tiny_images, tmp_path)
     sweeps = [{"training.momentum": 0.8, "network": {"name": "conv2", "width": 2, "input_size": 16}}]
     sweeps += [{"domain.name": "clean", "network.name": "conv2"}]
     study = Study.model_validate({**STUDY, "sweeps": sweeps})
-    columns, _ = summarise(list(work_through(study, tiny_images, tmp_path, lambda _: None)))
+    columns, _ = summary(list(run_study(study, tiny_images, tmp_path)))
     assert columns[:4] == ["momentum", "network", "domain.name", "network.name"]
 
 
 def test_a_card_can_be_deleted_once_it_is_measured(tiny_images, tmp_path):
     study = Study.model_validate({**STUDY, "sweeps": [{}]})
-    (run,) = work_through(study, tiny_images, tmp_path, lambda _: None)
-    table = summarise([run])
-    assert run.record.bytes == run.card.stat().st_size
-    run.card.unlink()
-    (again,) = work_through(study, tiny_images, tmp_path, lambda _: None)
-    assert summarise([again]) == table
-    assert not again.card.exists()
+    (run,) = run_study(study, tiny_images, tmp_path)
+    table, card = summary([run]), card_of(tmp_path, run)
+    assert run.about.bytes == card.stat().st_size
+    card.unlink()
+    (again,) = run_study(study, tiny_images, tmp_path)
+    assert summary([again]) == table
+    assert not card.exists()
     other = Study.model_validate({**STUDY, "sweeps": [{}], "evaluation": {"corruptions": "fog"}})
     with pytest.raises(InputError, match="is needed to measure it again"):
-        list(work_through(other, tiny_images, tmp_path, lambda _: None))
+        list(run_study(other, tiny_images, tmp_path))
 
 
 def test_only_what_is_finished_is_taken_where_that_is_asked_for(tiny_images, tmp_path):
     study = Study.model_validate(STUDY)
-    assert not list(work_through(study, tiny_images, tmp_path, lambda _: None, finished=True))
-    train(entries(study)[2].recipe, tiny_images, tmp_path / entries(study)[2].name)
-    (run,) = work_through(study, tiny_images, tmp_path, lambda _: None, finished=True)
-    assert run.entry.name == entries(study)[2].name
+    assert not list(run_study(study, tiny_images, tmp_path, finished=True))
+    train(run_specs(study)[2].recipe, tiny_images, tmp_path / run_specs(study)[2].name)
+    (run,) = run_study(study, tiny_images, tmp_path, finished=True)
+    assert run.name == run_specs(study)[2].name
 
 
 def test_runs_that_share_their_first_phases_are_trained_once(tiny_images, tmp_path):
     passing = {"method": "lth", "pass_through": [0.5, 0.8], "rewind_epoch": 0.5}
     sweeps = [{"compression.sparsity": [0.9, 0.5, 0.8]}]
     table = {**STUDY, "recipe": {**STUDY["recipe"], "compression": passing}, "sweeps": sweeps}
-    runs = entries(Study.model_validate(table))
+    runs = run_specs(Study.model_validate(table))
     assert [run.recipe.compression.sparsity for run in runs] == [0.5, 0.8, 0.9]
-    assert [station(run, runs) for run in runs] == [None, runs[0], runs[1]]
-    together = list(work_through(Study.model_validate(table), tiny_images, tmp_path, lambda _: None))
-    epochs = [(tmp_path / run.entry.name / "metrics.csv").read_text().count("\n") - 1 for run in together]
+    assert [parent_of(run, runs) for run in runs] == [None, runs[0], runs[1]]
+    together = list(run_study(Study.model_validate(table), tiny_images, tmp_path))
+    epochs = [(tmp_path / run.name / "metrics.csv").read_text().count("\n") - 1 for run in together]
     assert epochs == [2, 3, 4]  # those of the runs before it included
-    rows = log(Study.model_validate(table), together[:2], tmp_path)
+    rows = log([run.name for run in runs], together[:2])
     assert [row[1] for row in rows] == [run.name for run in runs]
     assert [row[2:4] for row in rows] == [["", "2"], [runs[0].name, "1"], ["", ""]]
     alone = train(runs[2].recipe, tiny_images, tmp_path / "alone")
-    assert (tmp_path / "alone" / "card.card").read_bytes() == together[2].card.read_bytes()
-    assert alone.metadata == load(together[2].card).metadata
+    assert (tmp_path / "alone" / "card.card").read_bytes() == card_of(tmp_path, together[2]).read_bytes()
+    assert alone.metadata == load(card_of(tmp_path, together[2])).metadata
 
 
 @pytest.mark.parametrize(
@@ -121,4 +119,4 @@ def test_a_bad_study_is_refused(tmp_path, text, named):
 def test_a_bad_recipe_anywhere_is_refused_before_anything_runs():
     with pytest.raises(InputError, match="sigma"):
         sweeps = [{"seed": 0}, {"domain.name": "gaussian", "domain.sigma": 2}]
-        entries(Study.model_validate({**STUDY, "sweeps": sweeps}))
+        run_specs(Study.model_validate({**STUDY, "sweeps": sweeps}))

@@ -5,11 +5,9 @@ import pytest
 import winninghand as wh
 from winninghand.base.errors import InputError
 from winninghand.report.zoo import write_zoo, zoo_rows
-from winninghand.studies.goals import goals
-from winninghand.studies.publish import Publisher
-from winninghand.studies.study import Study
-from winninghand.studies.work import work_through
-from winninghand.studies.zoo_records import zoo_records
+from winninghand.results import Results, zoo_records
+from winninghand.studies import Publisher, Study, claims, run_study
+from winninghand.studies.run_study import card_of
 from winninghand.zoo import MODELS, ZOO
 
 STUDY = {
@@ -35,14 +33,13 @@ STUDY = {
 @pytest.fixture(scope="module")
 def published(tiny_images, tmp_path_factory):
     out = tmp_path_factory.mktemp("zoo")
-    runs = list(work_through(Study.model_validate(STUDY), tiny_images, out / "runs", lambda _: None))
-    publisher = Publisher(Study.model_validate(STUDY), tiny_images, out, out / "measured")
-    models = publisher.models(runs)
-    return out, runs, models, publisher.publish(models)
+    study = Study.model_validate(STUDY)
+    runs = list(run_study(study, tiny_images, out / "runs"))
+    return out, runs, Publisher(study, tiny_images, out, out / "runs").publish(runs)
 
 
 def test_a_study_is_published_with_figures_that_can_be_had_again(published, tiny_images):
-    out, _, _, metadata = published
+    out, _, metadata = published
     assert {model.name: model.kind for model in metadata} == {
         "tiny-dense-clean": "card",
         "tiny-lrr90-clean": "card",
@@ -61,48 +58,48 @@ def test_a_study_is_published_with_figures_that_can_be_had_again(published, tiny
     assert metadata[0].full.mce == 1
 
 
-def test_what_was_measured_is_not_measured_again(published, tiny_images, monkeypatch):
-    out, runs, _, metadata = published
-    monkeypatch.setattr("winninghand.studies.measuring.measure", None)
-    publisher = Publisher(Study.model_validate(STUDY), tiny_images, out, out / "measured")
-    again = publisher.publish(publisher.models(runs))
+def test_what_was_measured_is_not_measured_again(published, tiny_images, tmp_path, monkeypatch):
+    out, runs, metadata = published
+    monkeypatch.setattr("winninghand.evaluation.Measurement.cells", None)
+    again = Publisher(Study.model_validate(STUDY), tiny_images, tmp_path, out / "runs").publish(runs)
     assert [model.full for model in again] == [model.full for model in metadata]
     assert [model.reference for model in again] == [model.reference for model in metadata]
 
 
-def test_cards_may_be_left_out_and_still_be_played_by_a_deck(published, tiny_images):
-    out, runs, _, _ = published
+def test_cards_may_be_left_out_and_still_be_played_by_a_deck(published, tiny_images, tmp_path):
+    out, runs, _ = published
     zoo = {**STUDY["zoo"], "leave_out": [{"compression.method": "lrr"}]}
-    publisher = Publisher(Study.model_validate({**STUDY, "zoo": zoo}), tiny_images, out, out / "measured")
-    assert [model.name for model in publisher.models(runs)] == ["tiny-dense-clean", "both"]
+    publisher = Publisher(Study.model_validate({**STUDY, "zoo": zoo}), tiny_images, tmp_path, out / "runs")
+    assert [model.name for model in publisher.publish(runs)] == ["tiny-dense-clean", "both"]
 
 
-def test_the_seed_that_did_best_on_held_out_images_is_shipped(published):
-    out, runs, _, _ = published
-    cards = [wh.load(run.card) for run in runs if run.entry.recipe.compression.method == "lrr"]
+def test_the_seed_that_did_best_on_validation_images_is_shipped(published):
+    out, runs, _ = published
+    cards = [wh.load(card_of(out / "runs", run)) for run in runs if run.about.method == "lrr"]
     best = max(cards, key=lambda card: card.metadata.accuracies["validation"])
     assert wh.load(out / "tiny-lrr90-clean.card").metadata.recipe == best.metadata.recipe
 
 
-def test_goals_compare_seeds_with_their_own_dense_network(published):
-    _, runs, models, metadata = published
-    found = {goal.hope: goal for goal in goals(models)}
-    clean = next(goal for hope, goal in found.items() if "clean accuracy" in hope)
+def test_claims_compare_seeds_with_their_own_dense_network(published):
+    out, runs, metadata = published
+    found = {claim.claim: claim for claim in claims(Results(out / "runs"))}
+    clean = next(claim for text, claim in found.items() if "clean accuracy" in text)
     by_method = [
-        [run.table.clean_accuracy for run in runs if run.entry.recipe.compression.method == method]
-        for method in ("lrr", "dense")
+        [run.clean_accuracy for run in runs if run.about.method == method] for method in ("lrr", "dense")
     ]
     over_seeds = sum(by_method[0]) / 2 - sum(by_method[1]) / 2
     assert f"over 2 seeds on 32 images {100 * over_seeds:+.2f} (" in clean.found
     shipped = metadata[1].full.clean_accuracy - metadata[0].full.clean_accuracy
     assert clean.found.startswith(f"{100 * shipped:+.2f} (")
-    assert clean.met == (shipped >= 0)
-    size = next(goal for hope, goal in found.items() if "smaller" in hope)
-    assert f"{metadata[2].bytes:,} of " in size.found
+    assert clean.holds == (shipped >= 0)
+    size = next(claim for text, claim in found.items() if "smaller" in text)
+    dense = wh.load(out / "tiny-dense-clean.card")
+    whole = 4 * sum(weight.numel() for weight in dense.parameters())
+    assert size.found.startswith(f"{metadata[2].bytes:,} of {whole:,} bytes")
 
 
 def test_the_table_goes_between_its_marks(published, tmp_path):
-    metadata = published[3]
+    metadata = published[2]
     (tmp_path / "a.md").write_text("before\n<!-- zoo -->\nold\n<!-- end of zoo -->\nafter\n")
     write_zoo(metadata, tmp_path / "a.md")
     text = (tmp_path / "a.md").read_text()
@@ -117,12 +114,13 @@ def test_the_table_goes_between_its_marks(published, tmp_path):
 
 
 def test_a_study_without_a_dense_network_or_a_plan_is_not_published(published, tiny_images, tmp_path):
-    _, runs, models, _ = published
+    out, runs, _ = published
     plain = Study.model_validate({key: value for key, value in STUDY.items() if key != "zoo"})
     with pytest.raises(InputError, match=r"\[zoo\]"):
-        Publisher(plain, tiny_images, tmp_path, tmp_path).models(runs)
+        Publisher(plain, tiny_images, tmp_path, out / "runs").publish(runs)
+    sparse = [run for run in runs if run.about.method != "dense"]
     with pytest.raises(InputError, match="dense"):
-        Publisher(Study.model_validate(STUDY), tiny_images, tmp_path, tmp_path).publish(models[1:])
+        Publisher(Study.model_validate(STUDY), tiny_images, tmp_path, out / "runs").publish(sparse)
 
 
 def test_the_shipped_zoo_is_whole_and_small():

@@ -141,3 +141,11 @@ EXPORTS: Registry[Any] = Registry(
     instance_of="collections.abc:Callable",
 )
 """Writers of other tools' files, by how the file's name ends."""
+
+EXECUTORS: Registry[Any] = Registry(
+    "executor",
+    "executors",
+    {"serial": "winninghand.studies.executors:Serial"},
+    subclass_of="winninghand.studies.executors:Executor",
+)
+"""Subclasses of `winninghand.studies.executors.Executor`: who does the runs of a study, and where."""

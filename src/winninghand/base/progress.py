@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -17,6 +18,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+
+Item = TypeVar("Item")
 
 ProgressCallback = Callable[..., None]
 
@@ -52,3 +55,11 @@ def progress_bar(title: str, total: int, unit: str = "images", done: int = 0) ->
             bar.update(task, advance=count, note=note)
 
         yield progress
+
+
+def with_progress(items: Iterable[Item], title: str, total: int, unit: str) -> Iterator[Item]:
+    """Yield the items, of which there are `total`, and show under a bar how many have come."""
+    with progress_bar(title, total, unit) as progress:
+        for item in items:
+            progress(1)
+            yield item

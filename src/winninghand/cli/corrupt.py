@@ -24,7 +24,7 @@ def corrupt(
     from winninghand.base.files import atomic_write
     from winninghand.base.progress import progress_bar
     from winninghand.corruptions import write_archive
-    from winninghand.evaluation import available, sample
+    from winninghand.evaluation import available, balanced_sample
     from winninghand.images import load_images
     from winninghand.report.samples import archive_sheet
     from winninghand.report.terminal import print_missing, say
@@ -35,7 +35,7 @@ def corrupt(
     split = load_images(data, root=root).test
     names, missing = available(corruptions)
     print_missing(missing)
-    indices = sample(split, limit, seed)
+    indices = balanced_sample(split, limit, seed)
     whole = len(indices) == len(split)
     part = split if whole else split.take(indices)
     with progress_bar(f"writing {out}", len(names) * len(levels) * len(part)) as progress:

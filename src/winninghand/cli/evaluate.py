@@ -26,11 +26,6 @@ if TYPE_CHECKING:
     from winninghand.evaluation import RobustnessTable
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("evaluate")(evaluate)
-
-
 def evaluate(
     model: Model,
     data: Data = "digits",
@@ -55,42 +50,47 @@ def evaluate(
     json: Json = None,
 ) -> None:
     """Measure a card or a deck on clean and corrupted test images."""
-    from winninghand.cli.measuring import Measurement, opened
+    from winninghand.base.version import __version__
+    from winninghand.cli.measuring import announced, as_given, measured, opened
     from winninghand.decks import with_bn_adaptation
-    from winninghand.evaluation import checked_rows_path, find_archive, write_rows
+    from winninghand.evaluation import Measurement, find_archive
     from winninghand.images import load_images
     from winninghand.report.terminal import print_robustness
+    from winninghand.results import checked_rows_path, write_rows
 
-    levels = parse_severities(severities)
+    chosen = parse_severities(severities)
     if cells is not None:
         checked_rows_path(cells)
     images = load_images(data, root=root)
     archive = find_archive(images.name, root)
-    measurement = Measurement(images, archive, corruptions, levels, limit, seed, batch_size)
-    players = {path: opened(path, images) for path in (model, baseline) if path is not None}
+    measurement = Measurement(corruptions, chosen, limit, seed, batch_size, archive)
+    player = opened(model, images)
+    reference = None if baseline is None else opened(baseline, images)
     if adapt is not None:
-        players[model] = with_bn_adaptation(players[model], adapt)
-    measurement.announce()
-    table = measurement.of(model.name, players[model])
+        player = with_bn_adaptation(player, adapt)
+    sample = announced(measurement, images)
+    table = measured(model.name, player, measurement, sample)
     print_robustness(table)
-    document = {"model": str(model), "data": images.name, **table.to_json()}
+    about = {"model": as_given(model), "data": data}
+    document = {**about, "winninghand": __version__, **table.to_json()}
     document["archive"] = None if archive is None else str(archive.folder)
-    if baseline is not None:
-        document |= _compared(table, measurement.of(baseline.name, players[baseline]), baseline)
+    if baseline is not None and reference is not None:
+        document |= _compared(table, measured(baseline.name, reference, measurement, sample), baseline)
     if cells is not None:
-        write_rows(table.rows(), cells)
+        write_rows([{**about, "seed": seed, **row} for row in table.rows()], cells)
     write_json(document, json)
 
 
 def _compared(table: RobustnessTable, reference: RobustnessTable, baseline: Path) -> dict[str, Any]:
     """Print a table's figures against the baseline's, and return them as plain values."""
+    from winninghand.cli.measuring import as_given
     from winninghand.evaluation import compare, corruption_errors
     from winninghand.report.terminal import print_comparison
 
     differences, errors = compare(table, reference), corruption_errors(table, reference)
     print_comparison(baseline.name, differences, errors)
     return {
-        "baseline": str(baseline),
+        "baseline": as_given(baseline),
         "differences": {name: vars(interval) for name, interval in differences.items()},
         **errors.to_json(),
     }

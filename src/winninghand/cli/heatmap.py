@@ -10,11 +10,6 @@ import typer
 from winninghand.cli.options import Data, Json, Limit, Model, Root, Seed, write_json
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("heatmap")(heatmap)
-
-
 def heatmap(
     model: Model,
     out: Annotated[Path, typer.Option(help="Picture to draw, .svg or .png.")],
@@ -29,7 +24,7 @@ def heatmap(
 ) -> None:
     """Draw a card's or a deck's error under one added spatial frequency at a time."""
     from winninghand.base.progress import progress_bar
-    from winninghand.cli.measuring import opened
+    from winninghand.cli.measuring import as_given, opened
     from winninghand.evaluation import fourier_heatmap
     from winninghand.images import load_images
     from winninghand.report.heatmap import checked_picture_path, draw_heatmap
@@ -43,4 +38,4 @@ def heatmap(
         table = fourier_heatmap(player, images.test, norm, limit, seed, progress=progress)
     draw_heatmap(table, f"{model.name}: error with one frequency of norm {norm:g} added", out)
     print_heatmap(table)
-    write_json({"model": str(model), "data": images.name, **table.to_json()}, json)
+    write_json({"model": as_given(model), "data": data, **table.to_json()}, json)

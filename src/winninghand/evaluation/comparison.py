@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from winninghand.base.errors import InputError
-from winninghand.evaluation.intervals import Interval, paired_difference
-from winninghand.evaluation.table import RobustnessTable
+from winninghand.evaluation.statistics import Interval, paired_difference
+from winninghand.evaluation.table import Measured
 
 Ratios = Mapping[str, float | None]
 
 
-def compare(first: RobustnessTable, second: RobustnessTable) -> dict[str, Interval]:
+def compare(first: Measured, second: Measured) -> dict[str, Interval]:
     """Return by how much `first` exceeds `second` in clean and in robust accuracy, paired by image.
 
     Raises `InputError` unless both were measured over the same images and cells.
@@ -58,7 +58,7 @@ class CorruptionErrors:
         return {"mce": self.mean, "relative_mce": self.relative_mean, "corruption_errors": ratios}
 
 
-def corruption_errors(table: RobustnessTable, baseline: RobustnessTable) -> CorruptionErrors:
+def corruption_errors(table: Measured, baseline: Measured) -> CorruptionErrors:
     """Return the errors under each corruption relative to those of a baseline.
 
     Raises `InputError` unless both were measured over the same images and cells.
@@ -73,7 +73,7 @@ def corruption_errors(table: RobustnessTable, baseline: RobustnessTable) -> Corr
     return CorruptionErrors(absolute, relative)
 
 
-def _errors(table: RobustnessTable, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _errors(table: Measured, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.array([1 - cell.accuracy for cell in table.cells if cell.corruption == name])
 
 
@@ -87,7 +87,7 @@ def _mean(ratios: Ratios) -> float | None:
     return float(np.mean(defined)) if defined else None
 
 
-def _check_same_cells(first: RobustnessTable, second: RobustnessTable) -> None:
+def _check_same_cells(first: Measured, second: Measured) -> None:
     cells = [
         [(cell.corruption, cell.severity, cell.source) for cell in table.cells] for table in (first, second)
     ]

@@ -16,8 +16,8 @@ from winninghand.base.device import device_of
 from winninghand.base.errors import InputError
 from winninghand.base.pixels import to_unit
 from winninghand.base.randomness import CounterRNG
-from winninghand.evaluation.outcome import batches_of, play
-from winninghand.evaluation.robustness import sample
+from winninghand.evaluation.measurement import Sample, balanced_sample, play
+from winninghand.evaluation.table import CLEAN
 from winninghand.images import Split
 from winninghand.spectra import basis_images, half_plane, on_whole_plane
 
@@ -79,8 +79,8 @@ def fourier_heatmap(
     """
     if not (math.isfinite(norm) and norm > 0):
         raise InputError(f"the norm of the added basis images must be a positive number, not {norm}")
-    indices = sample(split, limit, seed)
-    clean = play(model, batches_of(split, indices, batch_size))
+    indices = balanced_sample(split, limit, seed)
+    clean = play(model, Sample(split, indices).batches(CLEAN, 0, batch_size))
     device, part = device_of(model), split.take(indices)
     probe = _Probe(
         model,

@@ -2,26 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from winninghand.corruptions import family_of
-from winninghand.evaluation.archived import Source
-from winninghand.evaluation.calibration import expected_calibration_error, rms_calibration_error
-from winninghand.evaluation.intervals import Interval, bootstrap
-from winninghand.evaluation.outcome import Outcome
+from winninghand.evaluation.statistics import (
+    Interval,
+    bootstrap,
+    expected_calibration_error,
+    rms_calibration_error,
+)
 
 CLEAN = "clean"
+
+Source = Literal["split", "archive", "generated"]
+UInt8Array = npt.NDArray[np.uint8]
+Int64Array = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Per image: was the model right, how sure was it, how many networks were run.
+
+    `correct` is bool (N,), `confidence` the probability of the answer, float32 (N,) in [0, 1],
+    `passes` the number of forward passes, float32 (N,); 1 for anything that is not a deck.
+    """
+
+    correct: npt.NDArray[np.bool_]
+    confidence: npt.NDArray[np.float32]
+    passes: npt.NDArray[np.float32]
+
+    @property
+    def accuracy(self) -> float:
+        """Fraction of the images answered rightly."""
+        return float(self.correct.mean())
+
+    @property
+    def mean_passes(self) -> float:
+        """Mean number of networks run per image."""
+        return float(self.passes.mean())
+
+    @property
+    def expected_calibration_error(self) -> float:
+        """Mean gap between accuracy and confidence: see `statistics.expected_calibration_error`."""
+        return expected_calibration_error(self.correct, self.confidence)
+
+    def figures(self) -> dict[str, float]:
+        """Return accuracy with its 95% interval, calibration errors and mean passes."""
+        interval = bootstrap(self.correct)
+        return {
+            "accuracy": self.accuracy,
+            "accuracy_low": interval.low,
+            "accuracy_high": interval.high,
+            "expected_calibration_error": self.expected_calibration_error,
+            "rms_calibration_error": rms_calibration_error(self.correct, self.confidence),
+            "mean_passes": self.mean_passes,
+        }
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One corruption at one severity, and where its images came from."""
+    """One corruption at one severity, and where its images came from.
+
+    The images as they are have the corruption `clean`, severity 0 and the source `split`.
+    """
 
     corruption: str
     severity: int
@@ -29,26 +78,68 @@ class Cell:
     source: Source = "generated"
 
     @property
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """Which images were answered rightly, bool (N,)."""
+        return self.outcome.correct
+
+    @property
     def accuracy(self) -> float:
         """Top-1 accuracy, a fraction."""
         return self.outcome.accuracy
 
+    @property
+    def mean_passes(self) -> float:
+        """Mean number of networks run per image."""
+        return self.outcome.mean_passes
 
-@dataclass(frozen=True)
-class RobustnessTable:
-    """Clean and corrupted accuracy of one model over the same images.
+    def row(self) -> dict[str, Any]:
+        """Return place and figures as plain values."""
+        place = {"corruption": self.corruption, "severity": self.severity, "source": self.source}
+        return {**place, **self.outcome.figures()}
 
-    `missing` names the corruptions that were asked for and could not be had, with the reason:
-    the robust accuracy is a mean over the others only. `adaptation` is the prior of the batch-norm
-    adaptation that was on, in images, None where it was off.
+
+class Answered(Protocol):
+    """Figures over some images."""
+
+    @property
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """Which images were answered rightly, bool (N,)."""
+
+    @property
+    def accuracy(self) -> float:
+        """Top-1 accuracy, a fraction."""
+
+    @property
+    def mean_passes(self) -> float:
+        """Mean number of networks run per image."""
+
+
+class AnsweredCell(Answered, Protocol):
+    """Figures of one cell."""
+
+    @property
+    def corruption(self) -> str:
+        """The corruption."""
+
+    @property
+    def severity(self) -> int:
+        """Its severity, in 1..5."""
+
+    @property
+    def source(self) -> str:
+        """Where its images came from."""
+
+
+class Measured:
+    """Clean and corrupted accuracy of one model over the same images, just measured or long ago.
+
+    `clean` is measured on the images as they are, `cells` under each corruption at each severity;
+    `seed` is that of the sample and of the corruptions.
     """
 
-    clean: Outcome
-    cells: tuple[Cell, ...]
-    batch_size: int
+    clean: Answered
+    cells: Sequence[AnsweredCell]
     seed: int
-    missing: Mapping[str, str] = field(default_factory=dict)
-    adaptation: float | None = None
 
     @property
     def clean_accuracy(self) -> float:
@@ -71,15 +162,15 @@ class RobustnessTable:
         return bootstrap(self.robust_correct) if self.cells else None
 
     @property
-    def worst_cell(self) -> Cell | None:
+    def worst_cell(self) -> AnsweredCell | None:
         """The cell of the lowest accuracy; None without cells."""
         return min(self.cells, key=lambda cell: cell.accuracy, default=None)
 
     @property
     def mean_passes(self) -> float:
         """Mean number of networks run per image, over the cells (over the clean images without cells)."""
-        outcomes = [cell.outcome for cell in self.cells] or [self.clean]
-        return float(np.mean([outcome.passes.mean() for outcome in outcomes]))
+        measured: Sequence[Answered] = self.cells or [self.clean]
+        return float(np.mean([cell.mean_passes for cell in measured]))
 
     @property
     def corruptions(self) -> tuple[str, ...]:
@@ -89,7 +180,7 @@ class RobustnessTable:
     @property
     def robust_correct(self) -> npt.NDArray[np.float64]:
         """Per image, the fraction of the cells answered rightly, float64 (N,)."""
-        correct = np.stack([cell.outcome.correct for cell in self.cells])
+        correct = np.stack([cell.correct for cell in self.cells])
         return np.asarray(correct.mean(axis=0), dtype=np.float64)
 
     @property
@@ -104,13 +195,26 @@ class RobustnessTable:
         """Mean accuracy over the corruptions at one severity."""
         return float(np.mean([cell.accuracy for cell in self.cells if cell.severity == severity]))
 
-    def rows(self) -> list[dict[str, Any]]:
-        """Return one row of plain values per cell, after one of the images as they are.
 
-        That row's corruption is `clean`, its severity 0.
-        """
-        clean = {"corruption": CLEAN, "severity": 0, "source": "split", **figures(self.clean)}
-        return [clean, *(_row(cell) for cell in self.cells)]
+@dataclass(frozen=True)
+class RobustnessTable(Measured):
+    """Clean and corrupted accuracy of one model over the same images, as it was measured.
+
+    `missing` names the corruptions that were asked for and are not available, with the reason:
+    the robust accuracy is a mean over the others only. `adaptation` is the prior of the batch-norm
+    adaptation that was on, in images, None where it was off.
+    """
+
+    clean: Outcome
+    cells: tuple[Cell, ...]
+    batch_size: int
+    seed: int
+    missing: Mapping[str, str] = field(default_factory=dict)
+    adaptation: float | None = None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return one row of plain values per cell, that of the clean images first."""
+        return [cell.row() for cell in (Cell(CLEAN, 0, self.clean, "split"), *self.cells)]
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as plain values."""
@@ -133,21 +237,3 @@ class RobustnessTable:
             "clean": clean,
             "cells": cells,
         }
-
-
-def figures(outcome: Outcome) -> dict[str, float]:
-    """Return the figures of one cell: accuracy with its 95% interval, calibration errors, passes."""
-    interval = bootstrap(outcome.correct)
-    return {
-        "accuracy": outcome.accuracy,
-        "accuracy_low": interval.low,
-        "accuracy_high": interval.high,
-        "expected_calibration_error": expected_calibration_error(outcome),
-        "rms_calibration_error": rms_calibration_error(outcome),
-        "mean_passes": float(outcome.passes.mean()),
-    }
-
-
-def _row(cell: Cell) -> dict[str, Any]:
-    place = {"corruption": cell.corruption, "severity": cell.severity, "source": cell.source}
-    return {**place, **figures(cell.outcome)}

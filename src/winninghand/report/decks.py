@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from rich.table import Table
 from torch import Tensor
 
 from winninghand.decks.answers import Answers
 from winninghand.decks.building import Built
 from winninghand.decks.diversity import diversity
-from winninghand.evaluation import Outcome, expected_calibration_error
+from winninghand.evaluation import expected_calibration_error
 from winninghand.report.terminal import console, say
 
 
@@ -35,9 +34,7 @@ def calibration_error(logits: Tensor, labels: Tensor, temperature: float) -> flo
     """Return the expected calibration error, in [0, 1], of logits (N, classes) at a temperature."""
     confidence, choice = (logits / temperature).softmax(dim=1).max(dim=1)
     correct = choice == labels
-    return expected_calibration_error(
-        Outcome(correct.numpy(), confidence.numpy(), torch.ones(len(labels)).numpy())
-    )
+    return expected_calibration_error(correct.numpy(), confidence.numpy())
 
 
 def _print_steps(built: Built, names: Sequence[str]) -> None:

@@ -33,12 +33,11 @@ def print_failures(answers: Answers) -> None:
 
 def prediction_document(path: Path, model: Card | Deck, answers: Answers) -> dict[str, Any]:
     """Return all predictions as plain values."""
-    cards = [model] if isinstance(model, Card) else model.cards
     return {
         "model": str(path),
-        "gate": model.gate if isinstance(model, Deck) else None,
+        "gate": model.gate,
         "adaptation": adaptation_of(model),
-        "cards": [(card.metadata.domain or {}).get("name") for card in cards],
+        "cards": [(card.metadata.domain or {}).get("name") for card in model.cards],
         "predictions": [_row(answer) for answer in answers if isinstance(answer, Prediction)],
         "failed": [
             {"file": str(answer.path), "reason": answer.reason}

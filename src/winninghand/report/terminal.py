@@ -17,7 +17,6 @@ from winninghand.evaluation import (
     Heatmap,
     Interval,
     RobustnessTable,
-    expected_calibration_error,
 )
 
 # A log or a pipe has no width of its own, and rich's 80 columns would break the tables.
@@ -68,7 +67,7 @@ def print_robustness(table: RobustnessTable) -> None:
 def _figures(cells: Sequence[Cell]) -> list[str]:
     """Return one corruption's accuracies, their mean, its mean calibration error and where it came from."""
     accuracies = [cell.accuracy for cell in cells]
-    calibration = [expected_calibration_error(cell.outcome) for cell in cells]
+    calibration = [cell.outcome.expected_calibration_error for cell in cells]
     return [
         *(f"{accuracy:.1%}" for accuracy in accuracies),
         f"{mean(accuracies):.1%}",

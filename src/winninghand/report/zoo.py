@@ -9,8 +9,8 @@ from pathlib import Path
 
 from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write
-from winninghand.studies.summary import markdown
-from winninghand.studies.zoo_records import ZooRecord
+from winninghand.report.study_tables import markdown
+from winninghand.results import ZooRecord
 
 COLUMNS = ("model", "clean", "robust", "mCE", "bytes", "passes", "ms per image", "clean, robust over seeds")
 

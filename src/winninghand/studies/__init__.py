@@ -1,1 +1,24 @@
-"""Work that takes several runs."""
+"""Studies: many runs by one plan, what is claimed of them, and how their models are published."""
+
+from winninghand.studies.claims import claims
+from winninghand.studies.executors import EXECUTORS, Done, Executor, Failed, Task
+from winninghand.studies.publish import Publisher
+from winninghand.studies.run_spec import RunSpec, parent_of, run_specs
+from winninghand.studies.run_study import run_study
+from winninghand.studies.study import Study, load_study
+
+__all__ = [
+    "EXECUTORS",
+    "Done",
+    "Executor",
+    "Failed",
+    "Publisher",
+    "RunSpec",
+    "Study",
+    "Task",
+    "claims",
+    "load_study",
+    "parent_of",
+    "run_specs",
+    "run_study",
+]

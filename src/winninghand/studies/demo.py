@@ -11,13 +11,13 @@ import torch
 from winninghand.base.device import best_device
 from winninghand.base.files import atomic_write
 from winninghand.base.pixels import to_unit
+from winninghand.base.progress import with_progress
 from winninghand.cards import Card
 from winninghand.decks import Deck
 from winninghand.evaluation import (
+    Measurement,
     RobustnessTable,
-    available,
     compare,
-    evaluate_watched,
     milliseconds_per_image,
 )
 from winninghand.images import ImageSet, load_images
@@ -35,7 +35,7 @@ _EPOCHS, _PHASES, _FRACTION, _SPARSITY = 8, 5, 0.44, 0.9
 
 
 @dataclass(frozen=True)
-class Player:
+class Contender:
     """One model of the demo, its file and what was measured of it."""
 
     model: Card | Deck
@@ -58,18 +58,22 @@ class Player:
 def run_demo(out: Path) -> None:
     """Train, measure and show; leaves `report.html`, cards and a deck in the folder `out`."""
     images = load_images("digits")
-    print_missing(available("common")[1])
+    measurement = Measurement()
+    print_missing(measurement.missing)
     cards = {}
     for name, recipe in _recipes().items():
         console.print(f"training {name}")
         cards[name] = train(recipe, images, out / "runs" / name.replace(" ", "-"))
-    players = {
-        name: _measured(card, out / f"{name.replace(' ', '-')}.card", images) for name, card in cards.items()
+    contenders = {
+        name: _measured(card, out / f"{name.replace(' ', '-')}.card", images, measurement)
+        for name, card in cards.items()
     }
     deck = Deck([card for name, card in cards.items() if name != "dense"], gate="spectral")
     for gate in ("average", "spectral"):
-        players[f"deck, {gate} gate"] = _measured(deck.with_gate(gate), out / "deck.deck", images)
-    _show(players, images, out)
+        contenders[f"deck, {gate} gate"] = _measured(
+            deck.with_gate(gate), out / "deck.deck", images, measurement
+        )
+    _show(contenders, images, out)
 
 
 def _recipes() -> dict[str, Recipe]:
@@ -94,17 +98,19 @@ def _recipes() -> dict[str, Recipe]:
     }
 
 
-def _measured(model: Card | Deck, path: Path, images: ImageSet) -> Player:
+def _measured(model: Card | Deck, path: Path, images: ImageSet, measurement: Measurement) -> Contender:
     model.save(path)
     model.to(best_device())
-    table = evaluate_watched(f"measuring {path.name}", model, images.test)
+    cells = measurement.cells(model, images.test)
+    watched = with_progress(cells, f"measuring {path.name}", len(measurement), "cells")
+    table = measurement.table(model, watched)
     batch = to_unit(torch.from_numpy(images.test.images[:64]).to(best_device()))
-    return Player(model, path, table, milliseconds_per_image(model, batch))
+    return Contender(model, path, table, milliseconds_per_image(model, batch))
 
 
-def _show(players: Mapping[str, Player], images: ImageSet, out: Path) -> None:
-    rows = [player.row(name) for name, player in players.items()]
-    tables = {name: player.table for name, player in players.items()}
+def _show(contenders: Mapping[str, Contender], images: ImageSet, out: Path) -> None:
+    rows = [player.row(name) for name, player in contenders.items()]
+    tables = {name: player.table for name, player in contenders.items()}
     chart = accuracy_by_severity(tables)
     with atomic_write(out / "accuracy.svg") as tmp:
         tmp.write_text(chart, encoding="utf-8")
@@ -117,7 +123,7 @@ def _show(players: Mapping[str, Player], images: ImageSet, out: Path) -> None:
         ),
         columns=COLUMNS,
         rows=rows,
-        notes=_notes(players, images),
+        notes=_notes(contenders, images),
         chart=chart,
         sheet=contact_sheet(images.test.images[:20], corruptions),
         corruptions=corruptions,
@@ -127,15 +133,15 @@ def _show(players: Mapping[str, Player], images: ImageSet, out: Path) -> None:
     console.print(f"the page: {out / 'report.html'}")
 
 
-def _notes(players: Mapping[str, Player], images: ImageSet) -> list[str]:
-    first = players["dense"].table
+def _notes(contenders: Mapping[str, Contender], images: ImageSet) -> list[str]:
+    first = contenders["dense"].table
     notes = [
         f"handwritten digits, {len(images.test)} test images, one seed. Robust accuracy is the mean over "
         f"{len(first.corruptions)} corruptions at five severities; decks saw batches of {first.batch_size} "
         "images of one corruption. Milliseconds are the median at batches of 64 on this machine.",
     ]
     notes += [f"Left out: {name}: {reason}" for name, reason in first.missing.items()]
-    for name, player in players.items():
+    for name, player in contenders.items():
         if name != "dense":
             change = compare(player.table, first)["robust_accuracy"]
             notes.append(

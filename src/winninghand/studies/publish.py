@@ -2,84 +2,85 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import torch
 
-from winninghand.base.device import best_device
+from winninghand.base.device import best_device, bf16_pays
 from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write
 from winninghand.base.pixels import to_unit
+from winninghand.base.progress import with_progress
 from winninghand.cards import Card, load_card
 from winninghand.decks import Deck, fit_gate
-from winninghand.evaluation import RobustnessTable, corruption_errors, milliseconds_per_image
+from winninghand.evaluation import Measurement, corruption_errors, milliseconds_per_image
 from winninghand.images import ImageSet
-from winninghand.recipe import Recipe, make_recipe
-from winninghand.studies.finished import Finished
-from winninghand.studies.measuring import Measurements, Precision, content, fastest_precision
+from winninghand.recipe import make_recipe
+from winninghand.results import (
+    About,
+    CellResult,
+    Figures,
+    OverSeeds,
+    ResultsWriter,
+    RunResult,
+    ZooRecord,
+    by_choice,
+)
+from winninghand.results.runs import Kind, MeasuredOn
+from winninghand.results.zoo import Precision
+from winninghand.studies.environment import ran_on
+from winninghand.studies.run_study import card_of
 from winninghand.studies.study import DeckPlan, Study, ZooPlan
-from winninghand.studies.summary import by_choice
-from winninghand.studies.zoo_records import Figures, OverSeeds, ZooRecord
 
 
 @dataclass(frozen=True)
 class Model:
-    """What is to be shipped: a card or a deck, and the runs that it stands for.
+    """What is to be shipped: a card or a deck.
 
-    `table` is over the images that the study measures every run on, `full` over all test images.
+    `recipes` hold one recipe per card. `runs` are, of a card, all that differ from it in their seed only; of
+    a deck, those of its cards. `full` are its figures over all test images.
     """
 
     name: str
     player: Card | Deck
-    table: RobustnessTable
-    full: RobustnessTable
-    runs: tuple[Finished, ...]
-
-    @property
-    def method(self) -> str:
-        """The method that made the card; `deck` for a deck."""
-        is_card = isinstance(self.player, Card)
-        return self.runs[0].entry.recipe.compression.method if is_card else "deck"
-
-    @property
-    def bytes(self) -> int:
-        """Size of the model's file."""
-        return len(content(self.player))
+    full: RunResult
+    recipes: tuple[dict[str, Any], ...]
+    runs: tuple[RunResult, ...]
 
 
 @dataclass(frozen=True)
 class Publisher:
     """Writes the models of a finished study to a folder: `NAME.card` or `NAME.deck`, and `NAME.json`.
 
-    Of runs that differ in their seed only, the card with the best held-out accuracy is shipped.
-    The dense network that stands first in the study is what mean corruption errors are relative to.
-    What was measured is kept in the folder `kept`, so that a publication that was stopped goes on.
+    Of runs that differ in their seed only, the card with the best validation accuracy is shipped. Mean
+    corruption errors are relative to the dense network that stands first in the study. The study's own
+    folder is `out`: what is measured here is added to its results, and is not measured again.
     """
 
     study: Study
     images: ImageSet
     folder: Path
-    kept: Path
+    out: Path
     announce: Callable[[str], None] = lambda _: None
 
-    def models(self, runs: Sequence[Finished]) -> tuple[Model, ...]:
-        """Choose cards, fit decks and measure both on all test images.
+    def publish(self, runs: Sequence[RunResult]) -> tuple[ZooRecord, ...]:
+        """Choose cards, fit decks, measure and write both; return their records.
 
-        Raises `InputError` where the study plans no zoo.
+        Raises `InputError` where the study has no `[zoo]` table, or no dense network among its cards.
         """
-        return (*self._cards(runs), *(self._deck(one, runs) for one in self._plan.decks))
-
-    def publish(self, models: Sequence[Model]) -> tuple[ZooRecord, ...]:
-        """Write the models and return their metadata; `InputError` where none of them is dense."""
-        dense = next((model for model in models if model.method == "dense"), None)
+        models = (*self._cards(runs), *(self._deck(one, runs) for one in self._plan.decks))
+        dense = next((model for model in models if model.full.about.method == "dense"), None)
         if dense is None:
             raise InputError("the study has no dense network, which corruption errors are relative to")
-        reference = self._measurements.reference(dense.name, dense.player)
-        return tuple(self._published(model, dense.full, reference) for model in models)
+        records = tuple(self._published(model, dense) for model in models)
+        self._writer.compact()
+        return records
 
     @property
     def _plan(self) -> ZooPlan:
@@ -88,58 +89,112 @@ class Publisher:
         return self.study.zoo
 
     @cached_property
-    def _measurements(self) -> Measurements:
-        return Measurements(self.study.evaluation, self._plan.reference, self.images.test, self.kept)
+    def _writer(self) -> ResultsWriter:
+        return ResultsWriter(self.out)
 
-    def _cards(self, runs: Sequence[Finished]) -> Iterator[Model]:
-        shipped = [run for run in runs if not any(run.entry.chose(one) for one in self._plan.leave_out)]
+    @cached_property
+    def _known(self) -> dict[tuple[str, str], RunResult]:
+        return {(run.name, run.about.measured_on): run for run in self._writer.read()}
+
+    def _cards(self, runs: Sequence[RunResult]) -> Iterator[Model]:
+        shipped = [run for run in runs if not any(run.chose(one) for one in self._plan.leave_out)]
         for members in by_choice(shipped).values():
-            best = max(members, key=lambda run: run.record.accuracies.get("validation", 0.0))
-            name, card = self._name(best.entry.recipe), load_card(best.card)
-            yield Model(name, card, best.table, self._measurements.full(name, card), tuple(members))
+            best = max(members, key=lambda run: run.about.validation_accuracy or 0.0)
+            card, recipe = load_card(card_of(self.out, best)), best.about.recipe or {}
+            model = Model(self._name(recipe), card, best, (recipe,), tuple(members))
+            yield replace(model, full=self._full(model))
 
-    def _name(self, recipe: Recipe) -> str:
+    def _name(self, recipe: dict[str, Any]) -> str:
         """Return a name such as `cifar10-lrr95-augmix`; networks other than the study's own are named too."""
-        settings, own = recipe.compression, make_recipe(self.study.recipe).network
-        sparsity = f"{100 * settings.sparsity:g}" if settings.method != "dense" else ""
-        parts = [self.images.name, f"{settings.method}{sparsity}", recipe.domain["name"]]
-        return "-".join(parts if recipe.network == own else [*parts, *map(str, recipe.network.values())])
+        settings, network = recipe["compression"], make_recipe(recipe).network
+        sparsity = f"{100 * settings['sparsity']:g}" if settings["method"] != "dense" else ""
+        parts = [self.images.name, f"{settings['method']}{sparsity}", recipe["domain"]["name"]]
+        own = make_recipe(self.study.recipe).network
+        return "-".join(parts if network == own else [*parts, *map(str, network.values())])
 
-    def _deck(self, plan: DeckPlan, runs: Sequence[Finished]) -> Model:
-        members = [run for run in runs if run.entry.chose(plan.choice)]
+    def _deck(self, plan: DeckPlan, runs: Sequence[RunResult]) -> Model:
+        members = [run for run in runs if run.chose(plan.choice)]
         if not members:
             raise InputError(f"no run of the study fits the choice of the deck {plan.name!r}")
         self.announce(f"fitting {plan.name}")
-        deck = Deck([load_card(run.card) for run in members], plan.gate)
+        deck = Deck([load_card(card_of(self.out, run)) for run in members], plan.gate)
         deck = fit_gate(deck.with_gate(plan.gate, **plan.settings), self.images.train)
-        sampled = self._measurements.sampled(plan.name, deck)
-        full = self._measurements.full(plan.name, deck)
-        return Model(plan.name, deck, sampled, full, tuple(members))
+        recipes = tuple(run.about.recipe or {} for run in members)
+        model = Model(plan.name, deck, members[0], recipes, tuple(members))
+        self._measured(model, "study", self.study.evaluation, best_device(), "32-true")
+        return replace(model, full=self._full(model))
 
-    def _published(self, model: Model, dense: RobustnessTable, reference_dense: RobustnessTable) -> ZooRecord:
+    def _published(self, model: Model, dense: Model) -> ZooRecord:
         self.announce(f"publishing {model.name}")
-        kind: Literal["card", "deck"] = "card" if isinstance(model.player, Card) else "deck"
-        path = self.folder / f"{model.name}.{kind}"
+        path = self.folder / f"{model.name}.{_kind(model)}"
         model.player.save(path)
-        recipes = [run.entry.recipe for run in model.runs]
-        if isinstance(model.player, Card):
-            recipes = [Recipe.model_validate(model.player.metadata.recipe)]
-        reference = self._measurements.reference(model.name, model.player)
-        metadata = ZooRecord(
+        record = ZooRecord(
             name=model.name,
-            kind=kind,
+            kind=_kind(model),
             data=self._plan.data,
             bytes=path.stat().st_size,
             milliseconds=self._milliseconds(model.player),
-            full=_figures(model.full, dense, fastest_precision(best_device())),
-            reference=_figures(reference, reference_dense, "32-true"),
-            over_seeds=_over_seeds(model.runs) if kind == "card" else None,
-            gate=model.player.gate if isinstance(model.player, Deck) else None,
-            recipes=tuple(recipe.model_dump(mode="json", exclude_defaults=True) for recipe in recipes),
+            full=_figures(model.full, dense.full),
+            reference=_figures(self._reference(model), self._reference(dense)),
+            over_seeds=_over_seeds(model.runs) if _kind(model) == "card" else None,
+            gate=model.player.gate,
+            recipes=tuple(
+                make_recipe(recipe).model_dump(mode="json", exclude_defaults=True) for recipe in model.recipes
+            ),
         )
         with atomic_write(path.with_suffix(".json")) as tmp:
-            tmp.write_text(metadata.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        return metadata
+            tmp.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        return record
+
+    def _full(self, model: Model) -> RunResult:
+        """Measure a model on all test images, on the best device, in the precision that is fastest there."""
+        device = best_device()
+        precision: Precision = "bf16-mixed" if bf16_pays(device) else "32-true"
+        return self._measured(model, "all", replace(self.study.evaluation, limit=None), device, precision)
+
+    def _reference(self, model: Model) -> RunResult:
+        """Measure a model as anyone can reproduce it: on a sample, on a CPU, in full precision."""
+        measurement = replace(self.study.evaluation, limit=self._plan.reference)
+        return self._measured(model, "reference", measurement, torch.device("cpu"), "32-true")
+
+    def _measured(
+        self,
+        model: Model,
+        measured_on: MeasuredOn,
+        measurement: Measurement,
+        device: torch.device,
+        precision: Precision,
+    ) -> RunResult:
+        """Return what is known of a model on these images, or measure it and add it to the results."""
+        content = _content(model.player)
+        about = About(
+            run=model.name,
+            kind=_kind(model),
+            measured_on=measured_on,
+            data=self.images.name,
+            evaluation=measurement.to_json(),
+            members=tuple(run.name for run in model.runs),
+            recipe=model.recipes[0] if _kind(model) == "card" else None,
+            digest=blake2b(content, digest_size=8).hexdigest(),
+            bytes=len(content),
+            parameters=sum(weight.numel() for weight in model.player.parameters()),
+            **ran_on(device, precision),
+        )
+        known = self._known.get((model.name, measured_on))
+        if known is not None and all(
+            getattr(known.about, key) == getattr(about, key)
+            for key in ("digest", "evaluation", "device", "precision", "members")
+        ):
+            return known
+        title = f"measuring {model.name}"
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+            cells = measurement.cells(model.player.to(device), self.images.test)
+            found = [CellResult.of(cell) for cell in with_progress(cells, title, len(measurement), "cells")]
+        model.player.cpu()
+        result = RunResult.of(about, found)
+        self._writer.add(result)
+        self._known[model.name, measured_on] = result
+        return result
 
     def _milliseconds(self, player: Card | Deck) -> float:
         batch = to_unit(torch.from_numpy(self.images.test.images[:64]))
@@ -151,14 +206,27 @@ class Publisher:
             torch.set_num_threads(threads)
 
 
-def _figures(table: RobustnessTable, dense: RobustnessTable, precision: Precision) -> Figures:
-    return Figures.of(table, corruption_errors(table, dense).mean, precision)
+def _kind(model: Model) -> Kind:
+    kind: Kind = model.player.kind
+    return kind
 
 
-def _over_seeds(runs: Sequence[Finished]) -> OverSeeds:
+def _content(player: Card | Deck) -> bytes:
+    """Return the file that a model is saved as."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model"
+        player.save(path)
+        return path.read_bytes()
+
+
+def _figures(run: RunResult, dense: RunResult) -> Figures:
+    return Figures.of(run, corruption_errors(run, dense).mean)
+
+
+def _over_seeds(runs: Sequence[RunResult]) -> OverSeeds:
     return OverSeeds(
-        images=len(runs[0].table.clean.correct),
-        seeds=tuple(run.entry.recipe.seed for run in runs),
-        clean_accuracy=tuple(run.table.clean_accuracy for run in runs),
-        robust_accuracy=tuple(run.table.robust_accuracy for run in runs),
+        images=runs[0].images,
+        seeds=tuple(run.about.seed or 0 for run in runs),
+        clean_accuracy=tuple(run.clean_accuracy for run in runs),
+        robust_accuracy=tuple(run.robust_accuracy for run in runs),
     )

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, ValidationError
 
 from winninghand.base.errors import InputError, first_error
+from winninghand.evaluation import Measurement
 
 
-class Measuring(BaseModel):
-    """The `[evaluation]` table: on what every card of the study is measured."""
+def _as_measurement(table: object) -> object:
+    """Make a measurement of the `[evaluation]` table."""
+    return Measurement.from_table(table) if isinstance(table, dict) else table
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    corruptions: str = "common"
-    severities: tuple[int, ...] = Field(default=(1, 2, 3, 4, 5), strict=False)
-    limit: int | None = Field(default=None, ge=1)
-    seed: int = Field(default=0, ge=0)
+Evaluation = Annotated[InstanceOf[Measurement], BeforeValidator(_as_measurement)]
 
 
 class DeckPlan(BaseModel):
@@ -36,8 +34,8 @@ class DeckPlan(BaseModel):
 class ZooPlan(BaseModel):
     """The `[zoo]` table: how the study's models are published.
 
-    `data` names the images wherever a figure stands; `reference` is how many of them figures to be
-    given again are measured on. Cards whose choice holds all values of a table in `leave_out` are not
+    `data` names the images wherever a figure stands. `reference` is the number of test images of the
+    reproducible CPU figures. Cards whose choice holds all values of a table in `leave_out` are not
     published, though decks may hold them.
     """
 
@@ -52,8 +50,9 @@ class ZooPlan(BaseModel):
 class Study(BaseModel):
     """The file: a base recipe, and sweeps that lay values over it.
 
-    Each table of `sweeps` maps dotted recipe keys to a value or a list of values; lists are
-    multiplied out, the last key turning fastest. The sweeps are worked through in order.
+    Each table of `sweeps` maps dotted recipe keys to a value or a list of values. Lists are
+    multiplied out, the last key turning fastest. The runs of the first sweep come first. The
+    `[evaluation]` table says on what every card of the study is measured.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -61,7 +60,7 @@ class Study(BaseModel):
     title: str
     recipe: dict[str, Any] = {}
     sweeps: list[dict[str, Any]] = Field(default=[{}], min_length=1)
-    evaluation: Measuring = Measuring()
+    evaluation: Evaluation = Measurement()
     zoo: ZooPlan | None = None
 
 

@@ -8,9 +8,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from winninghand.base.errors import InputError, first_error
-from winninghand.evaluation import RobustnessTable
-from winninghand.studies.measuring import Precision
+from winninghand.results.runs import Kind, RunResult
 from winninghand.zoo import MODELS
+
+Precision = Literal["32-true", "bf16-mixed"]
 
 
 class Figures(BaseModel):
@@ -33,21 +34,21 @@ class Figures(BaseModel):
     cells: tuple[dict[str, Any], ...]
 
     @classmethod
-    def of(cls, table: RobustnessTable, mce: float | None, precision: Precision) -> Figures:
-        """Return the figures of a table; `mce` is its mean corruption error against the dense network."""
+    def of(cls, run: RunResult, mce: float | None) -> Figures:
+        """Return the figures of a measured model; `mce` is its mean corruption error, a ratio."""
         cells = [
             {"corruption": cell.corruption, "severity": cell.severity, "accuracy": round(cell.accuracy, 5)}
-            for cell in table.cells
+            for cell in run.cells
         ]
         return cls(
-            images=len(table.clean.correct),
-            seed=table.seed,
-            batch_size=table.batch_size,
-            precision=precision,
-            clean_accuracy=table.clean_accuracy,
-            robust_accuracy=table.robust_accuracy,
+            images=run.images,
+            seed=run.seed,
+            batch_size=run.about.evaluation["batch_size"],
+            precision=run.about.precision,  # type: ignore[arg-type]
+            clean_accuracy=run.clean_accuracy,
+            robust_accuracy=run.robust_accuracy,
             mce=mce,
-            mean_passes=table.mean_passes,
+            mean_passes=run.mean_passes,
             cells=tuple(cells),
         )
 
@@ -55,7 +56,7 @@ class Figures(BaseModel):
 class OverSeeds(BaseModel):
     """Clean and robust accuracies of all runs that differ from the model's in their seed only.
 
-    They are over as many test images as the study measured every run on.
+    `images` is the number of test images that the study measured every run on.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -69,16 +70,16 @@ class OverSeeds(BaseModel):
 class ZooRecord(BaseModel):
     """A model of the zoo.
 
-    `full` are its figures over all test images, in bf16 where the device at hand is faster at it;
-    `reference` those that `winninghand evaluate zoo:NAME --limit N` is to give again, on a CPU in fp32.
-    `milliseconds` are per image in batches of 64 on one thread of the CPU of the machine that measured.
-    `recipes` hold one recipe per card.
+    `full` are its figures over all test images, in bf16 where the measuring device is faster at it.
+    `reference` are the figures that anyone can reproduce with `winninghand evaluate zoo:NAME --limit N`, on
+    a CPU in fp32. `milliseconds` are per image, in batches of 64, on one thread of a CPU. `recipes` hold one
+    recipe per card.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    kind: Literal["card", "deck"]
+    kind: Kind
     data: str
     bytes: int
     milliseconds: float

@@ -1,59 +1,17 @@
-"""Corrupted images of a split: an archive's where it holds them, else made as they are needed."""
+"""Archives of corrupted images: where they lie, and whether they fit a split."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from winninghand.base.errors import InputError
-from winninghand.corruptions import Archive, corrupt, open_archive
-from winninghand.evaluation.outcome import Batch, Indices, batches_of
+from winninghand.corruptions import Archive, open_archive
 from winninghand.images import Split
-
-Source = Literal["generated", "archive"]
+from winninghand.images.image_set import Int64Array
 
 _OFFICIAL = {"cifar10": "CIFAR-10-C", "cifar100": "CIFAR-100-C"}
-
-
-@dataclass(frozen=True)
-class CorruptedSplit:
-    """The images of a split at `indices` (N,), under any corruption, one cell at a time.
-
-    `rows` (N,) says where they stand in a cell of the archive.
-    """
-
-    split: Split
-    indices: Indices
-    seed: int
-    archive: Archive | None
-    rows: Indices
-
-    def source(self, name: str, severity: int) -> Source:
-        """Return where the images of a cell come from."""
-        return "archive" if holds(self.archive, name, severity) else "generated"
-
-    def batches(self, name: str, severity: int, batch_size: int) -> Iterator[Batch]:
-        """Yield the images of a cell; generated ones are those of the whole split."""
-        if self.archive is not None and holds(self.archive, name, severity):
-            cell = self.archive.cell(name, severity)
-            for start in range(0, len(self.rows), batch_size):
-                part = slice(start, start + batch_size)
-                indices = self.indices[part]
-                yield Batch(cell[self.rows[part]], self.split.labels[indices], indices)
-            return
-        for batch in batches_of(self.split, self.indices, batch_size):
-            images = corrupt(batch.images, name, severity, seed=self.seed, indices=batch.indices)
-            yield Batch(images, batch.labels, batch.indices)
-
-
-def corrupted_split(split: Split, indices: Indices, seed: int, archive: Archive | None) -> CorruptedSplit:
-    """Return the corrupted images of a split, or raise `InputError` when the archive is not of this split."""
-    rows = indices if archive is None else _rows(archive, split, indices)
-    return CorruptedSplit(split, indices, seed, archive, rows)
 
 
 def find_archive(name: str, root: Path | str | None) -> Archive | None:
@@ -65,13 +23,17 @@ def find_archive(name: str, root: Path | str | None) -> Archive | None:
     return None if root is None else open_archive(Path(root).expanduser() / _OFFICIAL.get(name, f"{name}-C"))
 
 
-def holds(archive: Archive | None, name: str, severity: int) -> bool:
+def holds(archive: Archive, name: str, severity: int) -> bool:
     """Return whether the archive has this cell."""
-    return archive is not None and severity in archive.severities and archive.path_of(name).is_file()
+    return severity in archive.severities and archive.path_of(name).is_file()
 
 
-def _rows(archive: Archive, split: Split, indices: Indices) -> Indices:
-    """Return where the images of a split at `indices` stand in the archive's cells."""
+def rows_of(archive: Archive, split: Split, indices: Int64Array) -> Int64Array:
+    """Return where the images of a split at `indices` stand in the archive's cells.
+
+    Raises `InputError` where the archive is not of this split, lacks some of these images or has a
+    damaged file.
+    """
     places, count = archive.indices, len(split)
     if (archive.description is None and len(places) != count) or places.max(initial=0) >= count:
         raise InputError(

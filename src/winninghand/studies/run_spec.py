@@ -1,4 +1,4 @@
-"""A study's runs: its sweeps, multiplied out into recipes in order of worth."""
+"""The runs that a study asks for: its sweeps, multiplied out into recipes in order of worth."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from winninghand.compression import METHODS, Phase, Start
@@ -15,30 +16,26 @@ from winninghand.studies.study import Study
 
 
 @dataclass(frozen=True)
-class Entry:
+class RunSpec:
     """One run of a study: what the sweep chose, the recipe that results, and a name for its folder."""
 
     choice: dict[str, Any]
     recipe: Recipe
 
-    @property
+    @cached_property
     def name(self) -> str:
         """A short name that depends on the recipe's non-default settings alone."""
         settings = self.recipe.model_dump(mode="json", exclude_defaults=True)
         digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=4).hexdigest()
         return f"{self.recipe.compression.method}-{self.recipe.domain['name']}-{self.recipe.seed}-{digest}"
 
-    def chose(self, values: Mapping[str, Any]) -> bool:
-        """Say whether the sweep chose all of these values."""
-        return all(key in self.choice and self.choice[key] == value for key, value in values.items())
-
-    @property
+    @cached_property
     def phases(self) -> tuple[Phase, ...]:
         """The phases that the run goes through."""
         settings = self.recipe.compression
         return METHODS[settings.method]().plan(settings, self.recipe.training.epochs, Start())
 
-    def goes_on_from(self, other: Entry) -> bool:
+    def extends(self, other: RunSpec) -> bool:
         """Say whether the first phases of this run are all those of the other, bit for bit."""
         theirs = other.phases
         if len(theirs) >= len(self.phases) or self.phases[: len(theirs)] != theirs:
@@ -48,34 +45,34 @@ class Entry:
         return other.recipe.model_copy(update={"compression": there}) == self.recipe
 
 
-def entries(study: Study) -> tuple[Entry, ...]:
+def run_specs(study: Study) -> tuple[RunSpec, ...]:
     """Return the runs of a study in their order, each once; every recipe is checked before any runs.
 
-    Runs that another goes on from come before it.
+    A run comes after those that it extends.
     """
-    found: dict[str, Entry] = {}
+    found: dict[str, RunSpec] = {}
     for sweep in study.sweeps:
         for choice in _choices(sweep):
             table = json.loads(json.dumps(study.recipe))
             for key, value in choice.items():
                 set_dotted(table, key, value)
-            entry = Entry(choice, make_recipe(table))
-            found.setdefault(entry.name, entry)
-    ordered: dict[str, Entry] = {}
-    for entry in found.values():
-        for other in sorted(_stations(entry, found.values()), key=lambda one: len(one.phases)):
+            spec = RunSpec(choice, make_recipe(table))
+            found.setdefault(spec.name, spec)
+    ordered: dict[str, RunSpec] = {}
+    for spec in found.values():
+        for other in sorted(_extended(spec, found.values()), key=lambda one: len(one.phases)):
             ordered.setdefault(other.name, other)
-        ordered.setdefault(entry.name, entry)
+        ordered.setdefault(spec.name, spec)
     return tuple(ordered.values())
 
 
-def station(entry: Entry, runs: Iterable[Entry]) -> Entry | None:
-    """Return the longest of the runs that this one goes on from, None where there is none."""
-    return max(_stations(entry, runs), key=lambda one: len(one.phases), default=None)
+def parent_of(spec: RunSpec, specs: Iterable[RunSpec]) -> RunSpec | None:
+    """Return the longest run that this one extends, None where there is none."""
+    return max(_extended(spec, specs), key=lambda one: len(one.phases), default=None)
 
 
-def _stations(entry: Entry, runs: Iterable[Entry]) -> list[Entry]:
-    return [other for other in runs if entry.goes_on_from(other)]
+def _extended(spec: RunSpec, specs: Iterable[RunSpec]) -> list[RunSpec]:
+    return [other for other in specs if spec.extends(other)]
 
 
 def _choices(sweep: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

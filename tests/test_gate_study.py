@@ -3,11 +3,11 @@ import pytest
 import torch
 
 import winninghand as wh
+from benchmarks.gate_study import Batches, GateStudy, play, players, rows
 from winninghand.decks.answers import CLEAN, collect
 from winninghand.evaluation import evaluate
 from winninghand.images import Split
 from winninghand.spectra import SpectralProfile
-from winninghand.studies.gates import Batches, GateStudy, play, players, rows
 
 CONDITIONS = (CLEAN, ("fog", 5), ("gaussian_noise", 5))
 

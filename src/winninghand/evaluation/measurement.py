@@ -1,0 +1,293 @@
+"""What is measured, and the measuring: one cell after the other, the clean images first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from winninghand.base.device import device_of, resolve_device
+from winninghand.base.errors import InputError
+from winninghand.base.pixels import to_unit
+from winninghand.base.registry import nearest
+from winninghand.cards.player import player_of
+from winninghand.corruptions import (
+    SEVERITIES,
+    Archive,
+    corrupt,
+    corruption_names,
+    missing_corruptions,
+    open_archive,
+)
+from winninghand.decks import adaptation_of
+from winninghand.evaluation.archives import holds, rows_of
+from winninghand.evaluation.table import CLEAN, Cell, Int64Array, Outcome, RobustnessTable, Source, UInt8Array
+from winninghand.images import ImageSet, Split
+
+GROUPS = ("common", "extra", "all")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured, whatever the model: corruptions × severities, on which images, from which source.
+
+    `corruptions` is `common`, `extra`, `all`, names joined by commas, or a sequence of names; one that
+    is named twice counts once, as does a severity. `severities` lie in 1..5. `limit` takes a seeded,
+    class-balanced sample of that many images. `batch_size` images, all of one cell, are looked at
+    together: for a deck it is part of the result. `archive` is an archive in CIFAR-10-C's layout, or its
+    folder; cells that it lacks are made as they are needed.
+
+    `names` are the corruptions that are measured; `missing` says of every other one of a group why it
+    cannot be had. Raises `InputError` for a corruption that was asked for by its name and cannot be had,
+    and for whatever is out of range.
+    """
+
+    corruptions: str | Sequence[str] = "common"
+    severities: tuple[int, ...] = SEVERITIES
+    limit: int | None = None
+    seed: int = 0
+    batch_size: int = 256
+    archive: Archive | Path | str | None = None
+    names: tuple[str, ...] = field(init=False)
+    missing: Mapping[str, str] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        _check_whole("limit", self.limit, 1)
+        _check_whole("seed", self.seed, 0)
+        _check_whole("batch size", self.batch_size, 1)
+        archive = self.archive
+        if archive is not None and not isinstance(archive, Archive):
+            archive = _opened(archive)
+        severities = checked_severities(self.severities)
+        names, missing = available(self.corruptions, archive, severities)
+        # Frozen for everybody but its own construction.
+        for key, value in {"archive": archive, "severities": severities, "names": names}.items():
+            object.__setattr__(self, key, value)
+        object.__setattr__(self, "missing", missing)
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> Measurement:
+        """Make a measurement of a table, such as `[evaluation]`; `InputError` for an unknown key."""
+        known = [one.name for one in fields(cls) if one.init]
+        for key in table:
+            if key not in known:
+                raise InputError(f"unknown key {key!r}; {nearest(key, known)}")
+        return cls(**table)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what was asked for as plain values."""
+        return {
+            "corruptions": self.corruptions if isinstance(self.corruptions, str) else list(self.corruptions),
+            "severities": list(self.severities),
+            "limit": self.limit,
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+            "archive": str(self.archive.folder) if isinstance(self.archive, Archive) else None,
+        }
+
+    def __len__(self) -> int:
+        """Return the number of cells, that of the clean images included."""
+        return 1 + len(self.names) * len(self.severities)
+
+    def sample(self, split: Split | Sample) -> Sample:
+        """Return the images of a split that are measured.
+
+        Raises `InputError` where the archive does not hold them; a sample is returned as it is.
+        """
+        if isinstance(split, Sample):
+            return split
+        if isinstance(split, ImageSet):
+            raise InputError("an image set has two splits; pass one of them, such as images.test")
+        indices = balanced_sample(split, self.limit, self.seed)
+        archive = self.archive if isinstance(self.archive, Archive) else None
+        rows = indices if archive is None else rows_of(archive, split, indices)
+        return Sample(split, indices, self.seed, archive, rows)
+
+    def cells(self, model: nn.Module, split: Split | Sample) -> Iterator[Cell]:
+        """Yield each cell once it is measured, the clean images first.
+
+        `model` gives logits or log-probabilities for float images in [0, 1]; it is put into evaluation
+        mode and runs where its parameters are. A deck's gate forgets between cells what it saw before.
+        """
+        sample = self.sample(split)
+        yield Cell(CLEAN, 0, play(model, sample.batches(CLEAN, 0, self.batch_size)), "split")
+        for name in self.names:
+            for severity in self.severities:
+                outcome = play(model, sample.batches(name, severity, self.batch_size))
+                yield Cell(name, severity, outcome, sample.source(name, severity))
+
+    def table(self, model: nn.Module, cells: Iterable[Cell]) -> RobustnessTable:
+        """Return the table of a model's cells, the clean images first."""
+        clean, *others = cells
+        adaptation = adaptation_of(model)
+        return RobustnessTable(
+            clean.outcome, tuple(others), self.batch_size, self.seed, self.missing, adaptation
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some images of a split: uint8 (B, H, W, 3), and their labels (B,)."""
+
+    images: UInt8Array
+    labels: Int64Array
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The images of a split at `indices` (N,), as they are or under a corruption.
+
+    `rows` (N,) says where they stand in a cell of the archive.
+    """
+
+    split: Split
+    indices: Int64Array
+    seed: int = 0
+    archive: Archive | None = None
+    rows: Int64Array | None = None
+
+    def source(self, name: str, severity: int) -> Source:
+        """Return where the images of a cell come from."""
+        return "archive" if self._archived(name, severity) is not None else "generated"
+
+    def batches(self, name: str, severity: int, batch_size: int) -> Iterator[Batch]:
+        """Yield the images of a cell, in order; generated ones are those of the whole split."""
+        archived = self._archived(name, severity)
+        for start in range(0, len(self.indices), batch_size):
+            part = slice(start, start + batch_size)
+            indices = self.indices[part]
+            if archived is not None and self.rows is not None:
+                images = archived[self.rows[part]]
+            else:
+                images = self.split.images[indices]
+                if name != CLEAN:
+                    images = corrupt(images, name, severity, seed=self.seed, indices=indices)
+            yield Batch(images, self.split.labels[indices])
+
+    def _archived(self, name: str, severity: int) -> UInt8Array | None:
+        """Return the images of a cell of the archive, None where it lacks the cell."""
+        if self.archive is None or not holds(self.archive, name, severity):
+            return None
+        return self.archive.cell(name, severity)
+
+
+@torch.inference_mode()
+def play(model: nn.Module, batches: Iterable[Batch]) -> Outcome:
+    """Run a classifier over batches, on the device where its parameters are."""
+    player = player_of(model)
+    player.reset()
+    parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    for batch in batches:
+        answer = player.answer(to_unit(torch.from_numpy(batch.images).to(player.device)))
+        confidence, choice = answer.outputs.float().softmax(dim=1).max(dim=1)
+        passes = (answer.weights > 0).sum(dim=1).float()
+        parts.append((choice == torch.from_numpy(batch.labels).to(player.device), confidence, passes))
+    correct, confidence, passes = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
+    return Outcome(correct.numpy(), confidence.numpy(), passes.numpy())
+
+
+def accuracy(model: nn.Module, split: Split, batch_size: int = 256) -> float:
+    """Return the top-1 accuracy of `model` on the images of a split as they stand, a fraction."""
+    return play(model, Sample(split, np.arange(len(split))).batches(CLEAN, 0, batch_size)).accuracy
+
+
+def evaluate(
+    model: nn.Module,
+    split: Split,
+    corruptions: str | Sequence[str] = "common",
+    severities: Iterable[int] = range(1, 6),
+    seed: int = 0,
+    limit: int | None = None,
+    batch_size: int = 256,
+    progress: Callable[[int], None] | None = None,
+    archive: Archive | Path | str | None = None,
+    device: torch.device | str | None = None,
+) -> RobustnessTable:
+    """Measure a card, a deck or any classifier of float images in [0, 1] on clean and corrupted images.
+
+    `corruptions` is `common`, `extra`, `all`, names joined by commas, or a sequence of names;
+    `severities` lie in 1..5. `limit` takes a seeded, class-balanced sample of that many images,
+    corrupted as they would be in the whole split. A batch holds images of one cell only: for a
+    deck its size is part of the result, since a gate looks at batches. `progress` is told after each
+    cell how many images it had. Cells that `archive`, a folder in CIFAR-10-C's layout, holds are
+    taken from there, memory-mapped; every cell says its source. The model runs on `device` and is
+    brought back; without one it runs where it is.
+
+    Corruptions of a group that are not available on this machine are left out and named in
+    `missing`; one that is asked for by name raises `InputError`, as do unknown names,
+    severities outside 1..5, images of the wrong size and an archive of another split.
+    """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"evaluate takes a card, a deck or a module, not {model!r}; open a file with load")
+    measurement = Measurement(corruptions, checked_severities(severities), limit, seed, batch_size, archive)
+    home = device_of(model)
+    if device is not None:
+        model.to(resolve_device(device))
+    try:
+        cells = measurement.cells(model, split)
+        return measurement.table(model, cells if progress is None else _told(cells, progress))
+    finally:
+        if device is not None:
+            model.to(home)
+
+
+def _told(cells: Iterable[Cell], progress: Callable[[int], None]) -> Iterator[Cell]:
+    for cell in cells:
+        progress(len(cell.outcome.correct))
+        yield cell
+
+
+def available(
+    corruptions: str | Sequence[str],
+    archive: Archive | None = None,
+    severities: Sequence[int] = SEVERITIES,
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the available corruptions, and for every other one of a group why it is not.
+
+    A corruption is available where `archive` holds it at all of `severities`, or where this machine
+    can apply it. Raises `InputError` where one that was asked for by its name is not.
+    """
+    names = corruption_names(corruptions)
+    needed = [
+        name
+        for name in names
+        if archive is None or not all(holds(archive, name, level) for level in severities)
+    ]
+    missing = missing_corruptions(needed)
+    if missing and corruptions not in GROUPS:
+        name, reason = next(iter(missing.items()))
+        raise InputError(f"{name} cannot be had here: {reason}")
+    return tuple(name for name in names if name not in missing), missing
+
+
+def balanced_sample(split: Split, limit: int | None, seed: int) -> Int64Array:
+    """Return the indices of a seeded, class-balanced sample of `limit` images, or of all of them."""
+    if limit is None or limit >= len(split):
+        return np.arange(len(split))
+    return split.balanced_sample(limit, seed)
+
+
+def checked_severities(severities: Iterable[int]) -> tuple[int, ...]:
+    """Return the severities in their order, each once; `InputError` unless all are whole numbers in 1..5."""
+    levels = tuple(severities) if isinstance(severities, Iterable) else (severities,)
+    if not levels or any(isinstance(level, bool) or level not in SEVERITIES for level in levels):
+        raise InputError(f"severities must be whole numbers in 1..5, such as [1, 3, 5], not {severities!r}")
+    return tuple(int(level) for level in dict.fromkeys(levels))
+
+
+def _check_whole(name: str, value: object, least: int) -> None:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not (whole and value >= least) and not (value is None and name == "limit"):  # type: ignore[operator]
+        raise InputError(f"the {name} must be a whole number of at least {least}, not {value!r}")
+
+
+def _opened(folder: Path | str) -> Archive:
+    archive = open_archive(folder)
+    if archive is None:
+        raise InputError(f"{folder} holds no archive: no .npy file in it is named after a corruption")
+    return archive

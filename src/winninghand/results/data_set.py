@@ -1,0 +1,276 @@
+"""A study's results on disk: `study.json`, and `cells.parquet` with a part per run while it grows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, overload
+
+from winninghand.base.errors import InputError
+from winninghand.base.extras import needed
+from winninghand.base.files import atomic_write
+from winninghand.results.runs import RunResult
+from winninghand.results.schema import (
+    CELL_COLUMNS,
+    CLAIM_COLUMNS,
+    RUN_COLUMNS,
+    SCHEMA,
+    arrow_schema,
+    check_schema,
+    pyarrow,
+)
+
+FOLDER, PARTS, WHOLE, STUDY = "results", "cells", "cells.parquet", "study.json"
+
+
+class Rows(Sequence[dict[str, Any]]):
+    """Rows of plain values, one dict each; `arrow` is the same as a pyarrow table."""
+
+    def __init__(self, arrow: Any) -> None:  # noqa: ANN401 (pyarrow has no types)
+        self.arrow = arrow
+
+    def __len__(self) -> int:
+        return int(self.arrow.num_rows)
+
+    @overload
+    def __getitem__(self, place: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, place: slice) -> Rows: ...
+    def __getitem__(self, place: int | slice) -> dict[str, Any] | Rows:
+        if isinstance(place, slice):
+            return Rows(self.arrow.take(list(range(*place.indices(len(self))))))
+        row: dict[str, Any] = self.arrow.take([range(len(self))[place]]).to_pylist()[0]
+        return row
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        yield from self.arrow.to_pylist()
+
+    def __repr__(self) -> str:
+        return f"Rows({len(self)} × {self.arrow.num_columns}: {', '.join(self.arrow.column_names)})"
+
+    def to_pandas(self) -> Any:  # noqa: ANN401 (a pandas.DataFrame)
+        """Return the rows as a pandas data frame; `InputError` where pandas is not installed."""
+        needed("pandas", "pandas", "for to_pandas()")
+        return self.arrow.to_pandas()
+
+
+class Results:
+    """The results of a study in its folder, or in the folder `results` within it.
+
+    They can be read while the study runs, here or by any reader of Parquet: `cells.parquet` and the files
+    in `cells/` have the same columns. What lies on disk is read once, when it is first asked for.
+
+    Raises `InputError` where the folder holds no results, or those of another schema.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        inner = Path(folder) / FOLDER
+        self.folder = inner if inner.is_dir() else Path(folder)
+        if not (self.folder / STUDY).is_file():
+            raise InputError(f"{folder} holds no results of a study: there is no {STUDY} in it")
+
+    @cached_property
+    def study(self) -> dict[str, Any]:
+        """What `study.json` says: title, evaluation settings, the runs that are planned, claims."""
+        return _read_study(self.folder / STUDY)
+
+    @property
+    def title(self) -> str:
+        """The study's title."""
+        return str(self.study["title"])
+
+    @cached_property
+    def measured(self) -> tuple[RunResult, ...]:
+        """Every run and deck, once for each kind of images that it was measured on.
+
+        The planned runs come first, in the order of the plan.
+        """
+        groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for row in self.cells:
+            groups.setdefault((row["run"], row["measured_on"]), []).append(row)
+        order = {one["run"]: place for place, one in enumerate(self.study["runs"])}
+        found = sorted(groups.values(), key=lambda rows: order.get(rows[0]["run"], len(order)))
+        return tuple(RunResult.from_rows(rows) for rows in found)
+
+    @property
+    def finished(self) -> tuple[RunResult, ...]:
+        """The planned runs that are finished, as the study measured them, in the order of the plan."""
+        planned = {one["run"] for one in self.study["runs"]}
+        return tuple(run for run in self.measured if run.about.measured_on == "study" and run.name in planned)
+
+    @cached_property
+    def cells(self) -> Rows:
+        """One row per run and cell: see `winninghand.results.schema` and `About` for the columns."""
+        return Rows(_read_cells(self.folder))
+
+    @cached_property
+    def runs(self) -> Rows:
+        """One row per planned run, deck and kind of images, with its mean accuracies.
+
+        A run that is not finished has nothing but its name, its choice and its parent.
+        """
+        columns = {
+            **RUN_COLUMNS,
+            "images": "int64",
+            "finished": "bool",
+            "clean_accuracy": "float64",
+            "robust_accuracy": "float64",
+            "mean_passes": "float64",
+        }
+        done = {run.name for run in self.measured}
+        rows = [
+            {
+                **run.about.row(),
+                "images": run.images,
+                "finished": True,
+                "clean_accuracy": run.clean_accuracy,
+                "robust_accuracy": run.robust_accuracy if run.cells else None,
+                "mean_passes": run.mean_passes,
+            }
+            for run in self.measured
+        ]
+        rows += [
+            {
+                "run": one["run"],
+                "kind": "card",
+                "choice": json.dumps(one["choice"]),
+                "parent": one["parent"],
+                "finished": False,
+            }
+            for one in self.study["runs"]
+            if one["run"] not in done
+        ]
+        return Rows(pyarrow().Table.from_pylist(rows, schema=arrow_schema(columns)))
+
+    @cached_property
+    def claims(self) -> Rows:
+        """One row per claim: what is claimed, what was found, and whether it holds."""
+        return Rows(pyarrow().Table.from_pylist(self.study["claims"], schema=arrow_schema(CLAIM_COLUMNS)))
+
+    def __repr__(self) -> str:
+        return (
+            f"Results({str(self.folder)!r}: {len(self.finished)} of {len(self.study['runs'])} runs finished)"
+        )
+
+
+class ResultsWriter:
+    """Writes a study's results below its folder; one process at a time, each file whole or not at all."""
+
+    def __init__(self, out: Path | str) -> None:
+        self.folder = Path(out) / FOLDER
+
+    def read(self) -> tuple[RunResult, ...]:
+        """Return what has been measured so far."""
+        return Results(self.folder).measured if (self.folder / STUDY).is_file() else ()
+
+    def write_study(
+        self,
+        title: str,
+        data: str,
+        evaluation: Mapping[str, Any],
+        runs: Iterable[Mapping[str, Any]],
+        version: str,
+    ) -> None:
+        """Write `study.json`; each planned run has `run`, `parent` and `choice`. Claims stay."""
+        path = self.folder / STUDY
+        claims = _read_study(path)["claims"] if path.is_file() else []
+        self._write_json(
+            {
+                "schema": SCHEMA,
+                "winninghand": version,
+                "title": title,
+                "data": data,
+                "evaluation": dict(evaluation),
+                "runs": [dict(one) for one in runs],
+                "claims": claims,
+            }
+        )
+
+    def write_claims(self, claims: Iterable[Mapping[str, Any]]) -> None:
+        """Put claims into `study.json` in place of those that it holds."""
+        study = _read_study(self.folder / STUDY)
+        self._write_json({**study, "claims": [dict(claim) for claim in claims]})
+
+    def add(self, run: RunResult) -> None:
+        """Write a run as a part of its own, in place of what was known of it on these images."""
+        name = run.name if run.about.measured_on == "study" else f"{run.name}.{run.about.measured_on}"
+        schema = arrow_schema({**RUN_COLUMNS, **CELL_COLUMNS})
+        table = pyarrow().Table.from_pylist(run.rows(), schema=schema)
+        _write_cells(table, self.folder / PARTS / f"{name}.parquet")
+
+    def compact(self) -> None:
+        """Make one file of all parts."""
+        parts = _parts(self.folder)
+        if not parts:
+            return
+        _write_cells(_read_cells(self.folder), self.folder / WHOLE)
+        for part in parts:
+            part.unlink()
+        if not any((self.folder / PARTS).iterdir()):
+            (self.folder / PARTS).rmdir()
+
+    def _write_json(self, study: Mapping[str, Any]) -> None:
+        path = self.folder / STUDY
+        text = json.dumps(study, indent=1) + "\n"
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            return
+        with atomic_write(path) as tmp:
+            tmp.write_text(text, encoding="utf-8")
+
+
+def _parts(folder: Path) -> list[Path]:
+    """Return the parts that are whole; those that are being written have a dot before their names."""
+    return [path for path in sorted((folder / PARTS).glob("*.parquet")) if not path.name.startswith(".")]
+
+
+def _read_study(path: Path) -> dict[str, Any]:
+    try:
+        study: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        number = study["schema"]
+        missing = {"title", "evaluation", "runs", "claims"} - study.keys()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({type(error).__name__}); get it again") from error
+    check_schema(number, path)
+    if missing:
+        raise InputError(f"{path} is damaged: it has no {sorted(missing)[0]!r}; get it again")
+    return study
+
+
+def _read_cells(folder: Path) -> Any:  # noqa: ANN401 (pyarrow has no types)
+    """Return all rows; of a run in a part and in the whole file the part counts."""
+    arrow, schema = pyarrow(), arrow_schema({**RUN_COLUMNS, **CELL_COLUMNS})
+    parts = [_read_parquet(path, schema) for path in _parts(folder)]
+    whole = folder / WHOLE
+    if whole.is_file():
+        table = _read_parquet(whole, schema)
+        newer = {pair for part in parts for pair in zip(*_columns(part, "run", "measured_on"), strict=True)}
+        kept = [pair not in newer for pair in zip(*_columns(table, "run", "measured_on"), strict=True)]
+        parts.insert(0, table.filter(arrow.array(kept, arrow.bool_())))
+    return arrow.concat_tables(parts) if parts else schema.empty_table()
+
+
+def _columns(table: Any, *names: str) -> list[list[Any]]:  # noqa: ANN401 (pyarrow has no types)
+    return [table.column(name).to_pylist() for name in names]
+
+
+def _read_parquet(path: Path, schema: Any) -> Any:  # noqa: ANN401 (pyarrow has no types)
+    try:
+        table = needed("pyarrow.parquet", "parquet", "for the results of studies").read_table(str(path))
+        number = int((table.schema.metadata or {}).get(b"winninghand.schema", b"0"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"cannot read {path} ({type(error).__name__}); delete it to measure again"
+        ) from error
+    check_schema(number, path)
+    lacking = set(schema.names) - set(table.column_names)
+    if lacking:
+        raise InputError(f"{path} lacks the column {sorted(lacking)[0]!r}; delete it to measure again")
+    return table.select(schema.names).cast(schema)
+
+
+def _write_cells(table: Any, path: Path) -> None:  # noqa: ANN401 (pyarrow has no types)
+    parquet = needed("pyarrow.parquet", "parquet", "for the results of studies")
+    with atomic_write(path) as tmp:
+        parquet.write_table(table, str(tmp), compression="zstd")

@@ -1,0 +1,62 @@
+"""Runs of studies by version 0.1: a folder each, with `answers.npz`, `card.json` and `cells.parquet`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from winninghand.base.errors import InputError
+from winninghand.evaluation import CLEAN, Cell, Outcome
+from winninghand.results.runs import CellResult
+
+_ANSWERS, _CARD = "answers.npz", "card.json"
+_PARTS = ("correct", "confidence", "passes")
+
+
+def measured_before(folder: Path, evaluation: dict[str, Any]) -> list[CellResult] | None:
+    """Return the cells of a run that was measured as `evaluation` says; None where there are none.
+
+    Nothing is unpickled. Raises `InputError` for a damaged file.
+    """
+    path = folder / _ANSWERS
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            header = json.loads(str(file["header"]))
+            parts = [file[part] for part in _PARTS]
+        outcomes = [Outcome(*rows) for rows in zip(*parts, strict=True)]
+        places = [(CLEAN, 0, "split"), *header["cells"]]
+        cells = [
+            Cell(corruption, severity, outcome, source)
+            for (corruption, severity, source), outcome in zip(places, outcomes, strict=True)
+        ]
+        asked = header.get("facts", header.get("metadata"))
+        settings = {"batch_size": header["batch_size"], "archive": None, **asked}
+    except Exception as error:  # a damaged archive has many kinds of complaint
+        raise InputError(f"cannot read {path} ({type(error).__name__}); delete the file") from error
+    return [CellResult.of(cell) for cell in cells] if settings == evaluation else None
+
+
+def card_before(folder: Path) -> dict[str, Any] | None:
+    """Return what is known of a run's card, which may have been deleted: bytes and accuracies.
+
+    The keys are `bytes`, `validation_accuracy` and `test_accuracy`; None where nothing is known.
+    Raises `InputError` for a damaged file.
+    """
+    path = folder / _CARD
+    if not path.exists():
+        return None
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        accuracies = known["accuracies"]
+        return {
+            "bytes": int(known["bytes"]),
+            "validation_accuracy": accuracies.get("validation", accuracies.get("held_out")),
+            "test_accuracy": accuracies.get("test"),
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is damaged; delete the folder to start again") from error

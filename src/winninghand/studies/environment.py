@@ -1,0 +1,48 @@
+"""Where and with what a study's models are measured."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+
+from winninghand.base.version import __version__
+
+
+def ran_on(device: torch.device, precision: str) -> dict[str, Any]:
+    """Return what `About` says of the machine, the versions and the precision of this process."""
+    return {
+        "commit": commit(),
+        "versions": {
+            "winninghand": __version__,
+            "torch": str(torch.__version__),
+            "numpy": numpy.__version__,
+            "python": platform.python_version(),
+        },
+        "machine": f"{platform.platform()}, {torch.backends.cpu.get_cpu_capability()}",
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        "threads": torch.get_num_threads(),
+        "precision": precision,
+    }
+
+
+@cache
+def commit() -> str | None:
+    """Return the commit of this library's source, None where it does not lie in a repository of its own."""
+    here = Path(__file__)
+    try:
+        # A library installed below somebody's repository is not part of it.
+        _git(here.parent, "ls-files", "--error-unmatch", here.name)
+        return _git(here.parent, "rev-parse", "HEAD")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: Path, *words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=folder, check=True, capture_output=True, text=True, timeout=10)
+    return done.stdout.strip()

@@ -1,0 +1,205 @@
+"""Running a study: what is done already is not done again, and what fails does not stop the others."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+from winninghand.base.device import best_device
+from winninghand.base.errors import InputError
+from winninghand.base.files import atomic_write
+from winninghand.base.locks import folder_lock
+from winninghand.base.progress import with_progress
+from winninghand.base.version import __version__
+from winninghand.images import ImageSet
+from winninghand.results import About, CellResult, ResultsWriter, RunResult
+from winninghand.results.predecessor import card_before, measured_before
+from winninghand.studies.environment import ran_on
+from winninghand.studies.executors import EXECUTORS, Failed, Task
+from winninghand.studies.run_spec import RunSpec, parent_of, run_specs
+from winninghand.studies.study import Study
+from winninghand.training import new_run
+from winninghand.training.run_folder import RunFolder
+
+
+def run_study(
+    study: Study,
+    images: ImageSet,
+    out: Path,
+    announce: Callable[[str], None] = lambda _: None,
+    finished: bool = False,
+    executor: str = "serial",
+) -> Iterator[RunResult]:
+    """Train and measure the runs of a study in folders below `out`, yielding each as it is done.
+
+    A run leaves its card in a folder of its own, and its rows in the data set `out/results`: see
+    `winninghand.results`. A run that the data set knows is done, whether its card is still there or not. A
+    run that extends another one begins at that one's last checkpoint. A study started again goes on where
+    it was; its folder is locked, and a second process waits. With `finished` nothing is trained, and runs
+    that are not trained yet are left out.
+
+    A run that fails is reported to `announce` at once, with the place of its traceback, and the others go
+    on. At the end `InputError` says how many failed, or `RuntimeError` where that was not the input's fault.
+    """
+    specs = run_specs(study)
+    tasks = [_task(spec, specs) for spec in specs]
+    with folder_lock(out):
+        writer = ResultsWriter(out)
+        known = {run.name: run for run in writer.read() if run.about.measured_on == "study"}
+        planned = [{"run": task.name, "parent": task.after, "choice": task.spec.choice} for task in tasks]
+        writer.write_study(study.title, images.name, study.evaluation.to_json(), planned, __version__)
+        failures = []
+        todo = []
+        for place, task in enumerate(tasks, start=1):
+            run = known.get(task.name)
+            if run is not None and run.about.evaluation == study.evaluation.to_json():
+                announce(f"{place}/{len(tasks)} {task.name}: done already")
+                yield run
+            elif not finished or is_trained(out / task.name):
+                todo.append(task)
+        work = TrainAndMeasure(study, images, out, frozenset(known))
+        places = {task.name: place for place, task in enumerate(tasks, start=1)}
+        announced = _announced(todo, lambda task: announce(f"{places[task.name]}/{len(tasks)} {task.name}"))
+        for ended in EXECUTORS[executor]().run(announced, work):
+            log = out / "failures" / f"{ended.task.name}.log"
+            if isinstance(ended, Failed):
+                failures.append(ended)
+                _write_traceback(ended.error, log)
+                announce(f"{ended.task.name} failed: {ended.error}; more in {log}")
+            else:
+                writer.add(ended.result)
+                log.unlink(missing_ok=True)
+                yield ended.result
+        writer.compact()
+    if failures:
+        _raise(failures, len(tasks))
+
+
+@dataclass(frozen=True)
+class TrainAndMeasure:
+    """Does one run of a study: trains it where it is not trained, and measures it.
+
+    `known` are the names of the runs that were measured before, on other images or cells.
+    """
+
+    study: Study
+    images: ImageSet
+    out: Path
+    known: frozenset[str] = frozenset()
+
+    def __call__(self, task: Task) -> RunResult:
+        """Return what the run found."""
+        run = new_run(task.spec.recipe, self.images)
+        folder = run.folder(self.out / task.name)  # refused before anything is taken from it
+        evaluation = self.study.evaluation.to_json()
+        parameters = sum(weight.numel() for weight in run.network.parameters())
+        before, card = measured_before(folder.path, evaluation), card_before(folder.path)
+        if before is not None and card is not None:
+            return RunResult.of(self._about(task, folder, parameters=parameters, **card), before)
+        if not folder.card.exists():
+            if card is not None or task.name in self.known:
+                raise InputError(
+                    f"{folder.card} is needed to measure it again; to train it again delete {folder.path} "
+                    f"and {self.out / 'results'}"
+                )
+            if task.after is not None:
+                _extend(folder.path, self.out / task.after)
+        player, device = run.play(folder.path), best_device()
+        measurement = self.study.evaluation
+        measuring = with_progress(
+            measurement.cells(player.to(device), self.images.test),
+            f"measuring {task.name}",
+            len(measurement),
+            "cells",
+        )
+        cells = [CellResult.of(cell) for cell in measuring]
+        accuracies = player.metadata.accuracies
+        content = folder.card.read_bytes()
+        about = self._about(
+            task,
+            folder,
+            bytes=len(content),
+            parameters=parameters,
+            digest=blake2b(content, digest_size=8).hexdigest(),
+            validation_accuracy=accuracies.get("validation"),
+            test_accuracy=accuracies.get("test"),
+            **ran_on(device, "32-true"),
+        )
+        return RunResult.of(about, cells)
+
+    def _about(self, task: Task, folder: RunFolder, **known: object) -> About:
+        epochs = _metrics(folder.path)
+        before = 0 if task.after is None else len(_metrics(self.out / task.after))
+        last = epochs[-1].get("validation_accuracy") if epochs else None
+        return About(
+            run=task.name,
+            kind="card",
+            measured_on="study",
+            data=self.images.name,
+            evaluation=self.study.evaluation.to_json(),
+            choice=task.spec.choice,
+            recipe=task.spec.recipe.model_dump(mode="json"),
+            parent=task.after,
+            epochs=len(epochs[before:]),
+            seconds=sum(float(epoch["seconds"]) for epoch in epochs[before:]),
+            last_validation_accuracy=float(last) if last else None,
+            **known,  # type: ignore[arg-type]
+        )
+
+
+def card_of(out: Path, run: RunResult) -> Path:
+    """Return where the card of a run lies in the folder of its study, unless it was deleted."""
+    return out / run.name / "card.card"
+
+
+def is_trained(folder: Path) -> bool:
+    """Say whether the run in a folder has a card, or had one."""
+    return (folder / "card.card").exists() or card_before(folder) is not None
+
+
+def _task(spec: RunSpec, specs: Iterable[RunSpec]) -> Task:
+    parent = parent_of(spec, specs)
+    return Task(spec.name, spec, None if parent is None else parent.name)
+
+
+def _announced(tasks: Iterable[Task], announce: Callable[[Task], None]) -> Iterator[Task]:
+    for task in tasks:
+        announce(task)
+        yield task
+
+
+def _extend(folder: Path, before: Path) -> None:
+    """Begin a run at the checkpoint that another, whose phases are its first, ended with."""
+    if (folder / "checkpoint.pt").exists() or not (before / "checkpoint.pt").exists():
+        return
+    # The checkpoint comes last: once it is there, so is what it needs.
+    for name in ("rewind.pt", "checkpoint.pt"):
+        if (before / name).exists():
+            with atomic_write(folder / name) as tmp:
+                shutil.copyfile(before / name, tmp)
+
+
+def _metrics(folder: Path) -> list[dict[str, str]]:
+    path = folder / "metrics.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _write_traceback(error: Exception, path: Path) -> None:
+    with atomic_write(path) as tmp:
+        tmp.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+
+
+def _raise(failures: list[Failed], total: int) -> None:
+    first = failures[0]
+    message = f"{len(failures)} of {total} runs failed, first {first.task.name}: {first.error}"
+    if all(isinstance(one.error, InputError) for one in failures):
+        raise InputError(message)
+    raise RuntimeError(message) from first.error
