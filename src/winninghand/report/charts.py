@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING
 
-import altair
-import vl_convert
-
+from winninghand.base.extras import needed
 from winninghand.evaluation import RobustnessTable
+
+if TYPE_CHECKING:
+    import altair
 
 
 def accuracy_by_severity(tables: Mapping[str, RobustnessTable]) -> str:
     """Return an SVG of accuracy against severity, one line per model; severity 0 is clean."""
+    alt = drawing()
     rows = []
     for model, table in tables.items():
         rows.append({"model": model, "severity": 0, "accuracy": table.clean_accuracy})
@@ -20,19 +24,35 @@ def accuracy_by_severity(tables: Mapping[str, RobustnessTable]) -> str:
             for severity in sorted({cell.severity for cell in table.cells})
         ]
     chart = (
-        altair.Chart(altair.Data(values=rows))
+        alt.Chart(alt.Data(values=rows))
         .mark_line(point=True, strokeWidth=2)
         .encode(
-            x=altair.X("severity:O", title="severity of the corruptions (0: clean)").axis(labelAngle=0),
-            y=altair.Y("accuracy:Q", title="accuracy").scale(zero=False).axis(format=".0%"),
-            color=altair.Color("model:N", title=None, sort=list(tables)).scale(scheme="tableau10"),
+            x=alt.X("severity:O", title="severity of the corruptions (0: clean)").axis(labelAngle=0),
+            y=alt.Y("accuracy:Q", title="accuracy").scale(zero=False).axis(format=".0%"),
+            color=alt.Color("model:N", title=None, sort=list(tables)).scale(scheme="tableau10"),
         )
         .properties(width=520, height=300)
     )
     return svg(chart)
 
 
-def svg(chart: altair.Chart | altair.LayerChart) -> str:
+def svg(chart: altair.Chart) -> str:
     """Return the chart as SVG text."""
-    text: str = vl_convert.vegalite_to_svg(chart.to_json())
+    text: str = _converter().vegalite_to_svg(chart.to_json())
     return text
+
+
+def png(chart: altair.Chart) -> bytes:
+    """Return the chart as a PNG, at two pixels for each of its units."""
+    content: bytes = _converter().vegalite_to_png(chart.to_json(), scale=2)
+    return content
+
+
+def drawing() -> ModuleType:
+    """Return altair; `InputError` says how to install what charts need."""
+    _converter()
+    return needed("altair", "report", "to draw charts")
+
+
+def _converter() -> ModuleType:
+    return needed("vl_convert", "report", "to draw charts")

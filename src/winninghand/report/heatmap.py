@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-import altair
-import vl_convert
+from typing import TYPE_CHECKING
 
 from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write
 from winninghand.evaluation import Heatmap
-from winninghand.report.charts import svg
+from winninghand.report.charts import drawing, png, svg
+
+if TYPE_CHECKING:
+    import altair
 
 _SIDE = 420
 _SUFFIXES = (".svg", ".png")
 
 
 def checked_picture_path(path: Path | str) -> Path:
-    """Return a path that a picture can be written to, or raise `InputError` for an unknown suffix."""
+    """Return a path that a picture can be written to.
+
+    Raises `InputError` for an unknown suffix, and where what is needed to draw is not installed.
+    """
     if Path(path).suffix.lower() not in _SUFFIXES:
         raise InputError(f"a heatmap is drawn as .svg or .png, not as {str(path)!r}; rename it")
+    drawing()
     return Path(path)
 
 
@@ -31,7 +36,7 @@ def draw_heatmap(heatmap: Heatmap, title: str, path: Path | str) -> None:
         if suffix == ".svg":
             tmp.write_text(svg(chart), encoding="utf-8")
         else:
-            tmp.write_bytes(vl_convert.vegalite_to_png(chart.to_json(), scale=2))
+            tmp.write_bytes(png(chart))
 
 
 def heatmap_chart(heatmap: Heatmap, title: str) -> altair.Chart:
@@ -42,14 +47,15 @@ def heatmap_chart(heatmap: Heatmap, title: str) -> altair.Chart:
         for row, errors in enumerate(heatmap.errors.tolist())
         for column, error in enumerate(errors)
     ]
+    alt = drawing()
     side = max(1, _SIDE // max(height, width))
     chart: altair.Chart = (
-        altair.Chart(altair.Data(values=cells), title=title)
+        alt.Chart(alt.Data(values=cells), title=title)
         .mark_rect()
         .encode(
-            x=altair.X("horizontal:O", title="horizontal frequency, cycles per image", axis=_axis(width)),
-            y=altair.Y("vertical:O", title="vertical frequency", axis=_axis(height)),
-            color=altair.Color("error:Q", title="error")
+            x=alt.X("horizontal:O", title="horizontal frequency, cycles per image", axis=_axis(width)),
+            y=alt.Y("vertical:O", title="vertical frequency", axis=_axis(height)),
+            color=alt.Color("error:Q", title="error")
             .scale(scheme="viridis", domain=[0, 1])
             .legend(format=".0%"),
         )
@@ -63,4 +69,7 @@ def _axis(length: int) -> altair.Axis:
     """Return an axis of frequencies with nine labels or fewer."""
     step = -(-length // 8)
     half = length // 2 // step
-    return altair.Axis(values=[step * number for number in range(-half, half + 1)], labelAngle=0)
+    axis: altair.Axis = drawing().Axis(
+        values=[step * number for number in range(-half, half + 1)], labelAngle=0
+    )
+    return axis

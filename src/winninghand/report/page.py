@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from types import ModuleType
 
-import jinja2
 from PIL import Image
 
+from winninghand.base.extras import needed
 from winninghand.base.files import atomic_write
 from winninghand.report.samples import data_uri
 
@@ -32,6 +33,7 @@ class Page:
     def write(self, path: Path | str) -> None:
         """Write the page; it needs no other file and no network."""
         template = files("winninghand.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
+        jinja2 = template_engine()
         environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
         text = environment.from_string(template).render(
             vars(self)
@@ -42,3 +44,8 @@ class Page:
         )
         with atomic_write(path) as tmp:
             tmp.write_text(text, encoding="utf-8")
+
+
+def template_engine() -> ModuleType:
+    """Return jinja2; `InputError` says how to install it."""
+    return needed("jinja2", "report", "to write pages")

@@ -52,8 +52,12 @@ class Rows(Sequence[dict[str, Any]]):
 
     def to_pandas(self) -> Any:  # noqa: ANN401 (a pandas.DataFrame)
         """Return the rows as a pandas data frame; `InputError` where pandas is not installed."""
-        needed("pandas", "pandas", "for to_pandas()")
-        return self.arrow.to_pandas()
+        try:
+            return self.arrow.to_pandas()
+        except ImportError as error:
+            raise InputError(
+                "pandas is not installed; pip install pandas, or use the rows as they are"
+            ) from error
 
 
 class Results:
@@ -159,6 +163,7 @@ class ResultsWriter:
     """Writes a study's results below its folder; one process at a time, each file whole or not at all."""
 
     def __init__(self, out: Path | str) -> None:
+        pyarrow()  # missing, it is said now and not after the first training
         self.folder = Path(out) / FOLDER
 
     def read(self) -> tuple[RunResult, ...]:

@@ -22,8 +22,8 @@ from winninghand.evaluation import (
 )
 from winninghand.images import ImageSet, load_images
 from winninghand.recipe import Recipe, make_recipe
-from winninghand.report.charts import accuracy_by_severity
-from winninghand.report.page import Page
+from winninghand.report.charts import accuracy_by_severity, drawing
+from winninghand.report.page import Page, template_engine
 from winninghand.report.samples import contact_sheet
 from winninghand.report.terminal import console, print_missing, print_models
 from winninghand.training import train
@@ -57,6 +57,8 @@ class Contender:
 
 def run_demo(out: Path) -> None:
     """Train, measure and show; leaves `report.html`, cards and a deck in the folder `out`."""
+    drawing()  # missing, these are missed now and not after the trainings
+    template_engine()
     images = load_images("digits")
     measurement = Measurement()
     print_missing(measurement.missing)
