@@ -15,7 +15,8 @@ from torch import nn
 from torch.nn import functional
 
 import winninghand as wh
-from winninghand.compression import Compression, Compressor, Masks, Phase
+from winninghand.compression import Compressor, Masks, Method, Phase
+from winninghand.compression.methods import GradualMagnitudePruning
 from winninghand.training.device import make_fabric
 
 ROWS = [
@@ -74,7 +75,7 @@ def _refresh(chosen: argparse.Namespace) -> tuple[float, int]:
         started = time.process_time()
         masks.prune_to(masks.sparsity)
         taken.append(time.process_time() - started)
-    return median(taken[1:]), Compression().refresh_steps
+    return median(taken[1:]), GradualMagnitudePruning().update_every
 
 
 def _stepper(method: str, scope: str, sparsity: float, chosen: argparse.Namespace) -> Callable[[], None]:
@@ -104,9 +105,7 @@ def _stepper(method: str, scope: str, sparsity: float, chosen: argparse.Namespac
 
 def _masks(network: nn.Module, method: str, scope: str, sparsity: float) -> Masks:
     """Return masks at work: in the middle of gmp's ramp, in the last phase of all others."""
-    settings = Compression.model_validate(
-        {"method": method, "sparsity": sparsity, "scope": scope or "global"}
-    )
+    settings = Method.model_validate({"method": method, "sparsity": sparsity, "scope": scope or "global"})
     compressor = Compressor(network, settings)
     phase: Phase = compressor.phases(epochs=30)[-1]
     masks = compressor.masks(seed=0)

@@ -8,12 +8,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 
 from winninghand.augmentation import make_domain
 from winninghand.base.deprecation import with_new_keys
 from winninghand.base.errors import InputError, first_error
-from winninghand.compression import METHODS, Compression, Start
+from winninghand.compression import Method
 from winninghand.networks import network
 
 Precision = Literal["auto", "32-true", "bf16-mixed"]
@@ -79,7 +87,7 @@ class Recipe(BaseModel):
     network: Named = {"name": "resnet18", "width": 64}
     domain: Named = {"name": "clean"}
     seed: int = Field(default=0, ge=0)
-    compression: Compression = Compression()
+    compression: SerializeAsAny[Method] = Method.model_validate({})
     training: Training = Training()
     quantization: Quantization = Quantization()
 
@@ -108,7 +116,7 @@ def make_recipe(table: Mapping[str, Any], known_network: bool = True) -> Recipe:
     except ValidationError as error:
         raise InputError(f"recipe: {first_error(error)}") from None
     make_domain(recipe.domain)
-    METHODS[recipe.compression.method]().plan(recipe.compression, recipe.training.epochs, Start())
+    recipe.compression.plan(recipe.training.epochs)
     if known_network:
         with torch.device("meta"):  # checks name and settings without making any weights
             network(**recipe.network)

@@ -29,7 +29,7 @@ def train(module, pruner, steps, each=lambda: None):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        pruner.after_step()
+        pruner.step()
         each()
 
 

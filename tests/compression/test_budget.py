@@ -7,10 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winninghand.base.errors import InputError
-from winninghand.compression.budget import Budget, kept_count
-from winninghand.compression.pattern import Pattern
-from winninghand.compression.rounds import round_sparsities
-from winninghand.compression.shares import layer_shares
+from winninghand.compression.budget import (
+    DISTRIBUTIONS,
+    Budget,
+    Pattern,
+    erdos_renyi_kernel,
+    kept_count,
+    layer_shares,
+)
+from winninghand.compression.schedules import round_sparsities
 
 SHAPES = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 3)), min_size=1, max_size=4)
 SPARSITIES = st.floats(0, 0.99)
@@ -25,7 +30,7 @@ def values_of(shapes):
 def test_layer_shares_sum_to_the_budget_and_are_within_one_of_their_quota(shapes, sparsity, distribution):
     sizes = [math.prod(shape) for shape in shapes]
     kept = kept_count(sum(sizes), sparsity)
-    shares = layer_shares(shapes, kept, distribution, sizes)
+    shares = layer_shares(shapes, kept, DISTRIBUTIONS[distribution], sizes)
     assert sum(shares) == kept
     assert all(0 <= share <= size for share, size in zip(shares, sizes, strict=True))
     if distribution == "uniform":
@@ -36,7 +41,7 @@ def test_layer_shares_sum_to_the_budget_and_are_within_one_of_their_quota(shapes
 def test_erk_gives_small_layers_more():
     shapes = [(64, 64, 3, 3), (8, 64), (512, 512, 3, 3)]
     sizes = [math.prod(shape) for shape in shapes]
-    shares = layer_shares(shapes, kept_count(sum(sizes), 0.9), "erk", sizes)
+    shares = layer_shares(shapes, kept_count(sum(sizes), 0.9), erdos_renyi_kernel, sizes)
     densities = [share / size for share, size in zip(shares, sizes, strict=True)]
     assert densities[1] == 1
     by_sum = [sum(shape) / math.prod(shape) for shape in shapes]

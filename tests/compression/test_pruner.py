@@ -19,7 +19,7 @@ few = settings(max_examples=8, deadline=None, suppress_health_check=list(HealthC
 
 
 def pruned(method, module, sparsity, steps=STEPS, **more):
-    return wh.Pruner(module, method, sparsity, steps, fraction_per_round=0.5, **more)
+    return wh.Pruner(module, method, sparsity, steps, fraction_per_round=0.5, **{"trained": True, **more})
 
 
 @pytest.mark.parametrize("method", [*MAGNITUDE, *SCORES])
@@ -129,14 +129,14 @@ def test_other_number_formats_take_the_tensor_path(method):
         optimizer.zero_grad()
         module(torch.randn(4, 3, 6, 6, dtype=torch.float64)).square().sum().backward()
         optimizer.step()
-        pruner.after_step()
+        pruner.step()
     weights = prunable_weights(module).values()
     assert zeros(weights) == round(0.8 * (108 * 20 + 100))
 
 
 def test_gmp_follows_its_cubic_schedule():
     module = network_of([6, 6], seed=0)
-    pruner = wh.Pruner(module, "gmp", 0.9, 100, prune_from=0.1, prune_until=0.6, refresh_steps=5)
+    pruner = wh.Pruner(module, "gmp", 0.9, 100, prune_from=0.1, prune_until=0.6, update_every=5)
     seen = []
     train(module, pruner, 100, lambda: seen.append(pruner.sparsity))
     total = sum(weight.numel() for weight in prunable_weights(module).values())
@@ -173,7 +173,7 @@ def test_a_sparse_module_is_pruned_further_and_never_less():
     train(module, pruned("ft", module, 0.5), 3)
     gone = {name: weight == 0 for name, weight in prunable_weights(module).items()}
     with pytest.raises(wh.InputError, match="below the present sparsity"):
-        wh.Pruner(module, "gmp", 0.3, 100)
+        wh.Pruner(module, "gmp", 0.3, 100, trained=True)
     train(module, pruned("lrr", module, 0.8), STEPS)
     assert not any(weight[gone[name]].any() for name, weight in prunable_weights(module).items())
 
@@ -223,7 +223,7 @@ def test_an_emptied_layer_is_reported(caplog):
     module = nn.Sequential(nn.Conv2d(3, 50, 3), nn.Flatten(), nn.Linear(50 * 16, 5))
     with torch.no_grad():
         module[0].weight.mul_(1e-6)
-    pruner = wh.Pruner(module, "ft", 0.8, 10)
+    pruner = wh.Pruner(module, "ft", 0.8, 10, trained=True)
     with caplog.at_level(logging.WARNING):
         report = pruner.end_epoch()
         pruner.end_epoch()

@@ -89,7 +89,7 @@ def test_only_what_is_finished_is_taken_where_that_is_asked_for(tiny_images, tmp
 
 
 def test_runs_that_share_their_first_phases_are_trained_once(tiny_images, tmp_path):
-    passing = {"method": "lth", "pass_through": [0.5, 0.8], "rewind_epoch": 0.5}
+    passing = {"method": "lth", "milestones": [0.5, 0.8], "rewind_epoch": 0.5}
     sweeps = [{"compression.sparsity": [0.9, 0.5, 0.8]}]
     table = {**STUDY, "recipe": {**STUDY["recipe"], "compression": passing}, "sweeps": sweeps}
     runs = run_specs(Study.model_validate(table))

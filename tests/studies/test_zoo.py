@@ -19,7 +19,7 @@ STUDY = {
     },
     "sweeps": [
         {"compression.method": "dense", "seed": [0, 1]},
-        {"compression.method": "lrr", "compression.pass_through": [[0.5]], "seed": [0, 1]},
+        {"compression.method": "lrr", "compression.milestones": [[0.5]], "seed": [0, 1]},
     ],
     "evaluation": {"corruptions": "contrast,gaussian_noise", "severities": [1, 5]},
     "zoo": {

@@ -1,8 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winninghand.compression import Compression
-from winninghand.compression.method import METHODS, Start
+from winninghand.compression.methods import LearningRateRewinding
 from winninghand.recipe import Training
 from winninghand.training.schedule import Schedule, cosine_with_warmup
 
@@ -18,8 +17,7 @@ def test_the_rate_rises_to_its_peak_and_falls_towards_zero(steps, warmup, peak):
 
 
 def test_rounds_go_back_to_a_fraction_of_the_learning_rate():
-    settings = Compression(method="lrr", sparsity=0.9, fraction_per_round=0.7, round_rate=0.25)
-    phases = METHODS["lrr"].plan(settings, 4, Start())
+    phases = LearningRateRewinding(sparsity=0.9, fraction_per_round=0.7, rewind_lr_factor=0.25).plan(4)
     tops = [
         max(map(Schedule(phase, 10, Training(learning_rate=0.8)).learning_rate, range(40)))
         for phase in phases

@@ -1,23 +1,24 @@
-"""Methods that make a network compact, over shared pieces: prunable weights, budget, phases, masks."""
+"""Methods that make a network compact, over shared pieces: prunable weights, budget, schedules, masks."""
 
-from winninghand.compression.budget import Budget, Scope
+from winninghand.compression.budget import Budget, Pattern, Scope
 from winninghand.compression.compressor import Compressor
-from winninghand.compression.masks import Masks
+from winninghand.compression.masks import MagnitudeMasks, Masks
 from winninghand.compression.method import METHODS, Method, Start
-from winninghand.compression.phase import Phase
 from winninghand.compression.prunable import prunable_weights
 from winninghand.compression.pruner import Pruner
-from winninghand.compression.settings import Compression
+from winninghand.compression.schedules import Phase, Ramp
 
 __all__ = [
     "METHODS",
     "Budget",
-    "Compression",
     "Compressor",
+    "MagnitudeMasks",
     "Masks",
     "Method",
+    "Pattern",
     "Phase",
     "Pruner",
+    "Ramp",
     "Scope",
     "Start",
     "prunable_weights",

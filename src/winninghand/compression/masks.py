@@ -1,17 +1,23 @@
-"""Masks: which of the prunable weights of a network are pruned, from step to step."""
+"""Masks: which of the prunable weights of a network are kept, from step to step; and those by magnitude."""
 
 from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+import torch
 from torch import Tensor, nn
 
+from winninghand.compression import kernels
 from winninghand.compression.budget import Budget
-from winninghand.compression.phase import Phase
+from winninghand.compression.kernels import compilable, in_memory
+from winninghand.compression.schedules import Phase
 
 _LOG = logging.getLogger("winninghand")
+
+Score = Callable[[nn.Parameter], Tensor]
+"""Maps a weight to values of its shape; those of the largest magnitude are kept."""
 
 
 class Masks(ABC):
@@ -40,23 +46,28 @@ class Masks(ABC):
         """Bring masks and weights together again after the network's state has been replaced."""
 
     @abstractmethod
+    def apply_to(self, other: nn.Module) -> None:
+        """Prune a copy of the network, such as one of averaged weights, by the present masks."""
+
+    @abstractmethod
     def prune_to(self, sparsity: float) -> None:
         """Prune until `sparsity` is reached, exactly."""
 
     @abstractmethod
-    def kept(self) -> dict[str, int]:
-        """Return how many weights of each layer are not pruned."""
+    def as_dict(self) -> dict[str, Tensor]:
+        """Return for each prunable weight a bool mask of its shape, true where it is kept."""
 
     def end_epoch(self) -> dict[str, float | int]:
         """Return what there is to report; a layer of which nothing is left is warned of as well."""
-        emptied = self.emptied
+        counts = self._counts()
+        emptied = tuple(name for name, count in counts.items() if count == 0)
         if emptied and emptied != self._reported:
             _LOG.warning(
                 "pruning has emptied %s: the network's output no longer depends on what they see",
                 ", ".join(emptied),
             )
         self._reported = emptied
-        return {"sparsity": self.sparsity, "emptied_layers": len(emptied)}
+        return {"sparsity": self._sparsity(counts), "emptied_layers": len(emptied)}
 
     @abstractmethod
     def finish(self) -> None:
@@ -65,13 +76,7 @@ class Masks(ABC):
     @property
     def sparsity(self) -> float:
         """Fraction of the prunable weights that is pruned."""
-        total = sum(weight.numel() for weight in self.weights.values())
-        return (total - sum(self.kept().values())) / total
-
-    @property
-    def emptied(self) -> tuple[str, ...]:
-        """Names of the layers of which nothing is left."""
-        return tuple(name for name, count in self.kept().items() if count == 0)
+        return self._sparsity(self._counts())
 
     @abstractmethod
     def state_dict(self) -> dict[str, Tensor]:
@@ -80,3 +85,99 @@ class Masks(ABC):
     @abstractmethod
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take what `state_dict` returned."""
+
+    def _counts(self) -> dict[str, int]:
+        return {name: int(mask.sum()) for name, mask in self.as_dict().items()}
+
+    def _sparsity(self, counts: Mapping[str, int]) -> float:
+        total = sum(weight.numel() for weight in self.weights.values())
+        return (total - sum(counts.values())) / total
+
+
+def magnitude(weight: nn.Parameter) -> Tensor:
+    """Score a weight by itself: the smallest |w| go first (Han et al. 2015, arXiv:1506.02626)."""
+    return weight
+
+
+class MagnitudeMasks(Masks):
+    """One bool per weight, true where it is pruned; what is pruned stays pruned, the network a plain module.
+
+    `score` says what is smallest; by default the weight itself.
+    """
+
+    def __init__(self, weights: Mapping[str, nn.Parameter], budget: Budget, score: Score = magnitude) -> None:
+        super().__init__(weights, budget)
+        self._score = score
+        self._pruned: dict[str, Tensor] = {}
+
+    def keep_zeros(self) -> None:
+        """Count the weights that are zero now as pruned."""
+        zeros = {name: weight.detach() == 0 for name, weight in self.weights.items()}
+        self._pruned = {name: zero for name, zero in zeros.items() if bool(zero.any())}
+
+    def after_step(self) -> None:
+        """Set every pruned weight to zero, whatever momentum and decay did; prune more where that is due."""
+        self.step += 1
+        ramp = self.phase.ramp
+        if ramp is not None and ramp.is_due(self.step, self.steps):
+            self.prune_to(self.phase.sparsity_at(self.step / self.steps))
+        else:
+            self.apply()
+
+    def prune_to(self, sparsity: float) -> None:
+        """Prune the smallest weights until `sparsity` is reached, exactly."""
+        if sparsity > 0:
+            self._follow_device()
+            scores = {name: self._score(weight) for name, weight in self.weights.items()}
+            kept = self.budget.choose(scores, sparsity, self.as_dict() if self._pruned else None)
+            self._pruned = {name: ~mask for name, mask in kept.items()}
+            self.apply()
+
+    def apply(self) -> None:
+        """Set every pruned weight to zero."""
+        self._follow_device()
+        for name, pruned in self._pruned.items():
+            _set_to_zero(self.weights[name], pruned)
+
+    def apply_to(self, other: nn.Module) -> None:
+        """Set to zero in a copy of the network what is pruned in the network."""
+        for name, pruned in self._pruned.items():
+            weight = other.get_parameter(name)
+            _set_to_zero(weight, pruned.to(weight.device))
+
+    def as_dict(self) -> dict[str, Tensor]:
+        """Return for each prunable weight a bool mask of its shape, true where it is kept."""
+        return {
+            name: ~self._pruned[name] if name in self._pruned else torch.ones_like(weight, dtype=torch.bool)
+            for name, weight in self.weights.items()
+        }
+
+    def finish(self) -> None:
+        """Set every pruned weight to zero: the weights are ordinary ones all along."""
+        self.apply()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the masks by weight name, true where pruned; empty before any pruning."""
+        return dict(self._pruned)
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take masks that `state_dict` returned, and apply them."""
+        self._pruned = {}
+        for name, mask in state.items():
+            # A mask laid out like its weight is passed over in the order of memory.
+            self._pruned[name] = torch.empty_like(self.weights[name], dtype=torch.bool).copy_(mask)
+        self.apply()
+
+    def _follow_device(self) -> None:
+        """Bring the masks to where the weights are, after the caller has moved the network."""
+        for name, pruned in self._pruned.items():
+            if pruned.device != self.weights[name].device:
+                self._pruned[name] = pruned.to(self.weights[name].device)
+
+
+@torch.no_grad()
+def _set_to_zero(weight: Tensor, pruned: Tensor) -> None:
+    if compilable(weight, pruned):
+        kernels.set_to_zero(in_memory(weight), in_memory(pruned))
+    else:
+        weight.masked_fill_(pruned, 0)

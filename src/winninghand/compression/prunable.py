@@ -1,12 +1,14 @@
-"""Which weights of a network a budget is spent on."""
+"""Which weights of a network a budget is spent on, and what each of them costs."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Mapping
 
 from torch import nn
 
 from winninghand.base.errors import InputError
+from winninghand.networks.size import count_macs
 
 # The bases of all convolutions: nn.Conv1d … nn.ConvTranspose3d derive from this one class.
 _CONVOLUTION = nn.modules.conv._ConvNd
@@ -50,6 +52,23 @@ def weight_names(part: nn.Module) -> tuple[str, ...]:
     if isinstance(part, _CONVOLUTION | nn.Linear | nn.Bilinear):
         return ("weight",)
     return ()
+
+
+def weight_costs(
+    network: nn.Module, weights: Mapping[str, nn.Parameter], size: tuple[int, int]
+) -> dict[str, int]:
+    """Return the multiply-accumulates per weight of each layer, for one image of `size` (H, W).
+
+    For a convolution that is the number of places it is applied at. A weight that two modules
+    share costs what both of them do; one that no counted layer uses costs 1.
+    """
+    macs = count_macs(network, size)
+    costs: Counter[int] = Counter()
+    for path, part in network.named_modules():
+        owned = [weight for name in weight_names(part) if (weight := getattr(part, name, None)) is not None]
+        for weight in owned:
+            costs[id(weight)] += round(macs.get(path, 0) / sum(other.numel() for other in owned))
+    return {name: max(costs[id(weight)], 1) for name, weight in weights.items()}
 
 
 def _excluded(name: str, exclude: Collection[str]) -> bool:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
+from winninghand.base.deprecation import renamed
 from winninghand.base.errors import InputError, first_error
 from winninghand.compression.budget import Scope
 from winninghand.compression.compressor import Compressor
-from winninghand.compression.settings import Compression
+from winninghand.compression.method import Method
+
+_WRAPPERS = (nn.parallel.DistributedDataParallel, nn.DataParallel, AveragedModel)
 
 
 class Pruner:
@@ -22,85 +26,158 @@ class Pruner:
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1)
     ...
         optimizer.step()
-        pruner.after_step()
-    pruner.end_epoch()
+        pruner.step()
+    pruner.finish()
     ```
 
-    Make the optimizer after the pruner: `ep` and `bp` train scores, which are parameters of the
-    module until the last step. `steps` counts the optimizer steps of the whole training; methods
-    with several phases divide them in proportion to their epochs, and `phase` counts up where a new
-    one begins: there the caller restarts the learning rate's schedule (lth, lrr). After the last
-    step, or `finish`, the module holds ordinary weights of the target sparsity, and every further
-    `after_step` keeps pruned weights at zero.
+    `steps` counts the optimizer steps of the whole training; methods with several phases divide
+    them in proportion to their epochs, and `phase` counts up where a new one begins: there the
+    caller restarts the learning rate's schedule (lth, lrr). After the last step, or `finish`, the module
+    holds ordinary weights of the target sparsity, and every further `step` keeps pruned weights
+    at zero. Under `ep` and `bp` the module's parameters hold scores until then, and the weights,
+    which are drawn anew, do not move.
 
-    The module is taken as trained: its zeros count as pruned, and only `lth` trains before it prunes.
+    A module that is `trained` has weights worth keeping: its zeros count as pruned, and only `lth`
+    trains before it prunes. `module` may be wrapped (DistributedDataParallel, DataParallel,
+    `torch.compile`), now or later. `exclude` names modules and weights of it to leave alone.
     `epochs` is the length of a phase for settings that are counted in epochs, such as
-    `ramp_epochs`; further keyword arguments are keys of a recipe's `[compression]`. `input_size`
-    (H, W) is needed for a budget in multiply-accumulates. Raises `InputError` for a module without
-    prunable weights and for settings that it cannot follow.
+    `ramp_epochs`; further keyword arguments are keys of a recipe's `[compression]`. A `Method` in place
+    of a name brings all settings along. `input_size` (H, W) is needed for a budget in
+    multiply-accumulates.
+
+    Raises `InputError` for a module without prunable weights and for settings that it cannot
+    follow, and from all methods once a pruned weight has been replaced by another tensor.
     """
 
     def __init__(
         self,
         module: nn.Module,
-        method: str = "gmp",
-        sparsity: float = 0.9,
+        method: str | Method = "gmp",
+        sparsity: float | None = None,
         steps: int = 10_000,
         *,
-        scope: Scope = "global",
+        trained: bool = False,
+        scope: Scope | None = None,
         exclude: Collection[str] = (),
         epochs: int = 30,
         seed: int = 0,
         input_size: tuple[int, int] | None = None,
         **compression: Any,  # noqa: ANN401 (checked as settings)
     ) -> None:
-        settings = _settings({**compression, "method": method, "sparsity": sparsity, "scope": scope})
-        compressor = Compressor(module, settings, trained=True, exclude=exclude, size=input_size)
-        self.module = module
+        given = {**compression, "sparsity": sparsity, "scope": scope}
+        self.method = _method(method, {key: value for key, value in given.items() if value is not None})
+        self.module = _unwrapped(module)
         self.phase = 0
+        compressor = Compressor(self.module, self.method, trained, exclude, input_size)
         self._phases = compressor.phases(epochs)
         if steps < len(self._phases):
-            raise InputError(f"{method} has {len(self._phases)} phases here; {steps} steps are too few")
+            raise InputError(
+                f"{self.method.name} has {len(self._phases)} phases here; {steps} steps are too few"
+            )
         lengths = [phase.epochs - phase.begin for phase in self._phases]
         self._ends = [round(steps * sum(lengths[: i + 1]) / sum(lengths)) for i in range(len(lengths))]
         self._step = 0
         self._remembered: dict[str, Tensor] = {}
         self._masks = compressor.masks(seed)
         self._begin()
+        self._links = _links(self.module, self._masks.weights)
+
+    def __repr__(self) -> str:
+        return (
+            f"Pruner({self.method.name}, step {self._step} of {self._ends[-1]}, sparsity {self.sparsity:.2%})"
+        )
 
     @property
     def sparsity(self) -> float:
         """The present fraction of the prunable weights that is pruned."""
+        self._check()
         return self._masks.sparsity
+
+    @property
+    def masks(self) -> dict[str, Tensor]:
+        """For each prunable weight, by its name in the module, a bool mask: true where it is kept."""
+        self._check()
+        return self._masks.as_dict()
 
     @property
     def finished(self) -> bool:
         """Whether all steps are done."""
         return self._step >= self._ends[-1]
 
-    def after_step(self) -> None:
-        """Call after every optimizer step."""
-        self._masks.after_step()
-        if self.finished:
+    def step(self, skipped: bool = False) -> None:
+        """Call after every optimizer step, or with `skipped` where a `GradScaler` left the step out.
+
+        With gradient accumulation, call it once per optimizer step, not per batch.
+        """
+        if skipped:
             return
+        self._check()
+        if self.finished:
+            self._masks.apply()
+            return
+        self._masks.after_step()
         self._step += 1
         self._remember()
         if self.finished:
-            self._masks.finish()
+            self._end()
         elif self._step == self._ends[self.phase]:
             self.phase += 1
             self._begin()
 
+    def after_step(self) -> None:
+        """Do what `step` does; the old name."""
+        renamed("Pruner.after_step", "Pruner.step")
+        self.step()
+
     def end_epoch(self) -> dict[str, float | int]:
         """Return the present `sparsity` and the number of `emptied_layers`, of which it warns."""
+        self._check()
         return self._masks.end_epoch()
 
     def finish(self) -> None:
-        """Prune to the target and leave ordinary weights, wherever the training is."""
+        """Prune to the target and leave ordinary weights, wherever the training is; more calls do nothing."""
         if not self.finished:
-            self._step = self._ends[-1]
+            self._check()
+            self.phase, self._step = len(self._phases) - 1, self._ends[-1]
             self._masks.prune_to(self._phases[-1].sparsity)
-            self._masks.finish()
+            self._end()
+
+    def apply_to(self, other: nn.Module) -> None:
+        """Prune a copy of the module, such as `torch.optim.swa_utils.AveragedModel`, by the present masks.
+
+        The copy may be wrapped. Under `ep` and `bp` it gets the masked weights under the module's own
+        names; its norms and biases stay its own.
+        """
+        self._check()
+        self._masks.apply_to(_unwrapped(other))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that the module's own `state_dict` does not hold; numbers, strings and tensors."""
+        return {
+            "method": self.method.model_dump(mode="json"),
+            "steps": self._ends[-1],
+            "step": self._step,
+            "masks": self._masks.state_dict(),
+            "remembered": self._remembered,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state_dict` returned, in a pruner made alike; then load the module's state.
+
+        In this order, since `ep` and `bp` give a module other names until they are finished. Raises
+        `InputError` where method, settings or steps differ.
+        """
+        for key, own in (("method", self.method.model_dump(mode="json")), ("steps", self._ends[-1])):
+            if state[key] != own:
+                raise InputError(f"the pruner's state is of other {key}: {state[key]}, not {own}")
+        self._step, self._remembered = state["step"], dict(state["remembered"])
+        self.phase = next((i for i, end in enumerate(self._ends) if self._step < end), len(self._ends) - 1)
+        first = self._ends[self.phase - 1] if self.phase else 0
+        phase = self._phases[self.phase]
+        self._masks.begin(phase, self._ends[self.phase] - first, self._step - first, resumed=True)
+        self._masks.load_state_dict(state["masks"])
+        if self.finished:
+            self._end()
 
     def _begin(self) -> None:
         phase = self._phases[self.phase]
@@ -109,6 +186,10 @@ class Pruner:
             self.module.load_state_dict(self._remembered)
             self._masks.apply()
         self._remember()
+
+    def _end(self) -> None:
+        self._masks.finish()
+        self._links = _links(self.module, self._masks.weights)
 
     @property
     def _first(self) -> int:
@@ -122,9 +203,50 @@ class Pruner:
                 state = self.module.state_dict()
                 self._remembered = {name: tensor.clone() for name, tensor in state.items()}
 
+    def _check(self) -> None:
+        """Raise `InputError` where the module no longer holds a tensor that is being pruned."""
+        for table, key, value in self._links:
+            if table.get(key) is not value:
+                raise InputError(
+                    f"the module's {key!r} was replaced after the pruner was made (a new layer, or "
+                    "load_state_dict(assign=True)); make the pruner after that, and load without assign"
+                )
 
-def _settings(table: dict[str, Any]) -> Compression:
+
+Link = tuple[Mapping[str, Any], str, object]
+
+
+def _links(module: nn.Module, weights: Mapping[str, nn.Parameter]) -> list[Link]:
+    """Return where the weights hang: each table of a module's parts or parameters on the way to one."""
+    watched = {id(weight) for weight in weights.values()}
+
+    def below(part: nn.Module) -> Iterator[Link]:
+        for name, parameter in part._parameters.items():
+            if id(parameter) in watched:
+                yield part._parameters, name, parameter
+        for name, child in part._modules.items():
+            if child is not None and (found := list(below(child))):
+                yield part._modules, name, child
+                yield from found
+
+    return list(below(module))
+
+
+def _method(method: str | Method, settings: dict[str, Any]) -> Method:
+    if isinstance(method, Method):
+        if settings:
+            raise InputError(
+                f"{next(iter(settings))!r} is a setting of the method; give it to {method.name!r}"
+            )
+        return method
     try:
-        return Compression.model_validate(table)
+        return Method.model_validate({**settings, "method": method})
     except ValidationError as error:
         raise InputError(first_error(error)) from None
+
+
+def _unwrapped(module: nn.Module) -> nn.Module:
+    """Return the module that torch's own wrappers are around."""
+    while isinstance(module, _WRAPPERS) or "_orig_mod" in module._modules:
+        module = module.get_submodule("_orig_mod" if "_orig_mod" in module._modules else "module")
+    return module

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from winninghand.compression import METHODS, Phase, Start
+from winninghand.compression import Phase
 from winninghand.recipe import Recipe, make_recipe, set_dotted
 from winninghand.studies.study import Study
 
@@ -32,8 +32,7 @@ class RunSpec:
     @cached_property
     def phases(self) -> tuple[Phase, ...]:
         """The phases that the run goes through."""
-        settings = self.recipe.compression
-        return METHODS[settings.method]().plan(settings, self.recipe.training.epochs, Start())
+        return self.recipe.compression.plan(self.recipe.training.epochs)
 
     def extends(self, other: RunSpec) -> bool:
         """Say whether the first phases of this run are all those of the other, bit for bit."""

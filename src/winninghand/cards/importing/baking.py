@@ -13,7 +13,7 @@ from winninghand.base.errors import InputError
 from winninghand.cards.importing.checkpoint import Weights
 from winninghand.compression import Scope
 from winninghand.compression.budget import kept_count
-from winninghand.compression.selection import keep_largest
+from winninghand.compression.topk import keep_largest
 
 _SCORES = ".scores"
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from winninghand.compression import Compression, Compressor
+from winninghand.compression import Compressor, Method
 from winninghand.networks import network
 
 
@@ -9,9 +9,8 @@ from winninghand.networks import network
 def test_without_norms_activations_do_not_explode_while_the_ramp_lasts(method):
     images = torch.randn(32, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     module = network("conv4", width=8)
-    compressor = Compressor(
-        module, Compression(method=method, sparsity=0.95, scope="layerwise"), False, (), (32, 32)
-    )
+    settings = Method.model_validate({"method": method, "sparsity": 0.95, "scope": "layerwise"})
+    compressor = Compressor(module, settings)
     masks = compressor.masks(0)
     (phase,) = compressor.phases(10)
     spreads = []
@@ -21,4 +20,4 @@ def test_without_norms_activations_do_not_explode_while_the_ramp_lasts(method):
             spreads.append(float(module(images).std()))
     # At the density of the start, 0.5, weights drawn for 0.05 would give 3,000 times as much.
     assert max(spreads) < 100 * min(spreads)
-    assert all(popup.scale == 1 for popup in masks.popups.values())
+    assert float(masks._scale) == 1

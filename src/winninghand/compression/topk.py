@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from winninghand.compression import kernels
-from winninghand.compression.layout import NOTHING, compilable, in_memory
+from winninghand.compression.kernels import NOTHING, compilable, in_memory
 
 
 def keep_largest(

@@ -1,1 +1,0 @@
-"""The compression methods, one file and one registered name each."""
