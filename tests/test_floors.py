@@ -15,7 +15,7 @@ FLOORS = {
     **dict.fromkeys(["images", "corruptions", "augmentation", "networks", "spectra"], 0),
     **dict.fromkeys(["cards", "compression", "transforms"], 1),
     **dict.fromkeys(["decks", "evaluation"], 2),
-    **dict.fromkeys(["results", "exports"], 3),
+    **dict.fromkeys(["results", "exports", "metrics"], 3),
     **dict.fromkeys(["training", "recipe"], 4),
     **dict.fromkeys(["studies", "report"], 5),
     **dict.fromkeys(["cli", "catalog", "__init__"], 6),

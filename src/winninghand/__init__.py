@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from winninghand.base.errors import InputError
 
 if TYPE_CHECKING:
-    from winninghand import transforms
+    from winninghand import metrics, transforms
     from winninghand.augmentation import augment
     from winninghand.base.version import __version__
     from winninghand.cards import Card
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from winninghand.images import ImageSet, load_images
     from winninghand.networks import network
     from winninghand.recipe import Recipe
+    from winninghand.results import Results
     from winninghand.training import compress, train
 
 _HOMES = {
@@ -32,6 +33,7 @@ _HOMES = {
     "ImageSet": "images",
     "Pruner": "compression",
     "Recipe": "recipe",
+    "Results": "results",
     "__version__": "base.version",
     "augment": "augmentation",
     "compress": "training",
@@ -44,7 +46,7 @@ _HOMES = {
     "train": "training",
 }
 
-_MODULES = ("transforms",)
+_MODULES = ("metrics", "transforms")
 
 __all__ = [
     "Card",
@@ -53,6 +55,7 @@ __all__ = [
     "InputError",
     "Pruner",
     "Recipe",
+    "Results",
     "__version__",
     "augment",
     "compress",
@@ -60,6 +63,7 @@ __all__ = [
     "evaluate",
     "load",
     "load_images",
+    "metrics",
     "names",
     "network",
     "train",

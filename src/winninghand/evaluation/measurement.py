@@ -185,10 +185,9 @@ def play(model: nn.Module, batches: Iterable[Batch]) -> Outcome:
     for batch in batches:
         answer = player.answer(to_unit(torch.from_numpy(batch.images).to(player.device)))
         confidence, choice = answer.outputs.float().softmax(dim=1).max(dim=1)
-        passes = (answer.weights > 0).sum(dim=1).float()
-        parts.append((choice == torch.from_numpy(batch.labels).to(player.device), confidence, passes))
-    correct, confidence, passes = (torch.cat(column).cpu() for column in zip(*parts, strict=True))
-    return Outcome(correct.numpy(), confidence.numpy(), passes.numpy())
+        correct = choice == torch.from_numpy(batch.labels).to(player.device)
+        parts.append((correct, confidence, answer.passes))
+    return Outcome(*(torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True)))
 
 
 def accuracy(model: nn.Module, split: Split, batch_size: int = 256) -> float:
