@@ -89,7 +89,7 @@ class RobustAccuracy(Metric):
 class CalibrationError(Metric):
     """Mean of |accuracy − confidence| over 15 bins of equal width, weighted by their images; in [0, 1].
 
-    After Guo et al. 2017 (arXiv:1706.04599, equation 3); NaN without images.
+    After Guo et al. 2017 (arXiv:1706.04599, equation 3).
     """
 
     higher_is_better = False
