@@ -1,8 +1,9 @@
-"""Training domains: batched augmentations, each one file under one registered name."""
+"""Training domains: batched augmentations, each one class under one registered name."""
 
 from __future__ import annotations
 
 from winninghand.augmentation.augment import augment, seeded_generator
+from winninghand.augmentation.clean import Clean
 from winninghand.augmentation.domain import DOMAINS, Domain, make_domain
 
-__all__ = ["DOMAINS", "Domain", "augment", "make_domain", "seeded_generator"]
+__all__ = ["DOMAINS", "Clean", "Domain", "augment", "make_domain", "seeded_generator"]

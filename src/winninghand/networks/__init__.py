@@ -1,6 +1,15 @@
 """Networks for small images, one file per family, by name: `network("resnet18", width=64)`."""
 
-from winninghand.networks.catalog import NETWORKS, Architecture, architecture_of, network
+from winninghand.networks.catalog import NETWORKS, Architecture, Classes, Count, architecture_of, network
 from winninghand.networks.size import count_macs, count_parameters
 
-__all__ = ["NETWORKS", "Architecture", "architecture_of", "count_macs", "count_parameters", "network"]
+__all__ = [
+    "NETWORKS",
+    "Architecture",
+    "Classes",
+    "Count",
+    "architecture_of",
+    "count_macs",
+    "count_parameters",
+    "network",
+]
