@@ -40,7 +40,7 @@ def corrupt(
     pixels do not depend on batch size, order or threads; a GPU gives the same distribution.
 
     Raises `InputError` for an unknown name, a severity outside 1..5, images of another type or
-    shape, an empty batch, and where the corruption cannot be had on this machine.
+    shape, an empty batch, and where this machine cannot apply the corruption.
     """
     entry = CORRUPTIONS[name]
     level = checked_severity(severity)

@@ -61,7 +61,7 @@ def elastic_transform(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
     planes = _sampled(to_planes(images), _affine_sources(places, jitter, rng), aligned=True)
     if reach > 0:
         field = rng.uniform(2, height, width).mul_(2).sub_(1)
-        # A blur `scale` times as wide leaves a field `scale` times as weak: that is made good here.
+        # A blur `scale` times as wide leaves a field `scale` times as weak: the factor corrects that.
         shift = gaussian_blurred(field, sigma, mirrored, ELASTIC_TRUNCATE).mul_(reach * scale)
         planes = _sampled(planes, places + shift.permute(0, 2, 3, 1), aligned=False)
     return to_images(planes.add_(TIE))

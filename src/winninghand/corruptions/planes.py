@@ -59,7 +59,7 @@ def gaussian_blurred(planes: Tensor, sigma: float, border: Border, truncate: flo
         length = planes.shape[axis]
         padded = extended(planes, radius, border, axis)
         planes = planes * kernel[radius]
-        # From the outside inwards, as SciPy adds: ties before truncation hang on it.
+        # From the outside inwards, as SciPy adds: the order decides ties before truncation.
         for reach in range(radius, 0, -1):
             pair = padded.narrow(axis, radius - reach, length) + padded.narrow(axis, radius + reach, length)
             planes += pair.mul_(kernel[radius - reach])

@@ -54,7 +54,7 @@ def spatter(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
     """Lay water over the image at severities 1 to 3, mud at 4 and 5."""
     splash = SPLASH[severity - 1]
     scale = scale_of(images)
-    # A blur `scale` times as wide leaves noise `scale` times as weak: that is made good here.
+    # A blur `scale` times as wide leaves noise `scale` times as weak: the factor corrects that.
     noise = rng.normal(*images.shape[1:3]).double().mul_(splash.std * scale).add_(splash.mean)
     liquid = gaussian_blurred(noise, splash.blur * scale, replicated)
     if splash.mud:

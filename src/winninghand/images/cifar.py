@@ -26,7 +26,7 @@ class _Cifar:
     def __call__(self, root: Path | None) -> Source:
         """Return the set as it lies under `root`, else as the hub has it.
 
-        Raises `InputError` that says where it was looked for, if it can be had from neither.
+        Raises `InputError` that says where it was looked for, if it is in neither place.
         """
         found = self._under(root) if root is not None else None
         if found is None:

@@ -16,7 +16,7 @@ def from_hub(source: str) -> Source:
     """Return the image set `hf:OWNER/NAME`, or `hf:OWNER/NAME/FOLDER` where a repository holds several.
 
     Its train and test parquet files are fetched into the hub's cache; without a network they are
-    taken from there. Raises `InputError` where they can be had from neither.
+    taken from there. Raises `InputError` where they are in neither place.
     """
     owner, _, rest = source.removeprefix(PREFIX).partition("/")
     name, _, folder = rest.partition("/")
