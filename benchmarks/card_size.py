@@ -17,7 +17,8 @@ from rich.table import Table
 from torch import Tensor
 
 from benchmarks import sparse_formats
-from winninghand.cards.container import SizeReport, read_container, write_container
+from winninghand.cards.codec import decode_tensors, encode_tensors, entropy_bound
+from winninghand.cards.container import read_streams, write_streams
 from winninghand.compression import Budget, Scope, prunable_weights
 from winninghand.networks import network
 
@@ -33,6 +34,15 @@ LOADS = 5
 
 
 @dataclass(frozen=True)
+class SizeReport:
+    """Bytes of a file, of its coded and raw streams, and of their entropy bound."""
+
+    total: int
+    payload: int
+    bound: float
+
+
+@dataclass(frozen=True)
 class Pruned:
     """One pruned network: the tensors of a card, and the weights as other formats hold them."""
 
@@ -43,7 +53,11 @@ class Pruned:
 
     def write(self, path: Path) -> SizeReport:
         """Write the card's tensors and header."""
-        return write_container(path, {}, {**self.weights, **self.others}, self.weights, self.scales)
+        tensors = {**self.weights, **self.others}
+        streams = encode_tensors(tensors, self.scales)
+        write_streams(path, {}, streams)
+        payload = streams["coded"].numel() + streams["raw"].numel()
+        return SizeReport(path.stat().st_size, payload, entropy_bound(tensors, self.weights, self.scales))
 
     @property
     def others_stored(self) -> dict[str, Tensor]:
@@ -139,7 +153,7 @@ def _row(weights: dict[str, Tensor], others: dict[str, Tensor], value: str) -> l
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.card"
         report = content.write(path)
-        seconds = _median_seconds(lambda: read_container(path))
+        seconds = _median_seconds(lambda: decode_tensors(read_streams(path)[1]))
     dense = sparse_formats.saved({**content.stored, **content.others_stored})
     sizes = (
         len(dense),
@@ -151,12 +165,12 @@ def _row(weights: dict[str, Tensor], others: dict[str, Tensor], value: str) -> l
     )
     return [
         f"{sum(tensor.nbytes for tensor in others.values()):,}",
-        f"{report.entropy_bound_bytes:,.0f}",
-        f"{report.payload_bytes:,}",
-        f"{report.ratio:.4f}",
-        f"{report.header_bytes:,}",
+        f"{report.bound:,.0f}",
+        f"{report.payload:,}",
+        f"{report.payload / report.bound:.4f}",
+        f"{report.total - report.payload:,}",
         f"{seconds:.3f}",
-        *(f"{size / report.bytes:.2f}×" for size in sizes),
+        *(f"{size / report.total:.2f}×" for size in sizes),
     ]
 
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from winninghand.decks.answers import CLEAN, Answers
 from winninghand.decks.deck import Deck
+from winninghand.decks.fitting_data import CLEAN, FittingData
 from winninghand.evaluation import Interval, paired_difference
 
 Order = Literal["one cell", "mixed", "cell after cell"]
@@ -42,7 +42,7 @@ class Played:
     weights: Tensor
 
 
-def play(deck: Deck, answers: Answers, batches: Batches) -> Played:
+def play(deck: Deck, answers: FittingData, batches: Batches) -> Played:
     """Play a deck on what its cards answered."""
     conditions, images = answers.spectra.shape[:2]
     order = torch.arange(conditions * images)
@@ -94,7 +94,7 @@ class GateStudy:
     the very images it is measured on: it is a little better than any rule could be.
     """
 
-    def __init__(self, deck: Deck, answers: Answers, sizes: Sequence[int]) -> None:
+    def __init__(self, deck: Deck, answers: FittingData, sizes: Sequence[int]) -> None:
         self.answers = answers
         self._corrupted = [place for place, cell in enumerate(answers.conditions) if cell != CLEAN]
         self._clean = answers.conditions.index(CLEAN)

@@ -24,11 +24,11 @@ from benchmarks.choices import choices_by_cell
 from benchmarks.gate_study import Batches, GateStudy, Row, play, rows
 from winninghand.base.files import atomic_write
 from winninghand.base.progress import progress_bar
-from winninghand.cards import Card, load_card
+from winninghand.cards import Card
 from winninghand.corruptions import SEVERITIES
-from winninghand.decks import with_bn_adaptation
-from winninghand.decks.answers import CLEAN, Answers, Condition, collect
+from winninghand.decks import load_card, with_bn_adaptation
 from winninghand.decks.building import Built, build
+from winninghand.decks.fitting_data import CLEAN, Condition, FittingData, collect
 from winninghand.decks.gate import gate_settings
 from winninghand.evaluation import available
 from winninghand.images import ImageSet, Split, load_images
@@ -70,7 +70,7 @@ def main() -> None:
     _report(study, built, names, wanted)
 
 
-def _answers(cards: list[Card], paths: list[Path], images: ImageSet, wanted: Wanted) -> Answers:
+def _answers(cards: list[Card], paths: list[Path], images: ImageSet, wanted: Wanted) -> FittingData:
     """Return what the cards answer to the test images, from the file of an earlier run where there is one."""
     corruptions, missing = available("common")
     for name, reason in missing.items():
@@ -84,16 +84,16 @@ def _answers(cards: list[Card], paths: list[Path], images: ImageSet, wanted: Wan
     if not place.exists():
         _keep(_collected(cards, images.test, conditions, wanted.limit), place)
     kept = load_file(place)
-    return Answers(conditions, kept["logits"], kept["spectra"], kept["labels"])
+    return FittingData(conditions, kept["logits"], kept["spectra"], kept["labels"])
 
 
-def _collected(cards: list[Card], split: Split, conditions: tuple[Condition, ...], limit: int) -> Answers:
+def _collected(cards: list[Card], split: Split, conditions: tuple[Condition, ...], limit: int) -> FittingData:
     indices = split.balanced_sample(min(limit, len(split)), 0)
     with progress_bar("running the cards", len(conditions) * len(indices)) as progress:
         return collect(cards, split, indices, conditions, progress=progress)
 
 
-def _keep(answers: Answers, place: Path) -> None:
+def _keep(answers: FittingData, place: Path) -> None:
     with atomic_write(place) as tmp:
         tensors = {"logits": answers.logits, "spectra": answers.spectra, "labels": answers.labels}
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, tmp)
@@ -126,7 +126,7 @@ def _title(study: GateStudy, built: Built, wanted: Wanted) -> str:
     adaptation = "off" if wanted.adapt is None else f"on, prior {wanted.adapt:g} images, batches of 256"
     return (
         f"{wanted.data}: {len(built.deck.cards)} cards, at most {wanted.most} active; fitted on "
-        f"{len(built.answers.labels)} training images ({'unseen' if built.unseen else 'seen in training'}), "
+        f"{len(built.data.labels)} training images ({'unseen' if built.unseen else 'seen in training'}), "
         f"measured on {len(study.answers.labels)} test images. Per-cell oracle (best of single cards and "
         f"average) {study.oracle_accuracy:.2%}, {_points(oracle.mean)} above the average "
         f"({_points(oracle.low)} to {_points(oracle.high)}). Batch-norm adaptation {adaptation}. "

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 import winninghand as wh
-from winninghand.cards.container import Container, read_container, write_container
 from winninghand.spectra import SpectralProfile
 
 
@@ -22,41 +21,6 @@ class Kind:
     write: Callable[[Path, int], object]
     read: Callable[[Path], Any]
     alike: Callable[[Any, Any], bool]
-
-
-def _tensors_of(seed: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return a small network's tensors, of every kind there is, and scales."""
-    generator = torch.Generator().manual_seed(seed)
-    weight = torch.randn(32, 16, 3, 3, generator=generator)
-    weight *= torch.rand(weight.shape, generator=generator) < torch.rand(32, 1, 1, 1, generator=generator) / 5
-    levels = torch.randint(-7, 8, (10, 32), generator=generator).float()
-    scales = torch.rand(10, generator=generator) + 0.1
-    tensors = {
-        "first.weight": weight + 0.0,
-        "second.weight": weight.sign() * 0.05 + 0.0,
-        "half.weight": weight.half() + 0.0,
-        "linear.weight": levels * scales[:, None] + 0.0,
-        "linear.bias": torch.randn(10, generator=generator),
-        "norm.running_var": torch.rand(32, generator=generator),
-        "norm.num_batches_tracked": torch.tensor(1000 + seed),
-    }
-    return tensors, {"linear.weight": scales}
-
-
-def _write_container(path: Path, seed: int) -> None:
-    """Write a container with tensors of every kind."""
-    tensors, scales = _tensors_of(seed)
-    header = {"classes": ["cat", "dog"], "mean": [0.1 * seed, 0.2, 0.3], "input_size": [32, 32]}
-    write_container(path, header, tensors, [name for name in tensors if name.endswith("weight")], scales)
-
-
-def _alike_containers(found: Container, original: Container) -> bool:
-    """Tell whether two containers hold the same header and the same tensors, bit by bit."""
-    if found.header != original.header or list(found.tensors) != list(original.tensors):
-        return False
-    pairs = [(found.tensors[name], tensor) for name, tensor in original.tensors.items()]
-    pairs += [(found.scales.get(name, torch.empty(0)), scale) for name, scale in original.scales.items()]
-    return all(one.dtype == other.dtype and torch.equal(one, other) for one, other in pairs)
 
 
 def _write_card(path: Path, seed: int) -> None:
@@ -96,7 +60,6 @@ def _card(seed: int) -> wh.Card:
 
 
 KINDS = {
-    "container": Kind(_write_container, read_container, _alike_containers),
     "card": Kind(_write_card, wh.load, _alike_cards),
     "deck": Kind(_write_deck, wh.load, _alike_decks),
 }

@@ -1,7 +1,6 @@
 """100,000 damaged files: each must load to the very same network or be refused in one line.
 
-`python -m benchmarks.mutations [COUNT] [container|card|deck]`: tensors of every kind in a container, or
-whole cards and decks through `wh.load`.
+`python -m benchmarks.mutations [COUNT] [card|deck]`: cards or decks, through `wh.load`.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ OUTCOMES = ("refused", "exact", "changed", "crashed")
 def main() -> None:
     """Print how many files of each damage were refused, loaded exactly, changed, or crashed the reader."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else FILES
-    kind = KINDS[sys.argv[2] if len(sys.argv) > 2 else "container"]
+    kind = KINDS[sys.argv[2] if len(sys.argv) > 2 else "card"]
     torch.set_num_threads(1)
     chance = random.Random(0)
     outcomes: Counter[tuple[str, str]] = Counter()

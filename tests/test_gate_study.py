@@ -4,7 +4,7 @@ import torch
 
 import winninghand as wh
 from benchmarks.gate_study import Batches, GateStudy, play, players, rows
-from winninghand.decks.answers import CLEAN, collect
+from winninghand.decks.fitting_data import CLEAN, collect
 from winninghand.evaluation import evaluate
 from winninghand.images import Split
 from winninghand.spectra import SpectralProfile

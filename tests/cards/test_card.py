@@ -3,7 +3,6 @@ import torch
 from torch import nn
 
 import winninghand as wh
-from winninghand.cards import Inspection
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def test_a_card_comes_back_from_its_file_bit_by_bit(card, tmp_path):
 
 
 def test_inspection_counts_zeros_as_pruned(card):
-    counts = Inspection.of(card)
+    counts = card.inspect()
     layers = {layer.name: layer for layer in counts.layers}
     assert layers["layer1.0.conv1.weight"].sparsity == pytest.approx(0.5)
     assert counts.parameters == sum(parameter.numel() for parameter in card.network.parameters())

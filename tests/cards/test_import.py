@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import save_file
 
 import winninghand as wh
-from winninghand.cards.coding.index import unpack_index
+from winninghand.cards.codec.tensors import unpack_index
 from winninghand.cards.container import read_streams
 from winninghand.cards.importing import Import, Subnetwork, import_cards
-from winninghand.cards.importing.cifar import CIFAR10, CIFAR100
+from winninghand.cards.importing.published import CIFAR10, CIFAR100
 from winninghand.decks.importing import import_model
 
 LRR = Import("card_lrr")

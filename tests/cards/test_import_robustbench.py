@@ -9,7 +9,6 @@ import torch
 from torch import nn
 
 import winninghand as wh
-from winninghand.cards import Inspection
 from winninghand.cards.importing import Import
 from winninghand.decks.importing import import_model
 
@@ -56,6 +55,6 @@ def test_logits_stay_and_files_shrink(family, data, tmp_path):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4 * float(expected.std()))
     assert len(ours.classes) == {"cifar10": 10, "cifar100": 100}[data]
     card = ours.cards[0] if "deck" in family else ours
-    assert Inspection.of(card).sparsity == pytest.approx(0.95, abs=1e-4)
+    assert card.inspect().sparsity == pytest.approx(0.95, abs=1e-4)
     shrunk = (tmp_path / "theirs.pt").stat().st_size / (tmp_path / "ours").stat().st_size
     assert shrunk > (100 if "binary" in family else 10)

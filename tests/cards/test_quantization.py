@@ -3,7 +3,6 @@ import torch
 from torch import nn
 
 import winninghand as wh
-from winninghand.cards import card_entropy_bound
 from winninghand.cards.quantization import to_levels
 
 HIGHEST = {"int8": 127, "int4": 7}
@@ -67,7 +66,7 @@ def test_a_quantized_card_comes_back_from_its_file(card, kind, tmp_path):
     for name, tensor in quantized.state_dict().items():
         assert torch.equal(loaded.state_dict()[name], tensor), name
         assert loaded.state_dict()[name].dtype == tensor.dtype
-    assert card_entropy_bound(loaded) == card_entropy_bound(quantized) < card_entropy_bound(card)
+    assert loaded.entropy_bound() == quantized.entropy_bound() < card.entropy_bound()
 
 
 ARGUMENTS = [(3, 8, 3), (8,), (), (8, 8, 3, 1, 0, 1, 4), (1,), (), (8, 2)]

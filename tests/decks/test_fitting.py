@@ -5,11 +5,10 @@ from made_cards import make_card, noisy, smooth
 from torch.nn import functional
 
 import winninghand as wh
-from winninghand.decks.answers import CLEAN, Answers, collect
-from winninghand.decks.diversity import diversity
+from winninghand.decks.building import SizeLimit, corrupted_accuracy, select
 from winninghand.decks.fitting import fit_gate, fit_temperatures, fitted, fitting_conditions, fitting_images
+from winninghand.decks.fitting_data import CLEAN, FittingData, collect, diversity
 from winninghand.decks.gate import gate_settings
-from winninghand.decks.selection import corrupted_accuracy, select
 from winninghand.images import Split
 from winninghand.spectra import log_spectra
 
@@ -28,18 +27,18 @@ def specialists(skills):
             knows = torch.rand(COUNT, 1, generator=generator) < skill
             logits[card, condition] = 3 * torch.where(knows, right, wrong)
     spectra = torch.stack([log_spectra(smooth(COUNT)), log_spectra(noisy(COUNT))])
-    return Answers((CLEAN, ("speckle_noise", 3)), logits, spectra, labels)
+    return FittingData((CLEAN, ("speckle_noise", 3)), logits, spectra, labels)
 
 
 @pytest.mark.parametrize("gate", ["spectral", "spectral_image", "stream", "weighted"])
 def test_a_fitted_gate_plays_the_card_that_knows(gate):
     # The cards' own domains mislead: the one trained on smooth images knows the noisy ones.
-    answers = specialists([(0.3, 0.9), (0.9, 0.3)])
-    deck = fitted(wh.Deck([make_card("smooth"), make_card("noisy")], gate), answers)
-    assert (deck.weigh(answers.spectra[0])[20:].argmax(dim=1) == 1).all()
+    data = specialists([(0.3, 0.9), (0.9, 0.3)])
+    deck = fitted(wh.Deck([make_card("smooth"), make_card("noisy")], gate), data)
+    assert (deck.weigh(data.spectra[0])[20:].argmax(dim=1) == 1).all()
     deck.reset()
-    assert (deck.weigh(answers.spectra[1])[20:].argmax(dim=1) == 0).all()
-    assert corrupted_accuracy(deck, answers) == pytest.approx(0.9, abs=0.06)
+    assert (deck.weigh(data.spectra[1])[20:].argmax(dim=1) == 0).all()
+    assert corrupted_accuracy(deck, data) == pytest.approx(0.9, abs=0.06)
 
 
 def test_cards_that_are_equally_good_get_equal_weights():
@@ -54,26 +53,28 @@ def test_the_temperature_undoes_a_scaling_of_the_logits():
     logits = 2 * torch.randn(1, 1, 4000, 3, generator=generator)
     labels = torch.multinomial(logits[0, 0].softmax(1), 1, generator=generator).squeeze(1)
     spectra = torch.zeros(1, 4000, 16, 9)
-    assert fit_temperatures(Answers((CLEAN,), 5 * logits, spectra, labels))[0] == pytest.approx(5, rel=0.1)
+    assert fit_temperatures(FittingData((CLEAN,), 5 * logits, spectra, labels))[0] == pytest.approx(
+        5, rel=0.1
+    )
 
 
 def test_selection_takes_the_best_then_what_completes_it_within_the_budget():
-    answers = specialists([(0.9, 0.35), (0.5, 0.6), (0.5, 0.85)])
+    data = specialists([(0.9, 0.35), (0.5, 0.6), (0.5, 0.85)])
     cards = [make_card("smooth"), make_card("noisy"), make_card("noisy", 2)]
     settings = gate_settings("weighted", {"max_active": 2})
-    steps = select(cards, [1000, 1000, 1000], answers, "weighted", settings, 10_000)
+    steps = select(cards, data, "weighted", settings, SizeLimit(10_000, [1000, 1000, 1000]))
     assert steps[0].card == 2
     assert [step.accuracy for step in steps] == sorted({step.accuracy for step in steps})
-    assert len(select(cards, [1000] * 3, answers, "weighted", settings, 5500)) == 1
-    assert select(cards, [1000, 1000, 9000], answers, "weighted", settings, 9000)[0].card == 1
+    assert len(select(cards, data, "weighted", settings, SizeLimit(5500, [1000] * 3))) == 1
+    assert select(cards, data, "weighted", settings, SizeLimit(9000, [1000, 1000, 9000]))[0].card == 1
     with pytest.raises(wh.InputError, match="smallest card has 1,000 bytes"):
-        select(cards, [1000] * 3, answers, "weighted", settings, 2000)
+        select(cards, data, "weighted", settings, SizeLimit(2000, [1000] * 3))
 
 
-def test_diversity_counts_differing_answers_and_common_errors():
+def test_diversity_counts_differing_data_and_common_errors():
     logits = torch.eye(2)[torch.tensor([[[0, 0, 0, 0]], [[0, 0, 1, 1]], [[1, 1, 0, 0]]])]
-    answers = Answers((("saturate", 1),), logits, torch.zeros(1, 4, 16, 9), torch.tensor([0, 1, 0, 1]))
-    pairs = {pair.cards: pair for pair in diversity(answers)}
+    data = FittingData((("saturate", 1),), logits, torch.zeros(1, 4, 16, 9), torch.tensor([0, 1, 0, 1]))
+    pairs = {pair.cards: pair for pair in diversity(data)}
     assert pairs[0, 1].disagreement == 0.5
     assert pairs[1, 2].disagreement == 1
     assert pairs[0, 1].error_correlation == pytest.approx(0)
@@ -102,14 +103,14 @@ def test_only_images_that_every_card_held_out_are_unseen(split):
     assert not fitting_images([*cards, make_card("noisy")], split, limit=320).unseen
 
 
-def test_answers_are_those_of_the_cards_to_the_corrupted_images(split, cards):
+def test_the_data_are_those_of_the_cards_to_the_corrupted_images(split, cards):
     indices = np.array([3, 700, 1100])
-    answers = collect(cards, split, indices, [CLEAN, ("speckle_noise", 2)], seed=1, batch_size=2)
+    data = collect(cards, split, indices, [CLEAN, ("speckle_noise", 2)], seed=1, batch_size=2)
     shown = wh.corrupt(split.images[indices], "speckle_noise", 2, seed=1, indices=indices)
     images = torch.from_numpy(shown).permute(0, 3, 1, 2).float() / 255
-    assert torch.allclose(answers.spectra[1], log_spectra(images))
-    assert torch.allclose(answers.logits[2, 1], cards[2](images), atol=1e-4)
-    assert answers.labels.tolist() == split.labels[indices].tolist()
+    assert torch.allclose(data.spectra[1], log_spectra(images))
+    assert torch.allclose(data.logits[2, 1], cards[2](images), atol=1e-4)
+    assert data.labels.tolist() == split.labels[indices].tolist()
 
 
 def test_a_deck_is_fitted_on_training_images_under_the_extra_corruptions(split, cards):

@@ -7,7 +7,6 @@ import torch
 from typer.testing import CliRunner
 
 import winninghand as wh
-from winninghand.cards import Inspection
 from winninghand.cli.commands import make_program
 from winninghand.recipe import make_recipe
 from winninghand.training import new_run
@@ -30,7 +29,7 @@ def table(method, **compression):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_card_has_its_sparsity_to_the_weight(method, scope, tiny_images):
     card = wh.train(make_recipe(table(method, scope=scope)), tiny_images)
-    layers = Inspection.of(card).layers
+    layers = card.inspect().layers
     total = sum(layer.size for layer in layers)
     assert sum(layer.nonzero for layer in layers) == total - round(0.9 * total)
     assert not any("parametrizations" in name for name in card.state_dict())
@@ -102,8 +101,8 @@ def test_a_pattern_and_macs_reach_the_card(tiny_images):
     weight = card.network.classifier[0].weight
     assert bool((weight.view(len(weight), -1, 4).count_nonzero(dim=-1) == 2).all())
     card = wh.train(make_recipe(table("gmp", budget="macs")), tiny_images)
-    kept = {layer.name: layer.nonzero for layer in Inspection.of(card).layers}
-    sizes = {layer.name: layer.size for layer in Inspection.of(card).layers}
+    kept = {layer.name: layer.nonzero for layer in card.inspect().layers}
+    sizes = {layer.name: layer.size for layer in card.inspect().layers}
     costs = {name: 256 if "features" in name else 1 for name in kept}
     spent = sum(costs[name] * count for name, count in kept.items())
     assert 0 <= 0.1 * sum(costs[name] * size for name, size in sizes.items()) - spent < 257

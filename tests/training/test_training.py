@@ -5,7 +5,6 @@ import torch
 from torch import nn
 
 import winninghand as wh
-from winninghand.cards import Inspection
 from winninghand.recipe import make_recipe
 
 TABLE = {
@@ -18,7 +17,7 @@ TABLE = {
 
 def test_a_recipe_becomes_a_card_that_knows_itself(tiny_images, tmp_path):
     card = wh.train(make_recipe(TABLE), tiny_images, tmp_path / "run")
-    counts = Inspection.of(card)
+    counts = card.inspect()
     total = sum(layer.size for layer in counts.layers)
     assert sum(layer.nonzero for layer in counts.layers) == total - round(0.9 * total)
     assert card.classes == ("dark", "bright")

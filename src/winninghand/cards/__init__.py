@@ -1,11 +1,12 @@
 """Cards: compact networks that know how to be used, and their files."""
 
-from winninghand.cards.card import Card, architecture_metadata, check_batch
-from winninghand.cards.file import card_entropy_bound, load_card, save_card
+from typing import TYPE_CHECKING
+
+from winninghand.base.deprecation import renamed
+from winninghand.cards.card import Answer, Card, Normalisation, architecture_metadata, check_batch
 from winninghand.cards.inspection import Inspection, Layer
 from winninghand.cards.metadata import CardMetadata
-from winninghand.cards.normalisation import Normalisation
-from winninghand.cards.player import Answer, Player, player_of
+from winninghand.cards.player import Player, player_of
 
 __all__ = [
     "Answer",
@@ -16,9 +17,14 @@ __all__ = [
     "Normalisation",
     "Player",
     "architecture_metadata",
-    "card_entropy_bound",
     "check_batch",
-    "load_card",
     "player_of",
-    "save_card",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> type[CardMetadata]:
+        if name != "CardFacts":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        renamed("winninghand.cards.CardFacts", "CardMetadata")
+        return CardMetadata

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
+from winninghand.base.deprecation import renamed
 from winninghand.base.device import device_of
 from winninghand.base.errors import InputError, first_error
 from winninghand.base.version import __version__
-from winninghand.cards.metadata import CardMetadata, Triple
-from winninghand.cards.normalisation import Normalisation
+from winninghand.cards.container import write_streams
+from winninghand.cards.deprecated import OldCardNames
+from winninghand.cards.file import KIND, CardParts, entropy_bound_of, pack_card
+from winninghand.cards.inspection import Inspection
+from winninghand.cards.metadata import CardMetadata, Triple, as_triple
+from winninghand.cards.quantization import WeightFormat, input_energies, measure_norms, quantize
 from winninghand.compression import prunable_weights
 from winninghand.networks import architecture_of
 from winninghand.spectra import SpectralProfile
 
-if TYPE_CHECKING:
-    from winninghand.cards.quantization import Weights
+# Buffers, besides the normalisation, that a card's state dict holds where the card has them.
+_PROFILE, _CLEAN, _SCALE = "profile_", "clean_profile_", "scale/"
 
 
 class Answer(NamedTuple):
@@ -40,14 +46,33 @@ class Answer(NamedTuple):
         return (self.weights > 0).sum(dim=1).float()
 
 
-class Card(nn.Module):
+class Normalisation(nn.Module):
+    """(x − mean) / std per channel, for float images (N, 3, H, W) in [0, 1]."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the normalised images."""
+        return (images - self.mean) / self.std
+
+
+class Card(OldCardNames, nn.Module):
     """A network with its normalisation, classes, training domain and spectral profile.
 
     Called with float images (N, 3, H, W) in [0, 1] of its `input_size`, it gives logits
     (N, classes). A new card is in evaluation mode, on the device of its network. `scales` holds, for
     weights that are whole levels times a scale per output channel, these scales, float32
-    (channels,), by weight name.
+    (channels,), by weight name. The state dict holds all but the metadata.
     """
+
+    kind: ClassVar[Literal["card"]] = "card"
+    gate: ClassVar[None] = None
 
     def __init__(
         self,
@@ -57,11 +82,13 @@ class Card(nn.Module):
         scales: Mapping[str, Tensor] | None = None,
     ) -> None:
         super().__init__()
+        device = device_of(network)
         self.network = network
         self.metadata = metadata
-        self.profile = profile
-        self.scales = dict(scales or {})
-        self.normalisation = Normalisation(metadata.mean, metadata.std).to(device_of(network))
+        self.normalisation = Normalisation(metadata.mean, metadata.std).to(device)
+        for name, tensor in (_profile_buffers(profile) | _scale_buffers(scales or {})).items():
+            # A copy, so that a state dict that is loaded into one card changes no other.
+            self.register_buffer(name, tensor.detach().to(device, copy=True))
         self.eval()
 
     @classmethod
@@ -73,14 +100,19 @@ class Card(nn.Module):
         mean: Triple = (0.0, 0.0, 0.0),
         std: Triple = (1.0, 1.0, 1.0),
         profile: SpectralProfile | None = None,
+        *,
+        deviation: Triple | None = None,
     ) -> Card:
         """Make a card of a trained module as it stands; weights that are zero count as pruned.
 
         `input_size` is (height, width) in pixels. `mean` and `std` are those by which the
         module expects its images to be normalised; by default it sees them in [0, 1]. Raises
         `InputError` for values out of range and for classes that are not as many as a network of
-        the catalog has outputs.
+        the catalog has outputs. `deviation` is the old name of `std`.
         """
+        if deviation is not None:
+            renamed("deviation", "std")
+            std = deviation
         try:
             metadata = CardMetadata(
                 classes=tuple(classes),
@@ -94,9 +126,6 @@ class Card(nn.Module):
         except ValidationError as error:
             raise InputError(f"card: {first_error(error)}") from None
         return cls(module, metadata, profile)
-
-    kind: ClassVar[Literal["card"]] = "card"
-    gate: ClassVar[None] = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -118,20 +147,69 @@ class Card(nn.Module):
         """Where its images must be."""
         return self.normalisation.mean.device
 
-    def with_accuracies(self, accuracies: Mapping[str, float]) -> Card:
-        """Return the same card with measured accuracies, fractions by what they were measured on."""
-        metadata = self.metadata.model_copy(update={"accuracies": dict(accuracies)})
-        return Card(self.network, metadata, self.profile, self.scales)
+    @property
+    def profile(self) -> SpectralProfile | None:
+        """What its training images look like in the Fourier domain, on the CPU; None where not known."""
+        found = {name: tensor.cpu() for name, tensor in self.named_buffers(recurse=False)}
+        if f"{_PROFILE}mean" not in found:
+            return None
+        clean = None
+        if f"{_CLEAN}mean" in found:
+            clean = SpectralProfile(found[f"{_CLEAN}mean"], found[f"{_CLEAN}spread"])
+        return SpectralProfile(found[f"{_PROFILE}mean"], found[f"{_PROFILE}spread"], clean)
 
-    def quantized(self, weights: Weights, images: Tensor | None = None, norms: bool = False) -> Card:
-        """Return a new card, its weights rounded to `int8`, `int4`, `fp16` or `binary`: see `quantize`."""
-        from winninghand.cards.quantization import quantize
+    @property
+    def scales(self) -> dict[str, Tensor]:
+        """Scales of the weights that are whole levels, float32 (channels,), by weight name."""
+        return {
+            name.removeprefix(_SCALE).replace("/", "."): tensor
+            for name, tensor in self.named_buffers(recurse=False)
+            if name.startswith(_SCALE)
+        }
 
-        return quantize(self, weights, images, norms)
+    @property
+    def network_name(self) -> str:
+        """Name of the network in the catalog; for any other module the name of its class."""
+        return str((self.metadata.architecture or {}).get("name", type(self.network).__name__))
+
+    @property
+    def parts(self) -> CardParts:
+        """What the card is made of: `Card(*card.parts)` is the same card."""
+        return CardParts(self.network, self.metadata, self.profile, self.scales)
+
+    def with_metadata(self, **changes: object) -> Card:
+        """Return the same card, with these fields of its metadata changed."""
+        return Card(*self.parts._replace(metadata=self.metadata.model_copy(update=changes)))
+
+    def quantized(self, weights: WeightFormat, images: Tensor | None = None, norms: bool = False) -> Card:
+        """Return a new card whose prunable weights are rounded; biases, norms and pruned weights stay.
+
+        `weights` is `int8`, `int4`, `fp16` or `binary`: see `quantize`. With `images`, training images,
+        float (N, 3, H, W) in [0, 1], each weight's error counts by the mean square of the input it
+        meets, so that what is least is the error of the layer's output. With `norms` the statistics of
+        batch norms are measured again on them.
+
+        Raises `InputError` for an unknown format, for weights that are not float32, for a weight
+        beyond the range of a half, and for `norms` without images.
+        """
+        if norms and images is None:
+            raise InputError("the statistics of batch-norms are measured on images; pass some")
+        network = copy.deepcopy(self.network).eval()
+        prunable = {name: network.get_parameter(name) for name in self.metadata.prunable}
+        energies = {} if images is None else input_energies(network, self._batches(images))
+        rounded, scales = quantize(prunable, weights, energies)
+        with torch.no_grad():
+            for name, values in rounded.items():
+                prunable[name].copy_(values)
+        if norms and images is not None:
+            measure_norms(network, self._batches(images))
+        memory = {"weights": weights, "images": 0 if images is None else len(images), "norms": norms}
+        metadata = self.metadata.model_copy(update={"quantization": memory})
+        return Card(network, metadata, self.profile, scales)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, classes) of float images (N, 3, H, W) in [0, 1]."""
-        check_batch(images, self.input_size)
+        check_batch(images, self.metadata.input_size)
         logits: Tensor = self.network(self.normalisation(images))
         return logits
 
@@ -143,11 +221,74 @@ class Card(nn.Module):
     def reset(self) -> None:
         """Do nothing: a card remembers no images."""
 
+    def train(self, mode: bool = True) -> Card:
+        """Set training or evaluation mode; batch norms of the network stay in evaluation mode.
+
+        The statistics of a finished card are part of it. To let them move again, train the network:
+        `card.network.train()`.
+        """
+        super().train(mode)
+        for part in self.network.modules():
+            if isinstance(part, nn.modules.batchnorm._BatchNorm):
+                part.eval()
+        return self
+
+    def inspect(self) -> Inspection:
+        """Return how many parameters it has, and how many of them are not zero, layer by layer."""
+        return Inspection.of(self.network, self.metadata.prunable)
+
+    def entropy_bound(self) -> float:
+        """Return the bytes that its weights would take at their entropy."""
+        return entropy_bound_of(self.parts)
+
     def save(self, path: Path | str) -> None:
         """Write the card to one file, whole or not at all."""
-        from winninghand.cards.file import save_card
+        header, streams = pack_card(self.parts)
+        write_streams(path, {"kind": KIND, **header}, streams)
 
-        save_card(self, path)
+    def __repr__(self) -> str:
+        height, width = self.input_size
+        words = [
+            self.network_name,
+            f"{len(self.classes)} classes",
+            f"{height}×{width}",
+            f"sparsity {self.inspect().sparsity:.1%}",
+        ]
+        words += [f"domain {self.metadata.domain.get('name')}"] if self.metadata.domain else []
+        words += [str(self.metadata.quantization.get("weights"))] if self.metadata.quantization else []
+        return f"Card({', '.join(words)})"
+
+    def _batches(self, images: Tensor) -> Iterator[Tensor]:
+        """Yield images as the network sees them, 256 at a time."""
+        for batch in images.split(256):
+            check_batch(batch, self.input_size)
+            yield self.normalisation(batch)
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """Take what is there of profile, scales and normalisation; a state dict of version 0.1 has none."""
+        for key, tensor in state_dict.items():
+            name = key.removeprefix(prefix)
+            if key.startswith(prefix) and name.startswith((_PROFILE, _CLEAN, _SCALE)):
+                self.register_buffer(name, torch.empty_like(tensor, device=self.device))
+        for name, tensor in self.named_buffers():
+            if not name.startswith("network."):
+                state_dict.setdefault(prefix + name, tensor)
+        for field, buffer in self.normalisation.named_buffers():
+            loaded = state_dict[f"{prefix}normalisation.{field}"]
+            if loaded.shape == buffer.shape and not torch.equal(loaded.to(buffer), buffer):
+                self.metadata = self.metadata.model_copy(update={field: as_triple(loaded)})
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
 
 
 def check_batch(images: Tensor, input_size: tuple[int, int]) -> None:
@@ -165,3 +306,15 @@ def architecture_metadata(module: nn.Module) -> dict[str, object] | None:
     """Return name and settings of a network of the catalog as one table, None for any other module."""
     architecture = architecture_of(module)
     return None if architecture is None else {"name": architecture.name, **architecture.settings}
+
+
+def _profile_buffers(profile: SpectralProfile | None, prefix: str = _PROFILE) -> dict[str, Tensor]:
+    if profile is None:
+        return {}
+    clean = _profile_buffers(profile.clean, _CLEAN) if prefix == _PROFILE else {}
+    return {f"{prefix}mean": profile.mean, f"{prefix}spread": profile.spread, **clean}
+
+
+def _scale_buffers(scales: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return scales under names that buffers may have: without dots."""
+    return {_SCALE + name.replace(".", "/"): scale for name, scale in scales.items()}

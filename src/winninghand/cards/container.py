@@ -1,12 +1,11 @@
-"""The file a card or a deck lies in: safetensors, with checksums and a schema version in its header."""
+"""The file of a card or a deck: safetensors, with checksums and a schema version in its header."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,83 +15,12 @@ from safetensors import SafetensorError, safe_open
 
 from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write
-from winninghand.cards.coding import decode_tensors, encode_tensors, entropy_bound
 
 SCHEMA = 1
 
 # One key, because safetensors writes several in no fixed order.
 _KEY = "winninghand"
 _LONGEST_HEADER = 1 << 24
-
-
-@dataclass(frozen=True)
-class SizeReport:
-    """Where a file's bytes go.
-
-    `bytes` is the whole file; `header_bytes` its safetensors header and the index of tensors;
-    `payload_bytes` the rest, to be held against `entropy_bound_bytes`.
-    """
-
-    bytes: int
-    header_bytes: int
-    entropy_bound_bytes: float
-
-    @property
-    def payload_bytes(self) -> int:
-        """Bytes of the coded and raw streams."""
-        return self.bytes - self.header_bytes
-
-    @property
-    def ratio(self) -> float:
-        """Payload over entropy bound."""
-        return self.payload_bytes / self.entropy_bound_bytes if self.entropy_bound_bytes else 1.0
-
-
-@dataclass(frozen=True)
-class Container:
-    """What a file with one set of tensors holds: its header, tensors, and the scales of whole levels."""
-
-    header: dict[str, Any]
-    tensors: dict[str, torch.Tensor]
-    scales: dict[str, torch.Tensor]
-
-
-def write_container(
-    path: Path | str,
-    header: Mapping[str, Any],
-    tensors: Mapping[str, torch.Tensor],
-    prunable: Collection[str],
-    scales: Mapping[str, torch.Tensor] | None = None,
-) -> SizeReport:
-    """Write a header of JSON values and named tensors to one file, and report its size.
-
-    `prunable` names the tensors whose entropy the bound counts; `scales` as in `encode_tensors`.
-    The same input gives the same bytes.
-    """
-    streams = encode_tensors(tensors, scales)
-    write_streams(path, header, streams)
-    return size_report(path, streams, entropy_bound(tensors, prunable, scales))
-
-
-def read_container(path: Path | str) -> Container:
-    """Return what `write_container` wrote, bit by bit.
-
-    Raises `InputError` where the file is anything else: another kind of file, cut, changed, of a
-    newer schema, or larger in its declarations than its bytes may stand for.
-    """
-    header, streams = read_streams(path)
-    with _said_of(path):
-        decoded = decode_tensors(streams)
-    return Container(header, decoded.tensors, decoded.scales)
-
-
-def size_report(
-    path: Path | str, streams: Mapping[str, torch.Tensor], entropy_bound_bytes: float
-) -> SizeReport:
-    """Return the size of a file that `write_streams` wrote with these streams."""
-    payload = sum(stream.numel() for name, stream in streams.items() if name.split("/")[-1] != "index")
-    total = Path(path).stat().st_size
-    return SizeReport(total, total - payload, entropy_bound_bytes)
 
 
 def write_streams(path: Path | str, header: Mapping[str, Any], streams: Mapping[str, torch.Tensor]) -> None:

@@ -1,93 +1,95 @@
-"""A card as a header and byte streams, and the file they make."""
+"""The parts of a card as a header of JSON values and byte streams, and back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
 from winninghand.base.errors import InputError
-from winninghand.cards.card import Card
-from winninghand.cards.coding import decode_tensors, encode_tensors, entropy_bound
-from winninghand.cards.container import read_streams, write_streams
+from winninghand.cards.codec import decode_tensors, encode_tensors, entropy_bound
 from winninghand.cards.metadata import CardMetadata
-from winninghand.cards.quantization import restored, stored
 from winninghand.networks import network as from_catalog
 from winninghand.spectra import SpectralProfile
 
-KIND = "card"
+KIND: Final = "card"
 
 Streams = dict[str, Tensor]
 _NETWORK = "network."
 _PROFILE, _CLEAN_PROFILE = "profile.", "profile.clean_"
 
 
-def save_card(card: Card, path: Path | str) -> None:
-    """Write a card to one safetensors file, whole or not at all."""
-    header, streams = pack_card(card)
-    write_streams(path, {"kind": KIND, **header}, streams)
+class CardParts(NamedTuple):
+    """What a card is made of, in the order in which `Card` takes it.
 
-
-def load_card(path: Path | str, network: nn.Module | None = None) -> Card:
-    """Read a card; `network` is the module to fill where the card's is not from the catalog.
-
-    Raises `InputError` for a file that is no card, is damaged or does not fit the network.
+    `scales` holds, for weights that are whole levels times a scale per output channel, these
+    scales, float32 (channels,), by weight name.
     """
-    header, streams = read_streams(path)
-    kind = header.pop("kind", None)
-    if kind != KIND:
-        raise InputError(f"{path} holds a {kind}, not a card; give a .card file")
-    return unpack_card(header, streams, str(path), network)
+
+    network: nn.Module
+    metadata: CardMetadata
+    profile: SpectralProfile | None
+    scales: Mapping[str, Tensor]
 
 
-def pack_card(card: Card) -> tuple[dict[str, Any], Streams]:
-    """Return a card as JSON values and flat byte tensors."""
-    return {"card": card.metadata.model_dump(mode="json", by_alias=True)}, encode_tensors(
-        _tensors(card), _scales(card)
-    )
+def pack_card(parts: CardParts) -> tuple[dict[str, Any], Streams]:
+    """Return a card as JSON values and flat byte tensors; the same parts give the same bytes."""
+    header = {"card": parts.metadata.model_dump(mode="json", by_alias=True)}
+    return header, encode_tensors(_tensors(parts), _scales(parts))
 
 
 def unpack_card(
     header: Mapping[str, Any], streams: Mapping[str, Tensor], origin: str, network: nn.Module | None = None
-) -> Card:
-    """Return the card that `pack_card` packed; `origin` names it in errors."""
+) -> CardParts:
+    """Return the parts that `pack_card` packed.
+
+    `network` is the module to fill where the card's is not from the catalog. Raises `InputError`,
+    which names `origin`, where the header or a stream is damaged or does not fit the network.
+    """
     try:
         metadata = CardMetadata.model_validate(header.get("card"))
         decoded = decode_tensors(streams)
         tensors = decoded.tensors
         profile = _taken_profile(tensors)
         weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items()}
-        weights |= {name: restored(weights[name], metadata.quantization) for name in metadata.prunable}
+        if _is_half(metadata):
+            weights |= {name: weights[name].float() for name in metadata.prunable}
         scales = {name.removeprefix(_NETWORK): scale for name, scale in decoded.scales.items()}
-        return Card(_filled(_skeleton(metadata, network), weights), metadata, profile, scales)
+        return CardParts(_filled(_skeleton(metadata, network), weights), metadata, profile, scales)
     except (ValidationError, InputError, KeyError) as error:
         reason = "its header is damaged" if isinstance(error, ValidationError | KeyError) else str(error)
         raise InputError(f"cannot load {origin}: {reason}") from error
 
 
-def card_entropy_bound(card: Card) -> float:
+def entropy_bound_of(parts: CardParts) -> float:
     """Return the bytes that the card's weights would take at their entropy (see `entropy_bound`)."""
-    return entropy_bound(_tensors(card), {_NETWORK + name for name in card.metadata.prunable}, _scales(card))
+    prunable = {_NETWORK + name for name in parts.metadata.prunable}
+    return entropy_bound(_tensors(parts), prunable, _scales(parts))
 
 
-def _scales(card: Card) -> dict[str, Tensor]:
-    return {_NETWORK + name: scale for name, scale in card.scales.items()}
+def _scales(parts: CardParts) -> dict[str, Tensor]:
+    return {_NETWORK + name: scale for name, scale in parts.scales.items()}
 
 
-def _tensors(card: Card) -> dict[str, Tensor]:
-    tensors = {_NETWORK + name: tensor for name, tensor in card.network.state_dict().items()}
-    for name in card.metadata.prunable:
+def _tensors(parts: CardParts) -> dict[str, Tensor]:
+    tensors = {_NETWORK + name: tensor for name, tensor in parts.network.state_dict().items()}
+    for name in parts.metadata.prunable:
         # A pruned weight is +0, whatever sign the optimizer left it with.
-        tensors[_NETWORK + name] = stored(tensors[_NETWORK + name] + 0.0, card.metadata.quantization)
-    if card.profile is not None:
-        tensors |= _profile_tensors(card.profile, _PROFILE)
-        if card.profile.clean is not None:
-            tensors |= _profile_tensors(card.profile.clean, _CLEAN_PROFILE)
+        weight = tensors[_NETWORK + name] + 0.0
+        tensors[_NETWORK + name] = weight.half() if _is_half(parts.metadata) else weight
+    if parts.profile is not None:
+        tensors |= _profile_tensors(parts.profile, _PROFILE)
+        if parts.profile.clean is not None:
+            tensors |= _profile_tensors(parts.profile.clean, _CLEAN_PROFILE)
     return tensors
+
+
+def _is_half(metadata: CardMetadata) -> bool:
+    """Tell whether the card's prunable weights are written as halves."""
+    return metadata.quantization is not None and metadata.quantization.get("weights") == "fp16"
 
 
 def _profile_tensors(profile: SpectralProfile, prefix: str) -> dict[str, Tensor]:
@@ -98,11 +100,9 @@ def _taken_profile(tensors: dict[str, Tensor]) -> SpectralProfile | None:
     """Take the profile, and the clean one that may be with it, out of a card's tensors."""
     clean = _taken(tensors, _CLEAN_PROFILE)
     profile = _taken(tensors, _PROFILE)
-    return (
-        None
-        if profile is None
-        else SpectralProfile(*profile, None if clean is None else SpectralProfile(*clean))
-    )
+    if profile is None:
+        return None
+    return SpectralProfile(*profile, None if clean is None else SpectralProfile(*clean))
 
 
 def _taken(tensors: dict[str, Tensor], prefix: str) -> tuple[Tensor, Tensor] | None:

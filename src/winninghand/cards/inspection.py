@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from winninghand.cards.card import Card
+from torch import nn
 
 
 @dataclass(frozen=True)
@@ -32,22 +33,22 @@ class Layer:
 
 @dataclass(frozen=True)
 class Inspection:
-    """The counts of one card: all parameters, the non-zero ones among them, the prunable weights."""
+    """The counts of one network: all parameters, the non-zero ones among them, the prunable weights."""
 
     parameters: int
     nonzero: int
     layers: tuple[Layer, ...]
 
     @classmethod
-    def of(cls, card: Card) -> Inspection:
-        """Count a card's parameters."""
-        parameters = dict(card.network.named_parameters())
+    def of(cls, network: nn.Module, prunable: Iterable[str]) -> Inspection:
+        """Count a network's parameters; `prunable` names the weights that pruning may zero."""
+        parameters = dict(network.named_parameters())
         return cls(
             parameters=sum(parameter.numel() for parameter in parameters.values()),
             nonzero=sum(int(parameter.count_nonzero()) for parameter in parameters.values()),
             layers=tuple(
                 Layer(name, tuple(parameters[name].shape), int(parameters[name].count_nonzero()))
-                for name in card.metadata.prunable
+                for name in prunable
             ),
         )
 

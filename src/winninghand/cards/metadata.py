@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import (
     AliasChoices,
     BaseModel,
@@ -14,6 +15,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from torch import Tensor
 
 from winninghand.base.errors import InputError
 
@@ -64,3 +66,9 @@ class CardMetadata(BaseModel):
         if isinstance(outputs, int) and outputs != len(self.classes):
             raise InputError(f"a network of {outputs} outputs needs as many classes, not {len(self.classes)}")
         return self
+
+
+def as_triple(values: Tensor) -> Triple:
+    """Return three single-precision numbers as the shortest decimals that stand for them, such as 0.491."""
+    red, green, blue = (float(str(np.float32(value))) for value in values.flatten().tolist())
+    return red, green, blue

@@ -1,64 +1,51 @@
-"""Fewer bits per weight: a finished card with its prunable weights rounded."""
+"""Fewer bits per weight: the prunable weights of a finished network, rounded."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from winninghand.base.errors import InputError
-from winninghand.cards.card import Card
-from winninghand.cards.sensitivity import input_energies
 
-Weights = Literal["fp16", "int8", "int4", "binary"]
+WeightFormat = Literal["fp16", "int8", "int4", "binary"]
 
 _HIGHEST_LEVEL = {"int8": 127, "int4": 7}
 # How far the largest weight of a channel may be clipped, in the search for its scale.
 _CLIPPING = torch.linspace(1.0, 0.4, 25)
 
 
-def quantize(card: Card, weights: Weights, images: Tensor | None = None, norms: bool = False) -> Card:
-    """Return a new card whose prunable weights are rounded; biases, norms and pruned weights stay.
+@torch.no_grad()
+def quantize(
+    weights: Mapping[str, Tensor], form: WeightFormat, energies: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Return rounded weights by name, and for whole levels the float32 scales (channels,) by name.
 
-    `int8` and `int4`: whole levels −127 .. 127 or −7 .. 7 times a float32 scale per output channel
-    (dimension 0), chosen for the least squared error among 25 clippings; weights near zero may
-    become zero. `fp16`: the nearest IEEE half. `binary`: sign times the mean |w| of the layer.
+    `int8` and `int4`: whole levels −127 .. 127 or −7 .. 7 times a scale per output channel (dimension
+    0), chosen for the least squared error among 25 clippings; weights near zero may become zero.
+    `fp16`: the nearest IEEE half. `binary`: sign times the mean |w| of the layer. Zeros stay zero.
+    `energies`, where they hold a weight's name, are what its squared errors count (`input_energies`).
 
-    With `images`, training images, float (N, 3, H, W) in [0, 1], each weight's error counts by the
-    mean square of the input it meets, so that what is least is the error of the layer's output; with
-    `norms` the statistics of batch-norms are measured again on them.
-
-    Raises `InputError` for an unknown kind, for weights that are not float32, for a weight beyond
-    the range of a half, and for `norms` without images.
+    Raises `InputError` for an unknown format, for weights that are not float32, and for a weight
+    beyond the range of a half.
     """
-    if weights not in get_args(Weights):
-        raise InputError(f"weights are quantized to {', '.join(get_args(Weights))}, not {weights!r}")
-    if norms and images is None:
-        raise InputError("the statistics of batch-norms are measured on images; pass some")
-    network = copy.deepcopy(card.network)
-    energies = {} if images is None else input_energies(card, images)
-    parameters = dict(network.named_parameters())
+    if form not in get_args(WeightFormat):
+        raise InputError(f"weights are quantized to {', '.join(get_args(WeightFormat))}, not {form!r}")
+    rounded: dict[str, Tensor] = {}
     scales: dict[str, Tensor] = {}
-    with torch.no_grad():
-        for name in card.metadata.prunable:
-            weight = parameters[name]
-            if weight.dtype != torch.float32:
-                raise InputError(f"{name!r} is {weight.dtype}; only float32 weights are quantized")
-            if weights in _HIGHEST_LEVEL:
-                rounded, scale = to_levels(weight, _HIGHEST_LEVEL[weights], energies.get(name))
-                scales[name] = scale.cpu()
-            else:
-                rounded = _to_half(name, weight) if weights == "fp16" else _to_binary(weight)
-            # A pruned weight is +0, whatever its sign was.
-            weight.copy_(rounded + 0.0)
-    metadata = card.metadata.model_copy(update={"quantization": _memory(weights, images, norms)})
-    quantized = Card(network, metadata, card.profile, scales)
-    if norms and images is not None:
-        _measure_norms(quantized, images)
-    return quantized
+    for name, weight in weights.items():
+        if weight.dtype != torch.float32:
+            raise InputError(f"{name!r} is {weight.dtype}; only float32 weights are quantized")
+        if form in _HIGHEST_LEVEL:
+            result, scale = to_levels(weight, _HIGHEST_LEVEL[form], energies.get(name))
+            scales[name] = scale.cpu()
+        else:
+            result = _to_half(name, weight) if form == "fp16" else _to_binary(weight)
+        # A pruned weight is +0, whatever its sign was.
+        rounded[name] = result + 0.0
+    return rounded, scales
 
 
 def to_levels(weight: Tensor, highest: int, energy: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -95,17 +82,49 @@ def _to_binary(weight: Tensor) -> Tensor:
     return weight.sign() * (weight.abs().sum() / kept.sum().clamp(min=1))
 
 
-def _memory(weights: str, images: Tensor | None, norms: bool) -> dict[str, Any]:
-    """Return what the card remembers of it."""
-    return {"weights": weights, "images": 0 if images is None else len(images), "norms": norms}
+@torch.no_grad()
+def input_energies(network: nn.Module, batches: Iterable[Tensor]) -> dict[str, Tensor]:
+    """Return, by the name of a weight, the mean square of the input that each of its elements meets.
+
+    The tensors broadcast over their weights. To first order the squared error of a layer's output
+    is the sum of squared errors of its weights times these. Convolutions and linear layers are
+    measured; weights elsewhere, and those of transposed convolutions, are left out.
+    """
+    found: dict[str, list[Tensor]] = {}
+    hooks = [
+        layer.register_forward_pre_hook(_measuring(f"{name}.weight".lstrip("."), found))
+        for name, layer in network.named_modules()
+        if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear)
+    ]
+    try:
+        for batch in batches:
+            network(batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return {name: torch.stack(parts).mean(dim=0) for name, parts in found.items()}
+
+
+def _measuring(name: str, found: dict[str, list[Tensor]]) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+    def measure(layer: Any, inputs: tuple[Tensor, ...]) -> None:  # noqa: ANN401 (any convolution)
+        x = inputs[0]
+        if isinstance(layer, nn.Linear):
+            found.setdefault(name, []).append(x.square().flatten(0, -2).mean(dim=0)[None])
+            return
+        energy = x.square().transpose(0, 1).flatten(1).mean(dim=1)
+        # Each group of outputs sees its own inputs.
+        groups = energy.view(layer.groups, -1).repeat_interleave(layer.out_channels // layer.groups, dim=0)
+        found.setdefault(name, []).append(groups.view(*groups.shape, *[1] * (x.ndim - 2)))
+
+    return measure
 
 
 @torch.no_grad()
-def _measure_norms(card: Card, images: Tensor) -> None:
-    """Replace the statistics of batch-norms by the plain means over batches of `images`."""
+def measure_norms(network: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Replace the statistics of batch norms, in place, by their plain means over `batches`."""
     norms = [
         part
-        for part in card.modules()
+        for part in network.modules()
         if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.track_running_stats
     ]
     momenta = [norm.momentum for norm in norms]
@@ -113,22 +132,8 @@ def _measure_norms(card: Card, images: Tensor) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # a cumulative mean
         norm.train()
-    for batch in images.split(256):
-        card(batch)
+    for batch in batches:
+        network(batch)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
         norm.eval()
-
-
-def stored(weight: Tensor, memory: Mapping[str, Any] | None) -> Tensor:
-    """Return a prunable weight as it is written to a file."""
-    return weight.half() if _is_half(memory) else weight
-
-
-def restored(weight: Tensor, memory: Mapping[str, Any] | None) -> Tensor:
-    """Return what `stored` was given."""
-    return weight.float() if _is_half(memory) else weight
-
-
-def _is_half(memory: Mapping[str, Any] | None) -> bool:
-    return memory is not None and memory.get("weights") == "fp16"

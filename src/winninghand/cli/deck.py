@@ -14,7 +14,7 @@ from winninghand.cli.options import Root, Seed
 if TYPE_CHECKING:
     from winninghand.cards import Card
     from winninghand.decks import Deck
-    from winninghand.decks.building import Budget
+    from winninghand.decks.building import SizeLimit
     from winninghand.decks.gate import GateSettings
     from winninghand.images import ImageSet
 
@@ -42,9 +42,8 @@ def deck(
     seed: Seed = 0,
 ) -> None:
     """Put cards, or all cards below folders, into one deck."""
-    from winninghand.cards import load_card
-    from winninghand.decks import Deck
-    from winninghand.decks.building import Budget
+    from winninghand.decks import Deck, load_card
+    from winninghand.decks.building import SizeLimit
     from winninghand.decks.gate import gate_settings
     from winninghand.images import load_images
     from winninghand.report.terminal import say
@@ -58,9 +57,9 @@ def deck(
             raise InputError("choosing cards for a budget needs images to try them on; give --data")
         result = Deck(loaded, gate, settings)
     else:
-        budgeted = None if total is None else Budget(total, [path.stat().st_size for path in paths])
+        size_limit = None if total is None else SizeLimit(total, [path.stat().st_size for path in paths])
         named = dict(zip(map(str, paths), loaded, strict=True))
-        result = _fitted(named, load_images(data, root=root), gate, settings, budgeted, limit, seed)
+        result = _fitted(named, load_images(data, root=root), gate, settings, size_limit, limit, seed)
     result.save(out)
     say(f"{out}: {len(result.cards)} cards under the gate {gate}, {out.stat().st_size:,} bytes")
 
@@ -70,7 +69,7 @@ def _fitted(
     images: ImageSet,
     gate: str,
     settings: GateSettings,
-    budget: Budget | None,
+    size_limit: SizeLimit | None,
     limit: int,
     seed: int,
 ) -> Deck:
@@ -93,7 +92,7 @@ def _fitted(
     total = len(fitting_conditions()) * min(limit, len(images.train))
     players = list(cards.values())
     with progress_bar("running the cards", total) as progress:
-        built = build(players, images.train, gate, settings, budget, limit, seed, progress)
+        built = build(players, images.train, gate, settings, size_limit, limit, seed, progress)
     print_built(built, list(cards))
     return built.deck.cpu()
 

@@ -84,7 +84,7 @@ def export(
 
 
 def _class_names(text: str | None) -> tuple[str, ...] | None:
-    from winninghand.cards.importing.cifar import TASKS
+    from winninghand.cards.importing.published import TASKS
 
     if text is None:
         return None

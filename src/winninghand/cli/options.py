@@ -11,12 +11,15 @@ import typer
 
 from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write
-from winninghand.zoo import model_path
 
 
 def of_zoo(model: Path | None) -> Path | None:
     """Return the file of a model that may be given as zoo:NAME."""
-    return None if model is None else model_path(model)
+    if model is None:
+        return None
+    from winninghand.decks import model_path
+
+    return model_path(model)
 
 
 Model = Annotated[

@@ -1,17 +1,43 @@
-"""Building a deck of some cards: choosing among them, fitting, and what is to be told of both."""
+"""Building a deck: choosing some of many cards within a limit of bytes, and fitting it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
+
+from winninghand.base.errors import InputError
 from winninghand.cards import Card
-from winninghand.decks.answers import Answers, collect
 from winninghand.decks.deck import Deck, check_cards
 from winninghand.decks.fitting import LIMIT, fit_temperatures, fitted, fitting_conditions, fitting_images
-from winninghand.decks.gate import GateSettings
-from winninghand.decks.selection import Step, select
+from winninghand.decks.fitting_data import CLEAN, FittingData, collect
+from winninghand.decks.gate import GATES, GateSettings
 from winninghand.images import Split
+
+# What a deck's file holds besides its cards' files, with room to spare.
+_BYTES_OF_THE_GATE = 4096
+
+
+@dataclass(frozen=True)
+class SizeLimit:
+    """A deck's file may have `total` bytes; `sizes` are the bytes of each card's own file."""
+
+    total: int
+    sizes: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the choice: the card added, by its number from 0, and what the deck is like with it.
+
+    `bytes` is an upper bound of the size of the deck's file. `accuracy` is the deck's on images that
+    it was not fitted on, averaged over the corruptions.
+    """
+
+    card: int
+    bytes: int
+    accuracy: float
 
 
 @dataclass(frozen=True)
@@ -19,25 +45,17 @@ class Built:
     """A deck that was chosen and fitted.
 
     `numbers` are its cards among those given, from 0; `steps` how they were chosen, empty where
-    all were taken. `answers` are those of its cards; `unseen` says whether none of them was trained
-    on these images. `checked_temperatures` were fitted on the even images of `answers` only, so
-    that calibration can be measured on the odd ones.
+    all were taken. `data` is what it was fitted on; `unseen` says whether none of its cards was
+    trained on these images. `checked_temperatures` were fitted on the even images of `data` only,
+    so that calibration can be measured on the odd ones.
     """
 
     deck: Deck
     numbers: tuple[int, ...]
     steps: tuple[Step, ...]
-    answers: Answers
+    data: FittingData
     unseen: bool
     checked_temperatures: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Budget:
-    """At most `total` bytes for cards of `sizes` bytes."""
-
-    total: int
-    sizes: Sequence[int]
 
 
 def build(
@@ -45,20 +63,76 @@ def build(
     split: Split,
     gate: str,
     settings: GateSettings,
-    budget: Budget | None = None,
+    size_limit: SizeLimit | None = None,
     limit: int = LIMIT,
     seed: int = 0,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Built:
-    """Return a deck fitted on training images, of all cards or of those that a budget allows.
+    """Return a deck fitted on training images, of all cards or of those that a size limit allows.
 
     See `fit_gate` for the images and `select` for the choice.
     """
     check_cards(cards)
     images = fitting_images(cards, split, limit, seed)
-    answers = collect(cards, split, images.indices, fitting_conditions(), seed, progress)
-    steps = () if budget is None else select(cards, budget.sizes, answers, gate, settings, budget.total)
+    data = collect(cards, split, images.indices, fitting_conditions(), seed, progress)
+    steps = () if size_limit is None else select(cards, data, gate, settings, size_limit)
     numbers = tuple(step.card for step in steps) or tuple(range(len(cards)))
-    chosen = answers.of_cards(numbers)
+    chosen = data.of_cards(numbers)
     deck = fitted(Deck([cards[number] for number in numbers], gate, settings), chosen)
     return Built(deck, numbers, steps, chosen, images.unseen, fit_temperatures(chosen.of_images(0)))
+
+
+def select(
+    cards: Sequence[Card], data: FittingData, gate: str, settings: GateSettings, size_limit: SizeLimit
+) -> tuple[Step, ...]:
+    """Return the steps of greedy forward selection, each the card that helps the deck most.
+
+    The deck is fitted on one half of the images and measured on the other. The choice ends when no
+    card that fits into the limit helps. Raises `InputError` where not one card fits.
+    """
+    sizes, total = size_limit.sizes, size_limit.total
+    steps: list[Step] = []
+    while True:
+        chosen = [step.card for step in steps]
+        used = sum(sizes[number] for number in chosen) + _BYTES_OF_THE_GATE
+        affordable = [
+            number for number in range(len(cards)) if number not in chosen and used + sizes[number] <= total
+        ]
+        if not affordable or _full(gate, settings, len(chosen)):
+            break
+        tried = [
+            Step(number, used + sizes[number], _accuracy(cards, [*chosen, number], data, gate, settings))
+            for number in affordable
+        ]
+        best = max(tried, key=lambda step: step.accuracy)
+        if steps and best.accuracy <= steps[-1].accuracy:
+            break
+        steps.append(best)
+    if not steps:
+        raise InputError(f"the smallest card has {min(sizes):,} bytes; give a larger budget than {total:,}")
+    return tuple(steps)
+
+
+def corrupted_accuracy(deck: Deck, data: FittingData) -> float:
+    """Return the deck's accuracy over the corrupted images, a fraction; each condition is one batch."""
+    accuracies = []
+    for place, condition in enumerate(data.conditions):
+        if condition != CLEAN:
+            deck.reset()
+            mixed = deck.mixed(data.logits[:, place], deck.weigh(data.spectra[place]))
+            accuracies.append((mixed.argmax(dim=1).cpu() == data.labels).float().mean())
+    return float(torch.stack(accuracies).mean())
+
+
+def _full(gate: str, settings: GateSettings, cards: int) -> bool:
+    """Tell whether a gate that plays all cards has as many as it may play."""
+    most = settings.max_active
+    return not GATES[gate].needs_profiles and most is not None and cards >= most
+
+
+def _accuracy(
+    cards: Sequence[Card], numbers: Sequence[int], data: FittingData, gate: str, settings: GateSettings
+) -> float:
+    chosen = data.of_cards(numbers)
+    deck = fitted(Deck([cards[number] for number in numbers], gate, settings), chosen.of_images(0))
+    return corrupted_accuracy(deck, chosen.of_images(1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,21 +13,29 @@ from torch import Tensor, nn
 from winninghand.base.device import device_of
 from winninghand.base.errors import InputError
 from winninghand.cards import Answer, Card, check_batch
-from winninghand.decks.gate import GATES, GateSettings, gate_settings
+from winninghand.cards.container import write_streams
+from winninghand.decks.file import KIND, DeckParts, pack_deck
+from winninghand.decks.gate import GATES, Gate, GateSettings, gate_settings
+from winninghand.decks.scores import FittedScores
 
 
 class Deck(nn.Module):
     """Cards of one task, and the gate that plays them.
 
     Called with float images (N, 3, H, W) in [0, 1] it gives log-probabilities (N, classes): the
-    logarithm of the weighted mean of the softmaxes of the cards played. `settings` are the gate's,
-    `temperatures` > 0 divide each card's logits before its softmax (1 where None). Raises
-    `InputError` where the cards disagree on classes or input size, or lack the profiles that the
-    gate needs.
+    logarithm of the weighted mean of the softmaxes of the cards played. The gate's settings are
+    given by name, as in `Deck(cards, "weighted", max_active=2)`, or as one object, `settings`.
+    `temperatures` > 0 divide each card's logits before its softmax (1 where None).
+
+    The state dict holds the cards', the temperatures and what was fitted of the gate: `slopes`
+    (cards, rings) and `offsets` (cards,). Raises `InputError` where the cards disagree on classes or
+    input size, lack the profiles that the gate needs, and for settings that the gate does not have.
     """
 
     kind: ClassVar[Literal["deck"]] = "deck"
     temperatures: Tensor
+    slopes: Tensor | None
+    offsets: Tensor | None
 
     def __init__(
         self,
@@ -35,24 +43,27 @@ class Deck(nn.Module):
         gate: str = "spectral",
         settings: GateSettings | None = None,
         temperatures: Sequence[float] | None = None,
+        **values: object,
     ) -> None:
         super().__init__()
         check_cards(cards)
-        kind = GATES[gate]
-        if kind.needs_profiles:
+        if GATES[gate].needs_profiles:
             _check_profiles(cards, gate)
-        chosen = kind.settings_type() if settings is None else settings
-        if not isinstance(chosen, kind.settings_type):
-            raise InputError(f"these settings are not those of the gate {gate!r}")
-        self._gate = kind([card.profile for card in cards], chosen)
-        values = [1.0] * len(cards) if temperatures is None else list(temperatures)
-        if len(values) != len(cards) or not all(0 < value < float("inf") for value in values):
-            raise InputError(f"a deck of {len(cards)} cards needs as many temperatures above 0, not {values}")
-        self.register_buffer("temperatures", torch.tensor(values), persistent=False)
+        if settings is not None and values:
+            raise InputError("give the gate's settings by name or as one object, not both")
+        scales = [1.0] * len(cards) if temperatures is None else list(temperatures)
+        if len(scales) != len(cards) or not all(0 < scale < float("inf") for scale in scales):
+            raise InputError(f"a deck of {len(cards)} cards needs as many temperatures above 0, not {scales}")
         self._cards = nn.ModuleList(cards)
         # Looked up for every batch, where a walk through modules would cost as much as an operation.
         self._hand = tuple(cards)
         self._input_size = cards[0].input_size
+        self.register_buffer("temperatures", torch.tensor(scales))
+        self._gate = make_gate(gate, cards, gate_settings(gate, values) if settings is None else settings)
+        for name in FittedScores.model_fields:
+            fitted = None if self.settings.scores is None else getattr(self.settings.scores, name)
+            self.register_buffer(name, None if fitted is None else torch.tensor(fitted))
+        self.register_load_state_dict_post_hook(_follow_state)  # type: ignore[no-untyped-call]
         self.to(device_of(cards[0]))
         self.eval()
 
@@ -78,8 +89,14 @@ class Deck(nn.Module):
 
     @property
     def settings(self) -> GateSettings:
-        """Settings of the gate."""
+        """Settings of the gate, with what was fitted."""
         return self._gate.settings
+
+    @property
+    def parts(self) -> DeckParts:
+        """What the deck is made of."""
+        cards = tuple(card.parts for card in self.cards)
+        return DeckParts(cards, self.gate, self.settings, tuple(self.temperatures.tolist()))
 
     @property
     def batch_matters(self) -> bool:
@@ -157,9 +174,65 @@ class Deck(nn.Module):
 
     def save(self, path: Path | str) -> None:
         """Write the deck to one file, whole or not at all."""
-        from winninghand.decks.file import save_deck
+        header, streams = pack_deck(self.parts)
+        write_streams(path, {"kind": KIND, **header}, streams)
 
-        save_deck(self, path)
+    def __repr__(self) -> str:
+        height, width = self.input_size
+        networks = ", ".join(dict.fromkeys(card.network_name for card in self.cards))
+        words = [
+            f"{len(self.cards)} × {networks}",
+            f"gate {self.gate}",
+            f"{len(self.classes)} classes",
+            f"{height}×{width}",
+        ]
+        return f"Deck({', '.join(words)})"
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """Take what is there of temperatures and fitted values; a state dict of version 0.1 has none."""
+        for name in FittedScores.model_fields:
+            if prefix + name in state_dict:
+                self.register_buffer(name, torch.empty_like(state_dict[prefix + name], device=self.device))
+        for name, tensor in self.named_buffers(recurse=False):
+            state_dict.setdefault(prefix + name, tensor)
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
+
+
+def make_gate(gate: str, cards: Sequence[Card], settings: GateSettings) -> Gate:
+    """Return a gate for these cards; `InputError` for settings of another gate."""
+    kind = GATES[gate]
+    if not isinstance(settings, kind.settings_type):
+        raise InputError(f"these settings are not those of the gate {gate!r}")
+    return kind([card.profile for card in cards], settings)
+
+
+def _follow_state(deck: Deck, _: object) -> None:
+    """Make the gate anew of the profiles and the fitted values that a state dict brought."""
+    settings, scores = deck.settings, deck.settings.scores
+    if deck.slopes is not None and deck.offsets is not None:
+        loaded = FittedScores.model_validate(
+            {"slopes": deck.slopes.tolist(), "offsets": deck.offsets.tolist()}
+        )
+        if scores is None or not _alike(scores, loaded):
+            settings = settings.model_copy(update={"scores": loaded})
+    deck._gate = make_gate(deck.gate, deck.cards, settings).to(deck.device)
+
+
+def _alike(one: FittedScores, other: FittedScores) -> bool:
+    """Tell whether two fits are the same in single precision."""
+    pairs = ((one.slopes, other.slopes), (one.offsets, other.offsets))
+    return all(torch.equal(torch.tensor(left), torch.tensor(right)) for left, right in pairs)
 
 
 def _logarithm(probabilities: Tensor) -> Tensor:

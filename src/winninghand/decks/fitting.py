@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
 import torch
-from scipy.optimize import minimize_scalar
 from torch import Tensor
-from torch.nn import functional
 
 from winninghand.cards import Card
 from winninghand.corruptions import SEVERITIES, corruption_names, missing_corruptions
-from winninghand.decks.answers import CLEAN, Answers, Condition, Indices, collect
 from winninghand.decks.deck import Deck
+from winninghand.decks.fitting_data import CLEAN, Condition, FittingData, Indices, collect
 from winninghand.decks.gate import GATES
 from winninghand.decks.scores import FittedScores, ring_shifts
 from winninghand.images import Split
@@ -37,6 +36,7 @@ _OFFSET_PENALTY = 1e-3
 _ITERATIONS = 200
 
 _TEMPERATURES = (0.05, 20.0)
+_HALVINGS = 24
 
 
 @dataclass(frozen=True)
@@ -82,38 +82,43 @@ def fit_gate(
     what clean images look like.
     """
     images = fitting_images(deck.cards, split, limit, seed)
-    answers = collect(deck.cards, split, images.indices, fitting_conditions(), seed, progress)
-    return fitted(deck, answers)
+    data = collect(deck.cards, split, images.indices, fitting_conditions(), seed, progress)
+    return fitted(deck, data)
 
 
-def fitted(deck: Deck, answers: Answers) -> Deck:
-    """Return the deck, fitted on what its cards answered."""
-    temperatures = fit_temperatures(answers)
+def fitted(deck: Deck, data: FittingData) -> Deck:
+    """Return the deck, fitted on these data."""
+    temperatures = fit_temperatures(data)
     if not GATES[deck.gate].needs_profiles:
         return Deck(deck.cards, deck.gate, deck.settings, temperatures)
     profiles = [card.profile for card in deck.cards if card.profile is not None]
-    scores = fit_scores(answers, profiles, temperatures)
+    scores = fit_scores(data, profiles, temperatures)
     settings = deck.settings.model_copy(update={"scores": scores})
     return Deck(deck.cards, deck.gate, settings, temperatures)
 
 
-def fit_temperatures(answers: Answers) -> tuple[float, ...]:
-    """Return for each card the temperature of the least cross-entropy (Guo et al. 2017, section 4.2)."""
-    labels = answers.labels.repeat(len(answers.conditions))
-    return tuple(_temperature(logits.flatten(0, 1), labels) for logits in answers.logits)
+@torch.no_grad()
+def fit_temperatures(data: FittingData) -> tuple[float, ...]:
+    """Return for each card the temperature of the least cross-entropy (Guo et al. 2017, section 4.2).
+
+    Temperatures lie in 0.05 .. 20. The cross-entropy is convex in 1 / temperature, so that the place
+    where its slope turns from negative to positive is found by halving the interval.
+    """
+    labels = data.labels.repeat(len(data.conditions))
+    return tuple(_temperature(logits.flatten(0, 1), labels) for logits in data.logits)
 
 
 def fit_scores(
-    answers: Answers, profiles: Sequence[SpectralProfile], temperatures: Sequence[float]
+    data: FittingData, profiles: Sequence[SpectralProfile], temperatures: Sequence[float]
 ) -> FittedScores:
     """Return the scores whose softmax, as weights of the cards, gives the least cross-entropy.
 
     The loss is that of a mixture of experts (Jacobs et al. 1991) whose experts, the cards, stand
     still: −log Σ w p(label), with a penalty on the squared slopes.
     """
-    shifts = ring_shifts(answers.spectra, profiles).flatten(0, 1).double()
+    shifts = ring_shifts(data.spectra, profiles).flatten(0, 1).double()
     mean, spread = shifts.mean(dim=0), shifts.std(dim=0).clamp_min(1e-6)
-    inputs, targets = (shifts - mean) / spread, _probabilities_of_labels(answers, temperatures)
+    inputs, targets = (shifts - mean) / spread, _probabilities_of_labels(data, temperatures)
     slopes = torch.zeros(shifts.shape[1], len(profiles), dtype=torch.float64, requires_grad=True)
     offsets = torch.zeros(len(profiles), dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([slopes, offsets], max_iter=_ITERATIONS, line_search_fn="strong_wolfe")
@@ -147,17 +152,19 @@ def _validation(card: Card, split: Split) -> Indices:
 
 
 def _temperature(logits: Tensor, labels: Tensor) -> float:
-    low, high = (float(np.log(value)) for value in _TEMPERATURES)
+    logits = logits - logits.gather(1, labels[:, None])
+    low, high = (math.log(value) for value in _TEMPERATURES)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        # The slope of the cross-entropy over 1 / temperature: the mean logit, less that of the label.
+        slope = (logits * (logits / math.exp(middle)).softmax(dim=1)).sum(dim=1).mean()
+        low, high = (middle, high) if slope > 0 else (low, middle)
+    return math.exp((low + high) / 2)
 
-    def loss(logarithm: float) -> float:
-        return float(functional.cross_entropy(logits / np.exp(logarithm), labels))
 
-    return float(np.exp(minimize_scalar(loss, bounds=(low, high), method="bounded").x))
-
-
-def _probabilities_of_labels(answers: Answers, temperatures: Sequence[float]) -> Tensor:
+def _probabilities_of_labels(data: FittingData, temperatures: Sequence[float]) -> Tensor:
     """Return the logarithms (S · M, cards) of what each card gives to each image's label."""
     scales = torch.tensor(temperatures, dtype=torch.float64)[:, None, None, None]
-    logarithms = (answers.logits.double() / scales).log_softmax(dim=-1)
-    labels = answers.labels.expand(logarithms.shape[:-1])[..., None]
+    logarithms = (data.logits.double() / scales).log_softmax(dim=-1)
+    labels = data.labels.expand(logarithms.shape[:-1])[..., None]
     return logarithms.gather(-1, labels).squeeze(-1).flatten(1).T.contiguous()

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from winninghand.base.errors import InputError
 from winninghand.cards import Card
-from winninghand.decks import GATES, Deck, Gate
+from winninghand.decks import Deck, Gate
+from winninghand.decks.deck import make_gate
 from winninghand.spectra import LogSpectra
 
 INPUT = "images"
@@ -45,7 +46,7 @@ class DeckGraph(nn.Module):
 
     def __init__(self, deck: Deck) -> None:
         super().__init__()
-        gate = GATES[deck.gate]([card.profile for card in deck.cards], deck.settings)
+        gate = make_gate(deck.gate, deck.cards, deck.settings)
         if type(gate).reset is not Gate.reset:
             raise InputError(
                 f"the gate {deck.gate!r} remembers earlier images, which an exported graph cannot; "
@@ -53,7 +54,7 @@ class DeckGraph(nn.Module):
             )
         self.gate = gate
         self.looks = gate.needs_profiles
-        self.transform = LogSpectra(deck.cards[0].metadata.input_size)
+        self.transform = LogSpectra(deck.input_size)
         self.cards = nn.ModuleList(CardGraph(card) for card in deck.cards)
         self.classes = len(deck.classes)
         self.register_buffer("temperatures", deck.temperatures.clone(), persistent=False)

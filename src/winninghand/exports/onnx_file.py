@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from winninghand.base.errors import InputError
+from winninghand.base.extras import needed
 from winninghand.cards import Card
 from winninghand.decks import Deck
-from winninghand.exports.branches import sink_weights
 from winninghand.exports.checking import check
 from winninghand.exports.graphs import INPUT
 from winninghand.exports.tracing import traced, without_chatter
 
+_EXTRA = ("export", "to export to .onnx")
 _LARGEST = 2**31 - 2**20  # bytes of one protobuf file, and room for the graph
 
 
@@ -27,8 +28,9 @@ def write_onnx(model: Card | Deck, path: Path) -> None:
 
     Raises `InputError` where onnx, onnxscript or onnxruntime is missing, or for more than 2 GB.
     """
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        _needed(package)
+    for package in ("onnx", "onnxscript"):
+        needed(package, *_EXTRA)
+    runtime = needed("onnxruntime", *_EXTRA)
     if sum(tensor.nbytes for tensor in model.state_dict().values()) > _LARGEST:
         raise InputError("an ONNX file holds at most 2 GB of weights; export fewer cards")
     graph, program = traced(model)
@@ -44,7 +46,7 @@ def write_onnx(model: Card | Deck, path: Path) -> None:
     assert exported is not None
     _tidied(exported.model, _metadata(model))
     exported.save(path, external_data=False)
-    session = _session(path)
+    session = _session(runtime, path)
 
     def run(images: Tensor) -> Sequence[Tensor]:
         return [torch.from_numpy(output) for output in session.run(None, {INPUT: images.numpy()})]
@@ -57,7 +59,7 @@ def _tidied(model: Any, metadata: dict[str, Any]) -> None:  # noqa: ANN401 (onnx
     passes = import_module("onnx_ir.passes.common")
     for tidy in (passes.ClearMetadataAndDocStringPass, passes.RemoveUnusedNodesPass):
         tidy()(model)
-    sink_weights(model.graph)
+    _sink_weights(model.graph)
     model.metadata_props["winninghand"] = json.dumps(metadata)
 
 
@@ -66,17 +68,28 @@ def _metadata(model: Card | Deck) -> dict[str, Any]:
     return metadata if model.gate is None else {**metadata, "gate": model.gate, "cards": len(model.cards)}
 
 
-def _session(path: Path) -> Any:  # noqa: ANN401 (onnxruntime is untyped)
-    runtime = _needed("onnxruntime")
+def _session(runtime: Any, path: Path) -> Any:  # noqa: ANN401 (onnxruntime is untyped)
     options = runtime.SessionOptions()
     options.log_severity_level = 3
     return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def _needed(package: str) -> Any:  # noqa: ANN401 (a module)
-    try:
-        return import_module(package)
-    except ImportError as error:
-        raise InputError(
-            f"exporting to .onnx needs {package}: pip install onnx onnxscript onnxruntime"
-        ) from error
+def _sink_weights(graph: Any) -> None:  # noqa: ANN401 (onnx_ir is untyped here)
+    """Move each initializer of an onnx_ir graph that one branch alone uses into that branch, in place.
+
+    ONNX Runtime fuses and lays out convolutions whose weights are in their own graph only; a card
+    in a branch otherwise takes nearly twice as long.
+    """
+    for branch in [branch for node in graph for branch in _branches(node)]:
+        for value in [value for node in branch for value in node.inputs]:
+            if value is None or value.name not in graph.initializers:
+                continue
+            if all(user.graph is branch for user, _ in value.uses()):
+                del graph.initializers[value.name]
+                branch.register_initializer(value)
+
+
+def _branches(node: Any) -> list[Any]:  # noqa: ANN401
+    if node.op_type != "If":
+        return []
+    return [node.attributes[name].as_graph() for name in ("then_branch", "else_branch")]

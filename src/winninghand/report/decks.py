@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from rich.table import Table
 from torch import Tensor
 
-from winninghand.decks.answers import Answers
 from winninghand.decks.building import Built
-from winninghand.decks.diversity import diversity
+from winninghand.decks.fitting_data import FittingData, diversity
 from winninghand.evaluation import expected_calibration_error
 from winninghand.report.terminal import console, say
 
 
 def print_built(built: Built, names: Sequence[str]) -> None:
     """Print how cards were chosen, how they were calibrated, and how differently they answer."""
-    images = len(built.answers.labels)
+    images = len(built.data.labels)
     if built.unseen:
         say(f"fitted on {images} training images that no card was trained on, clean and corrupted")
     else:
@@ -47,21 +46,21 @@ def _print_steps(built: Built, names: Sequence[str]) -> None:
 def _print_calibration(built: Built, names: Sequence[str]) -> None:
     grid = Table("card", "temperature", "ECE before", "ECE after", title="Calibration")
     for place, number in enumerate(built.numbers):
-        before, after = calibration_errors(built.answers, place, built.checked_temperatures[place])
+        before, after = calibration_errors(built.data, place, built.checked_temperatures[place])
         temperature = float(built.deck.temperatures[place])
         grid.add_row(names[number], f"{temperature:.3f}", f"{before:.2%}", f"{after:.2%}")
     console.print(grid)
 
 
-def calibration_errors(answers: Answers, card: int, temperature: float) -> tuple[float, float]:
+def calibration_errors(data: FittingData, card: int, temperature: float) -> tuple[float, float]:
     """Return a card's calibration error at temperature 1 and at another one, on the odd images."""
-    odd = answers.of_images(1)
+    odd = data.of_images(1)
     logits, labels = odd.logits[card].flatten(0, 1), odd.labels.repeat(len(odd.conditions))
     return calibration_error(logits, labels, 1.0), calibration_error(logits, labels, temperature)
 
 
 def _print_diversity(built: Built, names: Sequence[str]) -> None:
-    pairs = diversity(built.answers)
+    pairs = diversity(built.data)
     if not pairs:
         return
     grid = Table("card", "and card", "disagreement", "correlation of errors", title="Diversity")

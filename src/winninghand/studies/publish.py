@@ -17,8 +17,8 @@ from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write
 from winninghand.base.pixels import to_unit
 from winninghand.base.progress import with_progress
-from winninghand.cards import Card, load_card
-from winninghand.decks import Deck, fit_gate
+from winninghand.cards import Card
+from winninghand.decks import Deck, fit_gate, load_card
 from winninghand.evaluation import Measurement, corruption_errors, milliseconds_per_image
 from winninghand.images import ImageSet
 from winninghand.recipe import make_recipe

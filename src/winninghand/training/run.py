@@ -17,8 +17,9 @@ from torch import nn
 from winninghand.augmentation import Domain, make_domain
 from winninghand.base.device import device_of
 from winninghand.base.version import __version__
-from winninghand.cards import Card, CardMetadata, Normalisation, architecture_metadata, load_card
+from winninghand.cards import Card, CardMetadata, Normalisation, architecture_metadata
 from winninghand.compression import Compressor, Phase
+from winninghand.decks import load_card
 from winninghand.evaluation import accuracy
 from winninghand.images import ImageSet, Split
 from winninghand.recipe import Recipe
@@ -122,7 +123,7 @@ class Run:
         # The one time that a run looks at the test images.
         measured = {"validation": accuracy(card, choosing)} if choosing is not None else {}
         measured["test"] = accuracy(card, self.images.test)
-        return card.with_accuracies(measured).cpu()
+        return card.with_metadata(accuracies=measured).cpu()
 
     def _quantized(self, card: Card, domain: Domain, fitting: Split) -> Card:
         """Round the card's weights as the recipe says, by images as the network saw them in training."""

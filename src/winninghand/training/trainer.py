@@ -17,7 +17,7 @@ from winninghand.augmentation import Domain
 from winninghand.base.errors import InputError
 from winninghand.base.pixels import to_unit
 from winninghand.base.progress import ProgressCallback, progress_bar
-from winninghand.cards.normalisation import Normalisation
+from winninghand.cards import Normalisation
 from winninghand.compression import Masks, Phase
 from winninghand.recipe import Training
 from winninghand.training.average import WeightAverage

@@ -12,12 +12,3 @@ MODELS = Path(__file__).parent / "models"
 ZOO: Registry[Path] = Registry("zoo model", "zoo", instance_of="pathlib:Path")
 for _path in sorted(MODELS.glob("*.card")) + sorted(MODELS.glob("*.deck")):
     ZOO.register(_path.stem)(_path)
-
-
-def model_path(model: Path | str) -> Path:
-    """Return the file that `zoo:NAME` stands for; any other path is returned as it is.
-
-    Raises `InputError` for a name that the zoo does not have.
-    """
-    text = str(model)
-    return ZOO[text.removeprefix(PREFIX)] if text.startswith(PREFIX) else Path(model)

@@ -8,20 +8,25 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, cast
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from winninghand.base.errors import InputError
 from winninghand.cards.card import Card
-from winninghand.cards.importing.baking import Subnetwork, baked
-from winninghand.cards.importing.checkpoint import Weights, read_checkpoint
-from winninghand.cards.importing.cifar import published_task
-from winninghand.cards.importing.fitting import fitted
-from winninghand.cards.importing.members import members_of, take_normalisation
+from winninghand.cards.importing.checkpoint import StateDict, read_checkpoint
+from winninghand.cards.importing.published import published_task
+from winninghand.cards.importing.state_dicts import (
+    Subnetwork,
+    apply_masks,
+    split_state_dict,
+    take_normalisation,
+)
 from winninghand.cards.metadata import Triple
-from winninghand.networks import architecture_of
+from winninghand.networks import architecture_of, network
 from winninghand.networks.catalog import Setting
 
 _AS_IT_IS: tuple[Triple, Triple] = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+_COUNTER = "num_batches_tracked"
 
 
 @dataclass(frozen=True)
@@ -52,14 +57,14 @@ def import_cards(path: Path | str, wanted: Import) -> list[Card]:
     """
     checkpoint = read_checkpoint(path)
     try:
-        return [_card(weights, checkpoint.values, wanted) for weights in members_of(checkpoint.weights)]
+        return [_card(weights, checkpoint.values, wanted) for weights in split_state_dict(checkpoint.weights)]
     except InputError as error:
         raise InputError(f"cannot import {path}: {error}") from error
 
 
-def _card(weights: Weights, values: Mapping[str, Any], wanted: Import) -> Card:
+def _card(weights: StateDict, values: Mapping[str, Any], wanted: Import) -> Card:
     own = take_normalisation(weights)
-    module = fitted(wanted.architecture, wanted.settings, baked(weights, values, wanted.subnetwork))
+    module = _loaded(wanted.architecture, wanted.settings, apply_masks(weights, values, wanted.subnetwork))
     settings = _settings_of(module)
     task = published_task(wanted.architecture, cast("int", settings["classes"]))
     known = (task.mean, task.std) if task else _AS_IT_IS
@@ -102,3 +107,61 @@ def _checked(found: tuple[Triple, Triple], wanted: Import) -> tuple[Triple, Trip
     if not all(map(isfinite, mean + std)) or min(std) <= 0:
         raise InputError(f"cannot normalise by mean {mean} and std {std}; give others")
     return mean, std
+
+
+def _loaded(architecture: str, settings: Mapping[str, Setting], weights: StateDict) -> nn.Module:
+    """Return the network `architecture` with these weights, as float32.
+
+    Width and number of classes come from the weights' shapes where `settings` leaves them out.
+    Raises `InputError` that names the first parameter that is missing, too many or of another shape.
+    """
+    inferred = _inferred(architecture, settings, weights)
+    module = _empty_network(architecture, {**inferred, **settings})
+    expected = module.state_dict()
+    given = _with_counters(weights, expected)
+    _check_names_and_shapes(expected, given, architecture)
+    module.load_state_dict(
+        {name: given[name].to(tensor.dtype) for name, tensor in expected.items()}, assign=True
+    )
+    return module
+
+
+def _inferred(architecture: str, settings: Mapping[str, Setting], weights: StateDict) -> dict[str, Setting]:
+    """Return width and classes: the output channels of the first weight and those of the last."""
+    module = _empty_network(architecture, settings)
+    names = [name for name, parameter in module.named_parameters() if parameter.ndim > 1]
+    found = architecture_of(module)
+    known = {} if found is None else found.settings
+    ends = {"width": weights.get(names[0]), "classes": weights.get(names[-1])}
+    return {
+        key: tensor.shape[0]
+        for key, tensor in ends.items()
+        if key in known and tensor is not None and tensor.ndim > 1
+    }
+
+
+def _empty_network(architecture: str, settings: Mapping[str, Setting]) -> nn.Module:
+    """Return the network without memory for its values."""
+    with torch.device("meta"):
+        return network(architecture, **settings)
+
+
+def _with_counters(weights: StateDict, expected: Mapping[str, Tensor]) -> StateDict:
+    """Add the batch norms' counters, which older and converted files lack and inference does not use."""
+    counters = {name: torch.zeros((), dtype=torch.int64) for name in expected if name.endswith(_COUNTER)}
+    return counters | weights
+
+
+def _check_names_and_shapes(expected: Mapping[str, Tensor], given: StateDict, architecture: str) -> None:
+    for name, tensor in expected.items():
+        shape = tuple(tensor.shape)
+        if name not in given:
+            raise InputError(f"it lacks {name!r} {shape}, which {architecture} has; check --architecture")
+        if tuple(given[name].shape) != shape:
+            raise InputError(
+                f"{name!r} is {tuple(given[name].shape)} in it and {shape} in {architecture}; check "
+                "--architecture and --set"
+            )
+    for name in given:
+        if name not in expected:
+            raise InputError(f"it holds {name!r}, which {architecture} does not have; check --architecture")

@@ -15,7 +15,8 @@ from torch.sparse import check_sparse_tensor_invariants
 
 from winninghand.base.errors import InputError
 
-Weights = dict[str, Tensor]
+StateDict = dict[str, Tensor]
+"""Tensors by the names of a network's parameters and buffers."""
 
 # Keys under which training code puts a network's state dict, tried in this order.
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
@@ -26,7 +27,7 @@ _ALLOWANCE, _ELEMENTS_PER_BYTE = 1 << 24, 64
 class Checkpoint:
     """The tensors of a state dict by name, none of them sparse, and the plain values that lay around it."""
 
-    weights: Weights
+    weights: StateDict
     values: dict[str, Any] = field(default_factory=dict)
 
 
@@ -80,7 +81,7 @@ def _unwrapped(content: object) -> Checkpoint:
     raise InputError("it holds no state dict, that is, no tensors by name")
 
 
-def _check(weights: Weights, file_bytes: int) -> None:
+def _check(weights: StateDict, file_bytes: int) -> None:
     """Refuse number formats of no use, and tensors that a few bytes declare to be huge.
 
     Sparse and expanded ones can be larger than the file.

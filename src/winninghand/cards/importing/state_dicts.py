@@ -1,7 +1,9 @@
-"""Masks and scores that lie beside weights, made one with them."""
+"""A stranger's state dict taken apart: its networks, their normalisation, masks and scores."""
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,10 +12,19 @@ import torch
 from torch import Tensor
 
 from winninghand.base.errors import InputError
-from winninghand.cards.importing.checkpoint import Weights
+from winninghand.cards.importing.checkpoint import StateDict
+from winninghand.cards.metadata import Triple, as_triple
 from winninghand.compression import Scope
 from winninghand.compression.budget import kept_count
 from winninghand.compression.topk import keep_largest
+
+# What wrapping modules put before a network's own names: DataParallel, torch.compile, RobustBench's
+# normalisation, and habit.
+_PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
+_MEMBER = re.compile(r"models\.(\d+)\.(.+)")
+
+# Names under which normalisation lies beside a network: RobustBench's classes and its wrapper.
+_MEANS, _STDS = ("mu", "normalize.mean", "mean"), ("sigma", "normalize.std", "std")
 
 _SCORES = ".scores"
 
@@ -27,7 +38,45 @@ class Subnetwork:
     scope: Scope = "global"
 
 
-def baked(weights: Weights, values: Mapping[str, Any], subnetwork: Subnetwork | None) -> Weights:
+def split_state_dict(weights: StateDict) -> list[StateDict]:
+    """Return the weights of each network of a state dict, in the order of their numbers.
+
+    Keys `models.0.` … are those of a deck; what lies beside them belongs to all of its networks.
+    """
+    shared: StateDict = {}
+    numbered: dict[int, StateDict] = defaultdict(dict)
+    for name, tensor in weights.items():
+        bare = _bare(name)
+        member = _MEMBER.fullmatch(bare)
+        if member:
+            numbered[int(member[1])][_bare(member[2])] = tensor
+        else:
+            shared[bare] = tensor
+    if not numbered:
+        return [shared]
+    return [shared | numbered[number] for number in sorted(numbered)]
+
+
+def take_normalisation(weights: StateDict) -> tuple[Triple, Triple] | None:
+    """Take mean and std, three numbers each, out of a network's weights; None where they are absent."""
+    mean = _taken_triple(weights, _MEANS)
+    std = _taken_triple(weights, _STDS)
+    if mean is None or std is None:
+        return None
+    return mean, std
+
+
+def _bare(name: str) -> str:
+    prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None)
+    return name if prefix is None else _bare(name.removeprefix(prefix))
+
+
+def _taken_triple(weights: StateDict, names: tuple[str, ...]) -> Triple | None:
+    found = [weights.pop(name) for name in names if name in weights]
+    return as_triple(found[0]) if found and found[0].numel() == 3 else None
+
+
+def apply_masks(weights: StateDict, values: Mapping[str, Any], subnetwork: Subnetwork | None) -> StateDict:
     """Return weights with zeros where masks have them, and without the masks and scores.
 
     Masks are those of `torch.nn.utils.prune` (`weight_orig`, `weight_mask`) and of OpenLTH
@@ -53,7 +102,7 @@ def baked(weights: Weights, values: Mapping[str, Any], subnetwork: Subnetwork | 
     return result | {name: _kept(result[name], mask, meant.method) for name, mask in masks.items()}
 
 
-def _masked(weights: Weights) -> Weights:
+def _masked(weights: StateDict) -> StateDict:
     result = dict(weights)
     for name in weights:
         if name.endswith("_mask"):
@@ -65,7 +114,7 @@ def _masked(weights: Weights) -> Weights:
     return result
 
 
-def _goes_with(weights: Weights, name: str, beside: Tensor) -> bool:
+def _goes_with(weights: StateDict, name: str, beside: Tensor) -> bool:
     """Tell whether a mask or scores belong to a weight; `InputError` where they are of another shape."""
     if name not in weights:
         return False
@@ -76,7 +125,7 @@ def _goes_with(weights: Weights, name: str, beside: Tensor) -> bool:
     return True
 
 
-def _has_zeros(weights: Weights, names: Mapping[str, Tensor]) -> bool:
+def _has_zeros(weights: StateDict, names: Mapping[str, Tensor]) -> bool:
     return any(not bool(weights[name].all()) for name in names)
 
 
@@ -89,7 +138,7 @@ def _saved_by_biprop(values: Mapping[str, Any]) -> Subnetwork | None:
     return None
 
 
-def _chosen(scores: Weights, meant: Subnetwork) -> Weights:
+def _chosen(scores: StateDict, meant: Subnetwork) -> StateDict:
     """Return masks of the largest |scores|; a layer's own count is rounded up, as the methods' code does."""
     if meant.scope == "global":
         count = kept_count(sum(score.numel() for score in scores.values()), meant.sparsity)

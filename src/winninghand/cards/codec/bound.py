@@ -8,11 +8,10 @@ from math import lgamma, log, log2
 import numpy as np
 import torch
 
-from winninghand.cards.coding.entropy import surprise
-from winninghand.cards.coding.formats import FLOATS, Array, Content
-from winninghand.cards.coding.kinds import fits_binary
-from winninghand.cards.coding.levels import LEVELS, levels_of
-from winninghand.cards.coding.tensors import scaled_content
+from winninghand.cards.codec.encodings import FLOATS, LEVELS, Content, fits_binary, levels_of
+from winninghand.cards.codec.mask import surprise
+from winninghand.cards.codec.streams import Array
+from winninghand.cards.codec.tensors import scaled_content
 
 
 def entropy_bound(

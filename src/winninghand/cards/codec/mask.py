@@ -13,11 +13,16 @@ from math import prod
 
 import numpy as np
 
-from winninghand.cards.coding.density import Mask, read_bits, write_bits
-from winninghand.cards.coding.entropy import surprise
-from winninghand.cards.coding.formats import Array
-from winninghand.cards.coding.histogram import read_counted, write_counted
-from winninghand.cards.coding.streams import StreamReader, StreamWriter
+from winninghand.cards.codec.streams import (
+    Array,
+    Mask,
+    StreamReader,
+    StreamWriter,
+    read_bits,
+    read_counted,
+    write_bits,
+    write_counted,
+)
 
 _AXES = 3
 # Each class spans an octave of the odds; the middle one lies around the whole layer's.
@@ -112,3 +117,9 @@ def _kept_by_class(cube: Mask, members: list[Array]) -> Array:
     kept = members[0] @ cube.reshape(outputs, inputs * positions)
     kept = np.einsum("aip,bi->abp", kept.reshape(_CLASSES, inputs, positions), members[1], optimize=True)
     return np.asarray(kept @ members[2].T, dtype=np.float64)
+
+
+def surprise(part: Array, whole: Array | float) -> Array:
+    """Return the bits that `part` symbols of a kind take among `whole` symbols, element by element."""
+    counts = np.maximum(part, 0)
+    return np.asarray(counts * np.log2(np.maximum(whole, 1) / np.maximum(counts, 1)))

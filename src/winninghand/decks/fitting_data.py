@@ -1,9 +1,10 @@
-"""What each card answers to the same images, clean and corrupted: all that a deck is fitted on."""
+"""What a deck is fitted on: the logits of its cards for the same images, clean and corrupted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,7 @@ Indices = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Answers:
+class FittingData:
     """Logits of K cards for M images under S conditions, and the spectra of those images.
 
     `logits` is float32 (K, S, M, classes), `spectra` float32 (S, M, rows, columns) as in
@@ -43,14 +44,14 @@ class Answers:
         """Whether each card is right, bool (K, S, M)."""
         return self.logits.argmax(dim=-1) == self.labels
 
-    def of_cards(self, numbers: Sequence[int]) -> Answers:
-        """Return the answers of some of the cards, in the order given."""
-        return Answers(self.conditions, self.logits[list(numbers)], self.spectra, self.labels)
+    def of_cards(self, numbers: Sequence[int]) -> FittingData:
+        """Return the data of some of the cards, in the order given."""
+        return FittingData(self.conditions, self.logits[list(numbers)], self.spectra, self.labels)
 
-    def of_images(self, half: int) -> Answers:
-        """Return the answers for every second image, from image 0 or 1 on."""
+    def of_images(self, half: int) -> FittingData:
+        """Return the data of every second image, from image 0 or 1 on."""
         logits, spectra = self.logits[:, :, half::2], self.spectra[:, half::2]
-        return Answers(self.conditions, logits, spectra, self.labels[half::2])
+        return FittingData(self.conditions, logits, spectra, self.labels[half::2])
 
 
 @torch.no_grad()
@@ -62,7 +63,7 @@ def collect(
     seed: int = 0,
     progress: Callable[[int], None] = lambda _: None,
     batch_size: int = 256,
-) -> Answers:
+) -> FittingData:
     """Run every card over the images at `indices` under every condition, on the cards' device.
 
     Images are corrupted as they are in the whole split. `progress` is told the length of each
@@ -76,7 +77,7 @@ def collect(
     ]
     logits, spectra = zip(*parts, strict=True)
     by_condition = (len(wanted), len(indices))
-    return Answers(
+    return FittingData(
         wanted,
         torch.cat(logits, dim=1).unflatten(1, by_condition),
         torch.cat(spectra).unflatten(0, by_condition),
@@ -100,3 +101,35 @@ def _one_batch(
     logits = torch.stack([card(images) for card in cards])
     progress(len(indices))
     return logits.float().cpu(), log_spectra(images).cpu()
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """Two cards, numbered from 0, over the corrupted images.
+
+    `disagreement` is the fraction of the images that they answer differently; `error_correlation`
+    is the correlation, over the images, of being wrong (Kuncheva & Whitaker 2003).
+    """
+
+    cards: tuple[int, int]
+    disagreement: float
+    error_correlation: float
+
+
+def diversity(data: FittingData) -> tuple[Diversity, ...]:
+    """Return the diversity of every pair of cards."""
+    corrupted = [place for place, condition in enumerate(data.conditions) if condition != CLEAN]
+    choices = data.logits[:, corrupted].argmax(dim=-1).flatten(1)
+    right = data.correct[:, corrupted].flatten(1).float()
+    if len(choices) < 2:
+        return ()
+    # A card that is always right, or never, correlates with nothing.
+    correlations = torch.corrcoef(right).nan_to_num(0.0)
+    return tuple(
+        Diversity(
+            (one, other),
+            float((choices[one] != choices[other]).float().mean()),
+            float(correlations[one, other]),
+        )
+        for one, other in combinations(range(len(choices)), 2)
+    )

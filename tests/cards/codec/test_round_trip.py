@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winninghand.base.errors import InputError
-from winninghand.cards.coding import decode_tensors, encode_tensors
-from winninghand.cards.coding.formats import DTYPES, FLOATS, content_of
+from winninghand.cards.codec import decode_tensors, encode_tensors
+from winninghand.cards.codec.encodings import DTYPES, FLOATS, content_of
 
 SHAPES = st.one_of(
     st.just(()),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from winninghand.cards.coding import decode_tensors, encode_tensors, entropy_bound
+from winninghand.cards.codec import decode_tensors, encode_tensors, entropy_bound
 
 
 def pruned(shape: tuple[int, ...], density: float) -> torch.Tensor:

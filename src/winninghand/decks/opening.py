@@ -1,0 +1,102 @@
+"""The one place that knows what kind of file a path or a name holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from winninghand.base.deprecation import renamed
+from winninghand.base.errors import InputError
+from winninghand.cards import Card
+from winninghand.cards.container import read_streams
+from winninghand.cards.file import KIND as CARD
+from winninghand.cards.file import unpack_card
+from winninghand.decks.deck import Deck
+from winninghand.decks.file import KIND as DECK
+from winninghand.decks.file import unpack_deck
+from winninghand.zoo import PREFIX, ZOO
+
+
+def model_path(model: Path | str) -> Path:
+    """Return the file that `zoo:NAME` stands for; any other path is returned as it is.
+
+    Raises `InputError` for a name that the zoo does not have.
+    """
+    text = str(model)
+    return ZOO[text.removeprefix(PREFIX)] if text.startswith(PREFIX) else Path(model)
+
+
+def load(path: Path | str, network: nn.Module | None = None) -> Card | Deck:
+    """Open a card or a deck: a file, told by what it holds and not by its name, or `zoo:NAME`.
+
+    `network` is the module to fill where a card's network is not from the catalog. Nothing in
+    the file is executed. Raises `InputError` for any other file and for a damaged one.
+    """
+    path = model_path(path)
+    header, streams = read_streams(path)
+    kind = header.pop("kind", None)
+    if kind == CARD:
+        return Card(*unpack_card(header, streams, str(path), network))
+    if kind == DECK:
+        parts = unpack_deck(header, streams, str(path))
+        return Deck([Card(*one) for one in parts.cards], parts.gate, parts.settings, parts.temperatures)
+    raise InputError(f"cannot load {path}: it holds neither a card nor a deck")
+
+
+def load_card(path: Path | str, network: nn.Module | None = None) -> Card:
+    """Open what must be a card; see `load`. Raises `InputError` for a deck too."""
+    model = load(path, network)
+    if model.kind == DECK:
+        raise InputError(f"{path} holds a deck, not a card; give a .card file")
+    return model
+
+
+def inspect_file(path: Path | str) -> dict[str, Any]:
+    """Return what there is to know of the size of a card or deck, as plain values.
+
+    `path` is a file or `zoo:NAME`. The values are the counts of `Inspection.to_json`, `bytes` and
+    `entropy_bound_bytes`; for a card also its `metadata`. For a deck the counts are sums, with
+    the same of each of its cards under `cards`.
+    """
+    model = load(path)
+    size = {"bytes": model_path(path).stat().st_size}
+    if model.kind == CARD:
+        metadata = model.metadata.model_dump(mode="json")
+        return _WithOldKey({"kind": CARD, **_inspected(model), **size, "metadata": metadata})
+    cards = [_inspected(card) for card in model.cards]
+    return {
+        "kind": DECK,
+        "gate": model.gate,
+        **{key: sum(card[key] for card in cards) for key in ("parameters", "nonzero", "entropy_bound_bytes")},
+        "sparsity": _joint_sparsity(model.cards),
+        **size,
+        "layers": [
+            {**layer, "name": f"{number}/{layer['name']}"}
+            for number, card in enumerate(cards)
+            for layer in card["layers"]
+        ],
+        "cards": cards,
+    }
+
+
+class _WithOldKey(dict[str, Any]):
+    """Answers to `facts`, as version 0.1 called `metadata`."""
+
+    def __missing__(self, key: str) -> Any:  # noqa: ANN401 (JSON)
+        if key != "facts":
+            raise KeyError(key)
+        renamed("the key 'facts'", "'metadata'")
+        return self["metadata"]
+
+
+def _inspected(card: Card) -> dict[str, Any]:
+    return {**card.inspect().to_json(), "entropy_bound_bytes": round(card.entropy_bound())}
+
+
+def _joint_sparsity(cards: tuple[Card, ...]) -> float:
+    """Return the fraction of the prunable weights of all cards together that is zero."""
+    layers = [layer for card in cards for layer in card.inspect().layers]
+    total = sum(layer.size for layer in layers)
+    return 1 - sum(layer.nonzero for layer in layers) / total if total else 0.0
