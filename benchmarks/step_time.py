@@ -15,9 +15,9 @@ from torch import nn
 from torch.nn import functional
 
 import winninghand as wh
+from winninghand.base.device import make_fabric
 from winninghand.compression import Compressor, Masks, Method, Phase
 from winninghand.compression.methods import GradualMagnitudePruning
-from winninghand.training.device import make_fabric
 
 ROWS = [
     ("bare", "", 0.0),

@@ -32,12 +32,11 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 import winninghand as wh
+from winninghand.base.device import make_fabric
 from winninghand.base.pixels import to_unit
 from winninghand.images import ImageSet
 from winninghand.recipe import make_recipe
-from winninghand.training.batches import Batches
-from winninghand.training.device import make_fabric
-from winninghand.training.seeds import seed_of
+from winninghand.training.data import ResidentSplit, seed_of
 
 # FLOP/s of dense bf16 matrix products, by the makers' data sheets (SXM modules).
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
@@ -113,7 +112,7 @@ def _bare(images: ImageSet, work: Work) -> float:
     network = work.make_network().to(device).to(memory_format=torch.channels_last)
     module = torch.compile(network) if work.compiled else network
     optimizer = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    batches = Batches(images.train, work.batch, device)
+    batches = ResidentSplit(images.train, work.batch, device)
     mean = torch.full((3, 1, 1), 0.5, device=device)
     started = time.perf_counter()
     for pixels, labels in batches.epoch(seed_of(0)):

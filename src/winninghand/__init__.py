@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from winninghand.networks import network
     from winninghand.recipe import Recipe
     from winninghand.results import Results
-    from winninghand.training import compress, train
+    from winninghand.training import Callback, compress, train
 
 _HOMES = {
+    "Callback": "training",
     "Card": "cards",
     "Deck": "decks",
     "ImageSet": "images",
@@ -49,6 +50,7 @@ _HOMES = {
 _MODULES = ("metrics", "transforms")
 
 __all__ = [
+    "Callback",
     "Card",
     "Deck",
     "ImageSet",

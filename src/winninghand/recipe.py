@@ -20,11 +20,10 @@ from pydantic import (
 
 from winninghand.augmentation import make_domain
 from winninghand.base.deprecation import with_new_keys
+from winninghand.base.device import Precision
 from winninghand.base.errors import InputError, first_error
 from winninghand.compression import Method
 from winninghand.networks import network
-
-Precision = Literal["auto", "32-true", "bf16-mixed"]
 
 
 def _as_table(value: Any) -> Any:  # noqa: ANN401 (anything may stand in a recipe)

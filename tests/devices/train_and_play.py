@@ -91,7 +91,7 @@ def main():
     pixels = torch.from_numpy(images.test.images[:8])
     pictures, cards = corrupted(pixels), trained(images)
     answers = played(cards, images, "cpu")
-    run.make_fabric = lambda precision: Fabric()
+    run.make_fabric = lambda precision, device: Fabric()
     # What a GPU does; on other devices sums are taken in another order.
     run.channels_last_pays = lambda device: True
     with MODE:

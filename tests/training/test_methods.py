@@ -10,7 +10,6 @@ import winninghand as wh
 from winninghand.cli.commands import make_program
 from winninghand.recipe import make_recipe
 from winninghand.training import new_run
-from winninghand.training.forecast import forecast
 from winninghand.training.run_folder import RunFolder
 from winninghand.training.trainer import Trainer
 
@@ -60,7 +59,7 @@ def test_a_run_that_stopped_ends_with_the_same_bits(method, tiny_images, tmp_pat
 
 def test_lth_rewinds_to_the_step_it_remembers(tiny_images, tmp_path, monkeypatch):
     entered = {}
-    step = Trainer._step
+    step = Trainer.step
 
     def spy(trainer, *arguments):
         entered.setdefault((trainer.masks.phase.sparsity, trainer.masks.step), state_of(trainer))
@@ -69,7 +68,7 @@ def test_lth_rewinds_to_the_step_it_remembers(tiny_images, tmp_path, monkeypatch
     def state_of(trainer):
         return {name: tensor.clone() for name, tensor in trainer.network.state_dict().items()}
 
-    monkeypatch.setattr(Trainer, "_step", spy)
+    monkeypatch.setattr(Trainer, "step", spy)
     wh.train(make_recipe(table("lth", rewind_epoch=0.5)), tiny_images, tmp_path)
     # 115 images are not held out: 7 steps an epoch, so that epoch 0.5 is step 3.
     first = entered[0.0, 3]
@@ -117,14 +116,14 @@ def test_a_recipe_quantizes_its_card(tiny_images, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_names_step_rate_and_checkpoint(tiny_images, tmp_path, monkeypatch):
-    step, steps = Trainer._step, []
+    step, steps = Trainer.step, []
 
     def failing(trainer, *arguments):
         loss, logits = step(trainer, *arguments)
         steps.append(loss)
         return (loss * float("nan") if len(steps) >= 10 else loss), logits
 
-    monkeypatch.setattr(Trainer, "_step", failing)
+    monkeypatch.setattr(Trainer, "step", failing)
     with pytest.raises(wh.InputError) as error:
         wh.train(make_recipe(table("lrr")), tiny_images, tmp_path)
     message = str(error.value)
@@ -136,10 +135,10 @@ def test_a_loss_that_is_not_finite_names_step_rate_and_checkpoint(tiny_images, t
 def test_the_plan_is_shown_and_nothing_is_trained(tiny_images, tmp_path):
     run = new_run(make_recipe(table("lth", rewind_epoch=1)), tiny_images)
     before = {name: tensor.clone() for name, tensor in run.network.state_dict().items()}
-    plan = forecast(run)
-    assert [row.steps for row in plan.rows] == [14, 7, 7]
-    assert [row.sparsity for row in plan.rows] == ["0.00%", "70.00%", "90.00%"]
-    assert [row.start for row in plan.rows][1:] == ["the weights of epoch 1"] * 2
+    plan = run.forecast()
+    assert [row.steps for row in plan.phases] == [14, 7, 7]
+    assert [row.sparsity for row in plan.phases] == ["0.00%", "70.00%", "90.00%"]
+    assert [row.start for row in plan.phases][1:] == ["the weights of epoch 1"] * 2
     assert plan.seconds_per_step > 0
     assert all(torch.equal(before[name], tensor) for name, tensor in run.network.state_dict().items())
 

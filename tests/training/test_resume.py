@@ -1,63 +1,148 @@
-"""A run that is killed and started again ends with the same bytes as one that was never stopped."""
+"""A run that stopped goes on where it was, unless its files were damaged; no two work in one folder."""
 
+import json
 import os
 import random
-import signal
+import shutil
 import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
-RECIPE = """
-network = {name = "conv2", width = 2}
-domain = "gaussian"
-[compression]
-sparsity = 0.8
-fraction_per_round = 0.6
-[training]
-epochs = 5
-batch_size = 32
-learning_rate = 0.05
-average = 0.9
-"""
+import pytest
+import torch
 
-KILLS = 5
+import winninghand as wh
+from winninghand.base.locks import folder_lock
+from winninghand.recipe import make_recipe
+from winninghand.training import RunFolder, new_run
 
-
-def start(folder, recipe):
-    program = "from winninghand.cli import main; main()"
-    command = [sys.executable, "-c", program, "train", str(recipe), "--out", str(folder)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"})
+RECIPE = make_recipe(
+    {
+        "network": {"name": "conv2", "width": 2, "input_size": 16},
+        "compression": {"method": "lth", "sparsity": 0.8, "fraction_per_round": 0.7, "rewind_epoch": 0.5},
+        "training": {"epochs": 2, "batch_size": 16, "learning_rate": 0.05, "precision": "32-true"},
+    }
+)
 
 
-def wait_for_new_checkpoint(path, process):
-    before = path.stat().st_mtime_ns if path.exists() else 0
-    while process.poll() is None and (path.stat().st_mtime_ns if path.exists() else 0) == before:
-        time.sleep(0.002)
+class StopAfter(wh.Callback):
+    """Stops the training, as Ctrl-C does, when the checkpoint of an epoch is not written yet."""
+
+    def __init__(self, epochs):
+        self.epochs = epochs
+
+    def on_epoch_end(self, trainer, metrics):
+        if len(trainer.metrics) == self.epochs:
+            raise KeyboardInterrupt
 
 
+def stop(images, folder, epochs):
+    with pytest.raises(KeyboardInterrupt):
+        wh.train(RECIPE, images, folder, callbacks=[StopAfter(epochs)])
+    return RunFolder(folder)
+
+
+@pytest.mark.slow
 def test_kills_leave_no_trace(tmp_path):
-    recipe = tmp_path / "recipe.toml"
-    recipe.write_text(RECIPE)
-    undisturbed = start(tmp_path / "undisturbed", recipe)
-    assert undisturbed.wait() == 0, undisturbed.stderr.read()
+    script = Path(__file__).parent / "killed_runs.py"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "6"
+    assert "going on from epoch" in done.stderr
+    killed, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+    assert (killed / "card.card").read_bytes() == (undisturbed / "card.card").read_bytes()
+    names = ["card.card", "checkpoint.pt", "metrics.csv", "run.json"]
+    assert sorted(path.name for path in killed.iterdir()) == names
 
-    moments = random.Random(0)
-    folder = tmp_path / "killed"
-    killed = 0
-    for _ in range(KILLS):
-        process = start(folder, recipe)
-        wait_for_new_checkpoint(folder / "checkpoint.pt", process)
-        time.sleep(moments.uniform(0, 0.3))
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
-    assert killed == KILLS
-    last = start(folder, recipe)
-    assert last.wait() == 0, last.stderr.read()
 
-    assert (folder / "card.card").read_bytes() == (tmp_path / "undisturbed/card.card").read_bytes()
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "card.card",
-        "checkpoint.pt",
-        "metrics.csv",
-        "run.json",
+def test_a_resumed_run_says_from_where_and_what_changed(tiny_images, tmp_path, caplog):
+    folder = stop(tiny_images, tmp_path, 3)
+    about = json.loads(folder.about.read_text())
+    about["ran_on"][0] |= {"threads": 99, "torch": "1.0", "platform": "elsewhere"}
+    folder.about.write_text(json.dumps(about))
+    state = folder.load_checkpoint(torch.device("cpu"))
+    for row in state["rows"]:
+        row["held_out_accuracy"] = row.pop("validation_accuracy")  # as in version 0.1
+    folder.save_checkpoint(state)
+    wh.train(RECIPE, tiny_images, tmp_path)
+    conditions, progress = [record.getMessage() for record in caplog.records]
+    assert f"threads {torch.get_num_threads()} instead of 99" in conditions
+    assert f"torch {torch.__version__} instead of 1.0" in conditions
+    assert "platform" not in conditions and "\n" not in conditions
+    assert progress.endswith("going on from epoch 4 of 6")
+    assert [environment["threads"] for environment in json.loads(folder.about.read_text())["ran_on"]] == [
+        99,
+        torch.get_num_threads(),
     ]
+    rows = folder.read_metrics()
+    assert len(rows) == 6 and all(row["validation_accuracy"] for row in rows)
+
+
+@pytest.mark.parametrize("name", ["checkpoint.pt", "rewind.pt"])
+def test_a_flipped_bit_is_refused(name, tiny_images, tmp_path):
+    folder = stop(tiny_images, tmp_path / "run", 3)
+    path = folder.path / name
+    whole, draw = path.read_bytes(), random.Random(0)
+    for _ in range(60):
+        damaged = bytearray(whole)
+        damaged[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
+        path.write_bytes(damaged)
+        with pytest.raises(wh.InputError, match=f"{name} is damaged"):
+            if name == "rewind.pt":
+                folder.load_rewind(torch.device("cpu"))
+            else:
+                folder.load_checkpoint(torch.device("cpu"))
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(wh.InputError, match="delete the folder"):
+        wh.train(RECIPE, tiny_images, folder.path)
+
+
+def test_a_second_process_is_told_or_waits(tiny_images, tmp_path):
+    stop(tiny_images, tmp_path, 5)
+    arrived, cards = threading.Event(), []
+
+    def second():
+        cards.append(wh.train(RECIPE, tiny_images, tmp_path))
+
+    # A thread stands for a process: the lock keeps out both.
+    with folder_lock(tmp_path):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+
+        def third():
+            with pytest.raises(wh.InputError, match=f"process {os.getpid()} on .* works in"):
+                wh.train(RECIPE, tiny_images, tmp_path, wait=False)
+            arrived.set()
+
+        threading.Thread(target=third).start()
+        assert arrived.wait(20)
+        time.sleep(0.1)
+        assert not cards
+        first = wh.train(RECIPE, tiny_images, tmp_path)  # by whom the folder is locked
+    waiting.join()
+    assert all(map(torch.equal, first.state_dict().values(), cards[0].state_dict().values()))
+
+
+def test_a_finished_run_needs_no_lock(tiny_images, tmp_path):
+    card = wh.train(RECIPE, tiny_images, tmp_path)
+    with folder_lock(tmp_path):
+        cards = []
+        thread = threading.Thread(target=lambda: cards.append(wh.train(RECIPE, tiny_images, tmp_path)))
+        thread.start()
+        thread.join()
+    assert all(map(torch.equal, card.state_dict().values(), cards[0].state_dict().values()))
+
+
+def test_a_checkpoint_of_version_0_1_goes_on(tiny_images, tmp_path):
+    """Without digest, schema and environment, and under the keys of that time."""
+    undisturbed = wh.train(RECIPE, tiny_images, tmp_path / "undisturbed")
+    folder = stop(tiny_images, tmp_path / "run", 3)
+    for path in (folder.checkpoint, folder.rewind):
+        content = path.read_bytes()
+        path.write_bytes(content[content.index(b"\n") + 1 :])
+    shutil.copy(Path(__file__).parent / "run_of_0_1.json", folder.about)
+    card = new_run(RECIPE, tiny_images).train(folder.path)
+    assert all(map(torch.equal, undisturbed.state_dict().values(), card.state_dict().values()))

@@ -149,3 +149,15 @@ EXECUTORS: Registry[Any] = Registry(
     subclass_of="winninghand.studies.executors:Executor",
 )
 """Subclasses of `winninghand.studies.executors.Executor`: who does the runs of a study, and where."""
+
+LOGGERS: Registry[Any] = Registry(
+    "logger",
+    "loggers",
+    {
+        "tensorboard": "winninghand.training.loggers:tensorboard",
+        "wandb": "winninghand.training.loggers:wandb",
+        "mlflow": "winninghand.training.loggers:mlflow",
+    },
+    instance_of="collections.abc:Callable",
+)
+"""Makers of loggers of Lightning's interface; each takes a run's folder."""

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+from typing import TYPE_CHECKING, Literal
+
 import torch
 from torch import nn
 
 from winninghand.base.errors import InputError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def best_device() -> torch.device:
@@ -46,3 +52,32 @@ def bf16_pays(device: torch.device) -> bool:
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     # Without the instruction, oneDNN emulates bf16 and is slower than fp32.
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
+
+
+Precision = Literal["auto", "32-true", "bf16-mixed"]
+
+
+def resolve_precision(precision: Precision, device: torch.device) -> Literal["32-true", "bf16-mixed"]:
+    """Return what `auto` stands for on a device: bf16 where it pays there."""
+    if precision == "auto":
+        return "bf16-mixed" if bf16_pays(device) else "32-true"
+    return precision
+
+
+def make_fabric(precision: Precision, device: torch.device | str | None = None) -> Fabric:
+    """Return a Fabric on a device, the best at hand for None; see `resolve_device`."""
+    from lightning_fabric import Fabric
+
+    # Fabric announces its precision on standard error, where progress and errors belong.
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
+    there = resolve_device(device)
+    return Fabric(
+        accelerator=there.type,
+        devices=1 if there.index is None else [there.index],
+        precision=resolve_precision(precision, there),
+    )
+
+
+def channels_last_pays(device: torch.device) -> bool:
+    """Say whether convolutions on `device` are faster on channels-last memory."""
+    return device.type in ("cpu", "cuda")

@@ -10,7 +10,7 @@ import typer
 from winninghand.cli.options import Data, Root, Seed, parse_setting
 
 if TYPE_CHECKING:
-    from winninghand.training.forecast import Forecast
+    from winninghand.training.schedule import Forecast
 
 
 def train(
@@ -33,14 +33,13 @@ def train(
     from winninghand.recipe import load_recipe
     from winninghand.report.terminal import print_training
     from winninghand.training import new_run
-    from winninghand.training.forecast import forecast
 
     checked = load_recipe(recipe, dict(parse_setting(change) for change in changes or []))
     run = new_run(checked, load_images(data, root=root))
     if dry_run:
-        _print_plan(forecast(run))
+        _print_plan(run.forecast())
     else:
-        print_training(run.play(out), out / "card.card")
+        print_training(run.train(out), out / "card.card")
 
 
 def show_augmentation(
@@ -75,7 +74,7 @@ def _print_plan(plan: Forecast) -> None:
     from winninghand.report.terminal import console
 
     grid = Table("phase", "epochs", "steps", "sparsity", "learning rate", "starts from", "expected time")
-    for number, row in enumerate(plan.rows, start=1):
+    for number, row in enumerate(plan.phases, start=1):
         grid.add_row(
             str(number),
             row.epochs,
@@ -86,7 +85,7 @@ def _print_plan(plan: Forecast) -> None:
             _duration(row.steps * plan.seconds_per_step),
         )
     console.print(grid)
-    steps = sum(row.steps for row in plan.rows)
+    steps = sum(row.steps for row in plan.phases)
     console.print(
         f"{steps:,} steps of {plan.seconds_per_step:.3g} s, timed here: about "
         f"{_duration(steps * plan.seconds_per_step)}, and what is measured between epochs"

@@ -1,6 +1,14 @@
 """Networks for small images, one file per family, by name: `network("resnet18", width=64)`."""
 
-from winninghand.networks.catalog import NETWORKS, Architecture, Classes, Count, architecture_of, network
+from winninghand.networks.catalog import (
+    NETWORKS,
+    Architecture,
+    Classes,
+    Count,
+    architecture_of,
+    complete_settings,
+    network,
+)
 from winninghand.networks.size import count_macs, count_parameters
 
 __all__ = [
@@ -9,6 +17,7 @@ __all__ = [
     "Classes",
     "Count",
     "architecture_of",
+    "complete_settings",
     "count_macs",
     "count_parameters",
     "network",

@@ -46,6 +46,14 @@ def network(name: str, **settings: Setting) -> nn.Module:
     return module
 
 
+def complete_settings(name: str, **settings: Setting) -> dict[str, Setting]:
+    """Return the settings of the catalog's network `name` with its defaults filled in.
+
+    Raises `InputError` as `network` does.
+    """
+    return _complete(name, NETWORKS[name], settings)
+
+
 def architecture_of(module: nn.Module) -> Architecture | None:
     """Return the architecture of a network from the catalog, and None for any other module."""
     architecture = getattr(module, "architecture", None)

@@ -109,7 +109,7 @@ class TrainAndMeasure:
                 )
             if task.after is not None:
                 _extend(folder.path, self.out / task.after)
-        player, device = run.play(folder.path), best_device()
+        player, device = run.train(folder.path), best_device()
         measurement = self.study.evaluation
         measuring = with_progress(
             measurement.cells(player.to(device), self.images.test),

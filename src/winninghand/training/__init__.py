@@ -1,6 +1,9 @@
 """One recipe, or one module, in; one card out."""
 
-from winninghand.training.compress import compress
-from winninghand.training.train import new_run, train
+from winninghand.training.callbacks import Callback
+from winninghand.training.loggers import make_logger
+from winninghand.training.run import Run
+from winninghand.training.run_folder import RunFolder
+from winninghand.training.train import compress, new_run, train
 
-__all__ = ["compress", "new_run", "train"]
+__all__ = ["Callback", "Run", "RunFolder", "compress", "make_logger", "new_run", "train"]

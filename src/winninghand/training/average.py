@@ -9,13 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from winninghand.compression import Masks
+
 
 class WeightAverage:
     """Exponential moving average of weights and running statistics (Polyak & Juditsky 1992).
 
     Each step moves it towards the network by 1 − `decay`, and by more at first, 9 / (10 + steps),
-    so that a short training does not keep what it started from. It lies on the network's device;
-    no step waits for the host.
+    so that a short training does not keep what it started from. It lies on the network's device, and
+    no step waits for the host, as one of torch's `AveragedModel` does.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -56,6 +58,18 @@ class WeightAverage:
         """Take what `state_dict` returned."""
         self._steps = state["steps"]
         _copy(state["averages"], self._averages)
+
+
+@contextmanager
+def as_shipped(average: WeightAverage | None, masks: Masks) -> Iterator[None]:
+    """Have a network for a while as it would be if its training ended here."""
+    if average is None:
+        yield
+        return
+    with average.in_place():
+        masks.apply()
+        yield
+    masks.apply()
 
 
 @torch.no_grad()

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import tempfile
+import time
 from collections.abc import Collection, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from winninghand.augmentation import Domain, make_domain
-from winninghand.base.device import device_of
+from winninghand.base.device import channels_last_pays, device_of, make_fabric, resolve_precision
+from winninghand.base.errors import InputError
 from winninghand.base.version import __version__
 from winninghand.cards import Card, CardMetadata, Normalisation, architecture_metadata
 from winninghand.compression import Compressor, Phase
@@ -23,22 +26,32 @@ from winninghand.decks import load_card
 from winninghand.evaluation import accuracy
 from winninghand.images import ImageSet, Split
 from winninghand.recipe import Recipe
-from winninghand.training.batches import Batches
-from winninghand.training.device import channels_last_pays, make_fabric
+from winninghand.training.callbacks import Callback, Checkpoint, Loggers, Meter, Progress, Validation
+from winninghand.training.data import (
+    ResidentSplit,
+    Triple,
+    channel_statistics,
+    generator_of,
+    seed_of,
+    training_profile,
+)
+from winninghand.training.identity import environment, identity, whole
 from winninghand.training.run_folder import RunFolder
-from winninghand.training.seeds import generator_of, seed_of
-from winninghand.training.statistics import Triple, channel_statistics, fingerprint, training_profile
+from winninghand.training.schedule import Forecast
 from winninghand.training.trainer import Trainer
+
+if TYPE_CHECKING:
+    from lightning_fabric.loggers.logger import Logger
 
 
 @dataclass(frozen=True)
 class Run:
-    """A network to be trained, in place, under a recipe on an image set.
+    """A network to be trained under a recipe on an image set; the network itself is left as it is.
 
     `trained` says that the network arrives with weights worth keeping; `origin` tells them from
     other weights. `exclude` names modules and weights that are not pruned. `normalisation` is the
     mean and the standard deviation that the network expects, measured on the training images
-    where it is None.
+    where it is None. Raises `InputError` where recipe, network and images do not fit.
     """
 
     recipe: Recipe
@@ -49,97 +62,71 @@ class Run:
     exclude: Collection[str] = ()
     normalisation: tuple[Triple, Triple] | None = None
 
-    @property
+    @cached_property
     def phases(self) -> Sequence[Phase]:
         """The phases that the run goes through."""
-        return self.compressor.phases(self.recipe.training.epochs)
+        return self._compressor(self.network).phases(self.recipe.training.epochs)
 
-    @cached_property
-    def compressor(self) -> Compressor:
-        """What is to be done to the network, as it is before it trains."""
-        return Compressor(
-            self.network, self.recipe.compression, self.trained, self.exclude, self.images.train.size
-        )
-
-    def play(self, out: Path | str | None) -> Card:
+    def train(
+        self,
+        out: Path | str | None,
+        device: torch.device | str | None = None,
+        callbacks: Sequence[Callback] = (),
+        loggers: Sequence[Logger] = (),
+        wait: bool = True,
+    ) -> Card:
         """Train, or go on training, in the folder `out`, and return the card, which is left there too.
 
-        Without `out` nothing is kept. A run that is finished already gives its card at once.
+        Without `out` nothing is kept. A run that is finished already gives its card at once. The
+        other arguments are as in `wh.train`.
         """
-        phases = self.phases
+        self.phases  # noqa: B018 (refused before a folder is made where they cannot be)
         with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as path:
             folder = self.folder(path)
             if folder.card.exists():
-                return load_card(folder.card, network=self.network)
-            card = self._train(folder, phases)
-            card.save(folder.card)
-            return card
+                return self._finished(folder)
+            with folder.lock(wait):
+                self.folder(path)
+                if folder.card.exists():  # by now: another process had the lock
+                    return self._finished(folder)
+                # A caller may be within `torch.no_grad` or `torch.inference_mode`.
+                with torch.inference_mode(False), torch.enable_grad():
+                    return self._train(folder, device, callbacks, loggers)
 
     def folder(self, path: Path | str) -> RunFolder:
         """Return the folder at `path` as this run's; `InputError` where it holds another run."""
-        return RunFolder(path, self._identity())
+        folder = RunFolder(path)
+        folder.check(self._identity, self.images)
+        return folder
 
-    def seconds_per_step(self) -> float:
-        """Return how long a step of the first phase takes; the run's network is left as it is."""
-        trial = replace(self, network=copy.deepcopy(self.network))
-        fitting, _ = trial._parts()
+    def forecast(self, device: torch.device | str | None = None) -> Forecast:
+        """Return the plan of the run, and the time of a step: the mean of a few on a copy of the network."""
         with tempfile.TemporaryDirectory() as path:
-            trainer = trial._trainer(
-                trial.folder(path),
-                make_domain(self.recipe.domain),
-                fitting,
-                None,
-                Normalisation(*(self.normalisation or channel_statistics(fitting))),
-            )
-            return trainer.seconds_per_step(trial.phases[0])
+            trainer = self._trainer(RunFolder(path), device, (), ())
+            trainer.enter(0)
+            schedule = trainer.stage.schedule
+            trainer.masks.begin(schedule.phase, schedule.end, schedule.first)
+            trainer.stage.model.train()
+            batches = itertools.cycle(trainer.batches.epoch(self.recipe.seed, "timing"))
+            steps, started = 3, 0.0
+            for step in range(steps + 1):
+                loss, _ = trainer.step(*next(batches), generator_of(trainer.fabric.device, step))
+                loss.item()  # waits for the device
+                started = started if step else time.perf_counter()
+            seconds = (time.perf_counter() - started) / steps
+            return Forecast(tuple(schedule.described() for schedule in trainer.schedules), seconds)
 
-    def steps_per_epoch(self) -> int:
-        """Return how many steps an epoch has."""
-        fitting, _ = self._parts()
-        return len(fitting) // min(self.recipe.training.batch_size, len(fitting))
+    @cached_property
+    def _identity(self) -> dict[str, Any]:
+        return identity(self.recipe, self.images, self.origin, self.exclude, self.normalisation, self.trained)
 
-    def _train(self, folder: RunFolder, phases: Sequence[Phase]) -> Card:
-        recipe = self.recipe
-        fitting, choosing = self._parts()
-        domain = make_domain(recipe.domain)
-        mean, std = self.normalisation or channel_statistics(fitting)
-        trainer = self._trainer(folder, domain, fitting, choosing, Normalisation(mean, std))
-        trainer.run(phases)
-        metadata = CardMetadata(
-            classes=self.images.classes,
-            input_size=self.images.train.size,
-            mean=mean,
-            std=std,
-            prunable=tuple(self.compressor.weights),
-            architecture=architecture_metadata(self.network),
-            domain={"name": domain.name, **domain.model_dump(mode="json")},
-            recipe=recipe.model_dump(mode="json"),
-            winninghand=__version__,
-        )
-        profile = training_profile(domain, fitting, recipe.seed, trainer.fabric.device)
-        # The layout of a loaded card, so that both give the same bits.
-        self.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        card = self._quantized(Card(self.network, metadata, profile), domain, fitting)
-        # The one time that a run looks at the test images.
-        measured = {"validation": accuracy(card, choosing)} if choosing is not None else {}
-        measured["test"] = accuracy(card, self.images.test)
-        return card.with_metadata(accuracies=measured).cpu()
+    @cached_property
+    def _domain(self) -> Domain:
+        return make_domain(self.recipe.domain)
 
-    def _quantized(self, card: Card, domain: Domain, fitting: Split) -> Card:
-        """Round the card's weights as the recipe says, by images as the network saw them in training."""
-        settings, seed = self.recipe.quantization, self.recipe.seed
-        if settings.weights == "none":
-            return card
-        if settings.images == 0:
-            return card.quantized(settings.weights)
-        indices = fitting.balanced_sample(min(settings.images, len(fitting)), seed)
-        device = device_of(card)
-        images = torch.from_numpy(fitting.take(indices).images).to(device)
-        views = domain.views(images, generator_of(device, seed, "quantization"))
-        return card.quantized(settings.weights, views.flatten(0, 1), settings.norms)
-
+    @cached_property
     def _parts(self) -> tuple[Split, Split | None]:
-        """Divide the training images into those to learn from and those to choose by.
+        """The training images divided into those to learn from and those to choose by.
 
         The same for every seed, so that a deck of any cards can be fitted on images unseen by all.
         """
@@ -149,40 +136,120 @@ class Run:
         rest, validation = split.validation(fraction)
         return split.take(rest), split.take(validation)
 
+    @cached_property
+    def _moments(self) -> tuple[Triple, Triple]:
+        """Mean and standard deviation that the network expects."""
+        return self.normalisation or channel_statistics(self._parts[0])
+
+    def _compressor(self, network: nn.Module) -> Compressor:
+        return Compressor(
+            network, self.recipe.compression, self.trained, self.exclude, self.images.train.size
+        )
+
+    def _finished(self, folder: RunFolder) -> Card:
+        return load_card(folder.card, network=copy.deepcopy(self.network))
+
+    def _train(
+        self,
+        folder: RunFolder,
+        device: torch.device | str | None,
+        callbacks: Sequence[Callback],
+        loggers: Sequence[Logger],
+    ) -> Card:
+        trainer = self._trainer(folder, device, callbacks, loggers)
+        precision = resolve_precision(self.recipe.training.precision, trainer.fabric.device)
+        folder.begin(self._identity, environment(trainer.fabric.device, precision))
+        trainer.run()
+        card = self._card(trainer)
+        trainer.call("on_card", card)
+        card.save(folder.card)
+        return card
+
     def _trainer(
         self,
         folder: RunFolder,
-        domain: Domain,
-        fitting: Split,
-        choosing: Split | None,
-        normalisation: Normalisation,
+        device: torch.device | str | None,
+        callbacks: Sequence[Callback],
+        loggers: Sequence[Logger],
     ) -> Trainer:
-        settings = self.recipe.training
-        fabric = make_fabric(settings.precision)
-        device = fabric.device
-        # Before the network moves, so that what is drawn for it is the same on every device.
-        compressor = self.compressor
-        self.network.to(device)
-        if channels_last_pays(device):
-            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        """Return a trainer of a copy of the network, on the device."""
+        recipe, (fitting, choosing) = self.recipe, self._parts
+        fabric = make_fabric(recipe.training.precision, device)
+        network = copy.deepcopy(self.network)
+        self._check_outputs(network)
+        compressor = self._compressor(network)
+        network.to(fabric.device)
+        if channels_last_pays(fabric.device):
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        watchers: list[Callback] = [Meter()]
+        if choosing is not None:
+            watchers.append(Validation(ResidentSplit(choosing, recipe.training.batch_size, fabric.device)))
+        watchers += [*callbacks, Loggers(loggers, whole(recipe)), Checkpoint(), Progress()]
         return Trainer(
-            network=self.network,
-            masks=compressor.masks(seed_of(self.recipe.seed, "masks")),
-            domain=domain,
-            normalisation=normalisation.to(device),
-            batches=Batches(fitting, settings.batch_size, device),
-            validation=Batches(choosing, settings.batch_size, device) if choosing is not None else None,
-            settings=settings,
-            seed=self.recipe.seed,
+            network=network,
+            masks=compressor.masks(seed_of(recipe.seed, "masks")),
+            domain=self._domain,
+            normalisation=Normalisation(*self._moments).to(fabric.device),
+            batches=ResidentSplit(fitting, recipe.training.batch_size, fabric.device),
+            settings=recipe.training,
+            seed=recipe.seed,
             fabric=fabric,
             folder=folder,
+            phases=self.phases,
+            callbacks=watchers,
         )
 
-    def _identity(self) -> dict[str, Any]:
-        return {
-            # Without the defaults, so that a key added to recipes later does not disown the run.
-            "recipe": self.recipe.model_dump(mode="json", exclude_defaults=True),
-            "images": fingerprint(self.images.train),
-            "origin": self.origin,
-            "exclude": sorted(self.exclude),
-        }
+    @torch.no_grad()
+    def _check_outputs(self, network: nn.Module) -> None:
+        """Raise `InputError` where the network does not give one logit per class; it is left in eval mode."""
+        height, width = self.images.train.size
+        images = torch.zeros(2, 3, height, width, device=device_of(network))
+        try:
+            found = network.eval()(images)
+        except Exception as error:  # whatever a caller's network raises
+            raise InputError(
+                f"the network cannot take images of {height} × {width}: {type(error).__name__}, {error}"
+            ) from error
+        expected = (2, len(self.images.classes))
+        shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
+        if shape != expected:
+            raise InputError(
+                f"the network must map 2 images to logits of shape {expected}, one per class, not {shape}"
+            )
+
+    def _card(self, trainer: Trainer) -> Card:
+        """Return the card of a network that is trained, quantized and measured."""
+        recipe, (fitting, choosing) = self.recipe, self._parts
+        network, (mean, std) = trainer.network, self._moments
+        metadata = CardMetadata(
+            classes=self.images.classes,
+            input_size=self.images.train.size,
+            mean=mean,
+            std=std,
+            prunable=tuple(trainer.masks.weights),
+            architecture=architecture_metadata(network),
+            domain={"name": self._domain.name, **self._domain.model_dump(mode="json")},
+            recipe=recipe.model_dump(mode="json"),
+            winninghand=__version__,
+        )
+        profile = training_profile(self._domain, fitting, recipe.seed, trainer.fabric.device)
+        # The layout of a loaded card, so that both give the same bits.
+        network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        card = self._quantized(Card(network, metadata, profile), fitting)
+        # The one time that a run looks at the test images.
+        measured = {"validation": accuracy(card, choosing)} if choosing is not None else {}
+        measured["test"] = accuracy(card, self.images.test)
+        return card.with_metadata(accuracies=measured).cpu()
+
+    def _quantized(self, card: Card, fitting: Split) -> Card:
+        """Round the card's weights as the recipe says, by images as the network saw them in training."""
+        settings, seed = self.recipe.quantization, self.recipe.seed
+        if settings.weights == "none":
+            return card
+        if settings.images == 0:
+            return card.quantized(settings.weights)
+        indices = fitting.balanced_sample(min(settings.images, len(fitting)), seed)
+        device = device_of(card)
+        images = torch.from_numpy(fitting.take(indices).images).to(device)
+        views = self._domain.views(images, generator_of(device, seed, "quantization"))
+        return card.quantized(settings.weights, views.flatten(0, 1), settings.norms)

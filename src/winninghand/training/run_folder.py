@@ -1,10 +1,15 @@
-"""The folder of one run: which run it is, its checkpoint, its metrics, its card."""
+"""The folder of one run, and the names of all files in it: the one place that knows them."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 import json
-from collections.abc import Mapping, Sequence
+import logging
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,100 +17,163 @@ import torch
 
 from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write
+from winninghand.base.locks import folder_lock
+from winninghand.images import ImageSet
+from winninghand.training.identity import SCHEMA, changed, difference
 
-Row = dict[str, float | int]
+EpochMetrics = dict[str, float | int]
+"""What was measured in one epoch, by name: a row of `metrics.csv`."""
 
-_UNFINISHED = (".checkpoint.pt.", ".rewind.pt.", ".metrics.csv.", ".card.card.", ".run.json.")
+_LOG = logging.getLogger("winninghand")
+_DIGEST_MARK = b"winninghand checkpoint, blake2b "
+_METRICS_IN_0_1 = {"held_out_accuracy": "validation_accuracy"}
 
 
 class RunFolder:
-    """Files of a run under one path, all of them written whole.
+    """The files of a run under one path, each written whole.
 
-    `identity` is what makes a run this run: recipe and data, as JSON values. A folder that holds
-    a run of another identity is refused with `InputError`; a new one is created.
+    `card` is the finished card, `checkpoint` what a run goes on from, `rewind` the weights that later
+    phases go back to, `metrics` one row per epoch, `about` says which run it is and what it ran on.
     """
 
-    def __init__(self, path: Path | str, identity: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
+        self.card = self.path / "card.card"
+        self.checkpoint = self.path / "checkpoint.pt"
+        self.rewind = self.path / "rewind.pt"
+        self.metrics = self.path / "metrics.csv"
+        self.about = self.path / "run.json"
+
+    @contextmanager
+    def lock(self, wait: bool = True) -> Iterator[None]:
+        """Work here alone while the block runs: see `folder_lock`."""
+        with folder_lock(self.path, wait):
+            yield
+
+    def check(self, identity: Mapping[str, Any], images: ImageSet) -> None:
+        """Raise `InputError` where the folder holds another run than the one of `identity`."""
         if self.path.exists() and not self.path.is_dir():
             raise InputError(f"{self.path} is a file; give a folder for the run")
-        self._check_identity(json.loads(json.dumps(identity)))
-        for leftover in self.path.glob(".*.*"):
-            # A kill in the middle of a write leaves the unfinished file under such a name.
-            if leftover.name.startswith(_UNFINISHED):
-                leftover.unlink()
+        present = self._read_about()
+        if present is None:
+            return
+        found = difference(present, identity, images)
+        if found is not None:
+            raise InputError(f"{self.path} holds another run ({found}); give another folder")
 
-    @property
-    def card(self) -> Path:
-        """Where the finished card lies."""
-        return self.path / "card.card"
+    def begin(self, identity: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
+        """Write down which run this is and what it runs on; say so where it began under other conditions."""
+        present = self._read_about()
+        about = dict(identity if present is None else present)
+        ran_on = list(about.get("ran_on", []))
+        if ran_on and ran_on[-1] == environment:
+            return
+        differences = changed(ran_on[-1], environment) if ran_on else ""
+        if not self.checkpoint.exists():
+            ran_on = []
+        elif differences:
+            _LOG.warning(
+                "%s goes on under other conditions, and its card will not have the same bits: %s",
+                self.path,
+                differences,
+            )
+        with atomic_write(self.about) as tmp:
+            tmp.write_text(
+                json.dumps({**about, "ran_on": [*ran_on, environment]}, indent=1), encoding="utf-8"
+            )
 
-    @property
-    def checkpoint(self) -> Path:
-        """Where the last checkpoint lies."""
-        return self.path / "checkpoint.pt"
+    def extend(self, other: RunFolder) -> None:
+        """Begin at the checkpoint that `other`, whose phases are the first of this run, ended with.
+
+        Nothing is done where this run has a checkpoint of its own, or the other has none.
+        """
+        if self.checkpoint.exists() or not other.checkpoint.exists():
+            return
+        # The checkpoint comes last: once it is there, so is what it needs.
+        for source, target in ((other.rewind, self.rewind), (other.checkpoint, self.checkpoint)):
+            if source.exists():
+                with atomic_write(target) as tmp:
+                    tmp.write_bytes(source.read_bytes())
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Replace the checkpoint."""
-        with atomic_write(self.checkpoint) as tmp:
-            torch.save(dict(state), tmp)
+        _save(state, self.checkpoint)
 
     def load_checkpoint(self, device: torch.device) -> dict[str, Any] | None:
-        """Return the last checkpoint, None before the first. Only tensors and plain values are read."""
-        return self._load(self.checkpoint, device)
+        """Return the last checkpoint, None before the first. Raises `InputError` for a damaged one."""
+        state = _load(self.checkpoint, device)
+        if state is not None:
+            state["rows"] = [
+                {_METRICS_IN_0_1.get(key, key): value for key, value in row.items()} for row in state["rows"]
+            ]
+        return state
 
     def save_rewind(self, state: Mapping[str, Any]) -> None:
         """Keep the network's state that later phases go back to."""
-        with atomic_write(self.path / "rewind.pt") as tmp:
-            torch.save(dict(state), tmp)
+        _save(state, self.rewind)
 
     def load_rewind(self, device: torch.device) -> dict[str, Any]:
-        """Return the state that `save_rewind` kept."""
-        state = self._load(self.path / "rewind.pt", device)
+        """Return the state that `save_rewind` kept. Raises `InputError` where it is missing or damaged."""
+        state = _load(self.rewind, device)
         if state is None:
-            raise InputError(f"{self.path / 'rewind.pt'} is missing; delete the folder to start again")
+            raise InputError(f"{self.rewind} is missing; delete the folder to start again")
         return state
 
-    def write_metrics(self, rows: Sequence[Row]) -> None:
+    def write_metrics(self, rows: Sequence[EpochMetrics]) -> None:
         """Write `metrics.csv`, one row per epoch."""
-        with atomic_write(self.path / "metrics.csv") as tmp, tmp.open("w", newline="") as file:
+        with atomic_write(self.metrics) as tmp, tmp.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(key for row in rows for key in row)))
             writer.writeheader()
             writer.writerows(rows)
 
-    def _load(self, path: Path, device: torch.device) -> dict[str, Any] | None:
-        if not path.exists():
+    def read_metrics(self) -> list[dict[str, str]]:
+        """Return the rows of `metrics.csv` as text, with present names; empty without the file."""
+        if not self.metrics.exists():
+            return []
+        with self.metrics.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return [{_METRICS_IN_0_1.get(key, key): value for key, value in row.items()} for row in rows]
+
+    def _read_about(self) -> dict[str, Any] | None:
+        if not self.about.exists():
             return None
         try:
-            state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-        except Exception as error:  # torch.load has no one exception for a damaged file
-            raise InputError(
-                f"cannot read {path} ({type(error).__name__}); delete the folder to start again"
-            ) from error
-        return state
-
-    def _check_identity(self, identity: dict[str, Any]) -> None:
-        path = self.path / "run.json"
-        if path.exists():
-            try:
-                present = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise InputError(f"{path} is damaged; delete the folder or give another one") from error
-            if present != identity:
-                raise InputError(
-                    f"{self.path} holds another run ({_first_difference(present, identity)}); "
-                    "give another folder"
-                )
-        else:
-            with atomic_write(path) as tmp:
-                tmp.write_text(json.dumps(identity, indent=1), encoding="utf-8")
+            present = json.loads(self.about.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise InputError(f"{self.about} is damaged; delete the folder or give another one") from error
+        if not isinstance(present, dict) or not isinstance(present.get("recipe"), dict):
+            raise InputError(f"{self.about} does not say which run it is; give another folder")
+        schema = present.get("schema", SCHEMA)
+        if schema != SCHEMA:
+            raise InputError(f"{self.about} has schema {schema}; a newer version of winninghand reads it")
+        return present
 
 
-def _first_difference(present: Any, asked: Any, path: str = "") -> str:  # noqa: ANN401 (any JSON)
-    """Name the first key in which two JSON values differ, with both values."""
-    if isinstance(present, dict) and isinstance(asked, dict):
-        for key in sorted(present.keys() | asked.keys()):
-            if present.get(key) != asked.get(key):
-                inner = f"{path}.{key}" if path else key
-                return _first_difference(present.get(key), asked.get(key), inner)
-    return f"{path} is {json.dumps(present)} there and {json.dumps(asked)} here"
+def _save(state: Mapping[str, Any], path: Path) -> None:
+    """Write a state behind a digest of its bytes, by which damage is found."""
+    stream = io.BytesIO()
+    torch.save(dict(state), stream)
+    content = stream.getbuffer()
+    with atomic_write(path) as tmp, tmp.open("wb") as file:
+        file.write(_DIGEST_MARK + hashlib.blake2b(content).hexdigest().encode() + b"\n")
+        file.write(content)
+
+
+def _load(path: Path, device: torch.device) -> dict[str, Any] | None:
+    """Read what `_save` wrote, None where there is no file. Only tensors and plain values are read."""
+    if not path.exists():
+        return None
+    try:
+        content = path.read_bytes()
+        if content.startswith(_DIGEST_MARK):
+            head, _, content = content.partition(b"\n")
+            if head.removeprefix(_DIGEST_MARK) != hashlib.blake2b(content).hexdigest().encode():
+                raise ValueError("its digest does not fit")
+        elif zipfile.ZipFile(io.BytesIO(content)).testzip() is not None:  # of version 0.1, without a digest
+            raise ValueError("a checksum does not fit")
+        state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    except Exception as error:  # torch.load has no one exception for a damaged file
+        raise InputError(
+            f"{path} is damaged ({type(error).__name__}: {error}); delete the folder to start again"
+        ) from error
+    return state

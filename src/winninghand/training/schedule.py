@@ -1,15 +1,15 @@
-"""The steps of a phase, and the learning rate at each of them."""
+"""The steps of a phase, the learning rate at each of them, and the optimizer that takes them."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
 
 from winninghand.compression import Phase
-
-if TYPE_CHECKING:
-    from winninghand.recipe import Training
+from winninghand.recipe import Training
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,14 @@ class Schedule:
         """The step before which the weights are kept for later phases."""
         return None if self.phase.remember is None else int(self.phase.remember * self.per_epoch)
 
+    @property
+    def epochs(self) -> int:
+        """How many epochs are begun, the first of which may be entered in its middle."""
+        return self.phase.epochs - int(self.phase.begin)
+
+    def __len__(self) -> int:
+        return self.end - self.first
+
     def after(self, epochs: int | None) -> int:
         """Return the step that follows so many epochs; None is the beginning of the phase."""
         return self.first if epochs is None else epochs * self.per_epoch
@@ -43,6 +51,64 @@ class Schedule:
         """Return the learning rate of a step."""
         peak = self.settings.learning_rate * self.phase.rate
         return peak if self.phase.constant else cosine_with_warmup(step, self.end, peak, self.settings.warmup)
+
+    def optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
+        """Return the optimizer of the phase for those weights of a network that are to be trained."""
+        return torch.optim.SGD(
+            [weight for weight in network.parameters() if weight.requires_grad],
+            lr=self.settings.learning_rate,
+            momentum=self.settings.momentum,
+            nesterov=self.settings.momentum > 0,
+            weight_decay=self.settings.weight_decay,
+        )
+
+    def described(self) -> PlannedPhase:
+        """Return the phase in words and numbers."""
+        phase = self.phase
+        rates = [self.learning_rate(step) for step in range(self.first, self.end)]
+        highest = max(rates)
+        sparsity = f"{phase.sparsity:.2%}"
+        if phase.ramp is not None:
+            begin, end = phase.ramp.begin * phase.epochs, phase.ramp.end * phase.epochs
+            sparsity = f"{phase.ramp.start:.2%} → {sparsity}, epoch {begin:.3g} to {end:.3g}"
+        return PlannedPhase(
+            epochs=f"{phase.begin:g} to {phase.epochs}" if phase.begin else str(phase.epochs),
+            steps=len(self),
+            sparsity=sparsity,
+            learning_rate=f"{highest:.3g}, constant"
+            if phase.constant
+            else f"{rates[0]:.3g} → {highest:.3g} → {rates[-1]:.1g}",
+            start=f"the weights of epoch {phase.begin:g}" if phase.rewound else "the present weights",
+        )
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A phase under way: its number from 0, its steps, the network as the device runs it, its optimizer."""
+
+    number: int
+    schedule: Schedule
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+
+
+@dataclass(frozen=True)
+class PlannedPhase:
+    """One phase in words and numbers; `steps` are those that it takes."""
+
+    epochs: str
+    steps: int
+    sparsity: str
+    learning_rate: str
+    start: str
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The phases of a run, and the time of a step in seconds as measured on this machine."""
+
+    phases: tuple[PlannedPhase, ...]
+    seconds_per_step: float
 
 
 def cosine_with_warmup(step: int, steps: int, peak: float, warmup: float) -> float:

@@ -1,39 +1,143 @@
-"""`wh.train`: a recipe, trained on an image set, yields a card."""
+"""`wh.train` and `wh.compress`: a recipe, or any classifier, and an image set yield a card."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
-from winninghand.cards import Card
+from winninghand.base.errors import InputError
+from winninghand.cards import Card, architecture_metadata
+from winninghand.compression import Scope
 from winninghand.images import ImageSet
 from winninghand.networks import network
-from winninghand.recipe import Recipe, load_recipe
+from winninghand.recipe import Recipe, load_recipe, make_recipe
+from winninghand.training.callbacks import Callback
+from winninghand.training.data import Triple, seed_of
 from winninghand.training.run import Run
-from winninghand.training.seeds import seed_of
+
+if TYPE_CHECKING:
+    from lightning_fabric.loggers.logger import Logger
 
 
-def train(recipe: Recipe | Path | str, images: ImageSet, out: Path | str | None = None) -> Card:
+def train(
+    recipe: Recipe | Mapping[str, Any] | Path | str,
+    images: ImageSet,
+    out: Path | str | None = None,
+    *,
+    device: torch.device | str | None = None,
+    callbacks: Sequence[Callback] = (),
+    loggers: Sequence[Logger] = (),
+    wait: bool = True,
+) -> Card:
     """Train the network of a recipe on `images` and return its card, on the CPU.
 
-    `recipe` is a `Recipe` or the path of a TOML file. The run keeps `checkpoint.pt`,
-    `metrics.csv`, `run.json` and at last `card.card` in the folder `out`: called again on the
-    same folder it goes on where it was, and after a kill at any moment ends, on one CPU with one
-    thread count, with the same bits as a run that was never stopped. Without `out` nothing is
-    kept.
+    `recipe` is a `Recipe`, a table of its keys, or the path of a TOML file. `device` is where it
+    trains, such as `"cpu"` or `"cuda:1"`; the best one at hand for None.
+
+    The run keeps `checkpoint.pt`, `metrics.csv`, `run.json` and at last `card.card` in the folder
+    `out`. Called again on the same folder it goes on where it was. After a kill at any moment it
+    ends, on one CPU with one thread count, with the same bits as a run that was never stopped.
+    Without `out` nothing is kept. While another process works in the folder, this one waits; without
+    `wait` it raises `InputError`.
+
+    `callbacks` watch the training: see `wh.Callback`. `loggers` are any of Lightning's
+    (`log_hyperparams`, `log_metrics`, `finalize`): each gets the whole recipe, one set of metrics per
+    epoch and at last the card's accuracies.
 
     The card's `accuracies` are fractions: `validation` on the part of the training images that was
     kept for choosing, `test` on the test images, which are looked at once, at the end. Raises
-    `InputError` for a recipe that cannot be read or does not fit the images, and for a folder
-    that holds another run.
+    `InputError` for a recipe that cannot be read or does not fit the images, for a folder that
+    holds another run or a damaged checkpoint, and for a training that diverges.
     """
-    return new_run(recipe if isinstance(recipe, Recipe) else load_recipe(recipe), images).play(out)
+    if isinstance(recipe, Mapping):
+        recipe = make_recipe(recipe)
+    elif not isinstance(recipe, Recipe):
+        recipe = load_recipe(recipe)
+    return new_run(recipe, images).train(out, device, callbacks, loggers, wait)
 
 
 def new_run(recipe: Recipe, images: ImageSet) -> Run:
     """Return the run of a recipe, its network freshly initialised from the recipe's seed."""
+    _check_images(images)
     with torch.random.fork_rng():
         torch.manual_seed(seed_of(recipe.seed, "network"))
         fresh = network(**{**recipe.network, "classes": len(images.classes)})
     return Run(recipe, images, fresh)
+
+
+def compress(
+    module: nn.Module,
+    images: ImageSet,
+    method: str = "lrr",
+    sparsity: float = 0.9,
+    scope: Scope = "global",
+    epochs: int = 30,
+    out: Path | str | None = None,
+    *,
+    domain: str | dict[str, Any] = "clean",
+    seed: int = 0,
+    exclude: Collection[str] = (),
+    train_first: bool = False,
+    normalisation: tuple[Triple, Triple] | None = None,
+    compression: dict[str, Any] | None = None,
+    training: dict[str, Any] | None = None,
+    device: torch.device | str | None = None,
+    callbacks: Sequence[Callback] = (),
+    loggers: Sequence[Logger] = (),
+    wait: bool = True,
+) -> Card:
+    """Compress any classifier and return its card; the module itself is left as it is.
+
+    `module` maps float images (N, 3, H, W), normalised by `normalisation` (mean and standard
+    deviation per channel, in units of [0, 1]; measured on the training images where None), to
+    logits (N, classes). It is compressed from its present weights; `train_first` trains it once
+    before anything is pruned, as a freshly initialised one needs. `epochs` are per phase.
+    `exclude` names modules or weights to leave alone; frozen ones are left alone too.
+    `compression` and `training` hold further keys of those tables of a recipe.
+
+    `out`, `device`, `callbacks`, `loggers` and `wait` are as in `wh.train`. Raises `InputError` for a
+    network without prunable weights, a wrong number of outputs and whatever a recipe would be
+    refused for.
+    """
+    _check_images(images)
+    recipe = make_recipe(
+        {
+            "network": architecture_metadata(module) or {"name": type(module).__qualname__},
+            "domain": domain,
+            "seed": seed,
+            "compression": {**(compression or {}), "method": method, "sparsity": sparsity, "scope": scope},
+            "training": {**(training or {}), "epochs": epochs},
+        },
+        known_network=False,
+    )
+    run = Run(
+        recipe,
+        images,
+        module,
+        trained=not train_first,
+        origin=_weights_hash(module),
+        exclude=tuple(exclude),
+        normalisation=normalisation,
+    )
+    return run.train(out, device, callbacks, loggers, wait)
+
+
+def _check_images(images: ImageSet) -> None:
+    if not isinstance(images, ImageSet):
+        raise InputError(
+            f"images must be an ImageSet, not {type(images).__name__}; "
+            "make one by wh.load_images or wh.ImageSet.from_arrays"
+        )
+
+
+def _weights_hash(module: nn.Module) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

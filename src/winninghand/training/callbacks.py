@@ -1,0 +1,232 @@
+"""What watches a training: the base class for callbacks, and those that every run has."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from winninghand.base.errors import InputError
+from winninghand.base.pixels import to_unit
+from winninghand.base.progress import progress_bar
+from winninghand.cards import Card
+from winninghand.training.average import as_shipped
+from winninghand.training.data import ResidentSplit
+from winninghand.training.run_folder import EpochMetrics
+
+if TYPE_CHECKING:
+    from lightning_fabric.loggers.logger import Logger
+
+    from winninghand.training.trainer import Trainer
+
+_LOG = logging.getLogger("winninghand")
+_STEPS_BETWEEN_CHECKS = 100
+
+
+class Callback:
+    """Watches a training; a subclass overrides the hooks that it needs, and the others do nothing.
+
+    ```python
+    class PrintLoss(wh.Callback):
+        def on_epoch_end(self, trainer, metrics):
+            print(trainer.epoch, metrics["train_loss"])
+
+    wh.train(recipe, images, callbacks=[PrintLoss()])
+    ```
+
+    Every hook gets the `Trainer`. To be read there: `network`, `masks`, `stage` (`.number` of the
+    phase, `.optimizer`, `.schedule`), `epoch` (from 0, in its phase), `steps_done` (over all phases),
+    `metrics` (one dictionary per epoch that is done), `settings` and `folder`. A resumed run calls
+    `on_train_start` again, and goes on with the epoch after its checkpoint.
+    """
+
+    def on_train_start(self, trainer: Trainer) -> None:
+        """Called before the first step, after a checkpoint has been read where there is one."""
+
+    def on_phase_start(self, trainer: Trainer) -> None:
+        """Called before the first step of each phase, when the network is pruned or rewound for it."""
+
+    def on_epoch_start(self, trainer: Trainer) -> None:
+        """Called before the first step of each epoch."""
+
+    def on_step_end(self, trainer: Trainer, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Called after each optimizer step.
+
+        `loss` is a scalar; `logits` (B, classes) are those of the first view, and `labels` are int64
+        (B,). All lie on the training device: to read a value is to wait for it.
+        """
+
+    def on_epoch_end(self, trainer: Trainer, metrics: EpochMetrics) -> None:
+        """Called after each epoch; what is added to `metrics` goes to `metrics.csv` and to loggers.
+
+        When the caller's callbacks are called, the run's own figures are in `metrics`, validation
+        included. The checkpoint is written afterwards.
+        """
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        """Called after the last step, when the network holds the card's weights."""
+
+    def on_card(self, trainer: Trainer, card: Card) -> None:
+        """Called when the card is made, quantized and measured, before it is saved."""
+
+    def on_exception(self, trainer: Trainer, error: BaseException) -> None:
+        """Called where the training stops early: by an error, or by Ctrl-C."""
+
+
+class Meter(Callback):
+    """Measures loss, accuracy and speed of each epoch, and stops a training that has diverged.
+
+    Sums are kept on the device, so that no step waits for the host.
+    """
+
+    def on_epoch_start(self, trainer: Trainer) -> None:
+        """Start from nothing."""
+        device = trainer.fabric.device
+        self._loss = torch.zeros((), device=device)
+        self._correct = torch.zeros((), dtype=torch.int64, device=device)
+        # The first step whose loss was not finite, found on the device without waiting for it.
+        self._bad = torch.full((), -1, dtype=torch.int64, device=device)
+        self._images = 0
+        self._steps = 0
+        self._started = time.perf_counter()
+
+    def on_step_end(self, trainer: Trainer, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Add a step."""
+        loss = loss.detach()
+        self._loss += loss
+        self._bad.masked_fill_(~torch.isfinite(loss) & (self._bad < 0), self._steps)
+        self._correct += (logits.detach().argmax(dim=1) == labels).sum()
+        self._images += len(labels)
+        self._steps += 1
+        if self._steps % _STEPS_BETWEEN_CHECKS == 0 and int(self._bad) >= 0:
+            raise self._diverged(trainer, int(self._bad))
+
+    def on_epoch_end(self, trainer: Trainer, metrics: EpochMetrics) -> None:
+        """Add the epoch's means, its speed and its sparsity, where loss and weights are finite."""
+        bad = int(self._bad)
+        seconds = time.perf_counter() - self._started
+        if bad < 0 and not _is_finite(trainer):
+            bad = self._steps - 1
+        if bad >= 0:
+            raise self._diverged(trainer, bad)
+        metrics["learning_rate"] = trainer.stage.optimizer.param_groups[0]["lr"]
+        metrics["train_loss"] = float(self._loss) / self._steps
+        metrics["train_accuracy"] = int(self._correct) / self._images
+        metrics["images_per_second"] = self._images / seconds
+        metrics["seconds"] = seconds
+        metrics.update(trainer.masks.end_epoch())
+
+    def _diverged(self, trainer: Trainer, step: int) -> InputError:
+        """Return the error for a training that diverged at a step, counted from 0 since the epoch's first."""
+        stage, epoch = trainer.stage, trainer.epoch
+        # Steps before the one at which a phase begins within an epoch are not seen here.
+        step += max(0, stage.schedule.first - stage.schedule.after(epoch))
+        rate = stage.schedule.learning_rate(stage.schedule.after(epoch) + step)
+        if trainer.metrics:
+            last = trainer.metrics[-1]
+            where = f"phase {last['phase'] + 1}, epoch {last['epoch'] + 1}"
+            good = f"the last good checkpoint is {trainer.folder.checkpoint}, after {where}"
+        else:
+            good = "there is no checkpoint yet"
+        return InputError(
+            f"the training diverged at step {step + 1} of epoch {epoch + 1} of phase {stage.number + 1}, "
+            f"at learning rate {rate:.3g}; lower training.learning_rate and use a new folder ({good})"
+        )
+
+
+def _is_finite(trainer: Trainer) -> bool:
+    sums = torch.stack([weight.detach().float().sum() for weight in trainer.network.parameters()])
+    return bool(sums.isfinite().all())
+
+
+class Validation(Callback):
+    """Measures the accuracy on the validation images after each epoch, on what would be the card then."""
+
+    def __init__(self, images: ResidentSplit) -> None:
+        self._images = images
+
+    def on_epoch_end(self, trainer: Trainer, metrics: EpochMetrics) -> None:
+        """Add `validation_accuracy`, a fraction."""
+        with as_shipped(trainer.average, trainer.masks), torch.inference_mode():
+            model = trainer.stage.model.eval()
+            correct = torch.zeros((), dtype=torch.int64, device=trainer.fabric.device)
+            for images, labels in self._images.in_order():
+                logits = model(trainer.normalisation(to_unit(images)))
+                correct += (logits.argmax(dim=1) == labels).sum()
+        metrics["validation_accuracy"] = int(correct) / len(self._images.labels)
+
+
+class Checkpoint(Callback):
+    """Keeps `metrics.csv` and `checkpoint.pt` after each epoch; a run goes on from there."""
+
+    def on_epoch_end(self, trainer: Trainer, metrics: EpochMetrics) -> None:
+        """Write both files, the checkpoint last."""
+        rows = [*trainer.metrics, metrics]
+        trainer.folder.write_metrics(rows)
+        trainer.folder.save_checkpoint({**trainer.state_dict(), "rows": rows})
+
+
+class Progress(Callback):
+    """Shows how far the training is, on a terminal, and says from where a resumed one goes on."""
+
+    def __init__(self) -> None:
+        self._shown = ExitStack()
+
+    def on_train_start(self, trainer: Trainer) -> None:
+        """Open the bar."""
+        size = trainer.batches.batch_size
+        done, all_epochs = len(trainer.metrics), sum(schedule.epochs for schedule in trainer.schedules)
+        if 0 < done < all_epochs:
+            _LOG.warning("%s: going on from epoch %d of %d", trainer.folder.path, done + 1, all_epochs)
+        total = sum(len(schedule) for schedule in trainer.schedules)
+        self._progress = self._shown.enter_context(
+            progress_bar("training", total * size, done=trainer.steps_done * size)
+        )
+
+    def on_step_end(self, trainer: Trainer, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Count a batch."""
+        self._progress(len(labels), f"phase {trainer.stage.number + 1}, epoch {trainer.epoch + 1}")
+
+    def on_train_end(self, trainer: Trainer) -> None:
+        """Close the bar."""
+        self._shown.close()
+
+    def on_exception(self, trainer: Trainer, error: BaseException) -> None:
+        """Close the bar."""
+        self._shown.close()
+
+
+class Loggers(Callback):
+    """Hands what a run is and measures on to loggers of Lightning's interface."""
+
+    def __init__(self, loggers: Sequence[Logger], settings: Mapping[str, Any]) -> None:
+        self._loggers = loggers
+        self._settings = dict(settings)
+
+    def on_train_start(self, trainer: Trainer) -> None:
+        """Log the whole recipe as hyperparameters."""
+        for logger in self._loggers:
+            logger.log_hyperparams(self._settings)
+
+    def on_epoch_end(self, trainer: Trainer, metrics: EpochMetrics) -> None:
+        """Log an epoch's metrics at the number of steps that are done over all phases."""
+        for logger in self._loggers:
+            logger.log_metrics(dict(metrics), trainer.steps_done)
+            logger.save()
+
+    def on_card(self, trainer: Trainer, card: Card) -> None:
+        """Log the card's accuracies, as `card_test` and so on, and end well."""
+        measured = {f"card_{name}": value for name, value in card.metadata.accuracies.items()}
+        for logger in self._loggers:
+            logger.log_metrics(measured, trainer.steps_done)
+            logger.finalize("success")
+
+    def on_exception(self, trainer: Trainer, error: BaseException) -> None:
+        """End badly."""
+        for logger in self._loggers:
+            logger.finalize("failed")

@@ -1,0 +1,207 @@
+"""Which run a folder holds: the whole recipe, the data, where the network came from; and a name for it.
+
+A setting that equals its *frozen* default is left out of a name. The frozen defaults are those of
+schema 1, in `defaults.json`. They stay as they are when the library's own defaults change, so that
+
+- a new key with a default renames no run: add it to `defaults.json` with that default;
+- a changed default gives new runs new names, and a run of the old default stays what it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from winninghand.augmentation import make_domain
+from winninghand.base.version import __version__
+from winninghand.images import ImageSet, Split
+from winninghand.networks import NETWORKS, complete_settings
+from winninghand.recipe import Recipe
+
+SCHEMA = 1
+
+# What version 0.1 called keys of a recipe.
+_RENAMED = {
+    "training.held_out": "training.validation",
+    "compression.pass_through": "compression.milestones",
+    "compression.round_rate": "compression.rewind_lr_factor",
+    "compression.refresh_steps": "compression.update_every",
+}
+# The tables whose other keys depend on one of them.
+_KINDS = {"network": "name", "domain": "name", "compression": "method"}
+_MISSING = object()
+
+
+def identity(
+    recipe: Recipe,
+    images: ImageSet,
+    origin: str = "",
+    exclude: Collection[str] = (),
+    normalisation: Any = None,  # noqa: ANN401 (a pair of triples, or None)
+    trained: bool = False,
+) -> dict[str, Any]:
+    """Return what makes a run this run, as JSON values.
+
+    `origin` tells the weights that the network arrives with from others; the rest is as in `Run`.
+    """
+    data = hashlib.blake2b(repr(images.classes).encode(), digest_size=16)
+    data.update(f"{images.train.digest} {images.test.digest}".encode())
+    content = {
+        "schema": SCHEMA,
+        "recipe": whole(recipe),
+        "data": data.hexdigest(),
+        "origin": origin,
+        "exclude": sorted(exclude),
+        "normalisation": normalisation,
+        "trained": trained,
+    }
+    found: dict[str, Any] = json.loads(json.dumps(content))
+    return found
+
+
+def difference(present: Mapping[str, Any], asked: Mapping[str, Any], images: ImageSet) -> str | None:
+    """Say in a few words in what the run of a folder differs from the one asked for; None for the same.
+
+    `present` is what the folder's `run.json` holds, of this version or of 0.1; `asked` is an `identity`.
+    """
+    theirs = _with_defaults(present["recipe"], asked["recipe"])
+    found = _first_difference(theirs, _flat(asked["recipe"]))
+    if found is not None:
+        return found
+    if "schema" not in present:
+        asked = {**asked, "images": _fingerprint(images.train)}
+    keys = present.keys() & asked.keys() - {"schema", "recipe"}
+    return _first_difference({key: present[key] for key in keys}, {key: asked[key] for key in keys})
+
+
+def run_name(recipe: Recipe) -> str:
+    """Return a short name for a run's folder, of its method, domain, seed and all its settings."""
+    table = whole(recipe)
+    defaults = _defaults(table)
+    apart = {key: value for key, value in _flat(table).items() if defaults.get(key, _MISSING) != value}
+    digest = hashlib.blake2b(json.dumps(apart, sort_keys=True).encode(), digest_size=4).hexdigest()
+    return f"{_beginning(recipe)}-{digest}"
+
+
+def run_path(folder: Path, recipe: Recipe) -> Path:
+    """Return where a recipe's run is, or is to be, in a folder of runs; version 0.1 named it otherwise."""
+    path = folder / run_name(recipe)
+    if path.exists():
+        return path
+    asked = whole(recipe)
+    for about in sorted(folder.glob(f"{_beginning(recipe)}-*/run.json")):
+        with suppress(OSError, ValueError):  # a damaged one is of no run
+            present = json.loads(about.read_text(encoding="utf-8"))
+            if (
+                "schema" not in present
+                and _first_difference(_with_defaults(present["recipe"], asked), _flat(asked)) is None
+            ):
+                return about.parent
+    return path
+
+
+def whole(recipe: Recipe) -> dict[str, Any]:
+    """Return all settings of a recipe as JSON values, the defaults of its network and domain included."""
+    table: dict[str, Any] = recipe.model_dump(mode="json")
+    domain = make_domain(recipe.domain)
+    table["domain"] = {"name": domain.name, **domain.model_dump(mode="json")}
+    name = recipe.network["name"]
+    if name in NETWORKS:
+        settings = {key: value for key, value in recipe.network.items() if key != "name"}
+        table["network"] = {"name": name, **complete_settings(name, **settings)}
+        if "classes" not in settings:
+            del table["network"]["classes"]  # the images say how many there are
+    return table
+
+
+def environment(device: torch.device, precision: str) -> dict[str, Any]:
+    """Return what a run's numbers depend on beside its recipe, as JSON values."""
+    return {
+        "winninghand": __version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        "threads": torch.get_num_threads(),
+        "precision": precision,
+    }
+
+
+def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return the differences of two environments that numbers may depend on, in words; empty without any."""
+    keys = [key for key in now if key != "platform" and key in before and before[key] != now[key]]
+    return ", ".join(f"{key} {now[key]} instead of {before[key]}" for key in keys)
+
+
+def _defaults(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the defaults of all keys of a whole recipe: frozen ones, and of later keys their own."""
+    named = {kind: table[kind][key] for kind, key in _KINDS.items()}
+    own = whole(Recipe.model_validate({kind: {key: named[kind]} for kind, key in _KINDS.items()}))
+    frozen = _frozen()
+    flat = {**_flat(own), **frozen["recipe"]}
+    for kind, name in named.items():
+        flat |= {f"{kind}.{key}": value for key, value in frozen[kind].get(name, {}).items()}
+    return flat
+
+
+def _with_defaults(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all settings of a stored recipe, flat, for comparison with a whole one.
+
+    In 0.1 defaults were left out, and keys of other methods were not: these are left out here.
+    """
+    known = _defaults(asked)
+    flat = {_RENAMED.get(key, key): value for key, value in _flat(stored).items()}
+    others = {f"compression.{key}" for settings in _frozen()["compression"].values() for key in settings}
+    return {**known, **{key: value for key, value in flat.items() if key in known or key not in others}}
+
+
+def _flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Return a table of tables as one of dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= _flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {f"{path}{key}": value}
+    return flat
+
+
+def _first_difference(present: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:
+    # A name first: other settings follow from it.
+    for key in sorted(
+        present.keys() | asked.keys(), key=lambda key: (not key.endswith((".name", ".method")), key)
+    ):
+        if present.get(key) != asked.get(key):
+            there, here = json.dumps(present.get(key)), json.dumps(asked.get(key))
+            return f"{key} is {there} there and {here} here"
+    return None
+
+
+@cache
+def _frozen() -> dict[str, Any]:
+    """Return the frozen defaults: of the recipe, flat, and of each network, domain and method by name."""
+    text = files("winninghand.training").joinpath("defaults.json").read_text(encoding="utf-8")
+    table: dict[str, Any] = json.loads(text)
+    return table
+
+
+def _beginning(recipe: Recipe) -> str:
+    return f"{recipe.compression.method}-{recipe.domain['name']}-{recipe.seed}"
+
+
+def _fingerprint(split: Split) -> str:
+    """Return version 0.1's hash of a split: its shape, all its labels and a few of its images."""
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(repr(split.images.shape).encode())
+    digest.update(np.ascontiguousarray(split.labels).tobytes())
+    digest.update(np.ascontiguousarray(split.images[:: max(1, len(split) // 64)]).tobytes())
+    return digest.hexdigest()

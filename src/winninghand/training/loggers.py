@@ -1,0 +1,61 @@
+"""Loggers by name, for `--log`: each is one of Lightning's, set up to write below a run's folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from winninghand.base import catalog
+from winninghand.base.extras import needed
+from winninghand.base.registry import Registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lightning_fabric.loggers.logger import Logger
+
+
+def make_logger(name: str, folder: Path | str) -> Logger:
+    """Return the logger of that name for the run in `folder`, for `wh.train(..., loggers=[...])`.
+
+    `tensorboard` and `mlflow` write to `folder/logs`; `wandb` sends its log to wandb.ai, unless
+    `WANDB_MODE=offline` is set. Raises `InputError` for an unknown name and a library that is
+    missing, with the line that installs it.
+    """
+    return LOGGERS[name](Path(folder))
+
+
+def tensorboard(folder: Path) -> Logger:
+    """Return a logger for TensorBoard: `tensorboard --logdir FOLDER/logs` shows it."""
+    needed("tensorboard", "log", "to log to TensorBoard")
+    from lightning_fabric.loggers.tensorboard import TensorBoardLogger
+
+    return TensorBoardLogger(folder / "logs", name="", version="")
+
+
+def wandb(folder: Path) -> Logger:
+    """Return a logger for Weights & Biases, of the project `winninghand`; the run has the folder's name."""
+    needed("wandb", "log", "to log to Weights & Biases")
+    loggers = needed("pytorch_lightning.loggers", "log", "to log to Weights & Biases")
+    (folder / "logs").mkdir(parents=True, exist_ok=True)
+    return cast(
+        "Logger",
+        loggers.WandbLogger(name=folder.name, project="winninghand", save_dir=folder / "logs"),
+    )
+
+
+def mlflow(folder: Path) -> Logger:
+    """Return a logger for MLflow, of the experiment `winninghand`; the run has the folder's name.
+
+    The environment variable `MLFLOW_TRACKING_URI` names a server to log to instead of the folder.
+    """
+    needed("mlflow", "log", "to log to MLflow")
+    loggers = needed("pytorch_lightning.loggers", "log", "to log to MLflow")
+    return cast(
+        "Logger",
+        loggers.MLFlowLogger("winninghand", run_name=folder.name, save_dir=str(folder / "logs")),
+    )
+
+
+LOGGERS: Registry[Callable[[Path], Logger]] = catalog.LOGGERS
+"""Functions that return a logger of Lightning's interface, from a run's folder."""
