@@ -101,3 +101,24 @@ def test_warnings_of_the_library_are_one_line_and_others_are_left_alone(run, mon
     with pytest.warns(UserWarning, match="not ours"):
         code, _, err = run("names", "gates")
     assert (code, err) == (0, "winninghand: wh.old is now called wh.new; the old name goes in 0.3\n")
+
+
+@pytest.mark.parametrize(
+    ("library", "words", "extra"),
+    [
+        ("altair", ("heatmap", "a.card", "--out", "map.svg"), "report"),
+        ("onnx", ("export", "a.card", "a.onnx"), "export"),
+        ("pyarrow", ("evaluate", "a.card", "--data", "parquet"), "parquet"),
+    ],
+)
+def test_a_missing_extra_is_one_line(check_refusal, tmp_path, monkeypatch, library, words, extra):
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in sys.modules if name.split(".")[0] == library]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, library, None)
+    module = wh.network("conv2", width=2)
+    wh.Card.from_module(module, [str(digit) for digit in range(10)], (32, 32)).save("a.card")
+    (tmp_path / "parquet").mkdir()
+    for split in ("train", "test"):
+        (tmp_path / f"parquet/{split}-00000-of-00001.parquet").touch()
+    check_refusal(tmp_path, words, f"pip install 'winninghand[{extra}]'")
