@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import overload
 
-from winninghand.base.catalog import CORRUPTIONS, DOMAINS, EXECUTORS, GATES, METHODS, NETWORKS
+from winninghand.base.catalog import CORRUPTIONS, DOMAINS, EXECUTORS, GATES, IMAGE_SETS, METHODS, NETWORKS
 from winninghand.base.errors import InputError
 from winninghand.base.registry import nearest
 from winninghand.zoo import ZOO
@@ -15,6 +15,7 @@ KINDS = {
     "corruptions": CORRUPTIONS,
     "domains": DOMAINS,
     "gates": GATES,
+    "image_sets": IMAGE_SETS,
     "executors": EXECUTORS,
     "zoo": ZOO,
 }
@@ -25,9 +26,10 @@ def names(kind: str) -> tuple[str, ...]: ...
 @overload
 def names(kind: None = None) -> dict[str, tuple[str, ...]]: ...
 def names(kind: str | None = None) -> tuple[str, ...] | dict[str, tuple[str, ...]]:
-    """Return the names of one kind: such as networks, methods or gates; of all, without.
+    """Return the names of one kind, or of all kinds by kind.
 
-    Raises `InputError` for an unknown kind.
+    Kinds are networks, methods, corruptions, domains, gates, image_sets, executors and zoo. Names that
+    other packages have added are among them. Raises `InputError` for an unknown kind.
     """
     if kind is None:
         return {one: tuple(registry) for one, registry in KINDS.items()}

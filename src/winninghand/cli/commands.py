@@ -13,10 +13,10 @@ from typing import Annotated
 import typer
 
 COMMANDS = {
-    "demo": "demo:demo",
+    "demo": "study:demo",
     "train": "train:train",
     "evaluate": "evaluate:evaluate",
-    "heatmap": "heatmap:heatmap",
+    "heatmap": "evaluate:heatmap",
     "inspect": "show:inspect",
     "deck": "deck:deck",
     "predict": "predict:predict",
@@ -26,7 +26,7 @@ COMMANDS = {
     "show-augmentation": "train:show_augmentation",
     "study": "study:study",
     "names": "show:names",
-    "zoo": "zoo:zoo",
+    "zoo": "show:zoo",
 }
 """Where each command's function lies, as `file:function` of this folder, in the order of the help."""
 

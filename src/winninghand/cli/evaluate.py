@@ -1,4 +1,4 @@
-"""`winninghand evaluate`."""
+"""`winninghand evaluate` and `winninghand heatmap`: how a model fares on corrupted images."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from winninghand.cli.options import (
     Adapt,
     Corruptions,
     Data,
+    Device,
     Json,
     Limit,
     Model,
@@ -47,6 +48,7 @@ def evaluate(
         Path | None, typer.Option(help="Also write one row per cell to this .parquet or .csv file.")
     ] = None,
     adapt: Adapt = None,
+    device: Device = None,
     json: Json = None,
 ) -> None:
     """Measure a card or a deck on clean and corrupted test images."""
@@ -64,8 +66,8 @@ def evaluate(
     images = load_images(data, root=root)
     archive = find_archive(images.name, root)
     measurement = Measurement(corruptions, chosen, limit, seed, batch_size, archive)
-    player = opened(model, images)
-    reference = None if baseline is None else opened(baseline, images)
+    player = opened(model, images, device)
+    reference = None if baseline is None else opened(baseline, images, device)
     if adapt is not None:
         player = with_bn_adaptation(player, adapt)
     sample = announced(measurement, images)
@@ -79,6 +81,38 @@ def evaluate(
     if cells is not None:
         write_rows([{**about, "seed": seed, **row} for row in table.rows()], cells)
     write_json(document, json)
+
+
+def heatmap(
+    model: Model,
+    out: Annotated[Path, typer.Option(help="Picture to draw, .svg or .png.")],
+    data: Data = "digits",
+    root: Root = None,
+    norm: Annotated[
+        float, typer.Option(help="l2 norm of what is added to a channel, for values in 0..1.")
+    ] = 4.0,
+    limit: Limit = 200,
+    seed: Seed = 0,
+    device: Device = None,
+    json: Json = None,
+) -> None:
+    """Draw a card's or a deck's error under one added spatial frequency at a time."""
+    from winninghand.base.progress import progress_bar
+    from winninghand.cli.measuring import as_given, opened
+    from winninghand.evaluation import fourier_heatmap
+    from winninghand.images import load_images
+    from winninghand.report.heatmap import checked_picture_path, draw_heatmap
+    from winninghand.report.terminal import print_heatmap
+    from winninghand.spectra import half_plane
+
+    checked_picture_path(out)
+    images = load_images(data, root=root)
+    player = opened(model, images, device)
+    with progress_bar(model.name, len(half_plane(*images.test.size)), "frequencies") as progress:
+        table = fourier_heatmap(player, images.test, norm, limit, seed, progress=progress)
+    draw_heatmap(table, f"{model.name}: error with one frequency of norm {norm:g} added", out)
+    print_heatmap(table)
+    write_json({"model": as_given(model), "data": data, **table.to_json()}, json)
 
 
 def _compared(table: RobustnessTable, reference: RobustnessTable, baseline: Path) -> dict[str, Any]:

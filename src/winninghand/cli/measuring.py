@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from winninghand.base.device import best_device
+from winninghand.base.device import resolve_device
 from winninghand.base.errors import InputError
 from winninghand.base.progress import with_progress
 from winninghand.cards import Card, check_batch
@@ -23,9 +23,12 @@ def as_given(path: Path) -> str:
     return next((f"{PREFIX}{name}" for name in ZOO if ZOO[name] == path), str(path))
 
 
-def opened(path: Path, images: ImageSet) -> Card | Deck:
-    """Return the model in a file on the best device; `InputError` where it is not for these images."""
-    model = load(path).to(best_device())
+def opened(path: Path, images: ImageSet, device: str | None = None) -> Card | Deck:
+    """Return the model in a file on a device, the best one for None.
+
+    Raises `InputError` where the model is not for these images.
+    """
+    model = load(path).to(resolve_device(device))
     if model.classes != images.classes:
         raise InputError(f"{path} knows other classes than the images of {images.name}; check --data")
     check_batch(torch.empty(1, 3, *images.test.size), model.input_size)

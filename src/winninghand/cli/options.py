@@ -44,6 +44,9 @@ Adapt = Annotated[
     float | None,
     typer.Option(help="Adapt batch norms to each batch; the stored statistics count for this many images."),
 ]
+Device = Annotated[
+    str | None, typer.Option(help="cpu, cuda, cuda:1 or another; without it, the best one.", metavar="NAME")
+]
 Json = Annotated[
     str | None,
     typer.Option(

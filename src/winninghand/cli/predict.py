@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from winninghand.cli.options import Adapt, Json, Model, write_json
+from winninghand.cli.options import Adapt, Device, Json, Model, write_json
 
 
 def predict(
@@ -15,16 +15,17 @@ def predict(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE|DIR ...")],
     batch_size: Annotated[int, typer.Option(min=1, help="Images that a gate looks at together.")] = 64,
     adapt: Adapt = None,
+    device: Device = None,
     json: Json = None,
 ) -> None:
     """Say what image files show: class, probability and the cards played, numbered from 1."""
-    from winninghand.base.device import best_device
+    from winninghand.base.device import resolve_device
     from winninghand.base.progress import progress_bar
     from winninghand.decks import Unreadable, image_paths, load, with_bn_adaptation
     from winninghand.decks import predict as predicted
     from winninghand.report.predictions import lines, prediction_document, print_failures
 
-    player = load(model).to(best_device())
+    player = load(model).to(resolve_device(device))
     if adapt is not None:
         player = with_bn_adaptation(player, adapt)
     paths = image_paths(images)

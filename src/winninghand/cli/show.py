@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from winninghand.catalog import KINDS
 from winninghand.cli.options import Json, Model, write_json
 
 
 def names(
-    kind: Annotated[
-        str | None, typer.Argument(metavar="[networks|methods|corruptions|domains|gates|zoo]")
-    ] = None,
+    kind: Annotated[str | None, typer.Argument(metavar=f"[{'|'.join(KINDS)}]")] = None,
 ) -> None:
     """List what can be named in recipes and options."""
-    from winninghand.catalog import KINDS
     from winninghand.catalog import names as known
 
     for one in [kind] if kind is not None else KINDS:
@@ -30,3 +29,20 @@ def inspect(model: Model, json: Json = None) -> None:
     document = inspect_file(model)
     print_inspection(document)
     write_json(document, json)
+
+
+def zoo(
+    write: Annotated[
+        list[Path] | None,
+        typer.Option(help="Also put the table into this Markdown file, between its marks.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Show the cards and decks that come with the library, side by side."""
+    from winninghand.report.terminal import print_models
+    from winninghand.report.zoo import COLUMNS, write_zoo, zoo_rows, zoo_title
+    from winninghand.results import zoo_records
+
+    models = zoo_records()
+    print_models(COLUMNS, zoo_rows(models), zoo_title(models))
+    for document in write or ():
+        write_zoo(models, document)

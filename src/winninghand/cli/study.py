@@ -1,4 +1,4 @@
-"""`winninghand study`."""
+"""`winninghand study` and `winninghand demo`: many trainings, measured and shown together."""
 
 from __future__ import annotations
 
@@ -54,6 +54,15 @@ def study(
         columns, rows = ["claim", "found", ""], [claim.row() for claim in found]
         _write(out / "claims.md", markdown(columns, rows))
         print_models(columns, rows, "claims")
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for cards, deck and report.")] = Path("runs/demo"),
+) -> None:
+    """Train, prune, measure and show cards and a deck on the embedded digits, in a few minutes."""
+    from winninghand.studies.demo import run_demo
+
+    run_demo(out)
 
 
 def _write(path: Path, text: str) -> None:
