@@ -12,7 +12,9 @@ from winninghand.cli.options import Json, Model, write_json
 
 
 def names(
-    kind: Annotated[str | None, typer.Argument(metavar=f"[{'|'.join(KINDS)}]")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(metavar="[KIND]", help=f"{', '.join(KINDS)}; all of them, without.")
+    ] = None,
 ) -> None:
     """List what can be named in recipes and options."""
     from winninghand.catalog import names as known
