@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pdoc
@@ -30,8 +31,9 @@ PACKAGES = (
 def write_api(folder: Path) -> None:
     """Write HTML pages on all public names to `folder`."""
     # Names are loaded when they are first used, and the pages show only those that are loaded.
-    for name in winninghand.__all__:
-        setattr(winninghand, name, getattr(winninghand, name))
+    for package in map(import_module, PACKAGES):
+        for name in package.__all__:
+            setattr(package, name, getattr(package, name))
     pdoc.render.configure(
         docformat="markdown", show_source=False, footer_text=f"winninghand {winninghand.__version__}"
     )

@@ -72,8 +72,12 @@ def test_what_the_page_says_works(place):
     assert [cell["corruption"] for cell in document["cells"]] == ["stripes"] * 5
     assert document["clean_accuracy"] > 0.9
 
-    found = run(place, "-c", program + "print(card.sparsity, deck.gate, wh.load('a.deck').gate)")
-    accuracies, parts = (line.split() for line in found.splitlines())
-    assert float(accuracies[0]) == document["clean_accuracy"]
-    assert float(parts[0]) == pytest.approx(0.5, abs=0.01)
-    assert parts[1:] == ["soft", "soft"]
+    ending = """
+from winninghand.decks import inspect_file
+print(deck.gate, wh.load("a.deck").gate, card.metadata.domain["name"])
+print(inspect_file("runs/a/card.card")["sparsity"])
+"""
+    accuracies, parts, sparsity = run(place, "-c", program + ending).splitlines()
+    assert float(accuracies.split()[0]) == document["clean_accuracy"]
+    assert parts.split() == ["soft", "soft", "grey"]
+    assert float(sparsity) == pytest.approx(0.5, abs=0.01)

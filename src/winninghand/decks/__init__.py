@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from winninghand.decks.adaptation import adaptation_of, with_bn_adaptation
     from winninghand.decks.deck import Deck
     from winninghand.decks.fitting import fit_gate
-    from winninghand.decks.gate import GATES, Gate
+    from winninghand.decks.gate import GATES, Gate, GateSettings, limited
     from winninghand.decks.opening import inspect_file, load, load_card, model_path
     from winninghand.decks.prediction import Prediction, Unreadable, image_paths, predict
 
@@ -22,12 +22,14 @@ _HOMES = {
     "GATES": "gate",
     "Deck": "deck",
     "Gate": "gate",
+    "GateSettings": "gate",
     "Prediction": "prediction",
     "Unreadable": "prediction",
     "adaptation_of": "adaptation",
     "fit_gate": "fitting",
     "image_paths": "prediction",
     "inspect_file": "opening",
+    "limited": "gate",
     "load": "opening",
     "load_card": "opening",
     "model_path": "opening",
@@ -39,12 +41,14 @@ __all__ = [
     "GATES",
     "Deck",
     "Gate",
+    "GateSettings",
     "Prediction",
     "Unreadable",
     "adaptation_of",
     "fit_gate",
     "image_paths",
     "inspect_file",
+    "limited",
     "load",
     "load_card",
     "model_path",
