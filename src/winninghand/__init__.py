@@ -40,7 +40,7 @@ _HOMES = {
     "compress": "training",
     "corrupt": "corruptions",
     "evaluate": "evaluation",
-    "load": "decks",
+    "load": "decks.opening",
     "load_images": "images",
     "names": "catalog",
     "network": "networks",
@@ -78,7 +78,9 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for
         return import_module(f"winninghand.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'winninghand' has no attribute {name!r}")
-    return getattr(import_module(f"winninghand.{_HOMES[name]}"), name)
+    # Kept, so that the next look-up finds it at once.
+    globals()[name] = getattr(import_module(f"winninghand.{_HOMES[name]}"), name)
+    return globals()[name]
 
 
 def __dir__() -> list[str]:

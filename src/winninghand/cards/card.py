@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import ValidationError
@@ -15,6 +15,7 @@ from winninghand.base.deprecation import renamed
 from winninghand.base.device import device_of
 from winninghand.base.errors import InputError, first_error
 from winninghand.base.version import __version__
+from winninghand.cards.answer import Answer
 from winninghand.cards.container import write_streams
 from winninghand.cards.deprecated import OldCardNames
 from winninghand.cards.file import KIND, CardParts, entropy_bound_of, pack_card
@@ -27,23 +28,6 @@ from winninghand.spectra import SpectralProfile
 
 # Buffers, besides the normalisation, that a card's state dict holds where the card has them.
 _PROFILE, _CLEAN, _SCALE = "profile_", "clean_profile_", "scale/"
-
-
-class Answer(NamedTuple):
-    """What a card or a deck says of N images.
-
-    `outputs` are logits (a card's) or log-probabilities (a deck's), float (N, classes). `weights`,
-    float (N, cards), rows summing to 1, say how much each card counts for each image; a card of
-    weight 0 was not played on it.
-    """
-
-    outputs: Tensor
-    weights: Tensor
-
-    @property
-    def passes(self) -> Tensor:
-        """How many networks were run on each image, float32 (N,)."""
-        return (self.weights > 0).sum(dim=1).float()
 
 
 class Normalisation(nn.Module):

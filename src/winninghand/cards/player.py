@@ -10,10 +10,9 @@ from torch import Tensor, nn
 
 from winninghand.base.device import device_of
 from winninghand.base.errors import InputError
-from winninghand.cards.card import Answer, Card
+from winninghand.cards.answer import Answer
+from winninghand.cards.card import Card
 from winninghand.networks import architecture_of
-
-__all__ = ["Answer", "Player", "player_of"]
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""Batch-norm adaptation: at test time the statistics of the batch are mixed with the stored ones."""
+"""Batch-norm adaptation: at test time, statistics of the batch are blended with the stored ones."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 class AdaptiveBatchNorm2d(nn.BatchNorm2d):
-    """A batch norm that, in evaluation mode, lets the batch speak for itself as far as it is large.
+    """A batch norm that, in evaluation mode, blends batch and running statistics by batch size.
 
-    With n images in the batch and a prior of N images the mean is (N · stored + n · batch) / (N + n),
-    the variance likewise (Schneider et al. 2020, arXiv:2006.16971, equation 3).
+    With n images in the batch and a prior of N images, the mean is (N · stored + n · batch) / (N + n).
+    The variance is blended likewise (Schneider et al. 2020, arXiv:2006.16971, equation 3).
     """
 
     prior: float
@@ -37,9 +37,9 @@ class AdaptiveBatchNorm2d(nn.BatchNorm2d):
 def with_bn_adaptation(model: Model, prior: float = 16.0) -> Model:
     """Return a copy of a card or deck whose batch norms adapt to each batch they see.
 
-    `prior` > 0 is how many images the stored statistics count for. A deck's card sees, and adapts
-    to, the images that it is played on. Weights and files stay as they are. Raises `InputError`
-    for another prior and for a model without batch norms.
+    `prior` > 0 is the number of images that the stored statistics count for. A card of a deck adapts
+    to the images that it is played on. Weights and files stay as they are. Raises `InputError`
+    for a prior that is no such number, and for a model without batch norms.
     """
     if not 0 < prior < float("inf"):
         raise InputError(

@@ -55,8 +55,8 @@ class Deck(nn.Module):
         if len(scales) != len(cards) or not all(0 < scale < float("inf") for scale in scales):
             raise InputError(f"a deck of {len(cards)} cards needs as many temperatures above 0, not {scales}")
         self._cards = nn.ModuleList(cards)
-        # Looked up for every batch, where a walk through modules would cost as much as an operation.
-        self._hand = tuple(cards)
+        # A tuple, because a walk through modules for every batch would cost as much as an operation.
+        self._played = tuple(cards)
         self._input_size = cards[0].input_size
         self.register_buffer("temperatures", torch.tensor(scales))
         self._gate = make_gate(gate, cards, gate_settings(gate, values) if settings is None else settings)
@@ -70,7 +70,7 @@ class Deck(nn.Module):
     @property
     def cards(self) -> tuple[Card, ...]:
         """The cards, in the order of the gate's weights."""
-        return self._hand
+        return self._played
 
     @property
     def gate(self) -> str:
@@ -123,11 +123,11 @@ class Deck(nn.Module):
         for images of another type or shape, an empty batch, and pixels that are not numbers.
         """
         check_batch(images, self._input_size)
-        # One sum finds them all: no number that is not finite adds up to one that is. Half precision
-        # would overflow on a batch of good ones.
+        # One sum is enough: a NaN or an infinity makes it NaN or infinite. It is taken in float32,
+        # because in half precision the sum of a good batch would overflow.
         if not math.isfinite(images.sum(dtype=torch.float32)):
             raise InputError("the batch holds pixels that are NaN or infinite; images must lie in [0, 1]")
-        # A gate has no parameters. To detach takes an eighth of the time of going in and out of no_grad.
+        # A gate has no parameters, so detaching is enough; it takes an eighth of the time of no_grad.
         weights: Tensor = self._gate(images.detach())
         return weights.to(images.dtype)
 

@@ -1,4 +1,4 @@
-"""Fitting a deck: temperatures of its cards and scores of its gate, on images that it is not measured on."""
+"""Fitting a deck: temperatures of its cards and scores of its gate, on training images."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ from winninghand.images.sampling import balanced_sample
 from winninghand.spectra import SpectralProfile
 
 LIMIT = 1000
-"""Images that a deck is fitted on where nothing else is said."""
+"""Number of images that a deck is fitted on by default."""
 
-# With fewer, a thousand images that the cards know serve better: 300 unseen ones are as good, 125 are not.
+# With fewer unseen images than this, a thousand images that the cards know serve better: 300 unseen
+# ones are as good as those, 125 are not.
 _FEWEST_UNSEEN = 300
 
-# Of the slopes, for shifts in units of their spread. With one of the four corruptions left out
-# in turn, the loss on it is the same to 0.3% from 10⁻³ to 3·10⁻¹.
+# Penalty of squared slopes, for shifts in units of their spread. When one of the four corruptions is
+# left out, the loss on it is the same to 0.3% for penalties from 10⁻³ to 3·10⁻¹.
 _PENALTY = 1e-2
 
-# Of the offsets, from their mean: where all cards are nearly always right, equal weights are the best guess.
+# Penalty of squared differences of the offsets from their mean. Where all cards are nearly always
+# right, equal weights are the best guess.
 _OFFSET_PENALTY = 1e-3
 _ITERATIONS = 200
 
@@ -48,10 +50,9 @@ class FittingImages:
 
 
 def fitting_images(cards: Sequence[Card], split: Split, limit: int = LIMIT, seed: int = 0) -> FittingImages:
-    """Return a seeded, class-balanced sample of the training images that every card held out.
+    """Return a seeded, class-balanced sample of the validation images that all cards have in common.
 
-    Where the cards held out different images, so that fewer than 300 are left, it is a sample of
-    all training images.
+    Where these are fewer than 300, it is a sample of all training images.
     """
     validation = [_validation(card, split) for card in cards]
     common = reduce(lambda left, right: np.intersect1d(left, right, assume_unique=True), validation)
@@ -62,7 +63,7 @@ def fitting_images(cards: Sequence[Card], split: Split, limit: int = LIMIT, seed
 
 
 def fitting_conditions() -> tuple[Condition, ...]:
-    """Return what decks are fitted under: clean, and the corruptions outside the benchmark's fifteen."""
+    """Return the conditions of fitting: clean, and the corruptions outside the benchmark's fifteen."""
     names = corruption_names("extra")
     missing = missing_corruptions(names)
     return (CLEAN, *((name, level) for name in names if name not in missing for level in SEVERITIES))
@@ -113,8 +114,8 @@ def fit_scores(
 ) -> FittedScores:
     """Return the scores whose softmax, as weights of the cards, gives the least cross-entropy.
 
-    The loss is that of a mixture of experts (Jacobs et al. 1991) whose experts, the cards, stand
-    still: −log Σ w p(label), with a penalty on the squared slopes.
+    The loss is that of a mixture of experts (Jacobs et al. 1991) whose experts, the cards, are fixed:
+    −log Σ w p(label), with a penalty on the squared slopes.
     """
     shifts = ring_shifts(data.spectra, profiles).flatten(0, 1).double()
     mean, spread = shifts.mean(dim=0), shifts.std(dim=0).clamp_min(1e-6)
@@ -142,7 +143,7 @@ def fit_scores(
 
 
 def _validation(card: Card, split: Split) -> Indices:
-    """Return the images that the card's training held out, none where it is not known."""
+    """Return the card's validation images; none where they are not known."""
     training = (card.metadata.recipe or {}).get("training", {})
     # Recipes of version 0.1 say `held_out`.
     fraction = training.get("validation", training.get("held_out", 0))

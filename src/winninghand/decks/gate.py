@@ -18,7 +18,7 @@ from winninghand.spectra import SpectralProfile, log_spectra
 
 
 class GateSettings(BaseModel):
-    """What there is to set of a gate, and what was fitted; written into the deck's file.
+    """The settings of a gate, and what was fitted; the deck's file holds both.
 
     At most `max_active` cards are played on an image; None is no limit.
     """
@@ -30,7 +30,7 @@ class GateSettings(BaseModel):
 
 
 class Gate(nn.Module, ABC):
-    """Chooses cards for a batch of images by looking at the images alone.
+    """Chooses cards for a batch of images, by the images alone.
 
     Called with float images (N, 3, H, W) in [0, 1] it gives the weight of each card for each
     image, float32 (N, cards), rows summing to 1. A card of weight 0 is not played.
@@ -61,7 +61,7 @@ class Gate(nn.Module, ABC):
         """Return the weights (N, cards) for the log-amplitude spectra (N, rows, columns) of one batch."""
 
     def reset(self) -> None:
-        """Forget what earlier batches looked like; only a gate for streams remembers them."""
+        """Forget earlier batches; only a gate for streams remembers any."""
 
 
 class DomainGate(Gate):
@@ -69,7 +69,7 @@ class DomainGate(Gate):
 
     slope: Tensor
     offset: Tensor
-    hands: Tensor
+    shares: Tensor
 
     def __init__(self, profiles: Sequence[SpectralProfile | None], settings: GateSettings) -> None:
         super().__init__(profiles, settings)
@@ -78,13 +78,13 @@ class DomainGate(Gate):
         members = (domains > 0).T.float()
         self.register_buffer("slope", self.scores.slope @ domains, persistent=False)
         self.register_buffer("offset", self.scores.offset @ domains, persistent=False)
-        self.register_buffer("hands", members / members.sum(dim=1, keepdim=True), persistent=False)
+        self.register_buffer("shares", members / members.sum(dim=1, keepdim=True), persistent=False)
         self._largest = int(members.sum(dim=1).max())
 
     def cards_of_best_domain(self, spectra: Tensor) -> Tensor:
         """Return the weights (N, cards) for spectra (N, rows, columns) or (N, cells), each for itself."""
         best = torch.addmm(self.offset, spectra.flatten(1), self.slope).argmax(dim=1)
-        weights, most = self.hands.index_select(0, best), self.settings.max_active
+        weights, most = self.shares.index_select(0, best), self.settings.max_active
         if most is None or most >= self._largest:
             return weights
         assert self.scores is not None

@@ -1,4 +1,4 @@
-"""What a card or deck says of image files."""
+"""Predictions of a card or deck for image files."""
 
 from __future__ import annotations
 
@@ -59,9 +59,8 @@ def predict(
 ) -> Iterator[Prediction | Unreadable]:
     """Yield what a card or deck says of each image file, in order; images are resized as for training.
 
-    `batch_size` images are looked at together, also by a deck's gate. Nothing that a file holds
-    can end the run: what cannot be read is yielded as such. `progress` is told the length of each
-    batch done.
+    `batch_size` images are one batch, also for a deck's gate. A file that cannot be read ends nothing:
+    it is yielded as `Unreadable`. `progress` is told the length of each batch done.
     """
     for start in range(0, len(paths), batch_size):
         some = paths[start : start + batch_size]

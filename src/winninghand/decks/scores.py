@@ -1,4 +1,4 @@
-"""How well each card suits a spectrum: one number per card, linear in the spectrum."""
+"""Scores: one number per card says how well the card suits a spectrum, linearly in the spectrum."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from winninghand.base.errors import InputError
 from winninghand.spectra import SpectralProfile
 from winninghand.spectra.rings import RINGS, ring_averages
 
-# Two profiles closer than this, in squared spreads, are of one domain: seeds of a domain differ
-# by some 10⁻³, domains by more than 10⁻¹.
+# Two profiles whose mean squared difference, in units of the spread, is below this are of one domain.
+# Seeds of one domain differ by about 10⁻³, domains by more than 10⁻¹.
 _SAME_DOMAIN = 0.01
 
-# Single images lie far from every profile, whatever suits them: a difference of distances of one
-# says little. (Weights of two small CIFAR-10 cards closed 74% of the way to the oracle at 2, 97% at 5.)
+# Distances of single images are noisy, so differences of distances are divided by 4. (Weights of two
+# small CIFAR-10 cards closed 74% of the way to the oracle when divided by 2, 97% when divided by 5.)
 _SOFTNESS = 4.0
 
-# Where all images of a set agree, as in the margin of digits, a difference is not to count for ever.
+# The least spread that differences are divided by. Where all images of a set agree, as in the margin of
+# digits, a small difference would otherwise count without limit.
 _LEAST_SPREAD = 0.05
 
 
@@ -36,10 +37,10 @@ class FittedScores(BaseModel):
 class Scores(nn.Module):
     """The score of each card for each image's log-amplitude spectrum; the highest suits best.
 
-    Unfitted, a score is minus the distance from the spectrum to the profile of the card's domain:
-    the mean over frequencies of the squared difference in units of the spread (Diffenderfer et al.
-    2021 leave the norm open), divided by a constant and less a term that all cards share. Fitted,
-    it is linear in the shift of the spectrum from the clean profile, averaged over rings.
+    Unfitted, a score is minus the distance from the spectrum to the profile of the card's domain. The
+    distance is the mean over frequencies of the squared difference in units of the spread (Diffenderfer
+    et al. 2021 leave the norm open), divided by a constant; a term that all cards share is left out.
+    Fitted, a score is linear in the shift of the spectrum from the clean profile, averaged over rings.
     """
 
     slope: Tensor
@@ -61,7 +62,7 @@ class Scores(nn.Module):
 def ring_shifts(spectra: Tensor, profiles: Sequence[SpectralProfile]) -> Tensor:
     """Return the shift of spectra (…, rows, columns) from the clean profile, by ring (…, RINGS).
 
-    In units of the spread over clean images. Raises `InputError` where a card lacks the clean profile.
+    The unit is the spread over clean images. Raises `InputError` where a card lacks the clean profile.
     """
     mean, spread = _clean(profiles)
     return ((spectra - mean) / spread).flatten(-2) @ ring_averages(*mean.shape)

@@ -71,13 +71,13 @@ class DeckGraph(nn.Module):
 
     def _shares(self, number: int, images: Tensor, weight: Tensor) -> Tensor:
         """Return a card's softmax (N, classes), or zeros where no image is played to it."""
-        play = self._player(number)
+        run = self._runner(number)
         if not self.looks:
-            return play(images)
-        shares: Tensor = torch.cond((weight > 0).any(), play, self._nothing, (images,))
+            return run(images)
+        shares: Tensor = torch.cond((weight > 0).any(), run, self._nothing, (images,))
         return shares
 
-    def _player(self, number: int) -> Callable[[Tensor], Tensor]:
+    def _runner(self, number: int) -> Callable[[Tensor], Tensor]:
         card, temperature = self.cards[number], self.temperatures[number]
         return lambda images: (card(images) / temperature).softmax(dim=1)
 
