@@ -14,6 +14,8 @@ import winninghand
 # The public face, then what those who add a part of their own derive it from. Each shows its `__all__`.
 PACKAGES = (
     "winninghand",
+    "winninghand.transforms",
+    "winninghand.metrics",
     "winninghand.images",
     "winninghand.corruptions",
     "winninghand.augmentation",
@@ -25,6 +27,8 @@ PACKAGES = (
     "winninghand.evaluation",
     "winninghand.exports",
     "winninghand.training",
+    "winninghand.results",
+    "winninghand.studies",
 )
 
 
@@ -32,7 +36,7 @@ def write_api(folder: Path) -> None:
     """Write HTML pages on all public names to `folder`."""
     # Names are loaded when they are first used, and the pages show only those that are loaded.
     for package in map(import_module, PACKAGES):
-        for name in package.__all__:
+        for name in getattr(package, "__all__", ()):
             setattr(package, name, getattr(package, name))
     pdoc.render.configure(
         docformat="markdown", show_source=False, footer_text=f"winninghand {winninghand.__version__}"

@@ -3,6 +3,7 @@
 import importlib.util
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -20,7 +21,13 @@ def test_the_reference_shows_every_public_name_with_its_docstring(tmp_path):
     for package in make_api.PACKAGES:
         page = (tmp_path / f"{package.replace('.', '/')}.html").read_text(encoding="utf-8")
         shown = set(re.findall(r'id="([\w.]+)"', page))
-        assert set(importlib.import_module(package).__all__) <= shown
+        module = importlib.import_module(package)
+        names = {
+            name
+            for name in getattr(module, "__all__", ())
+            if not isinstance(getattr(module, name), ModuleType)
+        }
+        assert names <= shown
     face = (tmp_path / "winninghand.html").read_text(encoding="utf-8")
     words = re.sub(r"<[^>]+>|`", "", face)
     assert wh.corrupt.__doc__.splitlines()[0].replace("`", "") in words

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import overload
 
-from winninghand.base.catalog import CORRUPTIONS, DOMAINS, EXECUTORS, GATES, IMAGE_SETS, METHODS, NETWORKS
+from winninghand.base.catalog import (
+    CORRUPTIONS,
+    DOMAINS,
+    EXECUTORS,
+    GATES,
+    IMAGE_SETS,
+    LOGGERS,
+    METHODS,
+    NETWORKS,
+)
 from winninghand.base.errors import InputError
 from winninghand.base.registry import nearest
 from winninghand.zoo import ZOO
@@ -17,6 +26,7 @@ KINDS = {
     "gates": GATES,
     "image_sets": IMAGE_SETS,
     "executors": EXECUTORS,
+    "loggers": LOGGERS,
     "zoo": ZOO,
 }
 
@@ -28,8 +38,8 @@ def names(kind: None = None) -> dict[str, tuple[str, ...]]: ...
 def names(kind: str | None = None) -> tuple[str, ...] | dict[str, tuple[str, ...]]:
     """Return the names of one kind, or of all kinds by kind.
 
-    Kinds are networks, methods, corruptions, domains, gates, image_sets, executors and zoo. Names that
-    other packages have added are among them. Raises `InputError` for an unknown kind.
+    Kinds are networks, methods, corruptions, domains, gates, image_sets, executors, loggers and zoo. Names
+    that other packages have added are among them. Raises `InputError` for an unknown kind.
     """
     if kind is None:
         return {one: tuple(registry) for one, registry in KINDS.items()}

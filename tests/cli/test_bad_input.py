@@ -40,6 +40,9 @@ def place(tmp_path):
         (["train", "good.toml", "--set", "compression.sparsity=1"], "compression.sparsity"),
         (["train", "good.toml", "--set", "compression.sparsity=-0.5"], "compression.sparsity"),
         (["train", "good.toml", "--set", "sparsity"], "key=value"),
+        (["train", "good.toml", "--log", "tensorbord"], "did you mean 'tensorboard'"),
+        (["train", "good.toml", "--device", "cuda:63"], "cuda:63"),
+        (["evaluate", "32.card", "--device", "nowhere"], "nowhere"),
         (["evaluate", "missing.card"], "missing.card"),
         (["evaluate", "broken.card"], "broken.card"),
         (["evaluate", "32.card", "--corruptions", "fogg"], "fog"),
@@ -57,6 +60,14 @@ def place(tmp_path):
 def test_one_line_exit_2_nothing_written(check_refusal, place, monkeypatch, words, named):
     monkeypatch.chdir(place)
     check_refusal(place, words, named)
+
+
+def test_a_training_is_logged(run, place, monkeypatch):
+    monkeypatch.chdir(place)
+    words = ("--set", "compression.method=dense", "--log", "tensorboard", "--device", "cpu")
+    code, _, err = run("train", "good.toml", "--out", "run", *words)
+    assert code == 0, err
+    assert list((place / "run/logs").glob("events.out.tfevents.*"))
 
 
 def test_a_folder_with_another_run_is_refused(run, place, monkeypatch):

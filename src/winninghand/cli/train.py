@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from winninghand.cli.options import Data, Root, Seed, parse_setting
+from winninghand.cli.options import Data, Device, Root, Seed, parse_setting
 
 if TYPE_CHECKING:
     from winninghand.training.schedule import Forecast
@@ -24,6 +24,11 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Lay a value over the recipe; may be repeated."),
     ] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(metavar="tensorboard|wandb|mlflow", help="Log the training there too; may be repeated."),
+    ] = None,
+    device: Device = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan and the expected time, and train nothing.")
     ] = False,
@@ -32,14 +37,15 @@ def train(
     from winninghand.images import load_images
     from winninghand.recipe import load_recipe
     from winninghand.report.terminal import print_training
-    from winninghand.training import new_run
+    from winninghand.training import make_logger, new_run
 
     checked = load_recipe(recipe, dict(parse_setting(change) for change in changes or []))
     run = new_run(checked, load_images(data, root=root))
     if dry_run:
-        _print_plan(run.forecast())
+        _print_plan(run.forecast(device))
     else:
-        print_training(run.train(out), out / "card.card")
+        loggers = [make_logger(name, out) for name in log or []]
+        print_training(run.train(out, device, loggers=loggers), out / "card.card")
 
 
 def show_augmentation(

@@ -35,8 +35,8 @@ def tensorboard(folder: Path) -> Logger:
 
 def wandb(folder: Path) -> Logger:
     """Return a logger for Weights & Biases, of the project `winninghand`; the run has the folder's name."""
-    needed("wandb", "log", "to log to Weights & Biases")
-    loggers = needed("pytorch_lightning.loggers", "log", "to log to Weights & Biases")
+    needed("wandb", "wandb", "to log to Weights & Biases")
+    loggers = needed("pytorch_lightning.loggers", "wandb", "to log to Weights & Biases")
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     return cast(
         "Logger",
@@ -49,8 +49,8 @@ def mlflow(folder: Path) -> Logger:
 
     The environment variable `MLFLOW_TRACKING_URI` names a server to log to instead of the folder.
     """
-    needed("mlflow", "log", "to log to MLflow")
-    loggers = needed("pytorch_lightning.loggers", "log", "to log to MLflow")
+    needed("mlflow", "mlflow", "to log to MLflow")
+    loggers = needed("pytorch_lightning.loggers", "mlflow", "to log to MLflow")
     return cast(
         "Logger",
         loggers.MLFlowLogger("winninghand", run_name=folder.name, save_dir=str(folder / "logs")),

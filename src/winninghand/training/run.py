@@ -17,7 +17,13 @@ import torch
 from torch import nn
 
 from winninghand.augmentation import Domain, make_domain
-from winninghand.base.device import channels_last_pays, device_of, make_fabric, resolve_precision
+from winninghand.base.device import (
+    channels_last_pays,
+    device_of,
+    make_fabric,
+    resolve_device,
+    resolve_precision,
+)
 from winninghand.base.errors import InputError
 from winninghand.base.version import __version__
 from winninghand.cards import Card, CardMetadata, Normalisation, architecture_metadata
@@ -80,7 +86,9 @@ class Run:
         Without `out` nothing is kept. A run that is finished already gives its card at once. The
         other arguments are as in `wh.train`.
         """
-        self.phases  # noqa: B018 (refused before a folder is made where they cannot be)
+        # What cannot be is refused before a folder is made.
+        self.phases  # noqa: B018
+        device = resolve_device(device)
         with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as path:
             folder = self.folder(path)
             if folder.card.exists():
