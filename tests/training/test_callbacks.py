@@ -113,7 +113,7 @@ def test_tensorboard_keeps_the_curves(tiny_images, tmp_path):
 
 def test_a_logger_that_is_missing_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "mlflow", None)
-    with pytest.raises(wh.InputError, match=r"pip install 'winninghand\[log\]'"):
+    with pytest.raises(wh.InputError, match=r"pip install 'winninghand\[mlflow\]'"):
         make_logger("mlflow", tmp_path)
     with pytest.raises(wh.InputError, match="tensorboard"):
         make_logger("tensorbord", tmp_path)
