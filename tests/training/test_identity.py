@@ -154,7 +154,7 @@ def test_a_run_keeps_its_whole_recipe_and_what_it_ran_on(tiny_images, tmp_path):
     assert about["recipe"]["training"]["weight_decay"] == 5e-4
     [ran_on] = about["ran_on"]
     assert ran_on["precision"] == "32-true"
-    assert ran_on["numpy"] == np.__version__
+    assert ran_on["versions"]["numpy"] == np.__version__
 
 
 @pytest.mark.parametrize(

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import platform
 import subprocess
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy
 import torch
 
-from winninghand.base.version import __version__
+from winninghand.training.identity import environment
 
 
 def ran_on(device: torch.device, precision: str) -> dict[str, Any]:
     """Return what `About` says of the machine, the versions and the precision of this process."""
-    return {
-        "commit": commit(),
-        "versions": {
-            "winninghand": __version__,
-            "torch": str(torch.__version__),
-            "numpy": numpy.__version__,
-            "python": platform.python_version(),
-        },
-        "machine": f"{platform.platform()}, {torch.backends.cpu.get_cpu_capability()}",
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
-        "threads": torch.get_num_threads(),
-        "precision": precision,
-    }
+    return {"commit": commit(), **environment(device, precision)}
 
 
 @cache

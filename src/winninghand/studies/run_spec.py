@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 from winninghand.compression import Phase
 from winninghand.recipe import Recipe, make_recipe, set_dotted
 from winninghand.studies.study import Study
+from winninghand.training.identity import run_name
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,8 @@ class RunSpec:
 
     @cached_property
     def name(self) -> str:
-        """A short name that depends on the recipe's non-default settings alone."""
-        settings = self.recipe.model_dump(mode="json", exclude_defaults=True)
-        digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=4).hexdigest()
-        return f"{self.recipe.compression.method}-{self.recipe.domain['name']}-{self.recipe.seed}-{digest}"
+        """A short name for the run's folder: see `run_name`."""
+        return run_name(self.recipe)
 
     @cached_property
     def phases(self) -> tuple[Phase, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import shutil
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -23,8 +21,8 @@ from winninghand.studies.environment import ran_on
 from winninghand.studies.executors import EXECUTORS, Failed, Task
 from winninghand.studies.run_spec import RunSpec, parent_of, run_specs
 from winninghand.studies.study import Study
-from winninghand.training import new_run
-from winninghand.training.run_folder import RunFolder
+from winninghand.training import RunFolder, new_run
+from winninghand.training.identity import run_path
 
 
 def run_study(
@@ -47,7 +45,7 @@ def run_study(
     on. At the end `InputError` says how many failed, or `RuntimeError` where that was not the input's fault.
     """
     specs = run_specs(study)
-    tasks = [_task(spec, specs) for spec in specs]
+    tasks = [_task(spec, specs, out) for spec in specs]
     with folder_lock(out):
         writer = ResultsWriter(out)
         known = {run.name: run for run in writer.read() if run.about.measured_on == "study"}
@@ -108,7 +106,7 @@ class TrainAndMeasure:
                     f"and {self.out / 'results'}"
                 )
             if task.after is not None:
-                _extend(folder.path, self.out / task.after)
+                folder.extend(RunFolder(self.out / task.after))
         player, device = run.train(folder.path), best_device()
         measurement = self.study.evaluation
         measuring = with_progress(
@@ -133,8 +131,8 @@ class TrainAndMeasure:
         return RunResult.of(about, cells)
 
     def _about(self, task: Task, folder: RunFolder, **known: object) -> About:
-        epochs = _metrics(folder.path)
-        before = 0 if task.after is None else len(_metrics(self.out / task.after))
+        epochs = folder.read_metrics()
+        before = 0 if task.after is None else len(RunFolder(self.out / task.after).read_metrics())
         last = epochs[-1].get("validation_accuracy") if epochs else None
         return About(
             run=task.name,
@@ -154,42 +152,24 @@ class TrainAndMeasure:
 
 def card_of(out: Path, run: RunResult) -> Path:
     """Return where the card of a run lies in the folder of its study, unless it was deleted."""
-    return out / run.name / "card.card"
+    return RunFolder(out / run.name).card
 
 
 def is_trained(folder: Path) -> bool:
     """Say whether the run in a folder has a card, or had one."""
-    return (folder / "card.card").exists() or card_before(folder) is not None
+    return RunFolder(folder).card.exists() or card_before(folder) is not None
 
 
-def _task(spec: RunSpec, specs: Iterable[RunSpec]) -> Task:
+def _task(spec: RunSpec, specs: Iterable[RunSpec], out: Path) -> Task:
     parent = parent_of(spec, specs)
-    return Task(spec.name, spec, None if parent is None else parent.name)
+    after = None if parent is None else run_path(out, parent.recipe).name
+    return Task(run_path(out, spec.recipe).name, spec, after)
 
 
 def _announced(tasks: Iterable[Task], announce: Callable[[Task], None]) -> Iterator[Task]:
     for task in tasks:
         announce(task)
         yield task
-
-
-def _extend(folder: Path, before: Path) -> None:
-    """Begin a run at the checkpoint that another, whose phases are its first, ended with."""
-    if (folder / "checkpoint.pt").exists() or not (before / "checkpoint.pt").exists():
-        return
-    # The checkpoint comes last: once it is there, so is what it needs.
-    for name in ("rewind.pt", "checkpoint.pt"):
-        if (before / name).exists():
-            with atomic_write(folder / name) as tmp:
-                shutil.copyfile(before / name, tmp)
-
-
-def _metrics(folder: Path) -> list[dict[str, str]]:
-    path = folder / "metrics.csv"
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def _write_traceback(error: Exception, path: Path) -> None:

@@ -125,14 +125,15 @@ def whole(recipe: Recipe) -> dict[str, Any]:
 
 
 def environment(device: torch.device, precision: str) -> dict[str, Any]:
-    """Return what a run's numbers depend on beside its recipe, as JSON values."""
+    """Return what numbers depend on beside recipe and data, as JSON values."""
     return {
-        "winninghand": __version__,
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "versions": {
+            "winninghand": __version__,
+            "torch": str(torch.__version__),
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "machine": f"{platform.platform()}, {torch.backends.cpu.get_cpu_capability()}",
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         "threads": torch.get_num_threads(),
         "precision": precision,
@@ -140,9 +141,16 @@ def environment(device: torch.device, precision: str) -> dict[str, Any]:
 
 
 def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Return the differences of two environments that numbers may depend on, in words; empty without any."""
-    keys = [key for key in now if key != "platform" and key in before and before[key] != now[key]]
-    return ", ".join(f"{key} {now[key]} instead of {before[key]}" for key in keys)
+    """Return the differences of two environments that bits depend on, in words; empty without any."""
+    then, here = _conditions(before), _conditions(now)
+    keys = [key for key in here if key in then and then[key] != here[key]]
+    return ", ".join(f"{key} {here[key]} instead of {then[key]}" for key in keys)
+
+
+def _conditions(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an environment flat; of the machine only its instructions, not the kernel's version."""
+    flat = {**environment["versions"], **environment, "instructions": environment["machine"].split(", ")[-1]}
+    return {key: value for key, value in flat.items() if key not in ("versions", "machine")}
 
 
 def _defaults(table: Mapping[str, Any]) -> dict[str, Any]:
