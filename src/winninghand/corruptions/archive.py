@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.format import open_memmap
+from numpy.lib.format import write_array_header_1_0
 
 from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write
+from winninghand.base.locks import folder_lock
 from winninghand.corruptions.catalog import CORRUPTIONS, SEVERITIES, corruption_names, missing_corruptions
 from winninghand.corruptions.corrupt import checked_images, checked_severity, corrupt
 
@@ -172,7 +173,7 @@ def write_archive(
 
     A file that is there already is kept when the folder was begun with the same images, labels,
     severities and seed. Raises `InputError` when it was not, or when something else is there,
-    and before anything is written.
+    and before anything is written. While another process writes to the folder, this one waits.
     """
     folder = Path(folder)
     levels = tuple(sorted({checked_severity(severity) for severity in severities}))
@@ -184,16 +185,17 @@ def write_archive(
         digest=_digest(images, labels),
         indices=None if indices is None else tuple(int(index) for index in indices),
     )
-    _begin(folder, description)
-    with atomic_write(folder / LABELS) as tmp:
-        np.save(tmp, np.tile(labels, len(levels)).astype(_smallest_type(labels)))
     archive = Archive(folder, np.asarray(labels, dtype=np.int64), levels, description)
-    for name in chosen:
-        if _is_finished(archive, name, images.shape):
-            for level in levels:
-                progress(name, level)
-        else:
-            _write_corruption(archive, name, images, seed, progress)
+    with folder_lock(folder):
+        _begin(folder, description)
+        with atomic_write(folder / LABELS) as tmp:
+            np.save(tmp, np.tile(labels, len(levels)).astype(_smallest_type(labels)))
+        for name in chosen:
+            if _is_finished(archive, name, images.shape):
+                for level in levels:
+                    progress(name, level)
+            else:
+                _write_corruption(archive, name, images, seed, progress)
     return archive
 
 
@@ -203,16 +205,15 @@ def _write_corruption(archive: Archive, name: str, images: UInt8Array, seed: int
     length = max(1, PIXELS_AT_ONCE // (height * width))
     indices = archive.indices
     shape = (count * len(archive.severities), height, width, 3)
-    with atomic_write(archive.path_of(name)) as tmp:
-        file = open_memmap(tmp, mode="w+", dtype=np.uint8, shape=shape)
-        for place, severity in enumerate(archive.severities):
+    # Not by a memory map, which a full disk ends with a signal and not with an error.
+    with atomic_write(archive.path_of(name)) as tmp, tmp.open("wb") as file:
+        write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        for severity in archive.severities:
             for begin in range(0, count, length):
                 part = slice(begin, min(begin + length, count))
-                rows = slice(place * count + part.start, place * count + part.stop)
-                file[rows] = corrupt(images[part], name, severity, seed, indices=indices[part])
+                cell = corrupt(images[part], name, severity, seed, indices=indices[part])
+                file.write(np.ascontiguousarray(cell).data)
             progress(name, severity)
-        file.flush()
-        del file
 
 
 def _is_finished(archive: Archive, name: str, shape: tuple[int, ...]) -> bool:
