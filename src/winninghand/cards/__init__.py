@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 from winninghand.base.deprecation import renamed
 from winninghand.cards.answer import Answer
-from winninghand.cards.card import Card, Normalisation, architecture_metadata, check_batch
+from winninghand.cards.card import Card, Normalisation, check_batch
 from winninghand.cards.inspection import Inspection, Layer
-from winninghand.cards.metadata import CardMetadata
+from winninghand.cards.metadata import CardMetadata, architecture_metadata
 from winninghand.cards.player import Player, player_of
 
 __all__ = [

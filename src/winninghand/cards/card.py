@@ -20,10 +20,9 @@ from winninghand.cards.container import write_streams
 from winninghand.cards.deprecated import OldCardNames
 from winninghand.cards.file import KIND, CardParts, entropy_bound_of, pack_card
 from winninghand.cards.inspection import Inspection
-from winninghand.cards.metadata import CardMetadata, Triple, as_triple
+from winninghand.cards.metadata import CardMetadata, Triple, architecture_metadata, as_triple
 from winninghand.cards.quantization import WeightFormat, input_energies, measure_norms, quantize
 from winninghand.compression import prunable_weights
-from winninghand.networks import architecture_of
 from winninghand.spectra import SpectralProfile
 
 # Buffers, besides the normalisation, that a card's state dict holds where the card has them.
@@ -284,12 +283,6 @@ def check_batch(images: Tensor, input_size: tuple[int, int]) -> None:
         raise InputError(
             f"images must have the shape (N, 3, {height}, {width}), not {tuple(images.shape)}; resize them"
         )
-
-
-def architecture_metadata(module: nn.Module) -> dict[str, object] | None:
-    """Return name and settings of a network of the catalog as one table, None for any other module."""
-    architecture = architecture_of(module)
-    return None if architecture is None else {"name": architecture.name, **architecture.settings}
 
 
 def _profile_buffers(profile: SpectralProfile | None, prefix: str = _PROFILE) -> dict[str, Tensor]:

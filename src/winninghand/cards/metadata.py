@@ -15,9 +15,10 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from torch import Tensor
+from torch import Tensor, nn
 
 from winninghand.base.errors import InputError
+from winninghand.networks import architecture_of
 
 Triple = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 Positive = Annotated[FiniteFloat, Field(gt=0)]
@@ -66,6 +67,12 @@ class CardMetadata(BaseModel):
         if isinstance(outputs, int) and outputs != len(self.classes):
             raise InputError(f"a network of {outputs} outputs needs as many classes, not {len(self.classes)}")
         return self
+
+
+def architecture_metadata(module: nn.Module) -> dict[str, object] | None:
+    """Return name and settings of a network of the catalog as one table, None for any other module."""
+    architecture = architecture_of(module)
+    return None if architecture is None else {"name": architecture.name, **architecture.settings}
 
 
 def as_triple(values: Tensor) -> Triple:
