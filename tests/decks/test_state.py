@@ -107,6 +107,12 @@ def test_a_representation_is_one_line():
     assert repr(wh.Deck([card, card])) == "Deck(2 × resnet18, gate spectral, 3 classes, 16×16)"
 
 
+def test_metadata_that_cannot_be_is_refused():
+    for wrong, named in (({"accuracy": 1.0}, "accuracy"), ({"input_size": (0, 8)}, "input_size")):
+        with pytest.raises(wh.InputError, match=named):
+            make_card("smooth").with_metadata(**wrong)
+
+
 def test_names_of_version_0_1_warn_and_work(tmp_path):
     card = make_card("smooth")
     card.save(tmp_path / "a.card")

@@ -161,8 +161,11 @@ class Card(OldCardNames, nn.Module):
         return CardParts(self.network, self.metadata, self.profile, self.scales)
 
     def with_metadata(self, **changes: object) -> Card:
-        """Return the same card, with these fields of its metadata changed."""
-        return Card(*self.parts._replace(metadata=self.metadata.model_copy(update=changes)))
+        """Return the same card, with these fields of its metadata changed.
+
+        Raises `InputError` for a field that metadata does not have and for a value out of range.
+        """
+        return Card(*self.parts._replace(metadata=self.metadata.changed(**changes)))
 
     def quantized(self, weights: WeightFormat, images: Tensor | None = None, norms: bool = False) -> Card:
         """Return a new card whose prunable weights are rounded; biases, norms and pruned weights stay.
@@ -187,7 +190,7 @@ class Card(OldCardNames, nn.Module):
         if norms and images is not None:
             measure_norms(network, self._batches(images))
         memory = {"weights": weights, "images": 0 if images is None else len(images), "norms": norms}
-        metadata = self.metadata.model_copy(update={"quantization": memory})
+        metadata = self.metadata.changed(quantization=memory)
         return Card(network, metadata, self.profile, scales)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -268,7 +271,7 @@ class Card(OldCardNames, nn.Module):
         for field, buffer in self.normalisation.named_buffers():
             loaded = state_dict[f"{prefix}normalisation.{field}"]
             if loaded.shape == buffer.shape and not torch.equal(loaded.to(buffer), buffer):
-                self.metadata = self.metadata.model_copy(update={field: as_triple(loaded)})
+                self.metadata = self.metadata.changed(**{field: as_triple(loaded)})
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )

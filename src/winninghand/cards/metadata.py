@@ -12,12 +12,13 @@ from pydantic import (
     Field,
     FiniteFloat,
     PositiveInt,
+    ValidationError,
     field_validator,
     model_validator,
 )
 from torch import Tensor, nn
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, first_error
 from winninghand.networks import architecture_of
 
 Triple = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
@@ -52,6 +53,13 @@ class CardMetadata(BaseModel):
     )
     accuracies: dict[str, FiniteFloat] = {}
     winninghand: str = Field(description="version of the library that made the card")
+
+    def changed(self, **changes: object) -> CardMetadata:
+        """Return the same metadata with other values of these fields; `InputError` for what cannot be."""
+        try:
+            return CardMetadata.model_validate({**self.model_dump(), **changes})
+        except ValidationError as error:
+            raise InputError(f"card: {first_error(error)}") from None
 
     @field_validator("accuracies", mode="before")
     @classmethod
