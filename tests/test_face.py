@@ -9,9 +9,20 @@ def test_every_public_name_is_there():
         assert getattr(wh, name) is not None
 
 
+def imports(program):
+    """Return the modules that a fresh interpreter has imported after a program."""
+    program = f"import sys, winninghand as wh; {program}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
 def test_importing_the_library_imports_no_torch():
-    program = "import sys, winninghand; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+    assert not {"torch", "numpy", "importlib.metadata"} & imports("pass")
+
+
+def test_no_public_name_imports_a_compiler_or_what_some_tasks_need():
+    heavy = {"torch._dynamo", "numba", "lightning_fabric", "scipy", "pyarrow", "altair", "onnx", "sklearn"}
+    assert not heavy & imports("[getattr(wh, name) for name in wh.__all__ if name != 'metrics']")
 
 
 def test_names_lists_each_kind():

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from winninghand.augmentation import Domain
@@ -19,6 +18,9 @@ from winninghand.training.callbacks import Callback
 from winninghand.training.data import ResidentSplit, generator_of, seed_of
 from winninghand.training.run_folder import EpochMetrics, RunFolder
 from winninghand.training.schedule import Schedule, Stage
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass
