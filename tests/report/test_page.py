@@ -6,10 +6,38 @@ from html.parser import HTMLParser
 import numpy as np
 from PIL import Image
 
+from winninghand.corruptions import corrupt
 from winninghand.evaluation import Cell, Outcome, RobustnessTable
 from winninghand.report.charts import accuracy_by_severity
 from winninghand.report.page import Page
 from winninghand.report.samples import contact_sheet
+
+VOID = {"img", "meta", "br"}
+
+
+class StrictParser(HTMLParser):
+    """Refuses tags that are closed in another order than they were opened, and collects the table's cells."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.cells = [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] in ("th", "td"):
+            self.cells.append(data)
 
 
 def outcome(accuracy):
@@ -35,6 +63,12 @@ def test_a_contact_sheet_shows_clean_images_first():
     assert sheet[:32, 170:202].std() < 0.3 * images[0].std()
 
 
+def test_a_contact_sheet_shows_images_as_they_are_in_their_split():
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    sheet = np.asarray(contact_sheet(images, ["gaussian_noise"] * 2, seed=3))
+    assert (sheet[34:66, 34:66] == corrupt(images, "gaussian_noise", 1, seed=3)[1]).all()
+
+
 def test_the_page_is_self_contained_and_escapes_what_it_shows(tmp_path):
     page = Page(
         title="a < b",
@@ -53,4 +87,20 @@ def test_the_page_is_self_contained_and_escapes_what_it_shows(tmp_path):
     assert not re.search(r'(src|href)="(?!data:)', text)
     encoded = re.search(r"data:image/png;base64,([^\"]+)", text).group(1)
     assert Image.open(io.BytesIO(base64.b64decode(encoded))).size == (24, 8)
-    HTMLParser().feed(text)
+    assert StrictParser(text).cells == ["model", "accuracy", "dense", "90%", "<card>", "80%"]
+
+
+def test_a_chart_stands_in_a_well_formed_page(tmp_path):
+    table = RobustnessTable(outcome(0.9), (Cell("fog", 1, outcome(0.5)),), batch_size=256, seed=0)
+    page = Page(
+        "t",
+        "i",
+        ["model"],
+        [["a"]],
+        [],
+        accuracy_by_severity({"a": table}),
+        Image.new("RGB", (6, 2)),
+        ["fog"],
+    )
+    page.write(tmp_path / "report.html")
+    StrictParser((tmp_path / "report.html").read_text())

@@ -2,6 +2,7 @@ import pytest
 
 from winninghand.base.errors import InputError
 from winninghand.decks import load
+from winninghand.images import ImageSet
 from winninghand.report.study_tables import log, markdown, summary
 from winninghand.studies import Study, load_study, parent_of, run_specs, run_study
 from winninghand.studies.run_study import card_of
@@ -120,3 +121,11 @@ def test_a_bad_recipe_anywhere_is_refused_before_anything_runs():
     with pytest.raises(InputError, match="sigma"):
         sweeps = [{"seed": 0}, {"domain.name": "gaussian", "domain.sigma": 2}]
         run_specs(Study.model_validate({**STUDY, "sweeps": sweeps}))
+
+
+def test_results_of_other_images_are_refused(tiny_images, tmp_path):
+    study = Study.model_validate({**STUDY, "sweeps": [{}]})
+    list(run_study(study, tiny_images, tmp_path))
+    other = ImageSet(tiny_images.test, tiny_images.train, tiny_images.classes, tiny_images.name)
+    with pytest.raises(InputError, match="of other images than tiny"):
+        list(run_study(study, other, tmp_path))

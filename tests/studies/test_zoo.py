@@ -1,6 +1,8 @@
 import json
+import shutil
 
 import pytest
+import torch
 
 import winninghand as wh
 from winninghand.base.errors import InputError
@@ -64,6 +66,29 @@ def test_what_was_measured_is_not_measured_again(published, tiny_images, tmp_pat
     again = Publisher(Study.model_validate(STUDY), tiny_images, tmp_path, out / "runs").publish(runs)
     assert [model.full for model in again] == [model.full for model in metadata]
     assert [model.reference for model in again] == [model.reference for model in metadata]
+
+
+def test_all_images_are_measured_in_bf16_where_that_pays(published, tiny_images, tmp_path, monkeypatch):
+    out, runs, metadata = published
+    monkeypatch.setattr("winninghand.studies.publish.bf16_pays", lambda device: True)
+    shutil.copytree(out / "runs", tmp_path / "runs")
+    publisher = Publisher(Study.model_validate(STUDY), tiny_images, tmp_path, tmp_path / "runs")
+    model = publisher.publish(runs)[1]
+    assert (model.full.precision, model.reference.precision) == ("bf16-mixed", "32-true")
+    assert model.reference == metadata[1].reference
+    card = wh.load(tmp_path / f"{model.name}.card")
+    with torch.autocast("cpu", torch.bfloat16):
+        table = wh.evaluate(card, tiny_images.test, "contrast,gaussian_noise", (1, 5))
+    whole = wh.evaluate(card, tiny_images.test, "contrast,gaussian_noise", (1, 5))
+    measured = next(
+        run
+        for run in Results(tmp_path / "runs").measured
+        if (run.name, run.about.measured_on) == (model.name, "all")
+    )
+    assert [cell.accuracy for cell in measured.cells] == [cell.accuracy for cell in table.cells]
+    errors = [one.cells[0].outcome.expected_calibration_error for one in (table, whole)]
+    assert measured.cells[0].expected_calibration_error == pytest.approx(errors[0], abs=1e-6)
+    assert errors[0] != errors[1]
 
 
 def test_cards_may_be_left_out_and_still_be_played_by_a_deck(published, tiny_images, tmp_path):

@@ -29,10 +29,9 @@ def study(
     from winninghand.report.study_tables import LOG_COLUMNS, log, markdown, summary
     from winninghand.report.terminal import console, print_missing, print_models
     from winninghand.results import Results, ResultsWriter, RunResult
-    from winninghand.studies import EXECUTORS, Publisher, claims, load_study, run_study
+    from winninghand.studies import Publisher, claims, load_study, run_study
 
     plan = load_study(file)
-    EXECUTORS[executor]  # an unknown one is refused before anything is read
     if zoo is not None and plan.zoo is None:
         raise InputError(f"{file} has no [zoo] table, which says how its models are published")
     images = load_images(data, root=root)

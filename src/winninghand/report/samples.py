@@ -22,12 +22,18 @@ _MARGIN = 150
 def contact_sheet(images: UInt8Array, names: Sequence[str], seed: int = 0) -> Image.Image:
     """Return a sheet with one row per corruption: clean, then severities 1 to 5.
 
-    `images` is uint8 (N, H, W, 3); row i shows image i modulo N.
+    `images` is uint8 (N, H, W, 3), the first ones of a split; row i shows image i modulo N, corrupted as
+    in the whole split.
     """
-    clean = [images[row % len(images)] for row in range(len(names))]
     return _laid_out(
-        [image, *(corrupt(image[None], name, severity, seed=seed)[0] for severity in SEVERITIES)]
-        for name, image in zip(names, clean, strict=True)
+        [
+            images[place],
+            *(
+                corrupt(images[place][None], name, severity, seed=seed, start=place)[0]
+                for severity in SEVERITIES
+            ),
+        ]
+        for place, name in ((row % len(images), name) for row, name in enumerate(names))
     )
 
 

@@ -57,17 +57,16 @@ class About:
     """What a run was and what it took: what all of its rows say.
 
     `kind` is `card` or `deck`. `members` are, of a deck, the runs of its cards; of a published card, all
-    runs that differ from it in their seed only. `measured_on` is `study` for
-    the test images that the study measures every run on, `all` for all of them, and `reference` for the
-    sample on which anyone can reproduce the figures on a CPU; `evaluation` holds corruptions, severities,
-    limit, seed and batch size. `choice` is what the sweep chose, `recipe` the whole recipe, `parent` the
-    run whose checkpoint it went on from.
+    runs that differ from it in their seed only. `measured_on` is `study` for the test images that the study
+    measures every run on, `all` for all of them, and `reference` for the sample on which anyone can
+    reproduce the figures on a CPU. `evaluation` holds corruptions, severities, limit, seed and batch size;
+    `data_digest` stands for all images of `data`. `choice` is what the sweep chose, `recipe` the whole
+    recipe, `parent` the run whose checkpoint it went on from.
 
     `digest` stands for the file of the card or deck, of `bytes`; `parameters` counts those that are zero
-    too. `seconds` and `epochs` are those of its
-    own training, without its parent's. `last_validation_accuracy` is that of the last epoch, before weights
-    were quantized; the other two accuracies are the card's. `commit` is that of this library's source, where
-    it lies in a repository.
+    too. `seconds` and `epochs` are those of its own training, without its parent's. The accuracies are
+    fractions: `last_validation_accuracy` is that of the last epoch, before weights were quantized; the other
+    two are the card's. `commit` is that of this library's source, where it lies in a repository.
     """
 
     run: str
@@ -75,6 +74,7 @@ class About:
     measured_on: MeasuredOn
     data: str
     evaluation: dict[str, Any]
+    data_digest: str | None = None
     members: tuple[str, ...] = ()
     choice: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] | None = None

@@ -16,6 +16,7 @@ RUN_COLUMNS = {
     "kind": "string",
     "measured_on": "string",
     "data": "string",
+    "data_digest": "string",
     "method": "string",
     "sparsity": "float64",
     "domain": "string",

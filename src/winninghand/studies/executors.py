@@ -14,11 +14,15 @@ from winninghand.studies.run_spec import RunSpec
 
 @dataclass(frozen=True)
 class Task:
-    """A run to be done; it may begin before the task named `after` has ended, but then trains more itself."""
+    """A run to be done; it begins at the last checkpoint of `parent`, where there is one by then."""
 
-    name: str
     spec: RunSpec
-    after: str | None = None
+    parent: RunSpec | None = None
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.spec.name
 
 
 @dataclass(frozen=True)
@@ -52,10 +56,9 @@ class Executor(ABC):
     def run(self, tasks: Iterable[Task], work: Work) -> Iterator[Done | Failed]:
         """Yield each task once it has ended, in any order.
 
-        `tasks` come in an order in which a task follows the one it is `after`; to draw one from `tasks`
-        announces it. `work` is called once for each, in this process or in another one that sees the same
-        files. What it raises is yielded as `Failed`, but for `OSError`, which concerns the folder and thus
-        all tasks, and is passed on.
+        In `tasks` every run comes after its parent; to draw a task from them announces it. `work` is called
+        once for each, in this process or in another one that sees the same files. What it raises is yielded
+        as `Failed`, but for `OSError`, which concerns the folder and thus all tasks, and is passed on.
         """
 
 

@@ -37,6 +37,7 @@ from winninghand.results.zoo import Precision
 from winninghand.studies.environment import ran_on
 from winninghand.studies.run_study import card_of
 from winninghand.studies.study import DeckPlan, Study, ZooPlan
+from winninghand.training.identity import data_digest
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,7 @@ class Publisher:
             kind=_kind(model),
             measured_on=measured_on,
             data=self.images.name,
+            data_digest=data_digest(self.images),
             evaluation=measurement.to_json(),
             members=tuple(run.name for run in model.runs),
             recipe=model.recipes[0] if _kind(model) == "card" else None,

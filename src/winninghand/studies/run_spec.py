@@ -24,7 +24,7 @@ class RunSpec:
 
     @cached_property
     def name(self) -> str:
-        """A short name for the run's folder: see `run_name`."""
+        """A short name that depends on the whole recipe: see `run_name`."""
         return run_name(self.recipe)
 
     @cached_property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -15,14 +16,16 @@ from winninghand.base.locks import folder_lock
 from winninghand.base.progress import with_progress
 from winninghand.base.version import __version__
 from winninghand.images import ImageSet
+from winninghand.recipe import make_recipe
 from winninghand.results import About, CellResult, ResultsWriter, RunResult
 from winninghand.results.predecessor import card_before, measured_before
 from winninghand.studies.environment import ran_on
 from winninghand.studies.executors import EXECUTORS, Failed, Task
 from winninghand.studies.run_spec import RunSpec, parent_of, run_specs
 from winninghand.studies.study import Study
-from winninghand.training import RunFolder, new_run
-from winninghand.training.identity import run_path
+from winninghand.training import new_run
+from winninghand.training.identity import data_digest, run_path, whole
+from winninghand.training.run_folder import RunFolder
 
 
 def run_study(
@@ -44,12 +47,15 @@ def run_study(
     A run that fails is reported to `announce` at once, with the place of its traceback, and the others go
     on. At the end `InputError` says how many failed, or `RuntimeError` where that was not the input's fault.
     """
-    specs = run_specs(study)
-    tasks = [_task(spec, specs, out) for spec in specs]
+    chosen, specs = EXECUTORS[executor](), run_specs(study)
+    tasks = [_task(spec, specs) for spec in specs]
     with folder_lock(out):
         writer = ResultsWriter(out)
         known = {run.name: run for run in writer.read() if run.about.measured_on == "study"}
-        planned = [{"run": task.name, "parent": task.after, "choice": task.spec.choice} for task in tasks]
+        _check_data(known.values(), images, out)
+        planned = [
+            {"run": task.name, "parent": _name(task.parent), "choice": task.spec.choice} for task in tasks
+        ]
         writer.write_study(study.title, images.name, study.evaluation.to_json(), planned, __version__)
         failures = []
         todo = []
@@ -58,12 +64,12 @@ def run_study(
             if run is not None and run.about.evaluation == study.evaluation.to_json():
                 announce(f"{place}/{len(tasks)} {task.name}: done already")
                 yield run
-            elif not finished or is_trained(out / task.name):
+            elif not finished or is_trained(run_path(out, task.spec.recipe)):
                 todo.append(task)
         work = TrainAndMeasure(study, images, out, frozenset(known))
         places = {task.name: place for place, task in enumerate(tasks, start=1)}
         announced = _announced(todo, lambda task: announce(f"{places[task.name]}/{len(tasks)} {task.name}"))
-        for ended in EXECUTORS[executor]().run(announced, work):
+        for ended in chosen.run(announced, work):
             log = out / "failures" / f"{ended.task.name}.log"
             if isinstance(ended, Failed):
                 failures.append(ended)
@@ -93,20 +99,22 @@ class TrainAndMeasure:
     def __call__(self, task: Task) -> RunResult:
         """Return what the run found."""
         run = new_run(task.spec.recipe, self.images)
-        folder = run.folder(self.out / task.name)  # refused before anything is taken from it
+        folder = run.folder(run_path(self.out, task.spec.recipe))  # refused before anything is taken from it
         evaluation = self.study.evaluation.to_json()
         parameters = sum(weight.numel() for weight in run.network.parameters())
-        before, card = measured_before(folder.path, evaluation), card_before(folder.path)
-        if before is not None and card is not None:
-            return RunResult.of(self._about(task, folder, parameters=parameters, **card), before)
+        cells, card = measured_before(folder.path, evaluation), card_before(folder.path)
+        if cells is not None and card is not None:
+            return RunResult.of(self._about(task, folder, parameters=parameters, **card), cells)
         if not folder.card.exists():
             if card is not None or task.name in self.known:
                 raise InputError(
                     f"{folder.card} is needed to measure it again; to train it again delete {folder.path} "
                     f"and {self.out / 'results'}"
                 )
-            if task.after is not None:
-                folder.extend(RunFolder(self.out / task.after))
+            before = self._parent_folder(task)
+            if before is not None and before.path.exists():
+                with before.lock():  # its checkpoint and what belongs to it are taken together
+                    folder.extend(before)
         player, device = run.train(folder.path), best_device()
         measurement = self.study.evaluation
         measuring = with_progress(
@@ -131,28 +139,27 @@ class TrainAndMeasure:
         return RunResult.of(about, cells)
 
     def _about(self, task: Task, folder: RunFolder, **known: object) -> About:
-        epochs = folder.read_metrics()
-        before = 0 if task.after is None else len(RunFolder(self.out / task.after).read_metrics())
+        epochs, parent = folder.read_metrics(), self._parent_folder(task)
+        before = 0 if parent is None else len(parent.read_metrics())
         last = epochs[-1].get("validation_accuracy") if epochs else None
         return About(
             run=task.name,
             kind="card",
             measured_on="study",
             data=self.images.name,
+            data_digest=data_digest(self.images),
             evaluation=self.study.evaluation.to_json(),
             choice=task.spec.choice,
-            recipe=task.spec.recipe.model_dump(mode="json"),
-            parent=task.after,
+            recipe=whole(task.spec.recipe),
+            parent=_name(task.parent),
             epochs=len(epochs[before:]),
             seconds=sum(float(epoch["seconds"]) for epoch in epochs[before:]),
             last_validation_accuracy=float(last) if last else None,
             **known,  # type: ignore[arg-type]
         )
 
-
-def card_of(out: Path, run: RunResult) -> Path:
-    """Return where the card of a run lies in the folder of its study, unless it was deleted."""
-    return RunFolder(out / run.name).card
+    def _parent_folder(self, task: Task) -> RunFolder | None:
+        return None if task.parent is None else RunFolder(run_path(self.out, task.parent.recipe))
 
 
 def is_trained(folder: Path) -> bool:
@@ -160,10 +167,28 @@ def is_trained(folder: Path) -> bool:
     return RunFolder(folder).card.exists() or card_before(folder) is not None
 
 
-def _task(spec: RunSpec, specs: Iterable[RunSpec], out: Path) -> Task:
-    parent = parent_of(spec, specs)
-    after = None if parent is None else run_path(out, parent.recipe).name
-    return Task(run_path(out, spec.recipe).name, spec, after)
+def card_of(out: Path, run: RunResult) -> Path:
+    """Return where the card of a run lies in the folder of its study, unless it was deleted."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # a stored recipe may have old keys
+        return RunFolder(run_path(out, make_recipe(run.about.recipe or {}))).card
+
+
+def _task(spec: RunSpec, specs: Iterable[RunSpec]) -> Task:
+    return Task(spec, parent_of(spec, specs))
+
+
+def _name(spec: RunSpec | None) -> str | None:
+    return None if spec is None else spec.name
+
+
+def _check_data(known: Iterable[RunResult], images: ImageSet, out: Path) -> None:
+    digest = data_digest(images)
+    for run in known:
+        if run.about.data_digest not in (None, digest):
+            raise InputError(
+                f"the results in {out} are of other images than {images.name}; give another --data or --out"
+            )
 
 
 def _announced(tasks: Iterable[Task], announce: Callable[[Task], None]) -> Iterator[Task]:

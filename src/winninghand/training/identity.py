@@ -54,12 +54,10 @@ def identity(
 
     `origin` tells the weights that the network arrives with from others; the rest is as in `Run`.
     """
-    data = hashlib.blake2b(repr(images.classes).encode(), digest_size=16)
-    data.update(f"{images.train.digest} {images.test.digest}".encode())
     content = {
         "schema": SCHEMA,
         "recipe": whole(recipe),
-        "data": data.hexdigest(),
+        "data": data_digest(images),
         "origin": origin,
         "exclude": sorted(exclude),
         "normalisation": normalisation,
@@ -67,6 +65,13 @@ def identity(
     }
     found: dict[str, Any] = json.loads(json.dumps(content))
     return found
+
+
+def data_digest(images: ImageSet) -> str:
+    """Return a hash of all images, labels and class names."""
+    digest = hashlib.blake2b(repr(images.classes).encode(), digest_size=16)
+    digest.update(f"{images.train.digest} {images.test.digest}".encode())
+    return digest.hexdigest()
 
 
 def difference(present: Mapping[str, Any], asked: Mapping[str, Any], images: ImageSet) -> str | None:

@@ -1,0 +1,120 @@
+"""`winninghand study`, `zoo` and `demo` from end to end, on few images."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+import winninghand as wh
+from winninghand.evaluation import Measurement
+from winninghand.zoo import MODELS
+
+STUDY = """
+title = "two methods"
+[recipe]
+network = {name = "conv2", width = 2, input_size = 16}
+training = {epochs = 1, batch_size = 32}
+[[sweeps]]
+"compression.method" = ["dense", "lrr"]
+"compression.sparsity" = 0.5
+[evaluation]
+corruptions = "contrast"
+severities = [5]
+limit = 16
+[zoo]
+data = "tiny"
+reference = 8
+[[zoo.decks]]
+name = "both"
+gate = "average"
+"""
+
+
+@pytest.fixture
+def place(tmp_path, tiny_images, monkeypatch):
+    monkeypatch.setenv("WINNINGHAND_CACHE", str(tmp_path / "cache"))
+    parts = {
+        f"{name}_{part}": getattr(split, part)
+        for name, split in (("train", tiny_images.train), ("test", tiny_images.test))
+        for part in ("images", "labels")
+    }
+    np.savez(tmp_path / "tiny.npz", classes=np.array(tiny_images.classes), **parts)
+    (tmp_path / "study.toml").write_text(STUDY)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_study_is_run_shown_and_published(run, place):
+    words = ("study", "study.toml", "--data", "tiny.npz", "--out", "out")
+    code, out, err = run(*words, "--finished")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    code, out, err = run(*words, "--zoo", "zoo")
+    assert (code, out) == (0, "")
+    assert sorted(path.name for path in (place / "zoo").iterdir()) == [
+        "both.deck",
+        "both.json",
+        "tiny-dense-clean.card",
+        "tiny-dense-clean.json",
+        "tiny-lrr50-clean.card",
+        "tiny-lrr50-clean.json",
+    ]
+    results = wh.Results("out")
+    dense = results.finished[0]
+    row = next(line for line in (place / "out/table.md").read_text().splitlines() if "| dense |" in line)
+    assert f"| {100 * dense.clean_accuracy:.2f} | {100 * dense.robust_accuracy:.2f} |" in row
+    logged = (place / "out/log.md").read_text()
+    assert f"| 1 | {dense.name} |  | 1 | 0.0 |" in logged
+    assert [claim["claim"] for claim in results.claims] == re.findall(
+        r"^\| (\S+: .*?) \| ", (place / "out/claims.md").read_text(), re.MULTILINE
+    )
+    before = {path: path.stat().st_mtime_ns for path in (place / "out/results").rglob("*")}
+    code, _, err = run(*words, "--finished")
+    assert code == 0
+    assert "done already" in err
+    assert before == {path: path.stat().st_mtime_ns for path in (place / "out/results").rglob("*")}
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--executor", "cereal"), "serial"),
+        (("--zoo", "zoo"), "[zoo]"),
+    ],
+)
+def test_a_study_that_cannot_be_is_one_line(run, place, words, named):
+    (place / "study.toml").write_text(STUDY[: STUDY.index("[zoo]")])
+    code, out, err = run("study", "study.toml", "--data", "tiny.npz", "--out", "out", *words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert named in err
+    assert not (place / "out").exists()
+
+
+def test_the_zoo_is_shown_and_written(run, tmp_path):
+    (tmp_path / "a.md").write_text("<!-- zoo -->\n<!-- end of zoo -->\n")
+    code, out, err = run("zoo", "--write", tmp_path / "a.md")
+    assert (code, out) == (0, "")
+    for name in wh.names("zoo"):
+        record = json.loads((MODELS / f"{name}.json").read_text())
+        figures = f"{100 * record['full']['clean_accuracy']:.1f}"
+        assert any(name in line and figures in line for line in err.splitlines())
+        assert f"| {name} | {figures} |" in (tmp_path / "a.md").read_text()
+
+
+def test_the_demo_leaves_cards_a_deck_and_a_page(run, tmp_path, monkeypatch):
+    digits = wh.load_images("digits")
+    few = wh.ImageSet(digits.train.take(np.arange(100)), digits.test.take(np.arange(20)), digits.classes)
+    monkeypatch.setattr("winninghand.studies.demo.load_images", lambda name: few)
+    monkeypatch.setattr("winninghand.studies.demo.Measurement", lambda: Measurement("contrast,fog", (1, 5)))
+    monkeypatch.setattr("winninghand.studies.demo._EPOCHS", 1)
+    code, out, _ = run("demo", "--out", tmp_path)
+    assert (code, out) == (0, "")
+    page = (tmp_path / "report.html").read_text()
+    for name in ("dense", "lrr-clean", "lrr-gaussian"):
+        card = wh.load(tmp_path / f"{name}.card")
+        size = f"{(tmp_path / f'{name}.card').stat().st_size:,}"
+        accuracy = wh.evaluate(card, few.test, "contrast", [1]).clean_accuracy
+        assert re.search(rf"<td>{name.replace('-', ' ')}</td>\s*<td>{accuracy:.1%}</td>", page)
+        assert f"<td>{size}</td>" in page
+    assert len(wh.load(tmp_path / "deck.deck").cards) == 2
+    assert page.count("<svg") == 1

@@ -1,0 +1,125 @@
+"""The data set of a study: whole, readable while it grows, and true to what was measured."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import winninghand as wh
+from winninghand.base.errors import InputError
+from winninghand.evaluation import CLEAN, Cell, Outcome
+from winninghand.results import About, CellResult, ResultsWriter, RunResult
+
+PLANNED = [{"run": name, "parent": None, "choice": {"seed": seed}} for seed, name in enumerate("abc")]
+EVALUATION = {"corruptions": "fog", "severities": [1, 5], "limit": 20, "seed": 0, "batch_size": 256}
+RECIPE = {
+    "network": {"name": "conv2"},
+    "domain": {"name": "augmix"},
+    "seed": 3,
+    "compression": {"method": "lrr", "sparsity": 0.8},
+}
+
+
+def run_of(name, rate=0.5, measured_on="study", **about):
+    """Make a run that answers `rate` of 21 images rightly, and fewer when they are corrupted."""
+    generator = np.random.default_rng(len(name))
+
+    def cell(corruption, severity, share, source="generated"):
+        correct = generator.random(21) < share
+        confidence = generator.random(21).astype(np.float32)
+        return Cell(corruption, severity, Outcome(correct, confidence, np.full(21, 2.0, np.float32)), source)
+
+    cells = [cell(CLEAN, 0, rate, "split"), cell("fog", 1, rate), cell("fog", 5, rate / 2)]
+    known = {"choice": {"seed": 0}, "recipe": RECIPE, "bytes": 100, "seconds": 1.5, "epochs": 2, **about}
+    return RunResult.of(
+        About(name, "card", measured_on, "tiny", EVALUATION, **known), map(CellResult.of, cells)
+    )
+
+
+@pytest.fixture
+def writer(tmp_path):
+    writer = ResultsWriter(tmp_path)
+    writer.write_study("a title", "tiny", EVALUATION, PLANNED, wh.__version__)
+    return writer
+
+
+def test_what_was_measured_comes_back(writer, tmp_path):
+    run = run_of("b", test_accuracy=0.25, versions={"torch": "2"}, members=("x", "y"))
+    writer.add(run)
+    (back,) = wh.Results(tmp_path).measured
+    assert back.about == run.about
+    for one, other in zip((back.clean, *back.cells), (run.clean, *run.cells), strict=True):
+        assert np.array_equal(one.correct, other.correct)
+        assert one.row() == other.row()
+    assert (back.robust_accuracy, back.mean_passes) == (run.robust_accuracy, 2)
+
+
+def test_rows_can_be_read_while_the_study_runs_and_after_it(writer, tmp_path):
+    runs = [run_of("c"), run_of("a"), run_of("a", measured_on="all")]
+    for run in runs:
+        writer.add(run)
+    growing = wh.Results(tmp_path)
+    rows = growing.cells.arrow
+    assert [run.name for run in growing.measured] == ["a", "a", "c"]  # as they are planned
+    assert [(row["run"], row["finished"]) for row in growing.runs] == [
+        ("a", True),
+        ("a", True),
+        ("c", True),
+        ("b", False),
+    ]
+    assert growing.cells[0]["sparsity"] == 0.8
+    writer.compact()
+    assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["cells.parquet", "study.json"]
+    table = pq.read_table(tmp_path / "results/cells.parquet")
+    assert table.num_rows == 9
+    assert wh.Results(tmp_path / "results").cells.arrow.equals(rows)
+
+
+def test_a_part_takes_the_place_of_what_was_known_of_its_run(writer, tmp_path):
+    writer.add(run_of("a", 0.2))
+    writer.add(run_of("b"))
+    writer.compact()
+    better = run_of("a", 0.9)
+    writer.add(better)
+    assert {run.name: run.clean_accuracy for run in wh.Results(tmp_path).measured} == {
+        "a": better.clean_accuracy,
+        "b": run_of("b").clean_accuracy,
+    }
+    writer.compact()
+    assert len(wh.Results(tmp_path).measured) == 2
+
+
+def test_claims_stay_when_the_plan_is_written_again(writer, tmp_path):
+    writer.write_claims([{"claim": "it is small", "found": "3 bytes", "holds": True}])
+    writer.write_study("another title", "tiny", EVALUATION, PLANNED, wh.__version__)
+    results = wh.Results(tmp_path)
+    assert results.title == "another title"
+    assert list(results.claims) == [{"claim": "it is small", "found": "3 bytes", "holds": True}]
+    assert len(results.runs) == 3
+    assert repr(results).endswith("0 of 3 runs finished)")
+
+
+def test_a_killed_write_is_not_read(writer, tmp_path):
+    writer.add(run_of("a"))
+    (tmp_path / "results/cells/.b.parquet.xyz.parquet").write_bytes(b"half")
+    assert len(wh.Results(tmp_path).measured) == 1
+
+
+def test_other_results_are_refused_in_one_line(writer, tmp_path):
+    with pytest.raises(InputError, match="holds no results"):
+        wh.Results(tmp_path / "elsewhere")
+    writer.add(run_of("a"))
+    part = tmp_path / "results/cells/a.parquet"
+    content = part.read_bytes()
+    part.write_bytes(content[:-100])
+    with pytest.raises(InputError, match=r"cannot read .*a\.parquet"):
+        len(wh.Results(tmp_path).cells)
+    part.write_bytes(content)
+    study = tmp_path / "results/study.json"
+    study.write_text(json.dumps({**json.loads(study.read_text()), "schema": 99}))
+    with pytest.raises(InputError, match="schema 99"):
+        str(wh.Results(tmp_path).title)
+    study.write_text("{")
+    with pytest.raises(InputError, match=r"study\.json is damaged"):
+        str(wh.Results(tmp_path).title)
