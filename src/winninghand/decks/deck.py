@@ -51,14 +51,14 @@ class Deck(nn.Module):
             _check_profiles(cards, gate)
         if settings is not None and values:
             raise InputError("give the gate's settings by name or as one object, not both")
-        scales = [1.0] * len(cards) if temperatures is None else list(temperatures)
-        if len(scales) != len(cards) or not all(0 < scale < float("inf") for scale in scales):
-            raise InputError(f"a deck of {len(cards)} cards needs as many temperatures above 0, not {scales}")
+        divisors = [1.0] * len(cards) if temperatures is None else list(temperatures)
+        if len(divisors) != len(cards) or not all(0 < value < float("inf") for value in divisors):
+            raise InputError(f"a deck of {len(cards)} cards needs as many temperatures > 0, not {divisors}")
         self._cards = nn.ModuleList(cards)
         # A tuple, because a walk through modules for every batch would cost as much as an operation.
         self._played = tuple(cards)
         self._input_size = cards[0].input_size
-        self.register_buffer("temperatures", torch.tensor(scales))
+        self.register_buffer("temperatures", torch.tensor(divisors))
         self._gate = make_gate(gate, cards, gate_settings(gate, values) if settings is None else settings)
         for name in FittedScores.model_fields:
             fitted = None if self.settings.scores is None else getattr(self.settings.scores, name)
