@@ -140,7 +140,7 @@ def _on_tensors(function, tree):
 
 
 class _Backend(backend_registration._DummyBackendModule):
-    """What torch asks of a device's module when random state is put tmp."""
+    """What torch asks of a device's module when random state is put aside."""
 
     def device_count(self):
         return 1

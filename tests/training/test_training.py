@@ -6,6 +6,7 @@ from torch import nn
 
 import winninghand as wh
 from winninghand.recipe import make_recipe
+from winninghand.training import RunFolder
 
 TABLE = {
     "network": {"name": "conv2", "width": 2, "input_size": 16},
@@ -115,3 +116,66 @@ def test_a_diverging_loss_stops_with_advice(tiny_images):
     table = {**TABLE, "training": {**TABLE["training"], "learning_rate": 1e9}}
     with pytest.raises(wh.InputError, match="learning_rate"):
         wh.train(make_recipe(table), tiny_images)
+
+
+def test_a_fresh_module_is_trained_first_where_asked(tiny_images, tmp_path):
+    def rows(train_first, name):
+        settings = {"batch_size": 16, "learning_rate": 0.05, "precision": "32-true"}
+        wh.compress(
+            module,
+            tiny_images,
+            sparsity=0.5,
+            epochs=1,
+            out=tmp_path / name,
+            train_first=train_first,
+            compression={"fraction_per_round": 0.5},
+            training=settings,
+        )
+        return [float(row["sparsity"]) for row in RunFolder(tmp_path / name).read_metrics()]
+
+    module = Plain()
+    assert rows(False, "at once") == [pytest.approx(0.5, abs=0.01)]
+    assert rows(True, "first") == [0, pytest.approx(0.5, abs=0.01)]
+    with pytest.raises(wh.InputError, match="trained is true there and false here"):
+        rows(True, "at once")
+
+
+def test_bf16_trains_and_measures(tiny_images, tmp_path):
+    """The card's own weights and answers are float32; only the steps are taken in bf16."""
+
+    class Types(wh.Callback):
+        def on_step_end(self, trainer, loss, logits, labels):
+            seen.add((trainer.network.features[0].weight.dtype, inner.pop()))
+
+        def on_phase_start(self, trainer):
+            trainer.network.features[0].register_forward_hook(lambda *call: inner.append(call[2].dtype))
+
+    seen, inner = set(), []
+    table = {**TABLE, "training": {**TABLE["training"], "precision": "bf16-mixed"}}
+    card = wh.train(table, tiny_images, tmp_path, callbacks=[Types()])
+    assert seen == {(torch.float32, torch.bfloat16)}
+    assert card(torch.rand(2, 3, 16, 16)).dtype == torch.float32
+    assert card.metadata.accuracies["test"] > 0.9
+    rows = RunFolder(tmp_path).read_metrics()
+    assert float(rows[-1]["validation_accuracy"]) == card.metadata.accuracies["validation"]
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_a_wrong_number_of_outputs_is_refused_before_the_first_step(outputs, tiny_images, tmp_path):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(768, outputs))
+    with pytest.raises(wh.InputError, match=r"logits of shape \(2, 2\), one per class"):
+        wh.compress(network, tiny_images, epochs=1, out=tmp_path)
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_what_cannot_be_trained_on_is_told_plainly(tiny_images):
+    with pytest.raises(wh.InputError, match=r"wh\.load_images"):
+        wh.train(TABLE, "photos")
+    with pytest.raises(wh.InputError, match="16 × 16"):
+        wh.train({**TABLE, "network": {"name": "conv2", "width": 2, "input_size": 32}}, tiny_images)
+
+
+def test_a_module_is_compressed_within_no_grad(tiny_images):
+    with torch.inference_mode():
+        card = wh.compress(Plain(), tiny_images, sparsity=0.5, epochs=1, training={"batch_size": 16})
+    assert card.metadata.accuracies["test"] >= 0
