@@ -65,7 +65,6 @@ def test_imports_go_down(path):
         )
 
 
-@pytest.mark.xfail(reason="being undone", strict=False)
 def test_no_circles():
     """No module is imported, directly or over others, by what it imports itself."""
     graph = {module_of(path): set(imported(path)) - {module_of(path)} for path in FILES}

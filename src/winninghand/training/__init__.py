@@ -1,9 +1,9 @@
 """One recipe, or one module, in; one card out."""
 
-from winninghand.training.callbacks import Callback
 from winninghand.training.loggers import make_logger
 from winninghand.training.run import Run
 from winninghand.training.run_folder import RunFolder
 from winninghand.training.train import compress, new_run, train
+from winninghand.training.trainer import Callback
 
 __all__ = ["Callback", "Run", "RunFolder", "compress", "make_logger", "new_run", "train"]

@@ -1,4 +1,4 @@
-"""What watches a training: the base class for callbacks, and those that every run has."""
+"""The callbacks that every run has: its meter, checkpoints, validation, progress and loggers."""
 
 from __future__ import annotations
 
@@ -18,64 +18,13 @@ from winninghand.cards import Card
 from winninghand.training.average import as_shipped
 from winninghand.training.data import ResidentSplit
 from winninghand.training.run_folder import EpochMetrics
+from winninghand.training.trainer import Callback, Trainer
 
 if TYPE_CHECKING:
     from lightning_fabric.loggers.logger import Logger
 
-    from winninghand.training.trainer import Trainer
-
 _LOG = logging.getLogger("winninghand")
 _STEPS_BETWEEN_CHECKS = 100
-
-
-class Callback:
-    """Watches a training; a subclass overrides the hooks that it needs, and the others do nothing.
-
-    ```python
-    class PrintLoss(wh.Callback):
-        def on_epoch_end(self, trainer, metrics):
-            print(trainer.epoch, metrics["train_loss"])
-
-    wh.train(recipe, images, callbacks=[PrintLoss()])
-    ```
-
-    Every hook gets the `Trainer`. To be read there: `network`, `masks`, `stage` (`.number` of the
-    phase, `.optimizer`, `.schedule`), `epoch` (from 0, in its phase), `steps_done` (over all phases),
-    `metrics` (one dictionary per epoch that is done), `settings` and `folder`. A resumed run calls
-    `on_train_start` again, and goes on with the epoch after its checkpoint.
-    """
-
-    def on_train_start(self, trainer: Trainer) -> None:
-        """Called before the first step, after a checkpoint has been read where there is one."""
-
-    def on_phase_start(self, trainer: Trainer) -> None:
-        """Called before the first step of each phase, when the network is pruned or rewound for it."""
-
-    def on_epoch_start(self, trainer: Trainer) -> None:
-        """Called before the first step of each epoch."""
-
-    def on_step_end(self, trainer: Trainer, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Called after each optimizer step.
-
-        `loss` is a scalar; `logits` (B, classes) are those of the first view, and `labels` are int64
-        (B,). All lie on the training device: to read a value is to wait for it.
-        """
-
-    def on_epoch_end(self, trainer: Trainer, metrics: EpochMetrics) -> None:
-        """Called after each epoch; what is added to `metrics` goes to `metrics.csv` and to loggers.
-
-        When the caller's callbacks are called, the run's own figures are in `metrics`, validation
-        included. The checkpoint is written afterwards.
-        """
-
-    def on_train_end(self, trainer: Trainer) -> None:
-        """Called after the last step, when the network holds the card's weights."""
-
-    def on_card(self, trainer: Trainer, card: Card) -> None:
-        """Called when the card is made, quantized and measured, before it is saved."""
-
-    def on_exception(self, trainer: Trainer, error: BaseException) -> None:
-        """Called where the training stops early: by an error, or by Ctrl-C."""
 
 
 class Meter(Callback):
