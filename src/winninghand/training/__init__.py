@@ -3,7 +3,7 @@
 from winninghand.training.loggers import make_logger
 from winninghand.training.run import Run
 from winninghand.training.run_folder import RunFolder
+from winninghand.training.state import Callback, TrainingState
 from winninghand.training.train import compress, new_run, train
-from winninghand.training.trainer import Callback
 
-__all__ = ["Callback", "Run", "RunFolder", "compress", "make_logger", "new_run", "train"]
+__all__ = ["Callback", "Run", "RunFolder", "TrainingState", "compress", "make_logger", "new_run", "train"]

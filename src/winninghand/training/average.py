@@ -9,8 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from winninghand.compression import Masks
-
 
 class WeightAverage:
     """Exponential moving average of weights and running statistics (Polyak & Juditsky 1992).
@@ -58,18 +56,6 @@ class WeightAverage:
         """Take what `state_dict` returned."""
         self._steps = state["steps"]
         _copy(state["averages"], self._averages)
-
-
-@contextmanager
-def as_shipped(average: WeightAverage | None, masks: Masks) -> Iterator[None]:
-    """Have a network for a while as it would be if its training ended here."""
-    if average is None:
-        yield
-        return
-    with average.in_place():
-        masks.apply()
-        yield
-    masks.apply()
 
 
 @torch.no_grad()

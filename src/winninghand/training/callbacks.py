@@ -15,10 +15,9 @@ from winninghand.base.errors import InputError
 from winninghand.base.pixels import to_unit
 from winninghand.base.progress import progress_bar
 from winninghand.cards import Card
-from winninghand.training.average import as_shipped
 from winninghand.training.data import ResidentSplit
 from winninghand.training.run_folder import EpochMetrics
-from winninghand.training.trainer import Callback, Trainer
+from winninghand.training.state import Callback, TrainingState
 
 if TYPE_CHECKING:
     from lightning_fabric.loggers.logger import Logger
@@ -33,7 +32,7 @@ class Meter(Callback):
     Sums are kept on the device, so that no step waits for the host.
     """
 
-    def on_epoch_start(self, trainer: Trainer) -> None:
+    def on_epoch_start(self, trainer: TrainingState) -> None:
         """Start from nothing."""
         device = trainer.fabric.device
         self._loss = torch.zeros((), device=device)
@@ -44,7 +43,7 @@ class Meter(Callback):
         self._steps = 0
         self._started = time.perf_counter()
 
-    def on_step_end(self, trainer: Trainer, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+    def on_step_end(self, trainer: TrainingState, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Add a step."""
         loss = loss.detach()
         self._loss += loss
@@ -55,7 +54,7 @@ class Meter(Callback):
         if self._steps % _STEPS_BETWEEN_CHECKS == 0 and int(self._bad) >= 0:
             raise self._diverged(trainer, int(self._bad))
 
-    def on_epoch_end(self, trainer: Trainer, metrics: EpochMetrics) -> None:
+    def on_epoch_end(self, trainer: TrainingState, metrics: EpochMetrics) -> None:
         """Add the epoch's means, its speed and its sparsity, where loss and weights are finite."""
         bad = int(self._bad)
         seconds = time.perf_counter() - self._started
@@ -70,7 +69,7 @@ class Meter(Callback):
         metrics["seconds"] = seconds
         metrics.update(trainer.masks.end_epoch())
 
-    def _diverged(self, trainer: Trainer, step: int) -> InputError:
+    def _diverged(self, trainer: TrainingState, step: int) -> InputError:
         """Return the error for a training that diverged at a step, counted from 0 since the epoch's first."""
         stage, epoch = trainer.stage, trainer.epoch
         # Steps before the one at which a phase begins within an epoch are not seen here.
@@ -88,7 +87,7 @@ class Meter(Callback):
         )
 
 
-def _is_finite(trainer: Trainer) -> bool:
+def _is_finite(trainer: TrainingState) -> bool:
     sums = torch.stack([weight.detach().float().sum() for weight in trainer.network.parameters()])
     return bool(sums.isfinite().all())
 
@@ -99,9 +98,9 @@ class Validation(Callback):
     def __init__(self, images: ResidentSplit) -> None:
         self._images = images
 
-    def on_epoch_end(self, trainer: Trainer, metrics: EpochMetrics) -> None:
+    def on_epoch_end(self, trainer: TrainingState, metrics: EpochMetrics) -> None:
         """Add `validation_accuracy`, a fraction."""
-        with as_shipped(trainer.average, trainer.masks), torch.inference_mode():
+        with trainer.as_shipped(), torch.inference_mode():
             model = trainer.stage.model.eval()
             correct = torch.zeros((), dtype=torch.int64, device=trainer.fabric.device)
             for images, labels in self._images.in_order():
@@ -113,7 +112,7 @@ class Validation(Callback):
 class Checkpoint(Callback):
     """Keeps `metrics.csv` and `checkpoint.pt` after each epoch; a run goes on from there."""
 
-    def on_epoch_end(self, trainer: Trainer, metrics: EpochMetrics) -> None:
+    def on_epoch_end(self, trainer: TrainingState, metrics: EpochMetrics) -> None:
         """Write both files, the checkpoint last."""
         rows = [*trainer.metrics, metrics]
         trainer.folder.write_metrics(rows)
@@ -126,7 +125,7 @@ class Progress(Callback):
     def __init__(self) -> None:
         self._shown = ExitStack()
 
-    def on_train_start(self, trainer: Trainer) -> None:
+    def on_train_start(self, trainer: TrainingState) -> None:
         """Open the bar."""
         size = trainer.batches.batch_size
         done, all_epochs = len(trainer.metrics), sum(schedule.epochs for schedule in trainer.schedules)
@@ -137,15 +136,15 @@ class Progress(Callback):
             progress_bar("training", total * size, done=trainer.steps_done * size)
         )
 
-    def on_step_end(self, trainer: Trainer, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+    def on_step_end(self, trainer: TrainingState, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Count a batch."""
         self._progress(len(labels), f"phase {trainer.stage.number + 1}, epoch {trainer.epoch + 1}")
 
-    def on_train_end(self, trainer: Trainer) -> None:
+    def on_train_end(self, trainer: TrainingState) -> None:
         """Close the bar."""
         self._shown.close()
 
-    def on_exception(self, trainer: Trainer, error: BaseException) -> None:
+    def on_exception(self, trainer: TrainingState, error: BaseException) -> None:
         """Close the bar."""
         self._shown.close()
 
@@ -157,25 +156,25 @@ class Loggers(Callback):
         self._loggers = loggers
         self._settings = dict(settings)
 
-    def on_train_start(self, trainer: Trainer) -> None:
+    def on_train_start(self, trainer: TrainingState) -> None:
         """Log the whole recipe as hyperparameters."""
         for logger in self._loggers:
             logger.log_hyperparams(self._settings)
 
-    def on_epoch_end(self, trainer: Trainer, metrics: EpochMetrics) -> None:
+    def on_epoch_end(self, trainer: TrainingState, metrics: EpochMetrics) -> None:
         """Log an epoch's metrics at the number of steps that are done over all phases."""
         for logger in self._loggers:
             logger.log_metrics(dict(metrics), trainer.steps_done)
             logger.save()
 
-    def on_card(self, trainer: Trainer, card: Card) -> None:
+    def on_card(self, trainer: TrainingState, card: Card) -> None:
         """Log the card's accuracies, as `card_test` and so on, and end well."""
         measured = {f"card_{name}": value for name, value in card.metadata.accuracies.items()}
         for logger in self._loggers:
             logger.log_metrics(measured, trainer.steps_done)
             logger.finalize("success")
 
-    def on_exception(self, trainer: Trainer, error: BaseException) -> None:
+    def on_exception(self, trainer: TrainingState, error: BaseException) -> None:
         """End badly."""
         for logger in self._loggers:
             logger.finalize("failed")

@@ -44,7 +44,8 @@ from winninghand.training.data import (
 from winninghand.training.identity import environment, identity, whole
 from winninghand.training.run_folder import RunFolder
 from winninghand.training.schedule import Forecast
-from winninghand.training.trainer import Callback, Trainer
+from winninghand.training.state import Callback
+from winninghand.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from lightning_fabric.loggers.logger import Logger

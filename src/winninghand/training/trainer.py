@@ -1,101 +1,30 @@
-"""The loop: phases of epochs of steps; and the hooks by which callbacks watch it."""
+"""The loop: phases of epochs of steps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from winninghand.augmentation import Domain
-from winninghand.cards import Card, Normalisation
-from winninghand.compression import Masks, Phase
-from winninghand.recipe import Training
 from winninghand.training.average import WeightAverage
-from winninghand.training.data import ResidentSplit, generator_of, seed_of
-from winninghand.training.run_folder import EpochMetrics, RunFolder
+from winninghand.training.data import generator_of, seed_of
+from winninghand.training.run_folder import EpochMetrics
 from winninghand.training.schedule import Schedule, Stage
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-
-
-class Callback:
-    """Watches a training; a subclass overrides the hooks that it needs, and the others do nothing.
-
-    ```python
-    class PrintLoss(wh.Callback):
-        def on_epoch_end(self, trainer, metrics):
-            print(trainer.epoch, metrics["train_loss"])
-
-    wh.train(recipe, images, callbacks=[PrintLoss()])
-    ```
-
-    Every hook gets the `Trainer`. To be read there: `network`, `masks`, `stage` (`.number` of the
-    phase, `.optimizer`, `.schedule`), `epoch` (from 0, in its phase), `steps_done` (over all phases),
-    `metrics` (one dictionary per epoch that is done), `settings` and `folder`. A resumed run calls
-    `on_train_start` again, and goes on with the epoch after its checkpoint.
-    """
-
-    def on_train_start(self, trainer: Trainer) -> None:
-        """Called before the first step, after a checkpoint has been read where there is one."""
-
-    def on_phase_start(self, trainer: Trainer) -> None:
-        """Called before the first step of each phase, when the network is pruned or rewound for it."""
-
-    def on_epoch_start(self, trainer: Trainer) -> None:
-        """Called before the first step of each epoch."""
-
-    def on_step_end(self, trainer: Trainer, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
-        """Called after each optimizer step.
-
-        `loss` is a scalar; `logits` (B, classes) are those of the first view, and `labels` are int64
-        (B,). All lie on the training device: to read a value is to wait for it.
-        """
-
-    def on_epoch_end(self, trainer: Trainer, metrics: EpochMetrics) -> None:
-        """Called after each epoch; what is added to `metrics` goes to `metrics.csv` and to loggers.
-
-        When the caller's callbacks are called, the run's own figures are in `metrics`, validation
-        included. The checkpoint is written afterwards.
-        """
-
-    def on_train_end(self, trainer: Trainer) -> None:
-        """Called after the last step, when the network holds the card's weights."""
-
-    def on_card(self, trainer: Trainer, card: Card) -> None:
-        """Called when the card is made, quantized and measured, before it is saved."""
-
-    def on_exception(self, trainer: Trainer, error: BaseException) -> None:
-        """Called where the training stops early: by an error, or by Ctrl-C."""
+from winninghand.training.state import Callback, TrainingState
 
 
 @dataclass
-class Trainer:
+class Trainer(TrainingState):
     """Trains one network, on its device, through phases.
 
     All randomness of a step comes from (seed, phase, epoch, step), so that a run resumed from
     the checkpoint of an epoch goes on as if it had never stopped.
     """
 
-    network: nn.Module
-    masks: Masks
-    domain: Domain
-    normalisation: Normalisation
-    batches: ResidentSplit
-    settings: Training
-    seed: int
-    fabric: Fabric
-    folder: RunFolder
-    phases: Sequence[Phase]
     callbacks: Sequence[Callback] = ()
-    metrics: list[EpochMetrics] = field(default_factory=list)
-    epoch: int = 0
-    steps_done: int = 0
-    average: WeightAverage | None = None
-    stage: Stage = field(init=False)
 
     def __post_init__(self) -> None:
         self.schedules = [Schedule(phase, len(self.batches), self.settings) for phase in self.phases]
@@ -145,17 +74,6 @@ class Trainer:
         if self.average is not None:
             self.average.after_step()
         return loss, logits[0]
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a training goes on from after the present epoch, but for the metrics."""
-        return {
-            "phase": self.stage.number,
-            "epoch": self.epoch + 1,
-            "network": self.network.state_dict(),
-            "optimizer": self.stage.optimizer.state_dict(),
-            "masks": self.masks.state_dict(),
-            "average": None if self.average is None else self.average.state_dict(),
-        }
 
     def _restore(self, state: dict[str, Any]) -> int:
         """Take up a checkpoint; return the number of the phase it lies in."""
