@@ -50,7 +50,7 @@ def test_what_was_measured_is_taken_over_and_what_was_begun_is_finished(tiny_ima
 
 def test_runs_on_other_images_are_not_taken_over(tiny_images, folder):
     other = type(tiny_images)(tiny_images.test, tiny_images.test, tiny_images.classes, tiny_images.name)
-    with pytest.raises(InputError, match="2 of 2 runs failed, first .*holds another run"):
+    with pytest.raises(InputError, match=r"2 of 2 runs failed, first .*holds another run"):
         list(run_study(Study.model_validate(STUDY), other, folder))
 
 
