@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -44,6 +46,19 @@ def resolve_device(device: torch.device | str | None) -> torch.device:
 def device_of(module: nn.Module) -> torch.device:
     """Return where the parameters of a module are; the CPU for one without any."""
     return next(module.parameters(), torch.empty(0)).device
+
+
+@contextmanager
+def on_device(module: nn.Module, device: torch.device | str | None) -> Iterator[None]:
+    """Have a module on a device for a while (see `resolve_device`); for None it stays where it is."""
+    home = device_of(module)
+    if device is not None:
+        module.to(resolve_device(device))
+    try:
+        yield
+    finally:
+        if device is not None:
+            module.to(home)
 
 
 def bf16_pays(device: torch.device) -> bool:

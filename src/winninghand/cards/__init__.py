@@ -8,6 +8,7 @@ from winninghand.cards.card import Card, Normalisation, check_batch
 from winninghand.cards.inspection import Inspection, Layer
 from winninghand.cards.metadata import CardMetadata, architecture_metadata
 from winninghand.cards.player import Player, player_of
+from winninghand.cards.prediction import Prediction
 
 __all__ = [
     "Answer",
@@ -17,6 +18,7 @@ __all__ = [
     "Layer",
     "Normalisation",
     "Player",
+    "Prediction",
     "architecture_metadata",
     "check_batch",
     "player_of",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 
@@ -22,3 +23,22 @@ class Answer(NamedTuple):
     def passes(self) -> Tensor:
         """How many networks were run on each image, float32 (N,)."""
         return (self.weights > 0).sum(dim=1).float()
+
+
+class Answerer(Protocol):
+    """What gives answers to float images (N, 3, H, W) in [0, 1], and knows its classes."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the outputs; empty where they are not known."""
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width in pixels of the images that it takes; (0, 0) where they are not known."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where its images must be."""
+
+    def answer(self, images: Tensor) -> Answer:
+        """Return outputs and weights of a batch of images."""

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from winninghand.base.deprecation import renamed
-from winninghand.base.device import device_of
+from winninghand.base.device import device_of, on_device
 from winninghand.base.errors import InputError, first_error
 from winninghand.base.version import __version__
 from winninghand.cards.answer import Answer
@@ -21,6 +21,7 @@ from winninghand.cards.deprecated import OldCardNames
 from winninghand.cards.file import KIND, CardParts, entropy_bound_of, pack_card
 from winninghand.cards.inspection import Inspection
 from winninghand.cards.metadata import CardMetadata, Triple, architecture_metadata, as_triple
+from winninghand.cards.prediction import OneOrMore, Prediction, predict
 from winninghand.cards.quantization import WeightFormat, input_energies, measure_norms, quantize
 from winninghand.compression import prunable_weights
 from winninghand.spectra import SpectralProfile
@@ -203,6 +204,27 @@ class Card(OldCardNames, nn.Module):
         """Return logits (N, classes), and weights (N, 1) of ones, of float images in [0, 1]."""
         logits = self(images)
         return Answer(logits, logits.new_ones(len(logits), 1))
+
+    def predict(
+        self,
+        images: OneOrMore | Sequence[OneOrMore],
+        top: int = 1,
+        device: torch.device | str | None = None,
+        batch_size: int = 64,
+    ) -> list[Prediction]:
+        """Return what it says of images of any size, one prediction for each, in order.
+
+        `images` is a file, a folder, a picture of Pillow, a uint8 array (H, W, 3) or (N, H, W, 3), a float
+        tensor (3, H, W) or (N, 3, H, W) in [0, 1], or a list of these. Each is resized to `input_size`,
+        bilinearly and with antialiasing. A prediction has `label`, `probability`, the `top` likeliest
+        classes and the `cards` played, numbered from 1. `batch_size` images are one batch.
+
+        It is put into evaluation mode, runs on `device`, where it is by default, and is brought back.
+        Raises `InputError` for images of another type or range, and for a file that cannot be read.
+        """
+        self.eval()
+        with on_device(self, device):
+            return predict(self, images, top, batch_size)
 
     def reset(self) -> None:
         """Do nothing: a card remembers no images."""

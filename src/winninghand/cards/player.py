@@ -10,26 +10,18 @@ from torch import Tensor, nn
 
 from winninghand.base.device import device_of
 from winninghand.base.errors import InputError
-from winninghand.cards.answer import Answer
+from winninghand.cards.answer import Answer, Answerer
 from winninghand.cards.card import Card
 from winninghand.networks import architecture_of
 
 
 @runtime_checkable
-class Player(Protocol):
+class Player(Answerer, Protocol):
     """A classifier of float images (N, 3, H, W) in [0, 1] that knows its classes and its cards."""
 
     @property
     def kind(self) -> Literal["card", "deck", "module"]:
         """What it is; `module` for a classifier that is neither a card nor a deck."""
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of the outputs; empty where they are not known."""
-
-    @property
-    def input_size(self) -> tuple[int, int]:
-        """Height and width in pixels of the images that it takes; (0, 0) where they are not known."""
 
     @property
     def cards(self) -> tuple[Card, ...]:
@@ -38,13 +30,6 @@ class Player(Protocol):
     @property
     def gate(self) -> str | None:
         """Name of the gate that chooses among the cards; None where there is nothing to choose."""
-
-    @property
-    def device(self) -> torch.device:
-        """Where its images must be."""
-
-    def answer(self, images: Tensor) -> Answer:
-        """Return outputs and weights of a batch of images."""
 
     def reset(self) -> None:
         """Begin a new stream of images: forget what earlier ones looked like."""

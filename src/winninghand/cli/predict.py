@@ -21,8 +21,8 @@ def predict(
     """Say what image files show: class, probability and the cards played, numbered from 1."""
     from winninghand.base.device import resolve_device
     from winninghand.base.progress import progress_bar
-    from winninghand.decks import Unreadable, image_paths, load, with_bn_adaptation
-    from winninghand.decks import predict as predicted
+    from winninghand.cards.prediction import Unreadable, image_paths, predictions
+    from winninghand.decks import load, with_bn_adaptation
     from winninghand.report.predictions import lines, prediction_document, print_failures
 
     player = load(model).to(resolve_device(device))
@@ -30,7 +30,7 @@ def predict(
         player = with_bn_adaptation(player, adapt)
     paths = image_paths(images)
     with progress_bar("predicting", len(paths)) as progress:
-        answers = list(predicted(player, paths, batch_size, progress))
+        answers = list(predictions(player, paths, batch_size, progress))
     if json != "-":
         for line in lines(answers):
             typer.echo(line)

@@ -16,24 +16,19 @@ if TYPE_CHECKING:
     from winninghand.decks.fitting import fit_gate
     from winninghand.decks.gate import GATES, Gate, GateSettings, limited
     from winninghand.decks.opening import inspect_file, load, load_card, model_path
-    from winninghand.decks.prediction import Prediction, Unreadable, image_paths, predict
 
 _HOMES = {
     "GATES": "gate",
     "Deck": "deck",
     "Gate": "gate",
     "GateSettings": "gate",
-    "Prediction": "prediction",
-    "Unreadable": "prediction",
     "adaptation_of": "adaptation",
     "fit_gate": "fitting",
-    "image_paths": "prediction",
     "inspect_file": "opening",
     "limited": "gate",
     "load": "opening",
     "load_card": "opening",
     "model_path": "opening",
-    "predict": "prediction",
     "with_bn_adaptation": "adaptation",
 }
 
@@ -42,26 +37,32 @@ __all__ = [
     "Deck",
     "Gate",
     "GateSettings",
-    "Prediction",
-    "Unreadable",
     "adaptation_of",
     "fit_gate",
-    "image_paths",
     "inspect_file",
     "limited",
     "load",
     "load_card",
     "model_path",
-    "predict",
     "with_bn_adaptation",
 ]
+
+# What version 0.1 had here, and where it is now.
+_MOVED = {
+    "Prediction": "winninghand.cards.prediction.Prediction",
+    "Unreadable": "winninghand.cards.prediction.Unreadable",
+    "adapted": "winninghand.decks.adaptation.with_bn_adaptation",
+    "image_paths": "winninghand.cards.prediction.image_paths",
+    "predict": "winninghand.cards.prediction.predictions",
+}
 
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for)
-        if name == "adapted":
-            renamed("winninghand.decks.adapted", "with_bn_adaptation")
-            name = "with_bn_adaptation"
+        if name in _MOVED:
+            renamed(f"winninghand.decks.{name}", _MOVED[name])
+            home, _, new = _MOVED[name].rpartition(".")
+            return getattr(import_module(home), new)
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

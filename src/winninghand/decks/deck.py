@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from winninghand.base.device import device_of
+from winninghand.base.device import device_of, on_device
 from winninghand.base.errors import InputError
 from winninghand.cards import Answer, Card, check_batch
 from winninghand.cards.container import write_streams
+from winninghand.cards.prediction import OneOrMore, Prediction, predict
 from winninghand.decks.file import KIND, DeckParts, pack_deck
 from winninghand.decks.gate import GATES, Gate, GateSettings, gate_settings
 from winninghand.decks.scores import FittedScores
@@ -167,6 +168,21 @@ class Deck(nn.Module):
         """Return log-probabilities (N, classes), and the weights (N, cards) that the gate chose."""
         weights = self.choose(images)
         return Answer(self.play(images, weights), weights)
+
+    def predict(
+        self,
+        images: OneOrMore | Sequence[OneOrMore],
+        top: int = 1,
+        device: torch.device | str | None = None,
+        batch_size: int = 64,
+    ) -> list[Prediction]:
+        """Return what it says of images of any size, one prediction for each: see `Card.predict`.
+
+        A gate looks at `batch_size` images together, and remembers what it saw before (see `reset`).
+        """
+        self.eval()
+        with on_device(self, device):
+            return predict(self, images, top, batch_size)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return log-probabilities (N, classes), the cards chosen by the gate."""

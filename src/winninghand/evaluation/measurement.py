@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from winninghand.base.device import device_of, resolve_device
+from winninghand.base.device import on_device
 from winninghand.base.errors import InputError
 from winninghand.base.pixels import to_unit
 from winninghand.base.registry import nearest
@@ -224,15 +224,9 @@ def evaluate(
     if not isinstance(model, nn.Module):
         raise InputError(f"evaluate takes a card, a deck or a module, not {model!r}; open a file with load")
     measurement = Measurement(corruptions, checked_severities(severities), limit, seed, batch_size, archive)
-    home = device_of(model)
-    if device is not None:
-        model.to(resolve_device(device))
-    try:
+    with on_device(model, device):
         cells = measurement.cells(model, split)
         return measurement.table(model, cells if progress is None else _told(cells, progress))
-    finally:
-        if device is not None:
-            model.to(home)
 
 
 def _told(cells: Iterable[Cell], progress: Callable[[int], None]) -> Iterator[Cell]:

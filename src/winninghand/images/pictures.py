@@ -32,10 +32,10 @@ _SUFFIXES = {suffix for suffix, name in Image.registered_extensions().items() if
 
 @dataclass(frozen=True)
 class Picture:
-    """An encoded picture: its bytes or its file, and the name errors call it by."""
+    """A picture: its bytes, its file or opened already, and the name errors call it by."""
 
     name: str
-    content: bytes | Path
+    content: bytes | Path | Image.Image
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -71,9 +71,8 @@ def decoded(pictures: Sequence[Picture], size: Size | None) -> UInt8Array:
 
 def _pixels(picture: Picture, expected: Size | None) -> UInt8Array:
     """Return one picture as uint8 RGB (H, W, 3); `expected` is checked before it is decoded."""
-    file = io.BytesIO(picture.content) if isinstance(picture.content, bytes) else picture.content
     try:
-        with Image.open(file, formats=FORMATS) as image:
+        with _opened(picture.content) as image:
             upright = ImageOps.exif_transpose(image) if "exif" in image.info else image
             if expected is not None and upright.size != expected[::-1]:
                 raise InputError(_other_size(picture.name, upright.size, expected))
@@ -89,6 +88,13 @@ def _pixels(picture: Picture, expected: Size | None) -> UInt8Array:
         raise InputError(
             f"{picture.name} cannot be read as an image ({error}); replace or remove it"
         ) from None
+
+
+def _opened(content: bytes | Path | Image.Image) -> Image.Image:
+    """Return an opened image, one that is open already as a copy."""
+    if isinstance(content, Image.Image):
+        return content.copy()
+    return Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=FORMATS)
 
 
 def _other_size(name: str, found: tuple[int, int], expected: Size) -> str:

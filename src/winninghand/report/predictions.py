@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from winninghand.cards import Card
-from winninghand.decks import Deck, Prediction, Unreadable, adaptation_of
+from winninghand.cards.prediction import Prediction, Unreadable
+from winninghand.decks import Deck, adaptation_of
 from winninghand.report.terminal import say
 
 Answers = Sequence[Prediction | Unreadable]
