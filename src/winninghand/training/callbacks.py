@@ -1,4 +1,4 @@
-"""The callbacks that every run has: its meter, checkpoints, validation, progress and loggers."""
+"""What watches a training: the base class of callbacks, and those that every run has."""
 
 from __future__ import annotations
 
@@ -17,13 +17,61 @@ from winninghand.base.progress import progress_bar
 from winninghand.cards import Card
 from winninghand.training.data import ResidentSplit
 from winninghand.training.run_folder import EpochMetrics
-from winninghand.training.state import Callback, TrainingState
+from winninghand.training.schedule import TrainingState
 
 if TYPE_CHECKING:
     from lightning_fabric.loggers.logger import Logger
 
 _LOG = logging.getLogger("winninghand")
 _STEPS_BETWEEN_CHECKS = 100
+
+
+class Callback:
+    """Watches a training; a subclass overrides the hooks that it needs, and the others do nothing.
+
+    ```python
+    class PrintLoss(wh.Callback):
+        def on_epoch_end(self, trainer, metrics):
+            print(trainer.epoch, metrics["train_loss"])
+
+    wh.train(recipe, images, callbacks=[PrintLoss()])
+    ```
+
+    Every hook gets the trainer, of which all fields of `TrainingState` may be read. A resumed run calls
+    `on_train_start` again, and goes on with the epoch after its checkpoint.
+    """
+
+    def on_train_start(self, trainer: TrainingState) -> None:
+        """Called before the first step, after a checkpoint has been read where there is one."""
+
+    def on_phase_start(self, trainer: TrainingState) -> None:
+        """Called before the first step of each phase, when the network is pruned or rewound for it."""
+
+    def on_epoch_start(self, trainer: TrainingState) -> None:
+        """Called before the first step of each epoch."""
+
+    def on_step_end(self, trainer: TrainingState, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Called after each optimizer step.
+
+        `loss` is a scalar; `logits` (B, classes) are those of the first view, and `labels` are int64
+        (B,). All lie on the training device: to read a value is to wait for it.
+        """
+
+    def on_epoch_end(self, trainer: TrainingState, metrics: EpochMetrics) -> None:
+        """Called after each epoch; what is added to `metrics` goes to `metrics.csv` and to loggers.
+
+        When the caller's callbacks are called, the run's own figures are in `metrics`, validation
+        included. The checkpoint is written afterwards.
+        """
+
+    def on_train_end(self, trainer: TrainingState) -> None:
+        """Called after the last step, when the network holds the card's weights."""
+
+    def on_card(self, trainer: TrainingState, card: Card) -> None:
+        """Called when the card is made, quantized and measured, before it is saved."""
+
+    def on_exception(self, trainer: TrainingState, error: BaseException) -> None:
+        """Called where the training stops early: by an error, or by Ctrl-C."""
 
 
 class Meter(Callback):

@@ -32,7 +32,7 @@ from winninghand.decks import load_card
 from winninghand.evaluation import accuracy
 from winninghand.images import ImageSet, Split
 from winninghand.recipe import Recipe
-from winninghand.training.callbacks import Checkpoint, Loggers, Meter, Progress, Validation
+from winninghand.training.callbacks import Callback, Checkpoint, Loggers, Meter, Progress, Validation
 from winninghand.training.data import (
     ResidentSplit,
     Triple,
@@ -44,7 +44,6 @@ from winninghand.training.data import (
 from winninghand.training.identity import environment, identity, whole
 from winninghand.training.run_folder import RunFolder
 from winninghand.training.schedule import Forecast
-from winninghand.training.state import Callback
 from winninghand.training.trainer import Trainer
 
 if TYPE_CHECKING:

@@ -1,15 +1,26 @@
-"""The steps of a phase, the learning rate at each of them, and the optimizer that takes them."""
+"""Where a training is: its phases in steps, their learning rates, and all that belongs to the present one."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from winninghand.compression import Phase
+from winninghand.augmentation import Domain
+from winninghand.cards import Normalisation
+from winninghand.compression import Masks, Phase
 from winninghand.recipe import Training
+from winninghand.training.average import WeightAverage
+from winninghand.training.data import ResidentSplit
+from winninghand.training.run_folder import EpochMetrics, RunFolder
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,56 @@ class Stage:
     schedule: Schedule
     model: nn.Module
     optimizer: torch.optim.Optimizer
+
+
+@dataclass
+class TrainingState:
+    """A training under way.
+
+    `network` is what is trained, on the device of `fabric`; `masks` say what of it is pruned. `stage` is
+    the present phase: its number, schedule, model and optimizer. `epoch` counts from 0 within it, and
+    `steps_done` over all phases. `metrics` has one dictionary per epoch that is done. `average` is the
+    moving average of the weights, None where there is none.
+    """
+
+    network: nn.Module
+    masks: Masks
+    domain: Domain
+    normalisation: Normalisation
+    batches: ResidentSplit
+    settings: Training
+    seed: int
+    fabric: Fabric
+    folder: RunFolder
+    phases: Sequence[Phase]
+    metrics: list[EpochMetrics] = field(default_factory=list)
+    epoch: int = 0
+    steps_done: int = 0
+    average: WeightAverage | None = None
+    schedules: list[Schedule] = field(init=False)
+    stage: Stage = field(init=False)
+
+    @contextmanager
+    def as_shipped(self) -> Iterator[None]:
+        """Have the network for a while as it would be if the training ended here."""
+        if self.average is None:
+            yield
+            return
+        with self.average.in_place():
+            self.masks.apply()
+            yield
+        self.masks.apply()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a training goes on from after the present epoch, but for the metrics."""
+        return {
+            "phase": self.stage.number,
+            "epoch": self.epoch + 1,
+            "network": self.network.state_dict(),
+            "optimizer": self.stage.optimizer.state_dict(),
+            "masks": self.masks.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+        }
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from winninghand.compression import Scope
 from winninghand.images import ImageSet
 from winninghand.networks import network
 from winninghand.recipe import Recipe, load_recipe, make_recipe
+from winninghand.training.callbacks import Callback
 from winninghand.training.data import Triple, seed_of
 from winninghand.training.run import Run
-from winninghand.training.state import Callback
 
 if TYPE_CHECKING:
     from lightning_fabric.loggers.logger import Logger

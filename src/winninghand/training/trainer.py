@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from winninghand.training.average import WeightAverage
+from winninghand.training.callbacks import Callback
 from winninghand.training.data import generator_of, seed_of
 from winninghand.training.run_folder import EpochMetrics
-from winninghand.training.schedule import Schedule, Stage
-from winninghand.training.state import Callback, TrainingState
+from winninghand.training.schedule import Schedule, Stage, TrainingState
 
 
 @dataclass
