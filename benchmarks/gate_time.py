@@ -24,7 +24,7 @@ from winninghand.decks import GATES, Deck
 from winninghand.decks.fitting import FittedScores
 from winninghand.networks import network
 from winninghand.spectra import SpectralProfile
-from winninghand.spectra.rings import RINGS
+from winninghand.spectra.profile import RINGS
 
 BATCHES = (1, 16, 64)
 CARDS = 4

@@ -4,7 +4,7 @@ from made_cards import make_card, noisy, smooth
 
 import winninghand as wh
 from winninghand.decks.fitting import FittedScores
-from winninghand.spectra.rings import RINGS
+from winninghand.spectra.profile import RINGS
 
 
 def test_a_deck_gives_the_logarithm_of_the_weighted_mean_of_softmaxes(cards):

@@ -7,7 +7,7 @@ from made_cards import noisy, smooth
 import winninghand as wh
 from winninghand.decks.fitting import FittedScores
 from winninghand.spectra import log_spectra
-from winninghand.spectra.rings import RINGS, ring_averages
+from winninghand.spectra.profile import RINGS, ring_averages
 
 ADAPTIVE = [name for name in wh.names("gates") if name != "average"]
 

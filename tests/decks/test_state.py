@@ -8,9 +8,9 @@ from made_cards import CLASSES, SIZE, make_card, noisy, smooth
 
 import winninghand as wh
 from winninghand import cards, decks
-from winninghand.decks.scores import FittedScores
+from winninghand.decks.gate import FittedScores
 from winninghand.spectra import SpectralProfile
-from winninghand.spectra.rings import RINGS
+from winninghand.spectra.profile import RINGS
 
 IMAGES = torch.cat([smooth(3), noisy(3)])
 SCORES = FittedScores(

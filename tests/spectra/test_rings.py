@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from winninghand.spectra import SpectralProfile, log_spectra
-from winninghand.spectra.rings import RINGS, ring_averages
+from winninghand.spectra.profile import RINGS, ring_averages
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(32, 17), (16, 9), (28, 15)])

@@ -72,7 +72,7 @@ CORRUPTIONS: Registry[Any] = Registry(
         "jpeg_compression": "winninghand.corruptions.digital:jpeg_compression",
         "saturate": "winninghand.corruptions.digital:saturate",
     },
-    instance_of="winninghand.corruptions.catalog:Corruption",
+    instance_of="winninghand.corruptions.corrupt:Corruption",
 )
 """Objects of `winninghand.corruptions.Corruption`, in the benchmark's order."""
 

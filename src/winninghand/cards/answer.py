@@ -19,11 +19,6 @@ class Answer(NamedTuple):
     outputs: Tensor
     weights: Tensor
 
-    @property
-    def passes(self) -> Tensor:
-        """How many networks were run on each image, float32 (N,)."""
-        return (self.weights > 0).sum(dim=1).float()
-
 
 class Answerer(Protocol):
     """What gives answers to float images (N, 3, H, W) in [0, 1], and knows its classes."""

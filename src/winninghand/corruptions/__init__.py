@@ -2,16 +2,17 @@
 
 from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.archive import Archive, open_archive, write_archive
-from winninghand.corruptions.catalog import (
+from winninghand.corruptions.corrupt import (
     CORRUPTIONS,
     SEVERITIES,
     Corruption,
+    checked_severity,
+    corrupt,
     corruption,
     corruption_names,
     family_of,
     missing_corruptions,
 )
-from winninghand.corruptions.corrupt import checked_severity, corrupt
 
 __all__ = [
     "CORRUPTIONS",

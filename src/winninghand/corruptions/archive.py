@@ -22,8 +22,15 @@ from numpy.lib.format import write_array_header_1_0
 from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write
 from winninghand.base.locks import folder_lock
-from winninghand.corruptions.catalog import CORRUPTIONS, SEVERITIES, corruption_names, missing_corruptions
-from winninghand.corruptions.corrupt import checked_images, checked_severity, corrupt
+from winninghand.corruptions.corrupt import (
+    CORRUPTIONS,
+    SEVERITIES,
+    checked_images,
+    checked_severity,
+    corrupt,
+    corruption_names,
+    missing_corruptions,
+)
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from winninghand.base.randomness import CounterRNG
-from winninghand.corruptions.catalog import corruption
+from winninghand.corruptions.corrupt import corruption
 from winninghand.corruptions.planes import (
     extended,
     gaussian_blurred,

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from winninghand.base.randomness import CounterRNG
-from winninghand.corruptions.catalog import corruption
+from winninghand.corruptions.corrupt import corruption
 
 GAUSSIAN_SIGMA = (0.04, 0.06, 0.08, 0.09, 0.10)
 SHOT_PHOTONS = (500, 250, 100, 75, 50)

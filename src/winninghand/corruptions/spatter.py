@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from winninghand.base.randomness import CounterRNG
-from winninghand.corruptions.catalog import corruption
+from winninghand.corruptions.corrupt import corruption
 from winninghand.corruptions.planes import (
     extended,
     gaussian_blurred,

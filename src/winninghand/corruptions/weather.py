@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from winninghand.base.randomness import CounterRNG
-from winninghand.corruptions.catalog import corruption
+from winninghand.corruptions.corrupt import corruption
 from winninghand.corruptions.planes import (
     BENCHMARK_SIDE,
     hsv_parts,

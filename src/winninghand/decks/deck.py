@@ -16,8 +16,7 @@ from winninghand.cards import Answer, Card, check_batch
 from winninghand.cards.container import write_streams
 from winninghand.cards.prediction import OneOrMore, Prediction, predict
 from winninghand.decks.file import KIND, DeckParts, pack_deck
-from winninghand.decks.gate import GATES, Gate, GateSettings, gate_settings
-from winninghand.decks.scores import FittedScores
+from winninghand.decks.gate import GATES, FittedScores, Gate, GateSettings, gate_settings
 
 
 class Deck(nn.Module):

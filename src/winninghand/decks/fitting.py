@@ -15,10 +15,9 @@ from winninghand.cards import Card
 from winninghand.corruptions import SEVERITIES, corruption_names, missing_corruptions
 from winninghand.decks.deck import Deck
 from winninghand.decks.fitting_data import CLEAN, Condition, FittingData, Indices, collect
-from winninghand.decks.gate import GATES
-from winninghand.decks.scores import FittedScores, ring_shifts
+from winninghand.decks.gate import GATES, FittedScores, ring_shifts
 from winninghand.images import Split
-from winninghand.images.sampling import balanced_sample
+from winninghand.images.image_set import balanced_sample
 from winninghand.spectra import SpectralProfile
 
 LIMIT = 1000

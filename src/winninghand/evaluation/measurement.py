@@ -186,7 +186,8 @@ def play(model: nn.Module, batches: Iterable[Batch]) -> Outcome:
         answer = player.answer(to_unit(torch.from_numpy(batch.images).to(player.device)))
         confidence, choice = answer.outputs.float().softmax(dim=1).max(dim=1)
         correct = choice == torch.from_numpy(batch.labels).to(player.device)
-        parts.append((correct, confidence, answer.passes))
+        passes = (answer.weights > 0).sum(dim=1).float()
+        parts.append((correct, confidence, passes))
     return Outcome(*(torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True)))
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from winninghand.networks.catalog import Classes, Count
-from winninghand.networks.initialization import kaiming_normal
+from winninghand.networks.catalog import Classes, Count, kaiming_normal
 from winninghand.networks.resnet import ResNet
 
 

@@ -1,11 +1,11 @@
-"""Networks by name and settings, and how a module remembers both."""
+"""Networks by name and settings, how a module remembers both, and the draw of its first weights."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeAlias, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from torch import nn
@@ -82,6 +82,21 @@ def _schema(name: str, builder: Callable[..., nn.Module]) -> type[BaseModel]:
         for parameter in inspect.signature(builder).parameters.values()
     }
     return create_model(name, __config__=ConfigDict(extra="forbid", strict=True), **fields)
+
+
+def kaiming_normal(
+    module: nn.Module, mode: Literal["fan_in", "fan_out"], kinds: tuple[type[nn.Module], ...] = (nn.Conv2d,)
+) -> None:
+    """Draw the weights of every layer of `kinds` from N(0, 2/fan) and set its bias to zero, in place.
+
+    He et al. 2015, arXiv:1502.01852, section 2.2: `fan_in` keeps the variance of activations,
+    `fan_out` that of gradients.
+    """
+    for layer in module.modules():
+        if isinstance(layer, kinds):
+            nn.init.kaiming_normal_(layer.weight, mode=mode, nonlinearity="relu")  # type: ignore[arg-type]
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
 
 NETWORKS: Registry[Callable[..., nn.Module]] = catalog.NETWORKS

@@ -9,9 +9,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from winninghand.networks.basic_block import basic_stage
-from winninghand.networks.catalog import Classes, Count
-from winninghand.networks.initialization import kaiming_normal
+from winninghand.networks.catalog import Classes, Count, kaiming_normal
+from winninghand.networks.resnet import basic_stage
 
 
 class ZeroPadding(nn.Module):

@@ -12,8 +12,7 @@ from typing import Annotated
 from pydantic import Field
 from torch import Tensor, nn
 
-from winninghand.networks.catalog import Classes, Count
-from winninghand.networks.initialization import kaiming_normal
+from winninghand.networks.catalog import Classes, Count, kaiming_normal
 
 InputSize = Annotated[int, Field(ge=16, le=1024)]
 

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from winninghand.base.errors import InputError
-from winninghand.networks.catalog import Classes, Count
-from winninghand.networks.initialization import kaiming_normal
+from winninghand.networks.catalog import Classes, Count, kaiming_normal
 
 
 class PreActivationBlock(nn.Module):
