@@ -5,7 +5,7 @@ import pytest
 
 from winninghand.base.errors import InputError
 from winninghand.corruptions import write_archive
-from winninghand.evaluation import balanced_sample, evaluate, find_archive
+from winninghand.evaluation import Measurement, balanced_sample, evaluate, find_archive
 from winninghand.images import Split
 
 
@@ -89,3 +89,54 @@ def test_batch_size_and_limit_do_not_change_an_image_s_corruption(threshold, tin
     some = evaluate(threshold, tiny_images.test, "gaussian_noise", [5], limit=6, batch_size=4)
     places = balanced_sample(tiny_images.test, 6, seed=0)
     assert np.allclose(some.cells[0].outcome.confidence, whole.cells[0].outcome.confidence[places], atol=1e-6)
+
+
+def test_what_is_named_twice_counts_once(threshold, tiny_images):
+    table = evaluate(threshold, tiny_images.test, "fog,contrast,fog", [1, 5, 5])
+    assert [(cell.corruption, cell.severity) for cell in table.cells] == [
+        ("fog", 1),
+        ("fog", 5),
+        ("contrast", 1),
+        ("contrast", 5),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"severities": 3}, r"severities must be whole numbers in 1\.\.5, such as \[1, 3, 5\], not 3"),
+        ({"severities": []}, r"not \(\)|not \[\]"),
+        ({"severities": [True]}, "True"),
+        ({"severities": [0]}, "0"),
+        ({"limit": 2.5}, "the limit must be a whole number of at least 1, not 2.5"),
+        ({"limit": 0}, "not 0"),
+        ({"seed": -1}, "the seed must be a whole number of at least 0, not -1"),
+        ({"batch_size": 0}, "the batch size must be a whole number of at least 1, not 0"),
+        ({"corruptions": "fogg"}, "did you mean 'fog'"),
+        ({"device": "nowhere"}, "nowhere"),
+    ],
+)
+def test_settings_out_of_range_are_refused(threshold, tiny_images, settings, message):
+    with pytest.raises(InputError, match=message):
+        evaluate(threshold, tiny_images.test, **settings)
+
+
+def test_what_is_no_model_or_no_split_is_refused(threshold, tiny_images):
+    with pytest.raises(InputError, match=r"not 'a\.card'; open a file with load"):
+        evaluate("a.card", tiny_images.test)
+    with pytest.raises(InputError, match=r"such as images\.test"):
+        evaluate(threshold, tiny_images)
+
+
+def test_cells_come_one_by_one_the_clean_images_first(threshold, tiny_images):
+    measurement = Measurement(["contrast"], severities=(2, 4), limit=10)
+    cells = measurement.cells(threshold, tiny_images.test)
+    first = next(cells)
+    assert (first.corruption, first.severity, first.source, len(first.correct)) == ("clean", 0, "split", 10)
+    rest = list(cells)
+    assert len(measurement) == 1 + len(rest) == 3
+    table = measurement.table(threshold, [first, *rest])
+    assert table.to_json() == evaluate(threshold, tiny_images.test, ["contrast"], (2, 4), limit=10).to_json()
+    assert Measurement.from_table(measurement.to_json()) == measurement
+    with pytest.raises(InputError, match="did you mean 'limit'"):
+        Measurement.from_table({"limits": 3})

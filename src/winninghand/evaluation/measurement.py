@@ -268,7 +268,7 @@ def balanced_sample(split: Split, limit: int | None, seed: int) -> Int64Array:
 
 def checked_severities(severities: Iterable[int]) -> tuple[int, ...]:
     """Return the severities in their order, each once; `InputError` unless all are whole numbers in 1..5."""
-    levels = tuple(severities) if isinstance(severities, Iterable) else (severities,)
+    levels = tuple(severities) if isinstance(severities, Iterable) else ()
     if not levels or any(isinstance(level, bool) or level not in SEVERITIES for level in levels):
         raise InputError(f"severities must be whole numbers in 1..5, such as [1, 3, 5], not {severities!r}")
     return tuple(int(level) for level in dict.fromkeys(levels))
