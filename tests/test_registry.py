@@ -73,6 +73,13 @@ def test_an_entry_that_cannot_be_used_names_its_package_in_one_line(stranger, so
     assert "the package stranger" in str(caught.value)
 
 
+def test_what_cannot_be_used_is_left_out_of_what_can(stranger):
+    stranger("fruit", {"fig": "fig", "plum": "none"}, "fig = 7")
+    registry = Registry("fruit", "fruit", {"pear": "math:pi"})
+    assert list(registry) == ["pear", "fig", "plum"]
+    assert list(registry.usable()) == ["pear", "fig"]
+
+
 def test_every_entry_of_the_library_is_what_its_registry_says():
     registries = [registry for registry in vars(catalog).values() if isinstance(registry, Registry)]
     assert len(registries) >= 8

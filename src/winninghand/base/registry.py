@@ -6,6 +6,7 @@ import difflib
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -53,6 +54,14 @@ class Registry(Generic[Entry]):
     def own(self) -> tuple[str, ...]:
         """The names of the library's own entries."""
         return tuple(self._places)
+
+    def usable(self) -> dict[str, Entry]:
+        """Return all entries by name, without those of other packages that cannot be used."""
+        found = {}
+        for name in self:
+            with suppress(InputError):
+                found[name] = self[name]
+        return found
 
     def register(self, name: str) -> Callable[[Entry], Entry]:
         """Return a decorator that registers what it decorates under `name`, for this process."""

@@ -67,7 +67,7 @@ def show_augmentation(
     if out.suffix.lower() != ".png":
         raise InputError(f"the picture is a .png file, not {str(out)!r}; rename it")
     own = make_domain(load_recipe(recipe).domain)
-    domains = {name: own if name == own.name else make_domain(name) for name in DOMAINS}
+    domains = {name: own if name == own.name else make_domain(name) for name in DOMAINS.usable()}
     sheet = domains_sheet(domains, load_images(data, root=root).train, seed)
     with atomic_write(out) as tmp:
         sheet.save(tmp, "PNG")

@@ -143,7 +143,7 @@ def _with_its_sparsity(table: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_keys_of_other_methods(table: dict[str, Any], chosen: type[Method]) -> None:
     """Check the values of keys that other methods have; raise `InputError` for a key that none has."""
-    others = [METHODS[name] for name in METHODS]
+    others = METHODS.usable().values()
     for key in table:
         if not any(key in other.model_fields for other in others):
             raise InputError(f"unknown key {key!r}; {nearest(key, ['method', *chosen.model_fields])}")

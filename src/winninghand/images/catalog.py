@@ -48,8 +48,8 @@ def _found(source: str | Path, root: Path | None) -> Source:
 
 
 def _in_place(path: Path) -> Source:
-    for layout in LAYOUTS:
-        found = LAYOUTS[layout](path)
+    for read in LAYOUTS.usable().values():
+        found = read(path)
         if found is not None:
             return found
     if path.is_dir() and not any(path.iterdir()):
