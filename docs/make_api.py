@@ -14,8 +14,6 @@ import winninghand
 # The public face, then what those who add a part of their own derive it from. Each shows its `__all__`.
 PACKAGES = (
     "winninghand",
-    "winninghand.transforms",
-    "winninghand.metrics",
     "winninghand.images",
     "winninghand.corruptions",
     "winninghand.augmentation",

@@ -140,3 +140,10 @@ def test_cells_come_one_by_one_the_clean_images_first(threshold, tiny_images):
     assert Measurement.from_table(measurement.to_json()) == measurement
     with pytest.raises(InputError, match="did you mean 'limit'"):
         Measurement.from_table({"limits": 3})
+
+
+def test_the_old_name_of_progress_still_works(threshold, tiny_images):
+    done = []
+    with pytest.warns(DeprecationWarning, match="advance is now called progress"):
+        evaluate(threshold, tiny_images.test, "contrast", severities=[1], advance=done.append)
+    assert done == [32, 32]
