@@ -1,9 +1,8 @@
 """Methods that make a network compact, over shared pieces: prunable weights, budget, schedules, masks."""
 
 from winninghand.compression.budget import Budget, Pattern, Scope
-from winninghand.compression.compressor import Compressor
 from winninghand.compression.masks import MagnitudeMasks, Masks
-from winninghand.compression.method import METHODS, Method, Start
+from winninghand.compression.method import METHODS, Compressor, Method, Start
 from winninghand.compression.prunable import prunable_weights
 from winninghand.compression.pruner import Pruner
 from winninghand.compression.schedules import Phase, Ramp

@@ -8,116 +8,15 @@ mask, and the weights never move.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
-from functools import partial
-from typing import cast
+from collections.abc import Collection, Mapping
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrize import ParametrizationList
 
-from winninghand.compression import kernels
 from winninghand.compression.budget import Budget
-from winninghand.compression.kernels import compilable, in_memory
 from winninghand.compression.masks import Masks
+from winninghand.compression.parametrization import EdgePopupMask, EdgePopupWeight, cover, masked, uncover
 from winninghand.compression.schedules import Phase
-
-_CLASSES: dict[tuple[type[nn.Module], tuple[str, ...]], type[nn.Module]] = {}
-
-
-class _StraightThrough(torch.autograd.Function):
-    """Weights where they are kept, 0 elsewhere; the scores get the gradient as if all were kept.
-
-    With a `magnitude` the weights are their signs times it (biprop), without they are themselves.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: torch.autograd.function.FunctionCtx,
-        scores: Tensor,
-        weights: Tensor,
-        kept: Tensor,
-        magnitude: Tensor | None,
-    ) -> Tensor:
-        ctx.save_for_backward(scores, weights, magnitude)  # type: ignore[arg-type]
-        return masked(weights, kept, magnitude)
-
-    @staticmethod
-    def backward(
-        ctx: torch.autograd.function.FunctionCtx, gradient: Tensor
-    ) -> tuple[Tensor, None, None, None]:
-        scores, weights, magnitude = ctx.saved_tensors  # type: ignore[attr-defined]
-        if torch.compiler.is_compiling() or not compilable(scores, weights, gradient):
-            # d|score| / d score is the score's sign.
-            product = gradient * _transformed(weights, magnitude)
-            return torch.where(scores < 0, -product, product), None, None, None
-        out = torch.empty_like(scores)
-        flat_gradient, flat_weights, flat_scores = map(in_memory, (gradient, weights, scores))
-        binary, value = _flags(magnitude)
-        kernels.score_gradient(flat_gradient, flat_weights, flat_scores, binary, value, in_memory(out))
-        return out, None, None, None
-
-
-def masked(weights: Tensor, kept: Tensor, magnitude: Tensor | None) -> Tensor:
-    """Return the transformed weights where `kept`, 0 elsewhere."""
-    # A compiled network makes kernels of its own, and cannot look into Numba's.
-    if torch.compiler.is_compiling() or not compilable(weights, kept):
-        return torch.where(kept, _transformed(weights, magnitude), 0.0)
-    out = torch.empty_like(weights)
-    binary, value = _flags(magnitude)
-    kernels.masked(in_memory(weights), in_memory(kept), binary, value, in_memory(out))
-    return out
-
-
-def _transformed(weights: Tensor, magnitude: Tensor | None) -> Tensor:
-    return weights if magnitude is None else torch.copysign(magnitude, weights)
-
-
-def _flags(magnitude: Tensor | None) -> tuple[bool, np.float32]:
-    return magnitude is not None, np.float32(0 if magnitude is None else magnitude.item())
-
-
-class EdgePopupMask(nn.Module):
-    """The parametrization of one weight: its scores, its mask and, for binary weights, their magnitude.
-
-    `scale` is one number for all weights of a network, which changes in place as a ramp goes on.
-    """
-
-    def __init__(self, scores: nn.Parameter, binary: bool, scale: Tensor) -> None:
-        super().__init__()
-        self.scores = scores
-        self.kept: Tensor
-        self.register_buffer("kept", torch.ones_like(scores, dtype=torch.bool))
-        self.magnitude: Tensor | None
-        self.register_buffer("magnitude", scores.new_ones(()) if binary else None)
-        # Not a buffer: on the CPU its value is known without waiting for the device.
-        self.scale = scale
-
-    def forward(self, weights: Tensor) -> Tensor:
-        """Return the weights as the network sees them."""
-        seen: Tensor = _StraightThrough.apply(  # type: ignore[no-untyped-call]
-            self.scores, weights, self.kept, self.magnitude
-        )
-        if torch.compiler.is_compiling():
-            # A tensor, since a number would be compiled in, and the network again with every step of a ramp.
-            return seen * self.scale.to(seen.dtype)
-        scale = self.scale.item()
-        return seen if scale == 1 else seen * scale
-
-    @torch.no_grad()
-    def keep(self, kept: Tensor, weights: Tensor) -> None:
-        """Take a new mask; the magnitude of binary weights is the mean of those that are kept.
-
-        α = Σ|W⊙M| / ΣM; 0 for an empty layer.
-        """
-        self.kept.copy_(kept)
-        if self.magnitude is not None:
-            if compilable(weights, self.kept):
-                mean = kernels.mean_magnitude(in_memory(weights), in_memory(self.kept))
-                self.magnitude.fill_(mean)
-            else:
-                self.magnitude.copy_((weights.abs() * kept).sum() / kept.sum().clamp(min=1))
 
 
 class EdgePopupMasks(Masks):
@@ -147,7 +46,7 @@ class EdgePopupMasks(Masks):
         super().__init__(weights, budget)
         self._network = network
         self._drawn = drawn
-        self._finished = False
+        self._final: dict[str, Tensor] = {}
         self._has_zeros = any(bool((weight == 0).any()) for weight in weights.values())
         self._scale = torch.ones((), dtype=torch.float64)
         frozen = {name: weight.detach().clone() for name, weight in self.weights.items()}
@@ -155,10 +54,10 @@ class EdgePopupMasks(Masks):
             for name, weight in self.weights.items():
                 weight.copy_(scores[name])
         self._covers = {
-            name: ParametrizationList([EdgePopupMask(weight, binary, self._scale)], frozen[name], unsafe=True)
+            name: EdgePopupWeight(EdgePopupMask(weight, binary, self._scale), frozen[name])
             for name, weight in self.weights.items()
         }
-        _cover(network, {id(weight): self._covers[name] for name, weight in self.weights.items()})
+        cover(network, {id(weight): self._covers[name] for name, weight in self.weights.items()})
         self._resting = tuple(resting)
         self._at_rest: tuple[Tensor, ...] = ()
         if _is_distributed():
@@ -181,15 +80,15 @@ class EdgePopupMasks(Masks):
     def apply(self) -> None:
         """Choose the masks by the present scores; after `finish`, set the weights back to what they were."""
         self._rest()
-        if self._finished:
-            self._bake(self.weights)
+        if self._final:
+            _copy(self._final, self.weights)
         else:
             self.prune_to(self.phase.sparsity_at(min(self.step / self.steps, 1.0)))
 
     @torch.no_grad()
     def prune_to(self, sparsity: float) -> None:
         """Keep the weights of the largest |score|."""
-        if self._finished:
+        if self._final:
             return
         frozen = {name: self._frozen(name) for name in self.weights}
         allowed = {name: weight != 0 for name, weight in frozen.items()} if self._has_zeros else None
@@ -199,46 +98,58 @@ class EdgePopupMasks(Masks):
 
     def apply_to(self, other: nn.Module) -> None:
         """Put the masked weights into a copy of the network, as ordinary weights under its own names."""
-        _uncover(other)
-        self._bake({name: other.get_parameter(name) for name in self.weights})
+        uncover(other)
+        _copy(self._masked(), {name: other.get_parameter(name) for name in self.weights})
 
     def as_dict(self) -> dict[str, Tensor]:
         """Return for each prunable weight a bool mask of its shape, true where it is kept."""
+        if self._final:
+            return {name: weight != 0 for name, weight in self._final.items()}
         return {name: self._mask(name).kept.clone() for name in self.weights}
 
     def finish(self) -> None:
         """Put the weights as the network sees them where the weights were, all parameters trainable."""
-        if not self._finished:
-            self._finished = True
-            _uncover(self._network)
-            self._bake(self.weights)
-            for parameter in self._resting:
-                parameter.requires_grad_(True)
+        if not self._final:
+            self._end_with(self._masked())
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return what is at rest and set back, if anything: the rest is part of the network's state."""
-        return {str(number): tensor for number, tensor in enumerate(self._at_rest)}
+        """Return what the network's own state, which holds scores and masks, leaves out."""
+        zeros = {"has_zeros": torch.tensor(True)} if self._has_zeros else {}
+        rest = {f"rest.{number}": tensor for number, tensor in enumerate(self._at_rest)}
+        return {**zeros, **rest, **{f"final.{name}": weight for name, weight in self._final.items()}}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take what `state_dict` returned."""
+        self._has_zeros = self._has_zeros or "has_zeros" in state
         for number, tensor in enumerate(self._at_rest):
-            if str(number) in state:
-                tensor.copy_(state[str(number)])
+            tensor.copy_(state.get(f"rest.{number}", tensor))
+        final = {name: state[f"final.{name}"] for name in self.weights if f"final.{name}" in state}
+        if final:
+            self._end_with(final)
 
     def _mask(self, name: str) -> EdgePopupMask:
-        return cast(EdgePopupMask, self._covers[name][0])
+        return self._covers[name].mask
 
     def _frozen(self, name: str) -> Tensor:
         return self._covers[name].original
 
-    @torch.no_grad()
-    def _bake(self, weights: Mapping[str, nn.Parameter]) -> None:
-        for name, weight in weights.items():
-            mask = self._mask(name)
-            weight.copy_(masked(self._frozen(name), mask.kept, mask.magnitude))
+    def _masked(self) -> dict[str, Tensor]:
+        """Return the weights as a finished network has them."""
+        if self._final:
+            return self._final
+        masks = {name: self._mask(name) for name in self.weights}
+        return {name: masked(self._frozen(name), mask.kept, mask.magnitude) for name, mask in masks.items()}
+
+    def _end_with(self, weights: dict[str, Tensor]) -> None:
+        uncover(self._network)
+        self._final = weights
+        _copy(weights, self.weights)
+        for parameter in self._resting:
+            parameter.requires_grad_(True)
 
     @torch.no_grad()
     def _rest(self) -> None:
+        # Nothing is at rest in this way where the parameters are frozen.
         for parameter, value in zip(self._resting, self._at_rest, strict=False):
             parameter.copy_(value)
 
@@ -247,57 +158,10 @@ class EdgePopupMasks(Masks):
         self._scale.fill_(math.sqrt((1 - final) / (1 - sparsity)))
 
 
-def _cover(network: nn.Module, covers: Mapping[int, ParametrizationList]) -> None:
-    """Have every module that owns one of the parameters (by id) see it through its parametrization."""
-    for module, attributes in list(_owners(network, covers)):
-        inner = getattr(module, "parametrizations", None) or nn.ModuleDict()
-        for attribute in attributes:
-            inner[attribute] = covers[id(module._parameters.pop(attribute))]
-        # First of the parts, so that scores stand where the weights will stand again in `parameters()`.
-        module._modules = {"parametrizations": inner, **module._modules}
-        module.__class__ = _covered(type(module), attributes)
-
-
-def _uncover(network: nn.Module) -> None:
-    """Give every layer its own class again, and its parameters, which hold scores, their own names."""
-    for module in list(network.modules()):
-        attributes: tuple[str, ...] = getattr(type(module), "_covered_attributes", ())
-        if not attributes:
-            continue
-        module.__class__ = type(module).__bases__[0]
-        inner = cast(nn.ModuleDict, module.parametrizations)
-        for attribute in attributes:
-            cover = cast(ParametrizationList, inner.pop(attribute))
-            module.register_parameter(attribute, cast(EdgePopupMask, cover[0]).scores)
-        if not inner:
-            del module.parametrizations
-
-
-def _owners(
-    network: nn.Module, parameters: Mapping[int, object]
-) -> Iterator[tuple[nn.Module, tuple[str, ...]]]:
-    """Yield every module that owns one of the parameters (by id), and under what names."""
-    for module in network.modules():
-        names = tuple(name for name, value in module._parameters.items() if id(value) in parameters)
-        if names:
-            yield module, names
-
-
-def _covered(kind: type[nn.Module], attributes: tuple[str, ...]) -> type[nn.Module]:
-    """Return the class of layers of a kind whose attributes are parametrized: one class for all of them.
-
-    `torch.nn.utils.parametrize` makes a class for every layer, and `torch.compile` compiles each anew.
-    """
-    if (kind, attributes) not in _CLASSES:
-        seen = {name: property(partial(_seen, name)) for name in attributes}
-        _CLASSES[kind, attributes] = type(
-            f"EdgePopup{kind.__name__}", (kind,), {**seen, "_covered_attributes": attributes}
-        )
-    return _CLASSES[kind, attributes]
-
-
-def _seen(attribute: str, module: nn.Module) -> Tensor:
-    return cast(Tensor, cast(nn.ModuleDict, module.parametrizations)[attribute]())
+@torch.no_grad()
+def _copy(values: Mapping[str, Tensor], weights: Mapping[str, nn.Parameter]) -> None:
+    for name, weight in weights.items():
+        weight.copy_(values[name])
 
 
 def _is_distributed() -> bool:

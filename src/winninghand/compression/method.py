@@ -1,12 +1,14 @@
-"""What a compression method is: settings, a plan of phases, and masks that carry it out."""
+"""What a compression method is: settings, a plan of phases, masks; and how it meets a network."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Literal
 
+import torch
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -24,6 +26,7 @@ from winninghand.base.errors import InputError
 from winninghand.base.registry import Registry, nearest
 from winninghand.compression.budget import DISTRIBUTIONS, Budget, Pattern, Scope
 from winninghand.compression.masks import MagnitudeMasks, Masks
+from winninghand.compression.prunable import prunable_weights, weight_costs
 from winninghand.compression.schedules import Phase
 
 DEFAULT = "lrr"
@@ -149,3 +152,58 @@ def _check_keys_of_other_methods(table: dict[str, Any], chosen: type[Method]) ->
             raise InputError(f"unknown key {key!r}; {nearest(key, ['method', *chosen.model_fields])}")
     for other in others:
         other.model_validate({key: value for key, value in table.items() if key in other.model_fields})
+
+
+class Compressor:
+    """A method and a network, checked before anything runs: its prunable weights, phases and masks.
+
+    `trained` says that the network arrives with weights worth keeping: its zeros then count as
+    pruned. `exclude` names modules and weights that are left alone; `size` is the images' (H, W),
+    needed for a budget in multiply-accumulates.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        method: Method,
+        trained: bool = False,
+        exclude: Collection[str] = (),
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        self.network = network
+        self.method = method
+        self.weights = prunable_weights(network, exclude)
+        self.size = size
+        self.start = Start(trained, self._zeros() if trained else 0.0)
+
+    def phases(self, epochs: int) -> tuple[Phase, ...]:
+        """Return the phases, of `epochs` epochs each; `InputError` where the network cannot take them."""
+        phases = self.method.plan(epochs, self.start)
+        counted = self.start.sparsity > 0
+        allowed = {
+            name: weight != 0 if counted else torch.ones_like(weight, dtype=torch.bool)
+            for name, weight in self.weights.items()
+        }
+        zeros = self.method.respects_zeros()
+        self._budget.check(allowed, self.method.sparsity if zeros else phases[-1].sparsity)
+        return phases
+
+    def masks(self, seed: int) -> Masks:
+        """Return the masks; with a method that draws weights or scores, drawn from the seed."""
+        return self.method.masks(self.network, self.weights, self._budget, self.start, seed)
+
+    @cached_property
+    def _budget(self) -> Budget:
+        costs = None
+        if self.method.budget == "macs":
+            if self.size is None:
+                raise InputError('budget "macs" depends on the size of the images; give input_size = (H, W)')
+            costs = weight_costs(self.network, self.weights, self.size)
+        return self.method.budget_with(costs)
+
+    def _zeros(self) -> float:
+        """Return the fraction of the prunable weights that is zero and stays so."""
+        if not self.method.respects_zeros():
+            return 0.0
+        total = sum(weight.numel() for weight in self.weights.values())
+        return sum(weight.numel() - int(weight.count_nonzero()) for weight in self.weights.values()) / total

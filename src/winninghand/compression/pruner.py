@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,8 +13,8 @@ from torch.optim.swa_utils import AveragedModel
 from winninghand.base.deprecation import renamed
 from winninghand.base.errors import InputError, first_error
 from winninghand.compression.budget import Scope
-from winninghand.compression.compressor import Compressor
-from winninghand.compression.method import Method
+from winninghand.compression.method import Compressor, Method
+from winninghand.compression.schedules import Phase
 
 _WRAPPERS = (nn.parallel.DistributedDataParallel, nn.DataParallel, AveragedModel)
 
@@ -69,13 +70,9 @@ class Pruner:
         self.module = _unwrapped(module)
         self.phase = 0
         compressor = Compressor(self.module, self.method, trained, exclude, input_size)
-        self._phases = compressor.phases(epochs)
-        if steps < len(self._phases):
-            raise InputError(
-                f"{self.method.name} has {len(self._phases)} phases here; {steps} steps are too few"
-            )
-        lengths = [phase.epochs - phase.begin for phase in self._phases]
-        self._ends = [round(steps * sum(lengths[: i + 1]) / sum(lengths)) for i in range(len(lengths))]
+        compressor.phases(epochs)
+        self._start, self._epochs = compressor.start, epochs
+        self._phases, self._ends = self._planned(steps)
         self._step = 0
         self._remembered: dict[str, Tensor] = {}
         self._masks = compressor.masks(seed)
@@ -156,6 +153,7 @@ class Pruner:
         return {
             "method": self.method.model_dump(mode="json"),
             "steps": self._ends[-1],
+            "present": self._start.sparsity,
             "step": self._step,
             "masks": self._masks.state_dict(),
             "remembered": self._remembered,
@@ -170,14 +168,24 @@ class Pruner:
         for key, own in (("method", self.method.model_dump(mode="json")), ("steps", self._ends[-1])):
             if state[key] != own:
                 raise InputError(f"the pruner's state is of other {key}: {state[key]}, not {own}")
+        # A module made anew need not have the zeros that the first one began with.
+        self._start = replace(self._start, sparsity=state["present"])
+        self._phases, self._ends = self._planned(state["steps"])
         self._step, self._remembered = state["step"], dict(state["remembered"])
         self.phase = next((i for i, end in enumerate(self._ends) if self._step < end), len(self._ends) - 1)
-        first = self._ends[self.phase - 1] if self.phase else 0
-        phase = self._phases[self.phase]
-        self._masks.begin(phase, self._ends[self.phase] - first, self._step - first, resumed=True)
+        length = self._ends[self.phase] - self._first
+        self._masks.begin(self._phases[self.phase], length, self._step - self._first, resumed=True)
         self._masks.load_state_dict(state["masks"])
         if self.finished:
             self._end()
+
+    def _planned(self, steps: int) -> tuple[tuple[Phase, ...], list[int]]:
+        """Return the phases, and the step after which each of them ends."""
+        phases = self.method.plan(self._epochs, self._start)
+        if steps < len(phases):
+            raise InputError(f"{self.method.name} has {len(phases)} phases here; {steps} steps are too few")
+        lengths = [phase.epochs - phase.begin for phase in phases]
+        return phases, [round(steps * sum(lengths[: i + 1]) / sum(lengths)) for i in range(len(lengths))]
 
     def _begin(self) -> None:
         phase = self._phases[self.phase]

@@ -1,0 +1,59 @@
+"""Every Python block of docs/your-own-loop.md runs after its first; the distributed one in two processes."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "your-own-loop.md"
+SECTIONS = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+BEGINNING, *BLOCKS = ["".join(re.findall(r"```python\n(.*?)```", part, re.DOTALL)) for part in SECTIONS]
+TITLES = [section.partition("\n")[0] for section in SECTIONS[1:]]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "block", [pytest.param(block, id=title) for title, block in zip(TITLES, BLOCKS, strict=True)]
+)
+def test_a_loop_of_the_page_runs(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if "init_process_group" in block:
+        run_in_two_processes(block, tmp_path)
+    else:
+        exec(compile(BEGINNING + block, str(PAGE), "exec"), {"__name__": "page"})
+
+
+def test_the_page_has_all_loops():
+    assert len(TITLES) == 8
+
+
+WRAPPED_FIRST = """
+wrapped = DistributedDataParallel(module)
+pruner = wh.Pruner({what}, method="{method}", sparsity=0.9, steps=20{more})
+"""
+
+
+@pytest.mark.parametrize("what", ["module", "wrapped"])
+@pytest.mark.parametrize(("method", "more"), [("ep", ""), ("bp", ', exclude=["4"]'), ("gmp", "")])
+def test_a_module_may_be_wrapped_before_the_pruner_is_made(what, method, more, tmp_path):
+    block = next(block for block in BLOCKS if "init_process_group" in block)
+    lines = [line for line in block.splitlines() if not line.startswith(("pruner =", "wrapped ="))]
+    at = next(number for number, line in enumerate(lines) if line.startswith("optimizer ="))
+    lines.insert(at, WRAPPED_FIRST.format(what=what, method=method, more=more))
+    rest = "before = [module[1].weight.clone(), module[0].bias.clone()]"
+    still = "assert not torch.equal(module[1].weight, before[0])"
+    if method != "gmp":
+        still = "assert torch.equal(module[1].weight, before[0]) and torch.equal(module[0].bias, before[1])"
+    lines = [*lines[: at + 1], rest, *lines[at + 1 : -2], still, *lines[-2:]]
+    run_in_two_processes("\n".join(lines), tmp_path)
+
+
+def run_in_two_processes(script, folder):
+    (folder / "distributed.py").write_text(script)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    result = subprocess.run(
+        [*command, "distributed.py"], cwd=folder, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
