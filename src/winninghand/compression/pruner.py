@@ -80,9 +80,8 @@ class Pruner:
         self._links = _links(self.module, self._masks.weights)
 
     def __repr__(self) -> str:
-        return (
-            f"Pruner({self.method.name}, step {self._step} of {self._ends[-1]}, sparsity {self.sparsity:.2%})"
-        )
+        sparsity = self._masks.sparsity
+        return f"Pruner({self.method.name}, step {self._step} of {self._ends[-1]}, sparsity {sparsity:.2%})"
 
     @property
     def sparsity(self) -> float:
