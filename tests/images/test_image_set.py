@@ -32,17 +32,59 @@ def test_take_keeps_images_and_labels_together():
 @pytest.mark.parametrize(
     ("train", "test", "classes", "message"),
     [
-        ((arrays()[0].astype(np.float32), arrays()[1]), arrays(), "ab", "uint8"),
-        ((arrays()[0][..., :2], arrays()[1]), arrays(), "ab", "shape"),
-        ((arrays()[0], arrays()[1][:-1]), arrays(), "ab", "one per image"),
-        ((arrays()[0], arrays()[1] / 2), arrays(), "ab", "whole numbers"),
-        ((arrays()[0], arrays()[1] - 1), arrays(), "ab", "0..1"),
-        (arrays(), (arrays()[0], arrays()[1] + 1), "ab", "0..1"),
-        (arrays(), arrays(side=6), "ab", "resize"),
-        (arrays(), arrays(count=0), "ab", "no images"),
-        (arrays(), arrays(), "aa", "different names"),
+        ((arrays()[0].astype(np.float32), arrays()[1]), arrays(), ["a", "b"], "uint8"),
+        ((arrays()[0][..., :2], arrays()[1]), arrays(), ["a", "b"], "shape"),
+        ((arrays()[0], arrays()[1][:-1]), arrays(), ["a", "b"], "one per image"),
+        ((arrays()[0], arrays()[1] / 2), arrays(), ["a", "b"], "whole numbers"),
+        ((arrays()[0], arrays()[1] - 1), arrays(), ["a", "b"], "0..1"),
+        (arrays(), (arrays()[0], arrays()[1] + 1), ["a", "b"], "0..1"),
+        (arrays(), arrays(side=6), ["a", "b"], "resize"),
+        (arrays(), arrays(count=0), ["a", "b"], "no images"),
+        ((arrays()[0], np.array([0, 1, 0, 2**40])), arrays(), ["a", "b"], r"0..1, not 0..1099511627776"),
+        ((arrays()[0], np.array([0, 1, 0, 2**64 - 1], np.uint64)), arrays(), ["a", "b"], r"0..1"),
+        ((arrays()[0], [0, 1, [2], 3]), arrays(), ["a", "b"], "labels must be an array"),
+        ((arrays()[0],), arrays(), ["a", "b"], "train must be a pair"),
+        *(
+            (arrays(), arrays(), classes, message)
+            for classes, message in [
+                ("catdog", "must be a list of names, not 'catdog'"),
+                (b"ab", "must be a list of names"),
+                ({"a": 0, "b": 1}, "must be a list of names"),
+                (None, "must be a list of names"),
+                (["a"], "2 to 65536 classes, not 1"),
+                ([str(number) for number in range(65537)], "not 65537"),
+                (["a", "a"], "'a' is given more than once"),
+                (["1", 1], "'1' is given more than once"),
+                (["", "b"], "readable text, not ''"),
+                (["a", " "], "readable text, not ' '"),
+                (["a", b"b"], "must be text, not b'b'"),
+                (["a", None], "must be text, not None"),
+                (["a", True], "must be text, not True"),
+                (["a", 0.5], "must be text, not 0.5"),
+                (["a", "b\x1b[2Kc"], r"not 'b\\x1b\[2Kc'"),
+                (["a", "b\nc"], r"not 'b\\nc'"),
+                (["a", "b\u202ec"], "must be readable"),
+                (["a", "\udcff"], "must be readable"),
+                (["a", "b" * 201], "must be readable"),
+            ]
+        ),
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(train, test, classes, message):
     with pytest.raises(InputError, match=message):
         ImageSet.from_arrays(train, test, classes)
+
+
+def test_class_names_may_be_any_readable_text_and_whole_numbers():
+    names = np.array(["été 猫", "a b"]), ["👨‍👩‍👧", 7], (np.int64(3), "b" * 200)
+    made = [ImageSet.from_arrays(arrays(), arrays(), given).classes for given in names]
+    assert made == [("été 猫", "a b"), ("👨‍👩‍👧", "7"), ("3", "b" * 200)]
+
+
+@pytest.mark.parametrize("labels", [[0, 2**40], [0, -1], [0, 65536], [0, 0.5], [[0], [1]], [0], ["a", "b"]])
+def test_a_split_is_what_it_says_however_it_is_made(labels):
+    with pytest.raises(InputError, match="labels must"):
+        Split(arrays(2)[0], np.array(labels))
+    assert Split(arrays(2)[0][..., 0], np.array([0, 1], np.int32)).images.shape == (2, 5, 5, 3)
+    with pytest.raises(InputError, match=r"test labels must lie in 0..1, not 0..2"):
+        ImageSet(Split(*arrays(4)), Split(arrays(2)[0], np.array([0, 2])), ("a", "b"))

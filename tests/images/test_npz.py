@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import io
+import tracemalloc
+import zipfile
+
 import numpy as np
 import pytest
 
 from winninghand.base.errors import InputError
-from winninghand.images import load_images
+from winninghand.images import limits, load_images
 
 
 def arrays(pixels):
@@ -45,6 +49,13 @@ def test_grey_images_with_labels_in_a_column_are_read_and_resized(tmp_path, pixe
         ({"train_labels": np.array([0, 1, 2, None])}, "plain arrays"),
         ({"train_images": np.zeros((4, 8, 6, 3))}, "a: train images must be uint8"),
         ({"train_labels": np.array([0.0, 1.0, 2.0, 1.0])}, "whole numbers"),
+        ({"train_labels": np.array([0, 1, 2**40, 1])}, r"a\.npz: train labels must lie in 0..65535"),
+        ({"test_labels": np.array([0, -1])}, r"a\.npz: test labels must lie in 0..65535"),
+        ({"classes": np.array([b"x", b"y", b"z"])}, "must be text, not b'x'"),
+        ({"classes": np.array(["x", "", "z"])}, "must be readable"),
+        ({"classes": np.array(["x", "y", "x"])}, "'x' is given more than once"),
+        ({"classes": np.array(["x", "y", "z" * 201])}, "classes holds <U201"),
+        ({"train_labels": np.zeros(4, [("a", "i8")])}, "plain arrays"),
         ({"train_labels": np.array([0, 1, 3, 1])}, "class '2' has test images but no training images"),
         ({"classes": np.array(["x", "y"])}, "0..1"),
     ],
@@ -64,3 +75,49 @@ def test_a_broken_npz_is_refused(tmp_path, pixels):
         path.write_bytes(content)
         with pytest.raises(InputError, match=r"a\.npz cannot be read"):
             load_images(path)
+
+
+def test_numbers_that_no_image_has_are_no_classes(tmp_path, pixels):
+    given = arrays(pixels)
+    given["train_labels"], given["test_labels"] = np.array([1, 40, 3, 40], np.uint8), np.array([3, 1])
+    np.savez(tmp_path / "a.npz", **given)
+    images = load_images(tmp_path / "a.npz")
+    assert images.classes == ("1", "3", "40")
+    assert images.train.labels.tolist() == [0, 2, 1, 2]
+    assert images.test.labels.tolist() == [1, 0]
+
+
+def header(shape, descr="|u1"):
+    file = io.BytesIO()
+    text = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, text)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "method", "message"),
+    [
+        (header((2**20,)) + bytes(2**20), zipfile.ZIP_DEFLATED, "bytes of memory"),
+        (header((2**40, 2, 2, 3)), zipfile.ZIP_STORED, "another size than its shape"),
+        (header((2**31 - 1, 0)) + b"x", zipfile.ZIP_STORED, "another size than its shape"),
+        (header((-2, -2, 1)) + bytes(4), zipfile.ZIP_STORED, "another size than its shape"),
+        (header((4,), f"|V{2**30}"), zipfile.ZIP_STORED, "holds"),
+        (header((4,), "|O") + bytes(32), zipfile.ZIP_STORED, "holds object"),
+        (header((4,)) + bytes(4), zipfile.ZIP_LZMA, "compressed in a way"),
+        (header((4,)) + bytes(4), zipfile.ZIP_BZIP2, "compressed in a way"),
+    ],
+)
+def test_an_npz_is_measured_before_it_is_inflated(tmp_path, pixels, monkeypatch, content, method, message):
+    monkeypatch.setattr(limits, "PLAIN_BYTES", 2**16)
+    path = tmp_path / "a.npz"
+    given = arrays(pixels)
+    del given["test_images"]
+    np.savez(path, **given)
+    with zipfile.ZipFile(path, "a", method) as archive:
+        archive.writestr("test_images.npy", content)
+    tracemalloc.start()
+    with pytest.raises(InputError, match=message):
+        load_images(path)
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert taken < 2**19

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from winninghand.base.errors import InputError
-from winninghand.images import load_images
+from winninghand.images import limits, load_images
+from winninghand.images.parquet_files import shards
 
 COPY = Path(__file__).parents[3] / "shared" / "data"
 
@@ -74,6 +75,119 @@ def test_incomplete_folders_are_refused(folder):
     (data / "test-00000-of-00001.parquet").rename(folder / "tmp")
     with pytest.raises(InputError, match="no parquet file of the test split"):
         load_images(folder)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["train-00000-of-00005-0a1b"], "1 of the 5 parquet files"),
+        (["train-00001-of-00005"], "1 of the 5 parquet files"),
+        (
+            ["train-00000-of-00002-0a1b", "train-00000-of-00002 (1)"],
+            "part 0 of the train split more than once",
+        ),
+        (
+            ["train-00000-of-00002", "train-00001-of-00002", "train-00001-of-00002-copy"],
+            "part 1 of the train",
+        ),
+        (
+            ["train-00000-of-00001", "train-00000-of-00001.1"],
+            r"more than once \(train-00000-of-00001\.1\.parquet",
+        ),
+        (["train-00000-of-00001", "train-00000-of-00002"], "several divisions"),
+        (["train", "train-00000-of-00001"], "several divisions"),
+        (["train-00001-of-00002", "train-00003-of-00002"], "numbers its 2 parquet files"),
+        (["train-00000-of-00002", "train-00002-of-00002"], "numbers its 2 parquet files"),
+        (["train/0000", "train/0002"], "2 of the 3 parquet files"),
+        (["train/0001", "train/0002", "train/0004"], "3 of the 4 parquet files"),
+        (["train/0002", "train/0003"], "2 of the 3 parquet files"),
+        (["train/00", "train/0", "train/1"], "part 0 of the train split more than once"),
+    ],
+)
+def test_missing_and_doubled_parts_are_refused(names, message):
+    paths = [Path(f"{name}.parquet") for name in (*names, "test-00000-of-00001")]
+    with pytest.raises(InputError, match=message):
+        shards("here", paths)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["train-00000-of-00002-0a1b", "train-00001-of-00002-9f"],
+        ["train-00001-of-00002", "train-00002-of-00002"],
+        ["train/0000", "train/0001"],
+        ["train/2017", "train/2018"],
+        ["train"],
+        ["train-a", "train-b"],
+    ],
+)
+def test_whole_divisions_are_taken(names):
+    paths = [Path(f"{name}.parquet") for name in (*names, "test")]
+    assert shards("here", paths)["train"] == tuple(paths[:-1])
+
+
+def test_a_copy_under_any_name_is_refused(tmp_path, pixels, write_parquet):
+    for name, seed in (("train", 0), ("test", 1)):
+        write_parquet(tmp_path / f"{name}.parquet", pixels(2, seed=seed), [0, 1])
+    shutil.copy(tmp_path / "train.parquet", tmp_path / "train of monday.parquet")
+    with pytest.raises(InputError, match=r"is a copy of .*remove one, or its images count twice"):
+        load_images(tmp_path)
+
+
+def test_numbers_that_no_image_has_are_no_classes(tmp_path, pixels, write_parquet):
+    write_parquet(tmp_path / "train.parquet", pixels(3), [3, 1, 2])
+    write_parquet(tmp_path / "test.parquet", pixels(1), [2])
+    images = load_images(tmp_path)
+    assert images.classes == ("1", "2", "3")
+    assert (images.train.labels.tolist(), images.test.labels.tolist()) == ([2, 0, 1], [1])
+    write_parquet(tmp_path / "train.parquet", pixels(3), [3, 2**40, 2])
+    with pytest.raises(InputError, match=r"train labels must lie in 0..65535, not 2..1099511627776"):
+        load_images(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["cat", "cat"], "'cat' is given more than once"),
+        (["cat", ""], "must be readable"),
+        (["cat", "dog\n"], "must be readable"),
+        (["cat", None], "must be text, not None"),
+        (["cat", ["dog"]], "must be text"),
+        (["cat"] * 65537, "not 65537"),
+        ([], "2 to 65536 classes, not 0"),
+    ],
+)
+def test_class_names_that_are_none_are_refused(tmp_path, pixels, write_parquet, names, message):
+    for split in ("train", "test"):
+        write_parquet(tmp_path / f"{split}.parquet", pixels(2, seed=len(split)), [0, 1], names=names)
+    with pytest.raises(InputError, match=message):
+        load_images(tmp_path)
+
+
+def with_column(path, contents, labels, **options):
+    """Write a column of `img.bytes` that says nothing of how it is to be read."""
+    bytes_and_path = [contents, pa.nulls(len(labels), pa.string())]
+    images = pa.StructArray.from_arrays(bytes_and_path, names=["bytes", "path"])
+    table = pa.table({"img": images, "label": pa.array(labels)})
+    pq.write_table(table, path, compression="zstd", store_schema=False, **options)
+
+
+def test_what_a_file_makes_of_few_bytes_is_counted(tmp_path, pixels, write_parquet, monkeypatch):
+    monkeypatch.setattr(limits, "PLAIN_BYTES", 2**20)
+    write_parquet(tmp_path / "train.parquet", pixels(2), [0, 1])
+    path = tmp_path / "test.parquet"
+    # One value of 100 kB in a dictionary, a thousand rows of it.
+    value = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), pa.array([b"x" * 100_000]))
+    with_column(path, value, [0] * 1000)
+    assert path.stat().st_size < 3000
+    with pytest.raises(InputError, match="bytes of memory; it is damaged or made to fill the memory"):
+        load_images(tmp_path)
+    with_column(path, pa.array([bytes(2**22)]), [0], use_dictionary=False)  # one page of zeros
+    with pytest.raises(InputError, match="would take 4,194,"):
+        load_images(tmp_path)
+    with_column(path, pa.nulls(10**6, pa.binary()), [0] * 10**6)  # nothing but rows
+    with pytest.raises(InputError, match="would take 256,000,000 bytes"):
+        load_images(tmp_path)
 
 
 def test_several_sets_in_one_folder_are_refused(folder):

@@ -79,8 +79,14 @@ def test_the_old_name_of_validation_works_and_says_the_new_one():
 
 def test_what_cannot_be_sampled_is_refused():
     split = split_of(np.arange(10) % 2)
-    with pytest.raises(InputError, match="at least one"):
-        split.balanced_sample(0, seed=0)
-    for fraction in (0.0, 1.0, float("nan")):
+    for count in (0, 2.5, True, "3", None, 10**30):
+        with pytest.raises(InputError, match="number of images of a sample must be a whole number"):
+            split.balanced_sample(count, seed=0)
+    for seed in (-1, 0.5, 2**63):
+        with pytest.raises(InputError, match="seed must be a whole number"):
+            split.balanced_sample(3, seed=seed)
+        with pytest.raises(InputError, match="seed must be a whole number"):
+            split.validation(0.5, seed=seed)
+    for fraction in (0.0, 1.0, float("nan"), "half"):
         with pytest.raises(InputError, match="between 0 and 1"):
             split.validation(fraction, seed=0)

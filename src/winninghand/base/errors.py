@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from winninghand.base.text import shown
+
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+_LONGEST = 2000
 
 
 class InputError(ValueError):
     """Input that cannot be used; its message is one line that says what is wrong and how to mend it."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(shown(" ".join(message.split()), _LONGEST))
 
 
 def first_error(error: ValidationError) -> str:

@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 from winninghand.base.errors import InputError
 from winninghand.base.pixels import to_unit
 from winninghand.cards.answer import Answerer
-from winninghand.images.image_set import UInt8Array
+from winninghand.images.checks import UInt8Array
 from winninghand.images.pictures import Picture, decoded, image_files
 from winninghand.images.resizing import Size, resized
 

@@ -9,7 +9,7 @@ import numpy as np
 from winninghand.base.errors import InputError
 from winninghand.corruptions import Archive, open_archive
 from winninghand.images import Split
-from winninghand.images.image_set import Int64Array
+from winninghand.images.checks import Int64Array
 
 _OFFICIAL = {"cifar10": "CIFAR-10-C", "cifar100": "CIFAR-100-C"}
 

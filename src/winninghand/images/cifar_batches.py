@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from winninghand.base.errors import InputError
-from winninghand.images.image_set import ImageSet, Int64Array, UInt8Array
+from winninghand.images.checks import Int64Array, UInt8Array
+from winninghand.images.image_set import ImageSet
 from winninghand.images.plain_pickle import read_plain_pickle
 from winninghand.images.resizing import Size
 from winninghand.images.source import Source, image_set
@@ -66,11 +67,11 @@ def cifar_batches(folder: Path) -> Source | None:
 
 def _decode(name: str, layout: _Layout, files: _Files, size: Size | None) -> ImageSet:
     classes = _entry(files.meta, read_plain_pickle(files.meta), layout.names)
-    if not isinstance(classes, list) or not all(isinstance(title, bytes | str) for title in classes):
+    if not isinstance(classes, list):
         raise InputError(f"{files.meta} holds no list of class names; fetch it again")
     parts = [_batch(path, layout.labels) for path in files.train]
     train = np.concatenate([images for images, _ in parts]), np.concatenate([labels for _, labels in parts])
-    titles = [title.decode("utf-8", "replace") if isinstance(title, bytes) else title for title in classes]
+    titles = [_text(files.meta, title) for title in classes]
     return image_set(name, train, _batch(files.test, layout.labels), titles, size)
 
 
@@ -80,9 +81,18 @@ def _batch(path: Path, label_key: bytes) -> tuple[UInt8Array, Int64Array]:
     rows, labels = _entry(path, content, b"data"), _entry(path, content, label_key)
     if not isinstance(rows, np.ndarray) or rows.dtype != np.uint8 or rows.shape[1:] != (np.prod(_SHAPE),):
         raise InputError(f"{path} does not hold uint8 rows of {np.prod(_SHAPE)} pixels; fetch it again")
-    if not isinstance(labels, list) or not all(isinstance(label, int) for label in labels):
-        raise InputError(f"{path} holds no list of whole numbers as labels; fetch it again")
+    if not isinstance(labels, list) or not all(type(label) is int and 0 <= label < 256 for label in labels):
+        raise InputError(f"{path} holds no list of whole numbers in 0..255 as labels; fetch it again")
+    if len(labels) != len(rows):
+        raise InputError(f"{path} holds {len(rows)} images and {len(labels)} labels; fetch it again")
     return rows.reshape(-1, *_SHAPE).transpose(0, 2, 3, 1), np.array(labels, dtype=np.int64)
+
+
+def _text(path: Path, title: Any) -> Any:  # noqa: ANN401 (what is no text is refused with all names)
+    try:
+        return title.decode("utf-8") if isinstance(title, bytes) else title
+    except UnicodeDecodeError:
+        raise InputError(f"{path} holds a class name that is no UTF-8; fetch it again") from None
 
 
 def _entry(path: Path, content: dict[bytes, Any], key: bytes) -> Any:  # noqa: ANN401

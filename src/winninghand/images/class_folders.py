@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from winninghand.base.errors import InputError
-from winninghand.images.image_set import ImageSet, Int64Array, UInt8Array
+from winninghand.images.checks import Int64Array, UInt8Array
+from winninghand.images.image_set import ImageSet
 from winninghand.images.pictures import Picture, decoded, image_files
 from winninghand.images.resizing import Size
 from winninghand.images.source import Source, image_set

@@ -16,7 +16,8 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import interpolate
 
-from winninghand.images.image_set import ImageSet, UInt8Array
+from winninghand.images.checks import UInt8Array
+from winninghand.images.image_set import ImageSet
 from winninghand.images.resizing import Size
 from winninghand.images.source import Source, image_set
 

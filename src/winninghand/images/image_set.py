@@ -6,17 +6,21 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
 from winninghand.base.deprecation import renamed
 from winninghand.base.errors import InputError
-
-UInt8Array = npt.NDArray[np.uint8]
-Int64Array = npt.NDArray[np.int64]
-ArrayLike = npt.ArrayLike | torch.Tensor
+from winninghand.base.whole import checked_whole
+from winninghand.images.checks import (
+    ArrayLike,
+    Int64Array,
+    UInt8Array,
+    checked_classes,
+    checked_images,
+    checked_labels,
+)
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,16 @@ class Split:
     """Images and their labels.
 
     `images` is uint8 (N, H, W, 3), RGB; `labels` is int64 (N,), indices into the classes of the
-    image set. Both may be memory-mapped.
+    image set. Both may be memory-mapped. Raises `InputError` for anything else.
     """
 
     images: UInt8Array
     labels: Int64Array
+
+    def __post_init__(self) -> None:
+        # Frozen for everybody but its own construction.
+        object.__setattr__(self, "images", checked_images(self.images))
+        object.__setattr__(self, "labels", checked_labels(self.labels, len(self.images)))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -67,12 +76,25 @@ class Split:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Training and test images of one task, under one list of class names."""
+    """Training and test images of one task, under one list of class names.
+
+    Raises `InputError` where the names are not 2 to 65,536 different readable ones, where a label has no
+    name, and where the two splits differ in size.
+    """
 
     train: Split
     test: Split
     classes: tuple[str, ...]
     name: str = "arrays"
+
+    def __post_init__(self) -> None:
+        count = len(checked_classes(self.classes))
+        for part, split in (("train", self.train), ("test", self.test)):
+            checked_labels(split.labels, len(split.images), part, count)
+        if self.train.size != self.test.size:
+            raise InputError(
+                f"train images are {self.train.size} pixels and test images {self.test.size}; resize one"
+            )
 
     @classmethod
     def from_arrays(
@@ -88,45 +110,16 @@ class ImageSet:
         (N, H, W, 1) for grey ones, which are brought to three channels; labels whole numbers (N,)
         in 0 .. len(classes) − 1. Raises `InputError` where shapes, types or labels do not fit.
         """
-        names = tuple(str(item) for item in classes)
-        if len(names) < 2 or len(set(names)) != len(names):
-            raise InputError(f"classes must be at least two different names, not {list(names)!r}")
-        splits = [
-            _checked_split(images, labels, len(names), part)
-            for part, (images, labels) in (("train", train), ("test", test))
-        ]
-        if splits[0].size != splits[1].size:
-            raise InputError(
-                f"train images are {splits[0].size} pixels and test images {splits[1].size}; resize one"
-            )
+        names = checked_classes(classes)
+        splits = [_split(part, pair, len(names)) for part, pair in (("train", train), ("test", test))]
         return cls(splits[0], splits[1], names, name)
 
 
-def checked_images(images: ArrayLike, part: str = "images") -> UInt8Array:
-    """Return `images` as a uint8 array (N, H, W, 3), or raise `InputError` that says what is wrong."""
-    array = images.detach().cpu().numpy() if isinstance(images, torch.Tensor) else np.asanyarray(images)
-    if array.dtype != np.uint8:
-        raise InputError(f"{part} must be uint8 in 0..255, not {array.dtype}; convert them first")
-    if array.ndim == 3:
-        array = array[..., None]
-    if array.ndim != 4 or array.shape[-1] not in (1, 3):
-        raise InputError(f"{part} must have the shape (N, H, W, 3), not {tuple(array.shape)}")
-    if 0 in array.shape:
-        raise InputError(f"{part} holds no images: its shape is {tuple(array.shape)}")
-    return np.repeat(array, 3, axis=-1) if array.shape[-1] == 1 else array
-
-
-def _checked_split(images: ArrayLike, labels: ArrayLike, classes: int, part: str) -> Split:
-    pixels = checked_images(images, f"{part} images")
-    marks = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else np.asanyarray(labels)
-    if marks.shape != (len(pixels),) or not np.issubdtype(marks.dtype, np.integer):
-        raise InputError(
-            f"{part} labels must be {len(pixels)} whole numbers, one per image, "
-            f"not {marks.dtype} of shape {tuple(marks.shape)}"
-        )
-    if marks.min() < 0 or marks.max() >= classes:
-        raise InputError(f"{part} labels must lie in 0..{classes - 1}, not {marks.min()}..{marks.max()}")
-    return Split(pixels, marks.astype(np.int64))
+def _split(part: str, pair: tuple[ArrayLike, ArrayLike], classes: int) -> Split:
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise InputError(f"{part} must be a pair of images and labels")
+    pixels = checked_images(pair[0], f"{part} images")
+    return Split(pixels, checked_labels(pair[1], len(pixels), part, classes))
 
 
 def balanced_sample(labels: Int64Array, count: int, seed: int) -> Int64Array:
@@ -134,10 +127,10 @@ def balanced_sample(labels: Int64Array, count: int, seed: int) -> Int64Array:
 
     Counts per class differ by at most one, except that a class with too few images gives all it
     has. With the same seed a smaller sample is part of a larger one. A `count` beyond the number
-    of images gives all of them. Raises `InputError` for a `count` below one.
+    of images gives all of them. Raises `InputError` for a `count` below one and a negative `seed`.
     """
-    if count < 1:
-        raise InputError(f"a sample needs at least one image, not {count}")
+    count = checked_whole("the number of images of a sample", count, least=1)
+    seed = checked_whole("seed", seed)
     if count >= len(labels):
         return np.arange(len(labels), dtype=np.int64)
     generator = np.random.default_rng(seed)
@@ -152,9 +145,10 @@ def validation_part(labels: Int64Array, fraction: float, seed: int) -> tuple[Int
 
     The validation part is `fraction` of each class to within one image, and of all images together
     as far as every class keeps one image in the rest. Raises `InputError` where `fraction` is outside
-    (0, 1) or no class can spare an image.
+    (0, 1), `seed` is negative or no class can spare an image.
     """
-    if not 0 < fraction < 1:
+    seed = checked_whole("seed", seed)
+    if not isinstance(fraction, Real) or not 0 < fraction < 1:
         raise InputError(f"the fraction for validation must lie between 0 and 1, not {fraction}")
     ranks = _random_ranks_within_class(labels, np.random.default_rng(seed))
     chosen = ranks < _quotas(np.bincount(labels), fraction)[labels]

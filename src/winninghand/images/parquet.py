@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,9 @@ import numpy as np
 
 from winninghand.base.errors import InputError
 from winninghand.base.extras import needed
-from winninghand.images.image_set import ImageSet, Int64Array, UInt8Array
+from winninghand.images.checks import Int64Array, checked_classes, numbered
+from winninghand.images.image_set import ImageSet
+from winninghand.images.limits import allowance, check_inflation
 from winninghand.images.parquet_files import shards
 from winninghand.images.pictures import Picture, decoded
 from winninghand.images.resizing import Size
@@ -20,7 +24,11 @@ from winninghand.images.source import Source, image_set
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
+_LEAST_ROW = 256
+"""Bytes of memory that a row takes at least."""
+_MOST_ROWS = 64
 _USUAL_LABELS = ("label", "labels", "fine_label")
 
 
@@ -47,17 +55,23 @@ def _decode(name: str, files: dict[str, tuple[Path, ...]], size: Size | None) ->
     classes = {split: _classes(paths) for split, paths in files.items()}
     if classes["train"] != classes["test"]:
         raise InputError(f"{name}: the train and test parquet files name different classes; make them agree")
-    train, test = (_split(files[split], size) for split in ("train", "test"))
-    names = classes["train"] or tuple(str(label) for label in range(int(train[1].max(initial=0)) + 1))
-    return image_set(name, train, test, names)
+    (train, first), (test, second) = (_contents(files[split]) for split in ("train", "test"))
+    try:
+        if classes["train"] is None:
+            first, second, names = numbered(first, second, (len(train), len(test)))
+        else:
+            names = checked_classes(classes["train"])
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+    return image_set(name, (decoded(train, size), first), (decoded(test, size), second), names)
 
 
-def _classes(paths: Sequence[Path]) -> tuple[str, ...] | None:
+def _classes(paths: Sequence[Path]) -> list[object] | None:
     """Return the class names that all files of a split agree on, `None` where they give none."""
-    named = {_class_names(path, _schema(path)) for path in paths}
-    if len(named) > 1:
+    named = [_class_names(path, _opened(path).schema_arrow) for path in paths]
+    if any(names != named[0] for names in named):
         raise InputError(f"{paths[0].parent}: the parquet files name different classes; make them agree")
-    return named.pop()
+    return named[0]
 
 
 def _arrow() -> ModuleType:
@@ -67,40 +81,75 @@ def _arrow() -> ModuleType:
     return arrow
 
 
-def _schema(path: Path) -> pa.Schema:
+def _opened(path: Path) -> pq.ParquetFile:
     arrow = _arrow()
     try:
-        return arrow.parquet.read_schema(path)
-    except (arrow.ArrowException, OSError, json.JSONDecodeError) as error:
+        return arrow.parquet.ParquetFile(path)
+    # Broken metadata raise nearly anything: ArrowException, OSError, JSONDecodeError, OverflowError …
+    except Exception as error:
         raise _unreadable(path, error) from None
 
 
-def _split(paths: Sequence[Path], size: Size | None) -> tuple[UInt8Array, Int64Array]:
+def _contents(paths: Sequence[Path]) -> tuple[list[Picture], Int64Array]:
+    """Return the encoded pictures and the labels of a split."""
     pictures: list[Picture] = []
     labels: list[Int64Array] = []
-    arrow = _arrow()
+    _check_different(paths)
     for path in paths:
-        schema = _schema(path)
-        image, label = _image_column(path, schema), _label_column(path, schema)
-        try:
-            table = arrow.parquet.read_table(path, columns=[image, label])
-        except (arrow.ArrowException, OSError) as error:
-            raise _unreadable(path, error) from None
-        pictures += _pictures(path, table[image])
-        if table[label].null_count:
-            raise InputError(f"{path} has rows without a label in column {label!r}; remove them")
-        labels.append(table[label].to_numpy().astype(np.int64))
+        before = len(pictures)
+        for images, marks in _batches(path):
+            for content in images:
+                row = len(pictures) - before
+                if content is None:
+                    raise InputError(f"{path} row {row} holds no image bytes; embed the image files")
+                pictures.append(Picture(f"{path} row {row}", content))
+            labels.append(marks)
     if not pictures:
         raise InputError(f"{paths[0]} holds no images")
-    return decoded(pictures, size), np.concatenate(labels)
+    return pictures, np.concatenate(labels)
 
 
-def _pictures(path: Path, column: pa.ChunkedArray) -> list[Picture]:
-    # Chunk by chunk: one array of binary values cannot hold more than 2 GB.
-    contents = [content for chunk in column.chunks for content in chunk.field("bytes").to_pylist()]
-    if None in contents:
-        raise InputError(f"{path} row {contents.index(None)} holds no image bytes; embed the image files")
-    return [Picture(f"{path} row {row}", content) for row, content in enumerate(contents)]
+def _check_different(paths: Sequence[Path]) -> None:
+    """Raise `InputError` where two files of a split hold the same bytes, whatever they are called."""
+    sizes = Counter(path.stat().st_size for path in paths)
+    seen: dict[bytes, Path] = {}
+    for path in paths:
+        if sizes[path.stat().st_size] > 1:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "blake2b").digest()
+            if digest in seen:
+                raise InputError(f"{path} is a copy of {seen[digest]}; remove one, or its images count twice")
+            seen[digest] = path
+
+
+def _batches(path: Path) -> Iterator[tuple[list[bytes | None], Int64Array]]:
+    """Yield encoded pictures and labels by some rows at once, no more of them than the file may hold.
+
+    A dictionary in the file can make a few bytes a million large values: what is read is counted.
+    """
+    file = _opened(path)
+    schema, metadata, left = file.schema_arrow, file.metadata, allowance(path)
+    image, label = _image_column(path, schema), _label_column(path, schema)
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    parts = [group.column(column) for group in groups for column in range(group.num_columns)]
+    sizes = [part.total_uncompressed_size for part in parts if part.path_in_schema == f"{image}.bytes"]
+    check_inflation(path, max(sum(sizes), metadata.num_rows * _LEAST_ROW))
+    rows = min(_MOST_ROWS, max(1, left // max(1, *sizes, 1)))
+    try:
+        # Only the bytes of the pictures: the paths beside them are nobody's business.
+        for batch in file.iter_batches(batch_size=rows, columns=[f"{image}.bytes", label]):
+            left -= batch.nbytes
+            if left < 0:
+                check_inflation(path, allowance(path) - left)
+            marks = batch.column(label)
+            if marks.null_count:
+                raise InputError(f"{path} has rows without a label in column {label!r}; remove them")
+            numbers = marks.to_numpy(zero_copy_only=False).astype(np.int64)
+            yield batch.column(image).field("bytes").to_pylist(), numbers
+    except InputError:
+        raise
+    except Exception as error:
+        raise _unreadable(path, error) from None
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
@@ -140,10 +189,10 @@ def _label_column(path: Path, schema: pa.Schema) -> str:
     return usual[0]
 
 
-def _class_names(path: Path, schema: pa.Schema) -> tuple[str, ...] | None:
+def _class_names(path: Path, schema: pa.Schema) -> list[object] | None:
     """Return the names the hub's metadata give the labels, or `None` where they give none."""
     names = _features(path, schema).get(_label_column(path, schema), {}).get("names")
-    return tuple(str(name) for name in names) if isinstance(names, list) else None
+    return names if isinstance(names, list) else None
 
 
 def _has_bytes(kind: pa.StructType) -> bool:
@@ -156,5 +205,5 @@ def _features(path: Path, schema: pa.Schema) -> dict[str, dict[str, Any]]:
     try:
         features = json.loads(text)["info"]["features"] if text != b"{}" else {}
         return {name: feature for name, feature in features.items() if isinstance(feature, dict)}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(f"{path} has unreadable 'huggingface' metadata; write the file anew") from None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from winninghand.base.errors import InputError
 
-_SHARD = re.compile(r"-of-0*(\d+)$")
+_SHARD = re.compile(r"(\d{1,9})-of-(\d{1,9})")
+_NUMBER = re.compile(r"\d{1,9}")
 
 
 def shards(place: str, paths: Iterable[Path]) -> dict[str, tuple[Path, ...]]:
@@ -17,7 +18,7 @@ def shards(place: str, paths: Iterable[Path]) -> dict[str, tuple[Path, ...]]:
 
     `paths` are relative to `place`, which errors are headed by. The split is told by a file's name
     (`train-00000-of-00001.parquet`) or its folder's (`train/0000.parquet`). Raises `InputError`
-    where a split or a shard is missing, or where several folders hold a set each.
+    where a split or a shard is missing or doubled, or where several folders hold a set each.
     """
     sets: dict[Path, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     for path in sorted(paths):
@@ -45,9 +46,41 @@ def _split_of(path: Path) -> str | None:
 
 
 def _check_complete(place: str, split: str, paths: Sequence[Path]) -> None:
-    total = _SHARD.search(paths[0].stem)
-    if total and int(total[1]) != len(paths):
+    """Raise `InputError` unless the files of a split have the numbers from 0 or 1 on, each once.
+
+    What else stands in their names is a fingerprint, or what a file manager adds to a copy.
+    """
+    found = [_SHARD.search(path.stem) for path in paths]
+    totals = {int(one[2]) for one in found if one}
+    if len(totals) > 1 or (totals and None in found):
         raise InputError(
-            f"{place} holds {len(paths)} of the {int(total[1])} parquet files of the {split} split; "
+            f"{place} holds parquet files of several divisions of the {split} split, such as "
+            f"{paths[0].name} and {paths[-1].name}; keep those of one"
+        )
+    if totals:
+        numbers = [int(one[1]) for one in found if one]
+        total, least = totals.pop(), 1
+    elif all(_NUMBER.fullmatch(path.stem) for path in paths):
+        numbers = [int(path.stem) for path in paths]
+        # Names such as 0003 count from the first file on, names such as 2017 from anywhere.
+        least = 1 if paths[0].stem.startswith("0") else min(numbers)
+        total = max(numbers) - min(min(numbers), least) + 1
+    else:
+        return
+    twice = [number for number, count in Counter(numbers).items() if count > 1]
+    if twice:
+        names = [path.name for path, number in zip(paths, numbers, strict=True) if number == twice[0]]
+        raise InputError(
+            f"{place} holds part {twice[0]} of the {split} split more than once ({', '.join(names)}); "
+            "keep one"
+        )
+    if len(numbers) != total:
+        raise InputError(
+            f"{place} holds {len(numbers)} of the {total} parquet files of the {split} split; "
             "fetch the others"
+        )
+    if min(numbers) > least or max(numbers) - min(numbers) >= total:
+        raise InputError(
+            f"{place} numbers its {total} parquet files of the {split} split "
+            f"{min(numbers)} to {max(numbers)}; fetch them again"
         )

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from winninghand.base.errors import InputError
-from winninghand.images.image_set import UInt8Array
+from winninghand.images.checks import UInt8Array
 from winninghand.images.resizing import Size, resized
 
 _PICTURES_PER_JOB = 256

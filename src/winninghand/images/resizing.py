@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from winninghand.base.errors import InputError
-from winninghand.images.image_set import UInt8Array
+from winninghand.images.checks import UInt8Array
 
 Size = tuple[int, int]
 _IMAGES_AT_ONCE = 1024

@@ -11,7 +11,8 @@ import numpy as np
 from winninghand.base import catalog
 from winninghand.base.errors import InputError
 from winninghand.base.registry import Registry
-from winninghand.images.image_set import ArrayLike, ImageSet, checked_images
+from winninghand.images.checks import ArrayLike, checked_images
+from winninghand.images.image_set import ImageSet
 from winninghand.images.resizing import Size, resized
 
 Arrays = tuple[ArrayLike, ArrayLike]

@@ -1,0 +1,95 @@
+"""What images, labels and class names must be, whatever they come from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from winninghand.base.errors import InputError
+from winninghand.base.text import shown
+from winninghand.images.limits import MOST_CLASSES
+
+UInt8Array = npt.NDArray[np.uint8]
+Int64Array = npt.NDArray[np.int64]
+ArrayLike = npt.ArrayLike | torch.Tensor
+
+
+def checked_images(images: ArrayLike, part: str = "images") -> UInt8Array:
+    """Return `images` as a uint8 array (N, H, W, 3), or raise `InputError` that says what is wrong."""
+    array = _array(images, part)
+    if array.dtype != np.uint8:
+        raise InputError(f"{part} must be uint8 in 0..255, not {array.dtype}; convert them first")
+    if array.ndim == 3:
+        array = array[..., None]
+    if array.ndim != 4 or array.shape[-1] not in (1, 3):
+        raise InputError(f"{part} must have the shape (N, H, W, 3), not {tuple(array.shape)}")
+    if 0 in array.shape:
+        raise InputError(f"{part} holds no images: its shape is {tuple(array.shape)}")
+    return np.repeat(array, 3, axis=-1) if array.shape[-1] == 1 else array
+
+
+def checked_labels(labels: ArrayLike, count: int, part: str = "", classes: int = MOST_CLASSES) -> Int64Array:
+    """Return `labels` as int64 (count,), or raise `InputError` unless all are whole and below `classes`."""
+    marks = _array(labels, "labels")
+    name = f"{part} labels".strip()
+    if marks.shape != (count,) or not np.issubdtype(marks.dtype, np.integer):
+        raise InputError(
+            f"{name} must be {count} whole numbers, one per image, "
+            f"not {marks.dtype} of shape {tuple(marks.shape)}"
+        )
+    if marks.min() < 0 or marks.max() >= classes:
+        raise InputError(f"{name} must lie in 0..{classes - 1}, not {marks.min()}..{marks.max()}")
+    return marks.astype(np.int64, copy=False)
+
+
+def checked_classes(classes: object) -> tuple[str, ...]:
+    """Return class names as text, or raise `InputError` unless they are 2 to 65,536 different readable ones.
+
+    Names are text or whole numbers. A name is not blank, has at most 200 characters, and none that moves
+    the cursor of a terminal or turns the direction of its line.
+    """
+    if isinstance(classes, str | bytes) or not isinstance(classes, Sequence | np.ndarray):
+        raise InputError(f"classes must be a list of names, not {shown(repr(classes))}")
+    if not 2 <= len(classes) <= MOST_CLASSES:
+        raise InputError(f"there must be 2 to {MOST_CLASSES} classes, not {len(classes)}")
+    for item in classes:
+        if isinstance(item, bool) or not isinstance(item, str | Integral):
+            raise InputError(f"a class name must be text, not {shown(repr(item))}; name every class")
+        if not str(item).strip() or shown(item) != str(item):
+            raise InputError(
+                f"a class name must be readable text, not {shown(repr(str(item)))}; rename the class"
+            )
+    names = tuple(str(item) for item in classes)
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise InputError(f"the class name {shown(twice)!r} is given more than once; give each class its own")
+    return names
+
+
+def numbered(
+    train: ArrayLike, test: ArrayLike, counts: tuple[int, int]
+) -> tuple[Int64Array, Int64Array, tuple[str, ...]]:
+    """Return labels of classes without names, numbered anew from 0, and what the classes are called.
+
+    Every number that occurs is a class and its name; those that are left out are none. `counts` are the
+    numbers of train and test images. Raises `InputError` as `checked_labels` does.
+    """
+    labels = [checked_labels(*given) for given in zip((train, test), counts, ("train", "test"), strict=True)]
+    present = np.unique(np.concatenate(labels))
+    first, second = (np.searchsorted(present, part).astype(np.int64) for part in labels)
+    return first, second, tuple(str(number) for number in present)
+
+
+def _array(values: ArrayLike, part: str) -> npt.NDArray[Any]:
+    if isinstance(values, torch.Tensor):
+        return values.detach().cpu().numpy()
+    try:
+        return np.asanyarray(values)
+    except (ValueError, OverflowError):
+        raise InputError(f"{part} must be an array; its rows differ in length or hold other things") from None
