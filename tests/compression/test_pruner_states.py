@@ -76,6 +76,14 @@ def test_a_state_of_another_pruner_is_refused():
         wh.Pruner(module, "gmp", 0.8, 21, update_every=3).load_state_dict(state)
 
 
+def test_a_finished_pruner_does_not_go_back():
+    _, pruner, _ = begin("bp")
+    state = pruner.state_dict()
+    pruner.finish()
+    with pytest.raises(wh.InputError, match="into a new one"):
+        pruner.load_state_dict(state)
+
+
 def test_a_sparse_start_is_remembered_by_the_state():
     module, pruner, _ = begin("ft")
     run((module, pruner, torch.optim.SGD(module.parameters(), lr=0.1)), 0, 20)

@@ -167,6 +167,8 @@ class Pruner:
         for key, own in (("method", self.method.model_dump(mode="json")), ("steps", self._ends[-1])):
             if state[key] != own:
                 raise InputError(f"the pruner's state is of other {key}: {state[key]}, not {own}")
+        if self.finished and state["step"] < state["steps"]:
+            raise InputError("this pruner has finished; load the state of an earlier step into a new one")
         # A module made anew need not have the zeros that the first one began with.
         self._start = replace(self._start, sparsity=state["present"])
         self._phases, self._ends = self._planned(state["steps"])
