@@ -19,6 +19,7 @@ from winninghand.images import ImageSet
 from winninghand.recipe import make_recipe
 from winninghand.results import About, CellResult, ResultsWriter, RunResult
 from winninghand.results.predecessor import card_before, measured_before
+from winninghand.results.schema import pyarrow
 from winninghand.studies.environment import ran_on
 from winninghand.studies.executors import EXECUTORS, Failed, Task
 from winninghand.studies.run_spec import RunSpec, parent_of, run_specs
@@ -49,6 +50,7 @@ def run_study(
     """
     chosen, specs = EXECUTORS[executor](), run_specs(study)
     tasks = [_task(spec, specs) for spec in specs]
+    pyarrow()  # missing, it is missed before a folder is made
     with folder_lock(out):
         writer = ResultsWriter(out)
         known = {run.name: run for run in writer.read() if run.about.measured_on == "study"}
