@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from winninghand.recipe import load_recipe
-from winninghand.studies import load_study, run_specs
+from winninghand.report.study_tables import LOG_COLUMNS, log, markdown, summary
+from winninghand.results import Claim, Results
+from winninghand.studies import claims, load_study, run_specs
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "studies").glob("*.toml"))
@@ -28,3 +30,19 @@ def test_a_study_can_be_planned(path):
         assert any(
             all(spec.choice.get(key) == value for key, value in deck.choice.items()) for spec in specs
         ), deck.name
+
+
+@pytest.mark.parametrize("folder", sorted((ROOT / "studies").glob("*/")), ids=lambda path: path.name)
+def test_the_tables_of_a_study_come_from_its_results(folder):
+    results = Results(folder)
+    assert results.title == load_study(folder.with_suffix(".toml")).title
+    table = f"{results.title}\n\n{markdown(*summary(results.finished))}"
+    assert (folder / "table.md").read_text() == table
+    planned = [run["run"] for run in results.study["runs"]]
+    assert (folder / "log.md").read_text() == markdown(LOG_COLUMNS, log(planned, results.finished))
+    kept = {claim["claim"]: claim for claim in results.claims}
+    found = claims(results)
+    assert len(found) == 2 * sum(run.about.kind == "deck" for run in results.measured) > 0
+    assert [kept[claim.claim] for claim in found] == [vars(claim) for claim in found]
+    rows = [Claim(**claim).row() for claim in results.claims]
+    assert (folder / "claims.md").read_text() == markdown(("claim", "found", ""), rows)

@@ -106,7 +106,8 @@ class TrainAndMeasure:
         parameters = sum(weight.numel() for weight in run.network.parameters())
         cells, card = measured_before(folder.path, evaluation), card_before(folder.path)
         if cells is not None and card is not None:
-            return RunResult.of(self._about(task, folder, parameters=parameters, **card), cells)
+            known = {**card, "parameters": parameters, "digest": _digest(folder.card)}
+            return RunResult.of(self._about(task, folder, **known), cells)
         if not folder.card.exists():
             if card is not None or task.name in self.known:
                 raise InputError(
@@ -127,13 +128,12 @@ class TrainAndMeasure:
         )
         cells = [CellResult.of(cell) for cell in measuring]
         accuracies = player.metadata.accuracies
-        content = folder.card.read_bytes()
         about = self._about(
             task,
             folder,
-            bytes=len(content),
+            bytes=folder.card.stat().st_size,
             parameters=parameters,
-            digest=blake2b(content, digest_size=8).hexdigest(),
+            digest=_digest(folder.card),
             validation_accuracy=accuracies.get("validation"),
             test_accuracy=accuracies.get("test"),
             **ran_on(device, "32-true"),
@@ -174,6 +174,11 @@ def card_of(out: Path, run: RunResult) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # a stored recipe may have old keys
         return RunFolder(run_path(out, make_recipe(run.about.recipe or {}))).card
+
+
+def _digest(card: Path) -> str | None:
+    """Return a hash of a card's file, None where it was deleted."""
+    return blake2b(card.read_bytes(), digest_size=8).hexdigest() if card.exists() else None
 
 
 def _task(spec: RunSpec, specs: Iterable[RunSpec]) -> Task:
