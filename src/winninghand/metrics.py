@@ -16,7 +16,7 @@ from winninghand.base.extras import needed
 from winninghand.base.registry import nearest
 from winninghand.corruptions import SEVERITIES, corruption_names
 from winninghand.evaluation import checked_severities
-from winninghand.evaluation.statistics import BINS
+from winninghand.evaluation.table import BINS
 
 if TYPE_CHECKING:
     from torchmetrics import Metric

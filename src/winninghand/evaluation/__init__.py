@@ -1,7 +1,7 @@
 """Measuring cards and decks on clean, corrupted and disturbed images."""
 
 from winninghand.evaluation.archives import find_archive
-from winninghand.evaluation.comparison import CorruptionErrors, compare, corruption_errors
+from winninghand.evaluation.comparison import CorruptionErrors, compare, corruption_errors, paired_difference
 from winninghand.evaluation.heatmap import Heatmap, fourier_heatmap
 from winninghand.evaluation.measurement import (
     Measurement,
@@ -12,14 +12,17 @@ from winninghand.evaluation.measurement import (
     checked_severities,
     evaluate,
 )
-from winninghand.evaluation.statistics import (
+from winninghand.evaluation.table import (
+    CLEAN,
+    Cell,
     Interval,
+    Measured,
+    Outcome,
+    RobustnessTable,
     bootstrap,
     expected_calibration_error,
-    paired_difference,
     rms_calibration_error,
 )
-from winninghand.evaluation.table import CLEAN, Cell, Measured, Outcome, RobustnessTable
 from winninghand.evaluation.timing import milliseconds_per_image
 
 __all__ = [

@@ -9,10 +9,16 @@ from typing import Any
 import numpy as np
 
 from winninghand.base.errors import InputError
-from winninghand.evaluation.statistics import Interval, paired_difference
-from winninghand.evaluation.table import Measured
+from winninghand.evaluation.table import Interval, Measured, Values, bootstrap
 
 Ratios = Mapping[str, float | None]
+
+
+def paired_difference(first: Values, second: Values, seed: int = 0) -> Interval:
+    """Return the interval of mean(first − second), where both hold one value for each of the same images."""
+    if len(first) != len(second):
+        raise InputError("a paired comparison needs both models measured on the same images")
+    return bootstrap(np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64), seed)
 
 
 def compare(first: Measured, second: Measured) -> dict[str, Interval]:

@@ -1,4 +1,4 @@
-"""The result of the corruption benchmark for one model."""
+"""What a model made of images: its answers, cells and table, with intervals and calibration errors."""
 
 from __future__ import annotations
 
@@ -11,18 +11,28 @@ import numpy as np
 import numpy.typing as npt
 
 from winninghand.corruptions import family_of
-from winninghand.evaluation.statistics import (
-    Interval,
-    bootstrap,
-    expected_calibration_error,
-    rms_calibration_error,
-)
 
 CLEAN = "clean"
 
 Source = Literal["split", "archive", "generated"]
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
+Values = npt.NDArray[np.float64] | npt.NDArray[np.bool_]
+Confidence = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+
+_RESAMPLES, _RESAMPLES_AT_ONCE = 2000, 100
+
+BINS = 15
+"""Bins of equal width that confidences are sorted into for the calibration errors."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its 95% percentile-bootstrap interval (Efron 1979)."""
+
+    mean: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,7 @@ class Outcome:
 
     @property
     def expected_calibration_error(self) -> float:
-        """Mean gap between accuracy and confidence: see `statistics.expected_calibration_error`."""
+        """Mean gap between accuracy and confidence: see `expected_calibration_error`."""
         return expected_calibration_error(self.correct, self.confidence)
 
     def figures(self) -> dict[str, float]:
@@ -237,3 +247,48 @@ class RobustnessTable(Measured):
             "clean": clean,
             "cells": cells,
         }
+
+
+def bootstrap(values: Values, seed: int = 0) -> Interval:
+    """Return the mean of per-image values (N,) and its interval under resampling of the images."""
+    # A resample is how often each value is drawn; there are far fewer values than images.
+    distinct, counts = np.unique(np.asarray(values, dtype=np.float64), return_counts=True)
+    generator, total = np.random.default_rng(seed), len(values)
+    means = np.concatenate(
+        [
+            generator.multinomial(total, counts / total, size=_RESAMPLES_AT_ONCE) @ distinct / total
+            for _ in range(_RESAMPLES // _RESAMPLES_AT_ONCE)
+        ]
+    )
+    low, high = np.quantile(means, (0.025, 0.975))
+    return Interval(float(distinct @ counts / total), float(low), float(high))
+
+
+def expected_calibration_error(correct: Values, confidence: Confidence) -> float:
+    """Return the mean of |accuracy − confidence| over 15 bins, weighted by their images; in [0, 1].
+
+    `correct` (N,) says which answers are right, `confidence` (N,) in [0, 1] how sure the model was of
+    them. The bins of confidence are equally wide (Guo et al. 2017, arXiv:1706.04599, equation 3).
+    """
+    shares, gaps = _shares_and_gaps(correct, confidence)
+    return float(shares @ np.abs(gaps))
+
+
+def rms_calibration_error(correct: Values, confidence: Confidence) -> float:
+    """Return the root mean square of the same gaps under the same weights; in [0, 1].
+
+    After Hendrycks et al. 2019 (arXiv:1812.04606), whose bins hold equally many images instead.
+    """
+    shares, gaps = _shares_and_gaps(correct, confidence)
+    return float(np.sqrt(shares @ gaps**2))
+
+
+def _shares_and_gaps(
+    correct: Values, confidence: Confidence
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return for each bin its share of the images and its accuracy less its mean confidence."""
+    bins = np.clip((confidence * BINS).astype(np.int64), 0, BINS - 1)
+    images = np.bincount(bins, minlength=BINS)
+    right = np.bincount(bins, correct, BINS)
+    sure = np.bincount(bins, confidence, BINS)
+    return images / len(bins), (right - sure) / np.maximum(images, 1)
