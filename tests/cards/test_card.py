@@ -60,7 +60,7 @@ def test_images_of_the_wrong_kind_are_refused(card, images):
     ("wrong", "message"),
     [
         ({"std": (1.0, 0.0, 1.0)}, "std"),
-        ({"classes": ["a", "b", "c"]}, "10 outputs"),
+        ({"classes": ["a", "b", "c"]}, "one per class"),
         ({"input_size": (0, 8)}, "input_size"),
     ],
 )

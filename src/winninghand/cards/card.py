@@ -24,6 +24,7 @@ from winninghand.cards.metadata import CardMetadata, Triple, architecture_metada
 from winninghand.cards.prediction import OneOrMore, Prediction, predict
 from winninghand.cards.quantization import WeightFormat, input_energies, measure_norms, quantize
 from winninghand.compression import prunable_weights
+from winninghand.networks import entering
 from winninghand.spectra import SpectralProfile
 
 # Buffers, besides the normalisation, that a card's state dict holds where the card has them.
@@ -38,8 +39,8 @@ class Normalisation(nn.Module):
 
     def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(mean).view(3, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(3, 1, 1))
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(3, 1, 1))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the normalised images."""
@@ -90,26 +91,27 @@ class Card(OldCardNames, nn.Module):
         """Make a card of a trained module as it stands; weights that are zero count as pruned.
 
         `input_size` is (height, width) in pixels. `mean` and `std` are those by which the
-        module expects its images to be normalised; by default it sees them in [0, 1]. Raises
-        `InputError` for values out of range and for classes that are not as many as a network of
-        the catalog has outputs. `deviation` is the old name of `std`.
+        module expects its images to be normalised; by default it sees them in [0, 1]. The card holds
+        the module itself, or a copy where something about it has to change: see `networks.entering`.
+        Raises `InputError` for what is refused there, such as outputs that are not as many as the
+        classes, and for values out of range. `deviation` is the old name of `std`.
         """
         if deviation is not None:
             renamed("deviation", "std")
             std = deviation
         try:
             metadata = CardMetadata(
-                classes=tuple(classes),
+                classes=_class_names(classes),
                 input_size=input_size,
                 mean=mean,
                 std=std,
-                prunable=tuple(prunable_weights(module)),
-                architecture=architecture_metadata(module),
                 winninghand=__version__,
             )
         except ValidationError as error:
             raise InputError(f"card: {first_error(error)}") from None
-        return cls(module, metadata, profile)
+        network = entering(module, metadata.input_size, len(metadata.classes))
+        known = {"prunable": tuple(prunable_weights(network)), "architecture": architecture_metadata(network)}
+        return cls(network, metadata.changed(**known), profile)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -297,6 +299,15 @@ class Card(OldCardNames, nn.Module):
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
+
+
+def _class_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names of classes as a tuple; `InputError` where they are no names, or not two that differ."""
+    if isinstance(names, str) or not all(isinstance(name, str) and name.strip() for name in names):
+        raise InputError(f"classes must be a list of names, such as ['cat', 'dog'], not {names!r}")
+    if len(set(names)) != len(names) or len(names) < 2:
+        raise InputError(f"classes must be two or more different names, not {list(names)}")
+    return tuple(names)
 
 
 def check_batch(images: Tensor, input_size: tuple[int, int]) -> None:

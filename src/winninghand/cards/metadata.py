@@ -11,7 +11,6 @@ from pydantic import (
     ConfigDict,
     Field,
     FiniteFloat,
-    PositiveInt,
     ValidationError,
     field_validator,
     model_validator,
@@ -23,6 +22,8 @@ from winninghand.networks import architecture_of
 
 Triple = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 Positive = Annotated[FiniteFloat, Field(gt=0)]
+# Beyond this, one image takes hundreds of megabytes; a file may come from a stranger.
+Side = Annotated[int, Field(ge=1, le=4096)]
 PositiveTriple = tuple[Positive, Positive, Positive]
 
 
@@ -32,7 +33,7 @@ class CardMetadata(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     classes: tuple[str, ...] = Field(min_length=2)
-    input_size: tuple[PositiveInt, PositiveInt]
+    input_size: tuple[Side, Side]
     mean: Triple = (0.0, 0.0, 0.0)
     # Files of schema 1 call it by its old name, so that every version of the library reads them.
     std: PositiveTriple = Field(

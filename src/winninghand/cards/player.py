@@ -12,7 +12,8 @@ from winninghand.base.device import device_of
 from winninghand.base.errors import InputError
 from winninghand.cards.answer import Answer, Answerer
 from winninghand.cards.card import Card
-from winninghand.networks import architecture_of
+from winninghand.networks import architecture_of, as_logits
+from winninghand.networks.entering import unwrapped
 
 
 @runtime_checkable
@@ -49,7 +50,7 @@ def player_of(module: nn.Module) -> Player:
 
 
 class _ModulePlayer:
-    """A classifier that is neither a card nor a deck: a module from images to logits (N, classes)."""
+    """A classifier that is neither a card nor a deck: a module from images to logits (see `as_logits`)."""
 
     kind: Literal["module"] = "module"
     input_size = (0, 0)
@@ -61,7 +62,7 @@ class _ModulePlayer:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        architecture = architecture_of(self._module)
+        architecture = architecture_of(unwrapped(self._module))
         count = 0 if architecture is None else architecture.settings.get("classes", 0)
         return tuple(str(number) for number in range(count if isinstance(count, int) else 0))
 
@@ -70,7 +71,7 @@ class _ModulePlayer:
         return device_of(self._module)
 
     def answer(self, images: Tensor) -> Answer:
-        return Answer(self._module(images), images.new_ones(len(images), 1))
+        return Answer(as_logits(self._module(images)), images.new_ones(len(images), 1))
 
     def reset(self) -> None:
         """Remember nothing, forget nothing."""

@@ -16,6 +16,7 @@ from winninghand.base.device import device_of
 from winninghand.base.errors import InputError
 from winninghand.base.pixels import to_unit
 from winninghand.base.randomness import CounterRNG
+from winninghand.cards.player import Player, player_of
 from winninghand.evaluation.measurement import Sample, balanced_sample, play
 from winninghand.evaluation.table import CLEAN
 from winninghand.images import Split
@@ -83,7 +84,7 @@ def fourier_heatmap(
     clean = play(model, Sample(split, indices).batches(CLEAN, 0, batch_size))
     device, part = device_of(model), split.take(indices)
     probe = _Probe(
-        model,
+        player_of(model),
         to_unit(torch.from_numpy(part.images).to(device)),
         torch.from_numpy(part.labels).to(device),
         torch.from_numpy(indices).to(device),
@@ -102,9 +103,9 @@ def fourier_heatmap(
 
 @dataclass(frozen=True)
 class _Probe:
-    """A model, and images (N, 3, H, W), labels (N,) and indices (N,) on its device."""
+    """A player, and images (N, 3, H, W), labels (N,) and indices (N,) on its device."""
 
-    model: nn.Module
+    player: Player
     images: Tensor
     labels: Tensor
     indices: Tensor
@@ -124,5 +125,5 @@ class _Probe:
         for start in range(0, len(self.labels), self.batch_size):
             part = slice(start, start + self.batch_size)
             disturbed = (self.images[part] + signs[part] * added).clamp_(0, 1)
-            wrong += (self.model(disturbed).argmax(dim=1) != self.labels[part]).sum()
+            wrong += (self.player.answer(disturbed).outputs.argmax(dim=1) != self.labels[part]).sum()
         return wrong

@@ -9,6 +9,7 @@ from winninghand.networks.catalog import (
     complete_settings,
     network,
 )
+from winninghand.networks.entering import as_logits, entering
 from winninghand.networks.size import count_macs, count_parameters
 
 __all__ = [
@@ -17,8 +18,10 @@ __all__ = [
     "Classes",
     "Count",
     "architecture_of",
+    "as_logits",
     "complete_settings",
     "count_macs",
     "count_parameters",
+    "entering",
     "network",
 ]

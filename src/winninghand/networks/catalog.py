@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -30,6 +32,8 @@ class Architecture:
 
     name: str
     settings: dict[str, Setting]
+    form: str = field(default="", compare=False, repr=False)
+    """Layers and shapes of the network as it was built."""
 
 
 def network(name: str, **settings: Setting) -> nn.Module:
@@ -42,7 +46,7 @@ def network(name: str, **settings: Setting) -> nn.Module:
     builder = NETWORKS[name]
     complete = _complete(name, builder, settings)
     module = builder(**complete)
-    vars(module)["architecture"] = Architecture(name, complete)
+    vars(module)["architecture"] = Architecture(name, complete, _form(module))
     return module
 
 
@@ -55,9 +59,21 @@ def complete_settings(name: str, **settings: Setting) -> dict[str, Setting]:
 
 
 def architecture_of(module: nn.Module) -> Architecture | None:
-    """Return the architecture of a network from the catalog, and None for any other module."""
+    """Return the architecture of a network from the catalog, and None for any other module.
+
+    A network whose layers have been changed since it was built, slimmed for instance, is another module.
+    """
     architecture = getattr(module, "architecture", None)
-    return architecture if isinstance(architecture, Architecture) else None
+    if not isinstance(architecture, Architecture) or architecture.form != _form(module):
+        return None
+    return architecture
+
+
+def _form(module: nn.Module) -> str:
+    """Return a digest of a network's layers, with all that says what they compute, and of its shapes."""
+    layers = re.sub(r"momentum=[^,)]+", "", repr(module)).replace("SyncBatchNorm", "BatchNorm2d")
+    shapes = [(name, tuple(getattr(value, "shape", ()))) for name, value in module.state_dict().items()]
+    return hashlib.blake2b(f"{layers}{shapes}".encode(), digest_size=8).hexdigest()
 
 
 def _complete(
@@ -93,7 +109,8 @@ def kaiming_normal(
     `fan_out` that of gradients.
     """
     for layer in module.modules():
-        if isinstance(layer, kinds):
+        # A network without memory has no weights to draw; drawing them there would take seconds.
+        if isinstance(layer, kinds) and not layer.weight.is_meta:
             nn.init.kaiming_normal_(layer.weight, mode=mode, nonlinearity="relu")  # type: ignore[arg-type]
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]

@@ -43,7 +43,7 @@ def count_macs(module: nn.Module, size: tuple[int, int], channels: int = 3) -> d
     image = torch.zeros(1, channels, *size, dtype=parameter.dtype, device=parameter.device)
     hooks = [layer.register_forward_hook(count, with_kwargs=True) for layer in names]
     try:
-        with _evaluation_mode(module), torch.no_grad():
+        with evaluation_mode(module), torch.no_grad():
             module(image)
     finally:
         for hook in hooks:
@@ -74,7 +74,7 @@ def _per_channel(tensor: Tensor, channels: int) -> int:
 
 
 @contextmanager
-def _evaluation_mode(module: nn.Module) -> Iterator[None]:
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
     """Put the module into evaluation mode, so that no statistic moves, and back into its mixture of modes."""
     training = [part for part in module.modules() if part.training]
     module.eval()
