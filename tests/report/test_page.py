@@ -1,14 +1,18 @@
 import base64
 import io
 import re
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from winninghand.base.errors import InputError
 from winninghand.corruptions import corrupt
 from winninghand.evaluation import Cell, Outcome, RobustnessTable
 from winninghand.report.charts import accuracy_by_severity
+from winninghand.report.heatmap import checked_picture_path
 from winninghand.report.page import Page
 from winninghand.report.samples import contact_sheet
 
@@ -104,3 +108,9 @@ def test_a_chart_stands_in_a_well_formed_page(tmp_path):
     )
     page.write(tmp_path / "report.html")
     StrictParser((tmp_path / "report.html").read_text())
+
+
+def test_what_drawing_needs_is_missed_before_anything_is_measured(monkeypatch):
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    with pytest.raises(InputError, match=r"pip install 'winninghand\[report\]'"):
+        checked_picture_path("map.svg")

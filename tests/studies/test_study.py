@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from winninghand.base.errors import InputError
@@ -129,3 +131,10 @@ def test_results_of_other_images_are_refused(tiny_images, tmp_path):
     other = ImageSet(tiny_images.test, tiny_images.train, tiny_images.classes, tiny_images.name)
     with pytest.raises(InputError, match="of other images than tiny"):
         list(run_study(study, other, tmp_path))
+
+
+def test_what_results_need_is_missed_before_anything_is_trained(tiny_images, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(InputError, match=r"pip install 'winninghand\[parquet\]'"):
+        list(run_study(Study.model_validate(STUDY), tiny_images, tmp_path))
+    assert not list(tmp_path.iterdir())
