@@ -71,6 +71,12 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
         tmp.unlink(missing_ok=True)
 
 
+def write_text(text: str, path: Path | str) -> None:
+    """Write a text file in UTF-8, whole or not at all."""
+    with atomic_write(path) as tmp:
+        tmp.write_text(text, encoding="utf-8")
+
+
 def sweep(folder: Path) -> None:
     """Delete the temporary files that killed writers left in `folder`, and none that is being written."""
     for path in folder.iterdir():

@@ -25,8 +25,9 @@ def study(
     ] = None,
 ) -> None:
     """Train and measure many recipes, in order; run again on the same folder, it goes on where it was."""
+    from winninghand.base.files import write_text
     from winninghand.images import load_images
-    from winninghand.report.study_tables import LOG_COLUMNS, log, markdown, summary
+    from winninghand.report.study_tables import markdown, write_tables
     from winninghand.report.terminal import console, print_missing, print_models
     from winninghand.results import Results, ResultsWriter, RunResult
     from winninghand.studies import Publisher, claims, load_study, run_study
@@ -36,22 +37,23 @@ def study(
         raise InputError(f"{file} has no [zoo] table, which says how its models are published")
     images = load_images(data, root=root)
     print_missing(plan.evaluation.missing)
+    known = {run.name for run in ResultsWriter(out).read()}
     done: list[RunResult] = []
     for run in run_study(plan, images, out, console.print, finished, executor):
         planned = [one["run"] for one in Results(out).study["runs"]]
         done = sorted([*done, run], key=lambda one: planned.index(one.name))
-        columns, rows = summary(done)
-        _write(out / "table.md", f"{plan.title}\n\n{markdown(columns, rows)}")
-        _write(out / "log.md", markdown(LOG_COLUMNS, log(planned, done)))
+        if run.name not in known:
+            write_tables(plan.title, planned, done, out)
     if not done:
         raise InputError(f"no run of the study is finished in {out}; leave --finished out to train them")
+    columns, rows = write_tables(plan.title, planned, done, out)
     print_models(columns, rows, plan.title)
     if zoo is not None:
         Publisher(plan, images, zoo, out, console.print).publish(done)
         found = claims(Results(out))
         ResultsWriter(out).write_claims([vars(claim) for claim in found])
         columns, rows = ["claim", "found", ""], [claim.row() for claim in found]
-        _write(out / "claims.md", markdown(columns, rows))
+        write_text(markdown(columns, rows), out / "claims.md")
         print_models(columns, rows, "claims")
 
 
@@ -62,10 +64,3 @@ def demo(
     from winninghand.studies.demo import run_demo
 
     run_demo(out)
-
-
-def _write(path: Path, text: str) -> None:
-    from winninghand.base.files import atomic_write
-
-    with atomic_write(path) as tmp:
-        tmp.write_text(text, encoding="utf-8")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from winninghand.augmentation import DOMAINS
+from winninghand.base.files import write_text
 from winninghand.corruptions import family_of
 from winninghand.evaluation import CLEAN
 from winninghand.results import RunResult, by_choice
@@ -50,6 +52,20 @@ def log(planned: Iterable[str], runs: Iterable[RunResult]) -> list[list[str]]:
         [str(number), name, *(_logged(done[name]) if name in done else [""] * 7)]
         for number, name in enumerate(planned, start=1)
     ]
+
+
+def write_tables(
+    title: str, planned: Sequence[str], runs: Sequence[RunResult], folder: Path
+) -> tuple[list[str], list[list[str]]]:
+    """Write `table.md` and `log.md` to the folder of a study, and return columns and rows of the first."""
+    columns, rows = summary(runs)
+    texts = {
+        "table.md": f"{title}\n\n{markdown(columns, rows)}",
+        "log.md": markdown(LOG_COLUMNS, log(planned, runs)),
+    }
+    for name, text in texts.items():
+        write_text(text, folder / name)
+    return columns, rows
 
 
 def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
