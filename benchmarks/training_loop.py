@@ -32,8 +32,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 import winninghand as wh
-from winninghand.base.device import make_fabric
-from winninghand.base.pixels import to_unit
+from winninghand.base.device import make_fabric, to_unit
 from winninghand.images import ImageSet
 from winninghand.recipe import make_recipe
 from winninghand.training.data import ResidentSplit, seed_of

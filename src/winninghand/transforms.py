@@ -22,8 +22,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from winninghand.augmentation import augment, make_domain, seeded_generator
+from winninghand.base.device import to_bytes
 from winninghand.base.errors import InputError
-from winninghand.base.pixels import to_bytes
 from winninghand.base.randomness import CounterRNG, Indices, image_indices
 from winninghand.corruptions import checked_severity, corrupt, missing_corruptions
 

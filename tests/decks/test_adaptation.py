@@ -4,7 +4,8 @@ from made_cards import make_card, noisy, smooth
 from torch import nn
 
 import winninghand as wh
-from winninghand.decks import adaptation_of, with_bn_adaptation
+from winninghand.cards import adaptation_of
+from winninghand.decks import with_bn_adaptation
 
 
 def test_statistics_are_mixed_by_how_many_images_speak_for_each():

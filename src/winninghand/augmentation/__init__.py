@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from winninghand.augmentation.augment import augment, seeded_generator
-from winninghand.augmentation.clean import Clean
-from winninghand.augmentation.domain import DOMAINS, Domain, make_domain
+from winninghand.augmentation.domain import DOMAINS, Clean, Domain, make_domain
 
 __all__ = ["DOMAINS", "Clean", "Domain", "augment", "make_domain", "seeded_generator"]

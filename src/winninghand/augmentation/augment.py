@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from winninghand.augmentation.domain import Domain, make_domain
+from winninghand.base.device import to_bytes
 from winninghand.base.errors import InputError
-from winninghand.base.pixels import to_bytes
 
 Images = TypeVar("Images", npt.NDArray[np.uint8], Tensor)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from winninghand.augmentation.chains import mix_chains
-from winninghand.augmentation.clean import Clean, flip_and_crop
+from winninghand.augmentation.domain import Clean, flip_and_crop
 from winninghand.augmentation.operations import Operation
 
 AUGMIX_OPERATIONS = (

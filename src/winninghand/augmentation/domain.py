@@ -1,4 +1,4 @@
-"""Training domains: views of a batch and the loss over them, made from a recipe's `domain`."""
+"""Training domains: views of a batch and the loss over them; the plainest is `clean`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 from torch.nn import functional
 
 from winninghand.base import catalog
+from winninghand.base.device import to_unit
 from winninghand.base.errors import InputError, first_error
 from winninghand.base.registry import Registry, nearest
 
@@ -71,3 +72,34 @@ def _refuse_unknown(parameters: Mapping[str, object], kind: type[Domain]) -> Non
     for key in parameters:
         if key not in known:
             raise InputError(f"domain {kind.name!r} has no parameter {key!r}; {nearest(key, known)}")
+
+
+class Clean(Domain):
+    """Random horizontal flip and a random crop from the padded image."""
+
+    name: ClassVar[str] = "clean"
+
+    padding: int = Field(default=4, ge=0)
+    flip: bool = True
+
+    def views(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Return one view: the images, flipped and cropped."""
+        return to_unit(flip_and_crop(images, generator, self.padding, self.flip))[None]
+
+
+def flip_and_crop(images: Tensor, generator: torch.Generator, padding: int, flip: bool) -> Tensor:
+    """Return uint8 (B, H, W, 3): each image flipped with probability ½ and shifted by up to `padding`.
+
+    What a shift uncovers is black, as in the usual padded crop (He et al. 2016, section 4.2).
+    """
+    count, height, width, _ = images.shape
+    device = images.device
+    padded = functional.pad(images, (0, 0, padding, padding, padding, padding)) if padding else images
+    offsets = torch.randint(2 * padding + 1, (2, count), generator=generator, device=device)
+    # All windows of an image as a view, of which one is taken: rows of pixels are copied whole.
+    windows = padded.unfold(1, height, 1).unfold(2, width, 1).movedim(3, -1)
+    crops = windows[torch.arange(count, device=device), offsets[0], offsets[1]]
+    if not flip:
+        return crops
+    flipped = torch.rand(count, 1, 1, 1, generator=generator, device=device) < 0.5
+    return torch.where(flipped, crops.flip(2), crops)

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from winninghand.augmentation.clean import Clean
+from winninghand.augmentation.domain import Clean
 
 
 class Gaussian(Clean):

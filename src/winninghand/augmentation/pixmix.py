@@ -10,7 +10,7 @@ from torch import Tensor
 
 from winninghand.augmentation.augmix import HIGHEST_LEVEL, LOWEST_LEVEL, draw_operations
 from winninghand.augmentation.chains import mix_chains
-from winninghand.augmentation.clean import Clean, flip_and_crop
+from winninghand.augmentation.domain import Clean, flip_and_crop
 from winninghand.augmentation.fractals import fractals
 
 SMALLEST_FACTOR = 1e-37

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from winninghand.augmentation.chains import mix_chains
-from winninghand.augmentation.clean import Clean, flip_and_crop
+from winninghand.augmentation.domain import Clean, flip_and_crop
 from winninghand.augmentation.operations import Operation
 
 STRENGTHS = 31

@@ -80,7 +80,7 @@ DOMAINS: Registry[Any] = Registry(
     "domain",
     "domains",
     {
-        "clean": "winninghand.augmentation.clean:Clean",
+        "clean": "winninghand.augmentation.domain:Clean",
         "augmix": "winninghand.augmentation.augmix:AugMix",
         "gaussian": "winninghand.augmentation.gaussian:Gaussian",
         "pixmix": "winninghand.augmentation.pixmix:PixMix",

@@ -1,4 +1,4 @@
-"""The device at hand, and what pays there."""
+"""The device at hand, what pays there, and how stored pixels become what networks see."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from winninghand.base.errors import InputError
 
@@ -96,3 +96,13 @@ def make_fabric(precision: Precision, device: torch.device | str | None = None) 
 def channels_last_pays(device: torch.device) -> bool:
     """Say whether convolutions on `device` are faster on channels-last memory."""
     return device.type in ("cpu", "cuda")
+
+
+def to_unit(images: Tensor) -> Tensor:
+    """Return uint8 (…, H, W, 3) as float32 (…, 3, H, W) in [0, 1]; memory stays channels-last."""
+    return images.movedim(-1, -3).float().div_(255)
+
+
+def to_bytes(images: Tensor) -> Tensor:
+    """Return float (…, 3, H, W) in [0, 1] as uint8 (…, H, W, 3), rounded to the nearest level."""
+    return images.mul(255).round_().clamp_(0, 255).byte().movedim(-3, -1)

@@ -7,7 +7,7 @@ from winninghand.cards.answer import Answer
 from winninghand.cards.card import Card, Normalisation, check_batch
 from winninghand.cards.inspection import Inspection, Layer
 from winninghand.cards.metadata import CardMetadata, architecture_metadata
-from winninghand.cards.player import Player, player_of
+from winninghand.cards.player import Player, adaptation_of, player_of
 from winninghand.cards.prediction import Prediction
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Normalisation",
     "Player",
     "Prediction",
+    "adaptation_of",
     "architecture_metadata",
     "check_batch",
     "player_of",

@@ -78,3 +78,9 @@ class _ModulePlayer:
 
     def save(self, path: Path | str) -> None:
         raise InputError(f"cannot save to {path}: make a card of the module first, by Card.from_module")
+
+
+def adaptation_of(model: nn.Module) -> float | None:
+    """Return the prior of a model whose batch norms adapt to each batch, in images; None for any other."""
+    priors = (vars(part).get("adaptation_prior") for part in model.modules())
+    return next((prior for prior in priors if prior is not None), None)

@@ -13,8 +13,8 @@ from PIL.Image import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from winninghand.base.device import to_unit
 from winninghand.base.errors import InputError
-from winninghand.base.pixels import to_unit
 from winninghand.cards.answer import Answerer
 from winninghand.images.checks import UInt8Array
 from winninghand.images.pictures import Picture, decoded, image_files

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from winninghand.base.deprecation import renamed
 
 if TYPE_CHECKING:
-    from winninghand.decks.adaptation import adaptation_of, with_bn_adaptation
+    from winninghand.decks.adaptation import with_bn_adaptation
     from winninghand.decks.deck import Deck
     from winninghand.decks.fitting import fit_gate
     from winninghand.decks.gate import GATES, Gate, GateSettings, limited
@@ -22,7 +22,6 @@ _HOMES = {
     "Deck": "deck",
     "Gate": "gate",
     "GateSettings": "gate",
-    "adaptation_of": "adaptation",
     "fit_gate": "fitting",
     "inspect_file": "opening",
     "limited": "gate",
@@ -37,7 +36,6 @@ __all__ = [
     "Deck",
     "Gate",
     "GateSettings",
-    "adaptation_of",
     "fit_gate",
     "inspect_file",
     "limited",

@@ -21,14 +21,14 @@ class AdaptiveBatchNorm2d(nn.BatchNorm2d):
     The variance is blended likewise (Schneider et al. 2020, arXiv:2006.16971, equation 3).
     """
 
-    prior: float
+    adaptation_prior: float
 
     def forward(self, batch: Tensor) -> Tensor:
         """Return the normalised batch (n, channels, height, width)."""
         if self.training or self.running_mean is None or self.running_var is None:
             return super().forward(batch)
         variance, mean = torch.var_mean(batch.detach(), dim=(0, 2, 3), correction=0)
-        share = len(batch) / (len(batch) + self.prior)
+        share = len(batch) / (len(batch) + self.adaptation_prior)
         mean = self.running_mean.lerp(mean, share)
         variance = self.running_var.lerp(variance, share)
         return functional.batch_norm(batch, mean, variance, self.weight, self.bias, eps=self.eps)
@@ -52,11 +52,5 @@ def with_bn_adaptation(model: Model, prior: float = 16.0) -> Model:
     for norm in norms:
         # The class alone changes, so that names, parameters and settings stay what they were.
         norm.__class__ = AdaptiveBatchNorm2d
-        cast("AdaptiveBatchNorm2d", norm).prior = prior
+        cast("AdaptiveBatchNorm2d", norm).adaptation_prior = prior
     return result
-
-
-def adaptation_of(model: nn.Module) -> float | None:
-    """Return the prior of a model that `with_bn_adaptation` returned, None for any other model."""
-    priors = (module.prior for module in model.modules() if isinstance(module, AdaptiveBatchNorm2d))
-    return next(priors, None)

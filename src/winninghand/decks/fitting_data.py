@@ -11,8 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from winninghand.base.device import device_of
-from winninghand.base.pixels import to_unit
+from winninghand.base.device import device_of, to_unit
 from winninghand.cards import Card
 from winninghand.corruptions import corrupt
 from winninghand.images import Split

@@ -12,9 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from winninghand.base.device import device_of
+from winninghand.base.device import device_of, to_unit
 from winninghand.base.errors import InputError
-from winninghand.base.pixels import to_unit
 from winninghand.base.randomness import CounterRNG
 from winninghand.cards.player import Player, player_of
 from winninghand.evaluation.measurement import Sample, balanced_sample, play

@@ -12,11 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from winninghand.base.deprecation import renamed
-from winninghand.base.device import on_device
+from winninghand.base.device import on_device, to_unit
 from winninghand.base.errors import InputError
-from winninghand.base.pixels import to_unit
 from winninghand.base.registry import nearest
-from winninghand.cards.player import player_of
+from winninghand.cards.player import adaptation_of, player_of
 from winninghand.corruptions import (
     SEVERITIES,
     Archive,
@@ -25,7 +24,6 @@ from winninghand.corruptions import (
     missing_corruptions,
     open_archive,
 )
-from winninghand.decks import adaptation_of
 from winninghand.evaluation.archives import holds, rows_of
 from winninghand.evaluation.table import CLEAN, Cell, Int64Array, Outcome, RobustnessTable, Source, UInt8Array
 from winninghand.images import ImageSet, Split

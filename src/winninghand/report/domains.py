@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from winninghand.augmentation import Domain
-from winninghand.base.pixels import to_bytes, to_unit
+from winninghand.base.device import to_bytes, to_unit
 from winninghand.images import Split
 from winninghand.spectra import log_spectra
 

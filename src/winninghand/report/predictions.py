@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from winninghand.cards import Card
+from winninghand.cards import Card, adaptation_of
 from winninghand.cards.prediction import Prediction, Unreadable
-from winninghand.decks import Deck, adaptation_of
+from winninghand.decks import Deck
 from winninghand.report.terminal import say
 
 Answers = Sequence[Prediction | Unreadable]

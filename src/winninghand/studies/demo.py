@@ -8,9 +8,8 @@ from pathlib import Path
 
 import torch
 
-from winninghand.base.device import best_device
+from winninghand.base.device import best_device, to_unit
 from winninghand.base.files import atomic_write
-from winninghand.base.pixels import to_unit
 from winninghand.base.progress import with_progress
 from winninghand.cards import Card
 from winninghand.decks import Deck

@@ -12,10 +12,9 @@ from typing import Any
 
 import torch
 
-from winninghand.base.device import best_device, bf16_pays
+from winninghand.base.device import best_device, bf16_pays, to_unit
 from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write
-from winninghand.base.pixels import to_unit
 from winninghand.base.progress import with_progress
 from winninghand.cards import Card
 from winninghand.decks import Deck, fit_gate, load_card

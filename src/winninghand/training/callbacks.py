@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from winninghand.base.device import to_unit
 from winninghand.base.errors import InputError
-from winninghand.base.pixels import to_unit
 from winninghand.base.progress import progress_bar
 from winninghand.cards import Card
 from winninghand.training.data import ResidentSplit

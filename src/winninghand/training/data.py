@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from winninghand.augmentation import Domain
-from winninghand.base.pixels import to_unit
+from winninghand.base.device import to_unit
 from winninghand.images import Split
 from winninghand.spectra import SpectralProfile
 
