@@ -16,7 +16,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -26,6 +25,7 @@ from winninghand.base.device import to_bytes
 from winninghand.base.errors import InputError
 from winninghand.base.randomness import CounterRNG, Indices, image_indices
 from winninghand.corruptions import checked_severity, corrupt, missing_corruptions
+from winninghand.images.pictures import rgb
 
 Picture = TypeVar("Picture", Tensor, Image.Image)
 
@@ -46,7 +46,7 @@ class _Transform(nn.Module, ABC):
         return (changed, *others) if others else changed
 
     def _of_picture(self, picture: Image.Image, index: int | Indices | None) -> Image.Image:
-        pixels = torch.from_numpy(np.array(picture.convert("RGB")))[None]
+        pixels = torch.from_numpy(rgb(picture).copy())[None]
         return Image.fromarray(self._changed(pixels, _order(index, 1, single=True))[0].numpy())
 
     def _of(self, image: Tensor, index: int | Indices | None) -> Tensor:

@@ -67,7 +67,9 @@ def test_files_and_folders_of_any_format_and_size(run, place):
 
 def test_the_answer_is_that_of_the_model_to_the_resized_image(run, place):
     code, out, _ = run("predict", place / "a.card", place / "pictures/below/c.png", "--json", "-")
-    pixels = np.asarray(Image.open(place / "pictures/below/c.png").convert("RGB"))
+    picture = Image.open(place / "pictures/below/c.png")
+    white = Image.new("RGBA", picture.size, "white")
+    pixels = np.asarray(Image.alpha_composite(white, picture).convert("RGB"))
     images = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255
     probability, choice = wh.load(place / "a.card")(images).softmax(1).max(1)
     row = json.loads(out)["predictions"][0]

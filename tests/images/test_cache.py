@@ -71,6 +71,39 @@ def test_a_damaged_cache_is_made_again(npz, cache, pixels, name):
     assert stored.stat().st_size > 3
 
 
+@pytest.mark.parametrize("name", ["train_images.npy", "train_labels.npy", "test_images.npy"])
+def test_one_flipped_bit_is_found(npz, cache, pixels, name, caplog):
+    path = npz(0)
+    load_images(path)
+    stored = next(cache.rglob(name))
+    content = bytearray(stored.read_bytes())
+    content[-8] ^= 1
+    stored.write_bytes(content)
+    images = load_images(path)
+    assert np.array_equal(images.train.images, pixels(4))
+    assert images.train.labels.tolist() == [0, 1, 0, 1]
+    assert caplog.messages == [f"decoding a again, its cache is damaged: {name[:-4]} has changed"]
+    content[-8] ^= 1
+    assert stored.read_bytes() == content
+
+
+def test_a_cache_of_anybody_else_is_made_again(npz, cache, pixels):
+    path = npz(0)
+    load_images(path)
+    said = next(cache.rglob("classes.json"))
+    for content in ('["0", "1"]', "[" * 10**5, "{}", '{"classes": ["0"], "checksums": {}}', "\0"):
+        said.write_text(content)
+        assert load_images(path).classes == ("0", "1")
+    images = next(cache.rglob("train_images.npy"))
+    header = {"descr": "|u1", "fortran_order": False}
+    for shape in ((2**40, 8, 6, 3), (2**31 - 1, 0, 8, 3), (-1, 8, 6, 3)):
+        with images.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, {**header, "shape": shape})
+        assert np.array_equal(load_images(path).train.images, pixels(4))
+    np.save(images, np.array([None]), allow_pickle=True)
+    assert np.array_equal(load_images(path).train.images, pixels(4))
+
+
 def test_without_a_cache_images_stay_in_memory(npz, cache, pixels, caplog):
     path = npz(0)
     cache.write_text("a file where the folder should be")

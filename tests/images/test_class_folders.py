@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from winninghand.base.errors import InputError
-from winninghand.images import load_images
+from winninghand.images import load_images, pictures
 
 
 @pytest.fixture
@@ -73,10 +73,43 @@ def test_decompression_bombs_and_deep_images_are_refused(folder, monkeypatch):
     with pytest.raises(InputError, match="8-bit"):
         load_images(folder)
     Image.new("1", (300, 200)).save(path)
-    for limit in (50_000, 20_000):  # beyond the first Pillow warns, beyond twice the second it raises
-        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-        with pytest.raises(InputError, match=rf"0\.png has more than {limit} pixels"):
+    monkeypatch.setattr(pictures, "MOST_PIXELS", 50_000)
+    for of_pillow in (10**6, 50_000, 20_000):  # beyond the second Pillow warns, beyond the third it raises
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", of_pillow)
+        with pytest.raises(InputError, match=r"0\.png has more than 50000 pixels"):
             load_images(folder, size=8)
+
+
+def test_files_that_are_no_pictures_are_counted_in_one_line(folder, caplog):
+    for name in ("train/dog/a.HEIC", "train/cat/b.heic", "test/dog/below/c.eps", "test/cat/notes", "d.HEIC"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"")
+    (folder / "train" / "dog" / ".hidden.heic").write_bytes(b"")
+    (folder / "train" / "dog" / "link").symlink_to(folder / "train")
+    assert len(load_images(folder).train) == 5
+    (line,) = caplog.messages
+    assert line == (
+        f"{folder}: 5 files that are no JPEG, PNG, BMP, GIF, PPM, TIFF, WEBP are left out "
+        "(.heic 2, .eps 1, linked folder 1, no suffix 1)"
+    )
+    for path in (folder / "test" / "dog").glob("*.png"):
+        path.unlink()
+    with pytest.raises(InputError, match=r"dog holds no images: 1 files that are no .* \(\.eps 1\)"):
+        load_images(folder)
+
+
+def test_folders_that_link_to_themselves_end(folder):
+    (folder / "train" / "dog" / "again").symlink_to(folder / "train" / "dog")
+    (folder / "train" / "dog" / "loop.png").symlink_to(folder / "train" / "dog" / "loop.png")
+    (folder / "train" / "cat" / "other.png").symlink_to(folder / "train" / "dog" / "0.png")
+    assert load_images(folder).train.labels.tolist() == [0, 0, 0, 0, 1, 1]
+
+
+def test_names_that_control_a_terminal_are_refused_in_readable_text(folder):
+    for split in ("train", "test"):
+        (folder / split / "dog").rename(folder / split / "d\x1b[2Kog\n")
+    with pytest.raises(InputError, match=r"must be readable text, not 'd\\x1b\[2Kog\\n'"):
+        load_images(folder)
 
 
 def test_splits_must_have_the_same_classes_and_images_in_each(folder):

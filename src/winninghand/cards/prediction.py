@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +19,11 @@ from winninghand.base.device import to_unit
 from winninghand.base.errors import InputError
 from winninghand.cards.answer import Answerer
 from winninghand.images.checks import UInt8Array
-from winninghand.images.pictures import Picture, decoded, image_files
+from winninghand.images.picture_files import image_files, left_out
+from winninghand.images.pictures import Picture, decoded
 from winninghand.images.resizing import Size, resized
+
+_LOG = logging.getLogger(__name__)
 
 OneOrMore: TypeAlias = Path | str | Image | UInt8Array | Tensor
 """An image or several in one: a file, a folder, a picture of Pillow, pixels."""
@@ -55,16 +60,22 @@ class Unreadable:
 def image_paths(places: Sequence[Path]) -> list[Path]:
     """Return the files among `places`, and the image files at any depth below the folders among them.
 
-    Raises `InputError` for a place that does not exist and for a folder without images.
+    How many other files the folders hold is logged in one line. Raises `InputError` for a place that
+    does not exist and for a folder without images.
     """
     paths: list[Path] = []
+    others: Counter[str] = Counter()
     for place in places:
         if not place.exists():
             raise InputError(f"there is no file or folder {place}")
-        found = image_files(place) if place.is_dir() else [place]
+        found, beside = image_files(place) if place.is_dir() else ([place], Counter())
         if not found:
-            raise InputError(f"there are no image files below {place}")
+            also = f": {left_out(beside)}" if beside else ""
+            raise InputError(f"there are no image files below {place}{also}")
         paths += found
+        others += beside
+    if others:
+        _LOG.warning("%s", left_out(others))
     return paths
 
 

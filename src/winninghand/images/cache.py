@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,16 @@ import numpy.typing as npt
 
 from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write
+from winninghand.base.text import shown
 from winninghand.images.image_set import ImageSet
 from winninghand.images.resizing import Size
 from winninghand.images.source import Source
 
-DECODE_VERSION = 1
+DECODE_VERSION = 2
 """To be raised by whoever changes what decoding gives, so that older arrays are left alone."""
 
 _ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+_ROWS_AT_ONCE = 1024
 _LOG = logging.getLogger(__name__)
 
 
@@ -36,7 +39,7 @@ def decoded_once(source: Source, size: Size | None) -> ImageSet:
     try:
         folder = _cache() / "images" / _key(source, size)
     except (OSError, RuntimeError) as error:  # a file that went away, or no home folder
-        _LOG.warning("%s is not cached: %s", source.name, error)
+        _LOG.warning("%s is not cached: %s", shown(source.name), shown(error))
         return source.decode(size)
     cached = _read(folder, source.name)
     if cached is not None:
@@ -45,7 +48,7 @@ def decoded_once(source: Source, size: Size | None) -> ImageSet:
     try:
         _write(folder, images)
     except (OSError, InputError) as error:
-        _LOG.warning("%s stays in memory: %s", source.name, error)
+        _LOG.warning("%s stays in memory: %s", shown(source.name), shown(error))
         return images
     return _read(folder, source.name) or images
 
@@ -69,28 +72,38 @@ def _key(source: Source, size: Size | None) -> str:
 def _write(folder: Path, images: ImageSet) -> None:
     train, test = images.train, images.test
     arrays: list[npt.NDArray[Any]] = [train.images, train.labels, test.images, test.labels]
+    sums = {}
     for name, array in zip(_ARRAYS, arrays, strict=True):
         with atomic_write(folder / f"{name}.npy") as path:
             np.save(path, array, allow_pickle=False)
+        sums[name] = _checksum(array)
     # The class names come last: where they are, everything is.
     with atomic_write(folder / "classes.json") as path:
-        path.write_text(json.dumps(images.classes), encoding="utf-8")
+        path.write_text(json.dumps({"classes": images.classes, "checksums": sums}), encoding="utf-8")
 
 
 def _read(folder: Path, name: str) -> ImageSet | None:
-    """Return the image set in a cache folder, or `None` where none is or it was damaged."""
+    """Return the image set in a cache folder, or `None` where none is, or another than was written."""
     if not (folder / "classes.json").exists():
         return None
     try:
-        classes = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
+        said = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
         # Copy on write: a writable array, as torch wants it, that never changes the file.
-        train_images, train_labels, test_images, test_labels = (
-            np.load(folder / f"{part}.npy", mmap_mode="c" if part.endswith("images") else None).view(
-                np.ndarray
-            )
-            for part in _ARRAYS
-        )
-        return ImageSet.from_arrays((train_images, train_labels), (test_images, test_labels), classes, name)
-    except (OSError, ValueError, EOFError) as error:
-        _LOG.warning("decoding %s again, its cache is damaged: %s", name, error)
+        arrays = {part: np.load(folder / f"{part}.npy", mmap_mode="c").view(np.ndarray) for part in _ARRAYS}
+        for part, array in arrays.items():
+            if array.dtype.kind not in "iu" or _checksum(array) != said["checksums"][part]:
+                raise ValueError(f"{part} has changed")
+        train, test = ((arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in ("train", "test"))
+        return ImageSet.from_arrays(train, test, said["classes"], name)
+    # What is no cache, or one that was damaged, may raise nearly anything.
+    except Exception as error:
+        _LOG.warning("decoding %s again, its cache is damaged: %s", shown(name), shown(error))
         return None
+
+
+def _checksum(array: npt.NDArray[Any]) -> int:
+    """Return the CRC-32 of an array's values (0.05 s for CIFAR-10), which finds what a disk does to them."""
+    total = 0
+    for begin in range(0, len(array), _ROWS_AT_ONCE):
+        total = zlib.crc32(np.ascontiguousarray(array[begin : begin + _ROWS_AT_ONCE]).data, total)
+    return total

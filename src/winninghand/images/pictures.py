@@ -1,33 +1,53 @@
-"""Encoded pictures (JPEG, PNG, whatever Pillow opens) decoded into one array."""
+"""Encoded pictures (JPEG, PNG and a few formats more) decoded into one array, whoever made them."""
 
 from __future__ import annotations
 
 import io
 import os
+import re
+import stat
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Condition
+from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from winninghand.base.errors import InputError
 from winninghand.images.checks import UInt8Array
+from winninghand.images.limits import check_memory
+from winninghand.images.picture_files import FORMATS
 from winninghand.images.resizing import Size, resized
 
+MOST_PIXELS = 2**26
+"""Of one picture, and of all that are decoded at a time: half a gigabyte of memory."""
+_PIXELS_OF_WEBP = 2.5
+"""As many times the memory of others takes a WebP picture, whose reader keeps several copies."""
+_LARGEST_FILE = 2**28
+_MOST_SCANS = 100
+"""Of a JPEG file. Each goes over the whole picture; ten are usual, a thousand take minutes."""
+_MOST_THREADS = 8
 _PICTURES_PER_JOB = 256
-_WITHOUT_EIGHT_BITS = ("I", "F")
-
-Image.init()
-_COMMON = ("JPEG", "PNG")
-FORMATS = (*_COMMON, *(name for name in Image.OPEN if name not in (*_COMMON, "EPS")))
-"""The formats that are read, in the order they are tried, which makes common ones twice as fast.
-
-They are all of Pillow's but EPS, which is a program that Ghostscript would run.
-"""
-_SUFFIXES = {suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS}
+_PIXELS_OF_BAND = 2**20
+_ORIENTATION = 0x0112
+_ORIENTED = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_DEEP_MODES = ("I", "F")
+_DEEP_TILE = re.compile(r";16[BLNS]")
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323
 
 
 @dataclass(frozen=True)
@@ -38,51 +58,94 @@ class Picture:
     content: bytes | Path | Image.Image
 
 
-def image_files(folder: Path) -> list[Path]:
-    """Return the image files at any depth below a folder, told by the suffixes Pillow knows, sorted."""
-    found = folder.rglob("[!.]*")
-    return sorted(path for path in found if path.suffix.lower() in _SUFFIXES and path.is_file())
-
-
 def decoded(pictures: Sequence[Picture], size: Size | None) -> UInt8Array:
     """Return pictures as uint8 RGB (N, H, W, 3), decoded by a pool of threads.
 
     With `size` (height, width) each is resized bilinearly with antialiasing; without, all must
-    have the size of the first. Raises `InputError` that names the picture which is broken, too
-    large to be true, deeper than 8 bits or of another size.
+    have the size of the first. Of several frames the first one is taken, and what is transparent is
+    laid on white. Raises `InputError` that names the picture which is broken, larger than 67 million
+    pixels, deeper than 8 bits or of another size.
     """
     with warnings.catch_warnings():
+        # Pillow warns of all that is odd about a picture, several lines each.
+        warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        first = _pixels(pictures[0], None) if size is None else None
-        expected = size if first is None else (first.shape[0], first.shape[1])
-        assert expected is not None
+        expected = size or _pixels(pictures[0]).shape[:2]
+        check_memory(len(pictures), expected)
         images = np.empty((len(pictures), *expected, 3), dtype=np.uint8)
 
         def decode_from(start: int) -> None:
             for index in range(start, min(start + _PICTURES_PER_JOB, len(pictures))):
-                pixels = _pixels(pictures[index], None if size else expected)
+                pixels = _pixels(pictures[index])
+                if not size and pixels.shape[:2] != expected:
+                    raise InputError(_other_size(pictures[index].name, pixels.shape[:2], expected))
                 images[index] = resized(pixels[None], size)[0]
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
             for _ in pool.map(decode_from, range(0, len(pictures), _PICTURES_PER_JOB)):
                 pass
     return images
 
 
-def _pixels(picture: Picture, expected: Size | None) -> UInt8Array:
-    """Return one picture as uint8 RGB (H, W, 3); `expected` is checked before it is decoded."""
+def rgb(image: Image.Image) -> UInt8Array:
+    """Return a picture's pixels as uint8 RGB (H, W, 3), what is transparent laid on white.
+
+    Large ones are converted band by band, as they would take twice the memory in one.
+    """
+    rows = max(1, _PIXELS_OF_BAND // max(1, image.width))
+    if rows >= image.height:
+        return _rgb(image)
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        pixels[top : top + rows] = _rgb(band)
+    return pixels
+
+
+def _rgb(image: Image.Image) -> UInt8Array:
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    return np.asarray(image.convert("RGB"))
+
+
+class _Room:
+    """Room for the pixels of several pictures at a time; who finds none waits."""
+
+    def __init__(self) -> None:
+        self._free = MOST_PIXELS
+        self._changed = Condition()
+
+    @contextmanager
+    def of(self, pixels: int) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= pixels)
+            self._free -= pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += pixels
+                self._changed.notify_all()
+
+
+_ROOM = _Room()
+
+
+def _pixels(picture: Picture) -> UInt8Array:
+    """Return one picture as uint8 RGB (H, W, 3); format, size and depth are checked before it is decoded."""
     try:
-        with _opened(picture.content) as image:
-            upright = ImageOps.exif_transpose(image) if "exif" in image.info else image
-            if expected is not None and upright.size != expected[::-1]:
-                raise InputError(_other_size(picture.name, upright.size, expected))
-            if upright.mode.startswith(_WITHOUT_EIGHT_BITS):
-                raise InputError(f"{picture.name} is not an 8-bit image ({upright.mode}); convert it first")
-            return np.asarray(upright.convert("RGB"))
+        if isinstance(picture.content, Image.Image):
+            with _ROOM.of(_room_for(picture.name, picture.content)):
+                return _upright(picture.content.copy())
+        with _file(picture.name, picture.content) as file, Image.open(file, formats=tuple(FORMATS)) as image:
+            _check_scans(picture.name, image, file)
+            with _ROOM.of(_room_for(picture.name, image)):
+                image.load()
+                return _upright(image)
     except InputError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise InputError(f"{picture.name} has more than {Image.MAX_IMAGE_PIXELS} pixels; shrink it") from None
+        raise _too_large(picture.name, MOST_PIXELS) from None
     # Pillow's decoders raise nearly anything for broken data: SyntaxError, struct.error, IndexError …
     except Exception as error:
         raise InputError(
@@ -90,15 +153,63 @@ def _pixels(picture: Picture, expected: Size | None) -> UInt8Array:
         ) from None
 
 
-def _opened(content: bytes | Path | Image.Image) -> Image.Image:
-    """Return an opened image, one that is open already as a copy."""
-    if isinstance(content, Image.Image):
-        return content.copy()
-    return Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=FORMATS)
+def _file(name: str, content: bytes | Path) -> BinaryIO:
+    """Return the encoded picture as an open file."""
+    if isinstance(content, bytes):
+        return io.BytesIO(content)
+    status = content.stat()
+    if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for, a device read for ever
+        raise InputError(f"{name} is no file; give an image file")
+    if status.st_size > _LARGEST_FILE:
+        raise InputError(f"{name} is larger than {_LARGEST_FILE:,} bytes; give a smaller file")
+    return content.open("rb")
 
 
-def _other_size(name: str, found: tuple[int, int], expected: Size) -> str:
+def _room_for(name: str, image: Image.Image) -> int:
+    """Return the pixels that decoding takes; raise `InputError` for too many, or more than 8 bits each."""
+    if image.mode.startswith(_DEEP_MODES) or any(map(_is_deep, getattr(image, "tile", ()))):
+        raise InputError(f"{name} is not an 8-bit image ({image.mode}, 16 or more); convert it first")
+    pixels = image.width * image.height
+    if image.format == "TIFF":  # whose tiles may be larger than the whole
+        width, height = (getattr(image, "tag_v2", {}).get(tag, 0) for tag in (_TILE_WIDTH, _TILE_HEIGHT))
+        pixels = max(pixels, width * height)
+    weight = _PIXELS_OF_WEBP if image.format == "WEBP" else 1
+    if pixels * weight > MOST_PIXELS:
+        raise _too_large(name, int(MOST_PIXELS / weight))
+    return int(pixels * weight)
+
+
+def _is_deep(tile: tuple[Any, ...]) -> bool:
+    """Say whether the encoded channels have more than 8 bits, which Pillow may drop without a word."""
+    codec, *_, arguments = tile
+    deep = codec.startswith("ppm") and arguments[-1] > 255
+    return deep or _DEEP_TILE.search(str(arguments)) is not None
+
+
+def _check_scans(name: str, image: Image.Image, file: BinaryIO) -> None:
+    """Raise `InputError` for a JPEG picture that is gone over again and again."""
+    if image.format not in ("JPEG", "MPO"):
+        return
+    file.seek(0)
+    scans = sum(part.count(b"\xff\xda") for part in iter(lambda: file.read(2**20), b""))
+    if scans > _MOST_SCANS:
+        raise InputError(f"{name} has {scans} scans where ten are usual; save it anew")
+
+
+def _upright(image: Image.Image) -> UInt8Array:
+    """Return a decoded picture's pixels, turned as its EXIF or XMP metadata say."""
+    if image.info.keys() & set(_ORIENTED):
+        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
+        image = image if turn is None else image.transpose(turn)
+    return rgb(image)
+
+
+def _too_large(name: str, most: int) -> InputError:
+    return InputError(f"{name} has more than {most} pixels; shrink it")
+
+
+def _other_size(name: str, found: Size, expected: Size) -> str:
     return (
-        f"{name} is {found[0]}×{found[1]} pixels where the first image is {expected[1]}×{expected[0]}; "
+        f"{name} is {found[1]}×{found[0]} pixels where the first image is {expected[1]}×{expected[0]}; "
         "make all images one size or give a size to resize them to"
     )
