@@ -1,4 +1,4 @@
-"""A card: a compact classifier that carries all that is needed to use it."""
+"""A card: a compact classifier that carries all it needs; long, since its whole face is one class."""
 
 from __future__ import annotations
 

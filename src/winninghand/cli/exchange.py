@@ -41,9 +41,7 @@ def import_(
     ] = "global",
 ) -> None:
     """Make a card or a deck of checkpoints; nothing in them is executed."""
-    from winninghand.cards import Card
     from winninghand.cards.importing import Import
-    from winninghand.decks import Deck
     from winninghand.decks.importing import import_model
     from winninghand.report.terminal import say
 
@@ -59,13 +57,9 @@ def import_(
         input_size=input_size,
         subnetwork=_subnetwork(scores, sparsity, scope),
     )
-    model = import_model(sources, wanted)
-    if out.suffix == ".card" and isinstance(model, Deck):
-        raise InputError(f"the checkpoints hold {len(model.cards)} networks; name the file to write .deck")
-    if out.suffix == ".deck" and isinstance(model, Card):
-        model = Deck([model], "average")
+    model = import_model(sources, wanted, "card" if out.suffix == ".card" else "deck")
     model.save(out)
-    first = model.cards[0] if isinstance(model, Deck) else model
+    first = model.cards[0]
     say(f"{out}: {out.stat().st_size:,} bytes, from {sum(path.stat().st_size for path in sources):,}")
     say(f"{len(first.classes)} classes, mean {first.metadata.mean}, std {first.metadata.std}")
 
