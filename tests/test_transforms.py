@@ -124,7 +124,7 @@ def test_workers_draw_numbers_of_their_own_and_the_same_ones_again(name):
         (lambda: wh.transforms.Corrupt("fog", ()), "no severity is given"),
         (lambda: wh.transforms.Domain("augmixx"), "did you mean 'augmix'"),
         (lambda: wh.transforms.Domain({"name": "augmix", "wide": 3}), "no parameter 'wide'"),
-        (lambda: wh.transforms.Domain("augmix", seed=-1), "not be negative"),
+        (lambda: wh.transforms.Domain("augmix", seed=-1), "of at least 0"),
     ],
 )
 def test_bad_settings_are_refused_when_it_is_made(make, message):

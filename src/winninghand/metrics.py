@@ -14,8 +14,7 @@ from torch import Tensor
 from winninghand.base.errors import InputError
 from winninghand.base.extras import needed
 from winninghand.base.registry import nearest
-from winninghand.corruptions import SEVERITIES, corruption_names
-from winninghand.evaluation import checked_severities
+from winninghand.corruptions import SEVERITIES, checked_severities, corruption_names
 from winninghand.evaluation.table import BINS
 
 if TYPE_CHECKING:

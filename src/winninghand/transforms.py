@@ -24,6 +24,7 @@ from winninghand.augmentation import augment, make_domain, seeded_generator
 from winninghand.base.device import to_bytes
 from winninghand.base.errors import InputError
 from winninghand.base.randomness import CounterRNG, Indices, image_indices
+from winninghand.base.whole import checked_whole
 from winninghand.corruptions import checked_severity, corrupt, missing_corruptions
 from winninghand.images.pictures import rgb
 
@@ -82,7 +83,7 @@ class Corrupt(_Transform):
             raise InputError("no severity is given; give one of 1 to 5, or several")
         self.name = name
         self.severities = tuple(checked_severity(level) for level in levels)
-        self.seed = seed
+        self.seed = checked_whole("seed", seed)
 
     def extra_repr(self) -> str:
         """Return the settings as they are given."""
@@ -121,9 +122,7 @@ class Domain(_Transform):
         super().__init__()
         self.domain = make_domain(name)
         self.table = {"name": name} if isinstance(name, str) else dict(name)
-        if seed < 0:
-            raise InputError(f"seed must not be negative, not {seed}")
-        self.seed = seed
+        self.seed = checked_whole("seed", seed)
 
     def extra_repr(self) -> str:
         """Return the settings as they are given."""

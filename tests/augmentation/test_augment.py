@@ -49,13 +49,31 @@ def test_read_only_arrays_and_no_images_at_all():
 @pytest.mark.parametrize(
     ("images", "arguments", "message"),
     [
-        (IMAGES.astype(np.float32), {}, "images must be uint8 (N, H, W, 3), not float32 (150, 8, 9, 3)"),
-        (IMAGES[0], {}, "images must be uint8 (N, H, W, 3), not uint8 (8, 9, 3)"),
-        (IMAGES, {"seed": -1}, "seed and start must not be negative, not -1 and 0"),
-        (IMAGES, {"start": -5}, "seed and start must not be negative, not 0 and -5"),
+        (IMAGES.astype(np.float32), {}, "uint8 (N, H, W, 3) or (H, W, 3), not float32 (150, 8, 9, 3)"),
+        (IMAGES[0].transpose(2, 0, 1), {}, "not uint8 (3, 8, 9); move the channels last"),
+        (IMAGES.transpose(0, 3, 1, 2), {}, "not uint8 (150, 3, 8, 9); move the channels last"),
+        (IMAGES[..., 0], {}, "not uint8 (150, 8, 9)"),
+        (IMAGES[0, 0], {}, "not uint8 (9, 3)"),
+        (IMAGES.tolist(), {}, "images must be a NumPy array or a torch tensor, not list"),
+        (IMAGES, {"seed": -1}, "seed must be a whole number of at least 0 and below 2**63, not -1"),
+        (IMAGES, {"seed": 2**63}, "seed must be a whole number of at least 0 and below 2**63"),
+        (IMAGES, {"seed": 1.5}, "seed must be a whole number of at least 0 and below 2**63, not 1.5"),
+        (IMAGES, {"start": -5}, "start must be a whole number from 0 to 4611686018427387904, not -5"),
+        (IMAGES, {"start": 2**63}, "start must be a whole number from 0 to 4611686018427387904"),
     ],
 )
 def test_bad_input_is_refused(images: object, arguments: dict[str, int], message: str):
     with pytest.raises(InputError) as refusal:
         augment(images, "clean", **arguments)  # type: ignore[type-var]
-    assert str(refusal.value) == message
+    assert message in str(refusal.value)
+
+
+def test_one_image_is_augmented_as_the_first_of_a_batch():
+    for kind in (np.asarray, torch.from_numpy):
+        view = augment(kind(IMAGES[0].copy()), "augmix", seed=4, start=70)
+        assert type(view) is type(kind(IMAGES)) and view.shape == (8, 9, 3)
+        assert np.array_equal(view, augment(IMAGES[:1], "augmix", seed=4, start=70)[0])
+
+
+def test_the_largest_start_has_views_of_its_own():
+    assert augment(IMAGES[:2], "trivialaugment", start=2**62).shape == (2, 8, 9, 3)

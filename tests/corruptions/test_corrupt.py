@@ -7,7 +7,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from winninghand.base.errors import InputError
-from winninghand.corruptions import CORRUPTIONS, corrupt, missing_corruptions
+from winninghand.corruptions import CORRUPTIONS, checked_severities, corrupt, missing_corruptions
 from winninghand.corruptions.corrupt import PIXELS_PER_CHUNK
 
 NAMES = [
@@ -90,7 +90,18 @@ def test_blurs_and_warps_leave_a_constant_image_as_it_is(level, severity):
         (np.zeros((2, 32, 32, 3), np.uint8), "fog", 2.5, "from 1 to 5, not 2.5"),
         (np.zeros((2, 32, 32, 3), np.float32), "fog", 1, "must be uint8"),
         (torch.zeros(2, 32, 32, 3), "fog", 1, "must be uint8"),
-        (np.zeros((2, 3, 32, 32), np.uint8), "fog", 1, "must have the shape"),
+        (np.zeros((2, 32, 32, 3), np.uint8), "fog", True, "from 1 to 5, not True"),
+        (np.zeros((2, 32, 32, 3), np.uint8), "fog", [1, 2], r"from 1 to 5, not \[1, 2\]"),
+        (np.zeros((2, 32, 32, 3), np.uint8), "fog", np.arange(1, 3), "from 1 to 5, not array"),
+        (np.zeros((2, 3, 32, 32), np.uint8), "fog", 1, "must have the shape .*; move the channels last"),
+        (
+            np.zeros((3, 32, 32), np.uint8),
+            "fog",
+            1,
+            r"\(3, 32, 32\) may be one image with its channels first",
+        ),
+        (torch.zeros(3, 9, 8, dtype=torch.uint8), "fog", 1, "one image with its channels first"),
+        (np.zeros((32, 4, 3), np.uint8), "fog", 1, r"at least 8 pixels high and wide, not \(32, 4\)"),
         (np.zeros((32, 32), np.uint8), "fog", 1, "must have the shape"),
         (np.zeros((0, 32, 32, 3), np.uint8), "fog", 1, "holds no images"),
         (np.zeros((2, 4, 32, 3), np.uint8), "fog", 1, "at least 8 pixels"),
@@ -101,6 +112,52 @@ def test_bad_input_is_refused_in_one_line(images, name, severity, message):
     with pytest.raises(InputError, match=message) as refusal:
         corrupt(images, name, severity)
     assert "\n" not in str(refusal.value)
+
+
+def test_one_image_comes_back_as_one(noise_images):
+    expected = corrupt(noise_images[:1], "gaussian_noise", 3, seed=2, start=5)[0]
+    assert np.array_equal(corrupt(noise_images[0], "gaussian_noise", 3, seed=2, start=5), expected)
+    tensor = corrupt(torch.from_numpy(noise_images[0]), "gaussian_noise", 3, seed=2, indices=[5])
+    assert np.array_equal(tensor.numpy(), expected)
+    grey = noise_images[:1, :, :, :1]
+    assert np.array_equal(corrupt(grey[0], "fog", 2), corrupt(grey, "fog", 2)[0])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *({"seed": seed} for seed in (-1, 0.5, "1", True, None, 2**63, 10**5000)),
+        *({"start": start} for start in (-1, 0.5, 2**63, 2**62 + 1, None)),
+        *({"indices": [0, other]} for other in (-1, 2**63, 2**64, 0.5, None, "a")),
+        {"indices": np.array([0, 2**63], np.uint64)},
+        {"indices": 3},
+    ],
+)
+def test_places_and_seeds_are_whole_numbers(arguments):
+    with pytest.raises(InputError, match=r"(seed|start|indices) must be") as refusal:
+        corrupt(np.zeros((2, 32, 32, 3), np.uint8), "fog", 1, **arguments)
+    assert len(str(refusal.value)) < 150
+
+
+def test_the_largest_places_are_streams_of_their_own(noise_images):
+    same = noise_images[[0, 0, 0]]
+    ends = corrupt(same, "gaussian_noise", 1, indices=np.array([0, 2**63 - 1, 2**63 - 2], np.uint64))
+    assert len({image.tobytes() for image in ends}) == 3
+    first = corrupt(same[:2], "fog", 1, start=2**62)
+    assert np.array_equal(first, corrupt(same[:2], "fog", 1, indices=[2**62, 2**62 + 1]))
+
+
+@pytest.mark.parametrize(
+    "severities", [3, None, "3", (), [0], [6], [1, 2.5], [True], [[1]], [None], range(6), [1, "2"]]
+)
+def test_severities_are_several_of_1_to_5(severities):
+    with pytest.raises(InputError, match=r"must be whole numbers in 1..5, such as \[1, 3, 5\], not"):
+        checked_severities(severities)
+
+
+def test_severities_keep_their_order_and_count_once():
+    assert checked_severities(level for level in (5, 1, 5, 1)) == (5, 1)
+    assert checked_severities(np.array([2, 3])) == (2, 3)
 
 
 @pytest.mark.parametrize("indices", [np.arange(3), np.zeros(2), np.zeros((2, 1), np.int64)])

@@ -97,8 +97,16 @@ def test_an_official_archive_is_not_written_into(tmp_path, noise_images, labels)
     ("change", "message"),
     [
         ({"names": "fogg"}, "did you mean 'fog'"),
-        ({"severities": (1, 6)}, "from 1 to 5"),
-        ({"severities": ()}, "no severity"),
+        ({"severities": (1, 6)}, "in 1..5"),
+        ({"severities": ()}, "in 1..5"),
+        ({"severities": 3}, "in 1..5"),
+        ({"seed": -1}, "seed must be a whole number"),
+        ({"seed": 2**63}, "seed must be a whole number"),
+        ({"indices": [0, 1, 2, 3, 4, 5, 5]}, "one is repeated"),
+        ({"indices": [0, 1, 2, 3, 4, 5, -1]}, "indices must be whole numbers"),
+        ({"indices": [0, 1]}, "indices must be 7 whole numbers"),
+        ({"indices": np.arange(7) / 2}, "indices must be 7 whole numbers"),
+        ({"labels": [0.5] * 7}, "labels must be 7 whole numbers"),
         ({"labels": np.zeros(3, np.int64)}, "labels must be 7 whole numbers"),
         ({"images": np.zeros((7, 32, 32, 3))}, "must be uint8"),
     ],
@@ -108,6 +116,63 @@ def test_bad_input_is_refused_before_anything_is_written(tmp_path, noise_images,
     with pytest.raises(InputError, match=message):
         write_archive(**asked | change)
     assert not (tmp_path / "out").exists()
+
+
+NO_SEVERITIES = ([], [1, 1], [0], [6], [10**9], [1.0], ["1"], "12345", 3, None, {})
+NO_INDICES = (
+    *([], [0] * 7, [-1, 1, 2, 3, 4, 5, 6], [0.0] * 7, [2**63], ["a"], 7, "ab"),
+    *(list(range(8)), list(range(6)), [10**40], [[0]], [None]),
+)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"severities": some} for some in NO_SEVERITIES),
+        *({"indices": some} for some in NO_INDICES),
+        *({"seed": some} for some in (-1, 2**63, 1.5, "0", None, [], True)),
+    ],
+)
+def test_a_description_of_what_cannot_be_is_refused(tmp_path, noise_images, labels, change):
+    write_archive(noise_images, labels, tmp_path, "contrast", [1, 3], indices=np.arange(7))
+    path = tmp_path / "archive.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(InputError, match=r"archive\.json (is damaged|names)"):
+        open_archive(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "null", "[" * 10**5, "\xff", '{"seed": 1}', "1" * 5000, '{"a": NaN}']
+)
+def test_a_description_that_is_none_is_refused(tmp_path, noise_images, labels, text):
+    write_archive(noise_images, labels, tmp_path, "contrast", [1])
+    (tmp_path / "archive.json").write_text(text, encoding="latin-1")
+    with pytest.raises(InputError, match=r"archive\.json is damaged"):
+        open_archive(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["labels", "contrast"])
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [
+        *(((2**62,), "|u1"), ((2**31 - 1, 0), "|u1"), ((-1,), "|u1"), ((0,), "|u1"), ((), "|u1")),
+        *(((35,), "|O"), ((7, 0, 32, 3), "|u1")),
+    ],
+)
+def test_headers_that_lie_are_refused(tmp_path, noise_images, labels, name, shape, kind):
+    write_archive(noise_images, labels, tmp_path, "contrast")
+    with (tmp_path / f"{name}.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": kind, "fortran_order": False, "shape": shape})
+        file.write(bytes(40))
+    with pytest.raises(InputError, match=rf"{name}\.npy"):
+        open_archive(tmp_path).cell("contrast", 1)
+
+
+def test_grey_images_of_any_number_are_written_in_colour(tmp_path, noise_images):
+    for count in (2, 5):
+        grey = noise_images[:count, :, :, 0]
+        archive = write_archive(grey, np.arange(count), tmp_path / str(count), "fog", [2])
+        assert np.array_equal(archive.cell("fog", 2), corrupt(grey[..., None], "fog", 2))
 
 
 def test_no_archive_is_no_fault(tmp_path):

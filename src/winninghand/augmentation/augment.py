@@ -13,6 +13,8 @@ from torch import Tensor
 from winninghand.augmentation.domain import Domain, make_domain
 from winninghand.base.device import to_bytes
 from winninghand.base.errors import InputError
+from winninghand.base.randomness import LARGEST_START
+from winninghand.base.whole import checked_whole
 
 Images = TypeVar("Images", npt.NDArray[np.uint8], Tensor)
 
@@ -23,16 +25,19 @@ BLOCK = 64
 def augment(images: Images, name: str | Mapping[str, object], seed: int = 0, start: int = 0) -> Images:
     """Return one augmented view of `images`, uint8 (N, H, W, 3), the same kind and device out.
 
-    `name` is a domain's name or a mapping of `name` and parameters; the view is the last one of
-    `Domain.views`. Image i has index `start` + i, and its view depends on its pixels, the domain,
-    `seed` and that index alone: not on the other images of the call, nor on the thread count. The
-    same holds on a GPU, whose random numbers, and so whose views, are others than the CPU's.
+    One image (H, W, 3) comes back as one. `name` is a domain's name or a mapping of `name` and
+    parameters; the view is the last one of `Domain.views`. Image i has index `start` + i, and its view
+    depends on its pixels, the domain, `seed` and that index alone: not on the other images of the call,
+    nor on the thread count. The same holds on a GPU, whose random numbers, and so whose views, are others
+    than the CPU's.
     Raises `InputError` for a bad name, parameter, seed, start, or shape and type of the images.
     """
     domain = make_domain(name)
     pixels = _checked(images)
-    if seed < 0 or start < 0:
-        raise InputError(f"seed and start must not be negative, not {seed} and {start}")
+    if pixels.ndim == 3:
+        view: Images = augment(images[None], name, seed, start)[0]
+        return view
+    seed, start = checked_whole("seed", seed), checked_whole("start", start, most=LARGEST_START)
     views = torch.empty_like(pixels)
     first = start // BLOCK
     for block in range(first, -(-(start + len(pixels)) // BLOCK)):
@@ -59,7 +64,16 @@ def seeded_generator(seed: int, number: int, device: torch.device) -> torch.Gene
 
 
 def _checked(images: npt.NDArray[np.uint8] | Tensor) -> Tensor:
-    """Return `images` as a tensor uint8 (N, H, W, 3), or raise `InputError`."""
-    if str(images.dtype).removeprefix("torch.") != "uint8" or images.ndim != 4 or images.shape[-1] != 3:
-        raise InputError(f"images must be uint8 (N, H, W, 3), not {images.dtype} {tuple(images.shape)}")
+    """Return `images` as a tensor uint8 (N, H, W, 3) or (H, W, 3), or raise `InputError`."""
+    if not isinstance(images, Tensor | np.ndarray):
+        raise InputError(
+            f"images must be a NumPy array or a torch tensor, not {type(images).__name__}; "
+            "for pictures of Pillow there is wh.transforms"
+        )
+    shape = tuple(images.shape)
+    if images.dtype not in (torch.uint8, np.uint8) or len(shape) not in (3, 4) or shape[-1] != 3:
+        advice = "; move the channels last" if len(shape) in (3, 4) and shape[-3] == 3 else ""
+        raise InputError(
+            f"images must be uint8 (N, H, W, 3) or (H, W, 3), not {images.dtype} {shape}{advice}"
+        )
     return images if isinstance(images, Tensor) else torch.from_numpy(np.require(images, None, ["C", "W"]))

@@ -17,8 +17,12 @@ import torch
 from torch import Tensor
 
 from winninghand.base.errors import InputError
+from winninghand.base.whole import checked_whole
 
 Indices = npt.NDArray[np.int64] | Tensor | Sequence[int]
+
+LARGEST_START = 2**62
+"""So that the indices after it are numbers of 64 bits, too."""
 
 GOLDEN_GAMMA = 0x9E3779B97F4A7C15 - 2**64
 MULTIPLIERS = (0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64)
@@ -28,17 +32,28 @@ SHIFTS = (30, 27, 31)
 def image_indices(indices: Indices | None, count: int, start: int) -> Tensor:
     """Return one index per image, int64 (count,) on the CPU: `indices`, or `start` and those after it.
 
-    Raises `InputError` where `indices` are not `count` whole numbers.
+    Raises `InputError` where `indices` are not `count` whole numbers of at least 0, below 2⁶³.
     """
     if indices is None:
-        return torch.arange(start, start + count)
-    order = torch.as_tensor(indices).cpu()
+        first = checked_whole("start", start, most=LARGEST_START)
+        return torch.arange(first, first + count)
+    order = _as_tensor(indices)
     if order.shape != (count,) or order.dtype.is_floating_point or order.dtype == torch.bool:
         raise InputError(
             f"indices must be {count} whole numbers, one per image, "
             f"not {order.dtype} of shape {tuple(order.shape)}"
         )
+    # Beyond what int64 holds, unsigned numbers turn into negative ones.
+    if (order.long() < 0).any():
+        raise InputError("indices must be whole numbers of at least 0 and below 2**63")
     return order.long()
+
+
+def _as_tensor(indices: Indices) -> Tensor:
+    try:
+        return torch.as_tensor(indices).cpu()
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError("indices must be whole numbers from 0 to 2**63 - 1, one per image") from None
 
 
 class CounterRNG:

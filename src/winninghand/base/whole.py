@@ -14,13 +14,11 @@ def checked_whole(name: str, value: object, least: int = 0, most: int = LARGEST)
 
     NumPy's integers are whole numbers; booleans and 2.0 are not.
     """
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise InputError(f"{name} must be a whole number, not {_short(value)}")
-    number = int(value)
-    if not least <= number <= most:
-        above = f"from {least} to {most}" if most != LARGEST else f"of at least {least} and below 2**63"
-        raise InputError(f"{name} must be a whole number {above}, not {_short(number)}")
-    return number
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or not least <= int(value) <= most:  # type: ignore[call-overload]
+        wanted = f"from {least} to {most}" if most != LARGEST else f"of at least {least} and below 2**63"
+        raise InputError(f"{name} must be a whole number {wanted}, not {_short(value)}")
+    return int(value)  # type: ignore[call-overload, no-any-return]
 
 
 def _short(value: object) -> str:

@@ -22,13 +22,16 @@ from numpy.lib.format import write_array_header_1_0
 from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write
 from winninghand.base.locks import folder_lock
+from winninghand.base.randomness import image_indices
+from winninghand.base.whole import checked_whole
 from winninghand.corruptions.corrupt import (
     CORRUPTIONS,
     SEVERITIES,
     checked_images,
-    checked_severity,
+    checked_severities,
     corrupt,
     corruption_names,
+    is_single,
     missing_corruptions,
 )
 
@@ -38,6 +41,7 @@ Int64Array = npt.NDArray[np.int64]
 LABELS = "labels.npy"
 DESCRIPTION = "archive.json"
 PIXELS_AT_ONCE = 2**22
+_LARGEST_DESCRIPTION = 2**26
 
 Progress = Callable[[str, int], None]
 
@@ -47,13 +51,24 @@ class Description:
     """What `archive.json` says: how an archive was made, and of which images.
 
     `digest` stands for the clean images and their labels; `indices` are their places in the
-    split, None when they are the first ones in order.
+    split, None when they are the first ones in order. Raises `InputError` for severities outside
+    1..5, and for severities or indices that are repeated or negative.
     """
 
     seed: int
     severities: tuple[int, ...]
     digest: str
     indices: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        checked_whole("seed", self.seed)
+        whole = all(type(level) is int for level in self.severities)
+        if not whole or checked_severities(self.severities) != self.severities:
+            raise InputError(f"severities must be whole numbers, each once, not {list(self.severities)}")
+        if self.indices is not None:
+            order = image_indices(self.indices, len(self.indices), 0)
+            if len(order.unique()) < len(order):
+                raise InputError("indices must be different ones; one is repeated")
 
     def as_json(self) -> str:
         """Return the text of the file."""
@@ -120,7 +135,8 @@ def open_archive(folder: Path | str) -> Archive | None:
     severities = SEVERITIES if description is None else description.severities
     path = folder / LABELS
     labels = read_array(path)
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or len(labels) % len(severities):
+    whole = labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer) and len(labels) > 0
+    if not whole or len(labels) % len(severities):
         raise InputError(
             f"{path} must hold whole numbers, the same for each of {len(severities)} severities, "
             f"not {labels.dtype} of shape {labels.shape}"
@@ -128,6 +144,13 @@ def open_archive(folder: Path | str) -> Archive | None:
     per_severity = labels.reshape(len(severities), -1)
     if (per_severity != per_severity[0]).any():
         raise InputError(f"the labels in {path} differ from one severity to the next; get the file again")
+    count = per_severity.shape[1]
+    named = None if description is None or description.indices is None else len(description.indices)
+    if named not in (None, count):
+        raise InputError(
+            f"{folder / DESCRIPTION} names {named} images and {path} has the labels of {count}; "
+            "delete the folder and write the archive anew"
+        )
     return Archive(folder, per_severity[0].astype(np.int64), severities, description)
 
 
@@ -137,7 +160,8 @@ def read_array(path: Path) -> npt.NDArray[Any]:
         array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"{path} is missing; get the archive again or write it anew") from None
-    except (ValueError, OSError, EOFError) as fault:
+    # Headers that lie raise nearly anything: ValueError, OverflowError, MemoryError, SyntaxError …
+    except Exception as fault:
         raise InputError(f"{path} is no whole .npy file ({fault}); get it again or delete it") from fault
     if not isinstance(array, np.ndarray):
         raise InputError(f"{path} is no .npy file; get it again or delete it")
@@ -150,15 +174,17 @@ def read_description(folder: Path) -> Description | None:
     if not path.is_file():
         return None
     try:
-        metadata = json.loads(path.read_text())
+        if path.stat().st_size > _LARGEST_DESCRIPTION:
+            raise ValueError("it is too large")
+        metadata = json.loads(path.read_text(encoding="utf-8"))
         indices = metadata["indices"]
         return Description(
-            seed=int(metadata["seed"]),
-            severities=tuple(int(severity) for severity in metadata["severities"]),
+            seed=metadata["seed"],
+            severities=tuple(metadata["severities"]),
             digest=str(metadata["digest"]),
-            indices=None if indices is None else tuple(int(index) for index in indices),
+            indices=None if indices is None else tuple(indices),
         )
-    except (ValueError, KeyError, TypeError) as fault:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as fault:
         raise InputError(f"{path} is damaged ({fault}); delete it and write the archive anew") from fault
 
 
@@ -183,9 +209,13 @@ def write_archive(
     and before anything is written. While another process writes to the folder, this one waits.
     """
     folder = Path(folder)
-    levels = tuple(sorted({checked_severity(severity) for severity in severities}))
+    levels = tuple(sorted(checked_severities(severities)))
     chosen = corruption_names(names)
-    _check(images, labels, chosen, levels)
+    labels = np.asarray(labels)
+    _check(images, labels, chosen)
+    images = images[..., None] if images.ndim == 3 else images
+    if indices is not None:
+        indices = image_indices(indices, len(images), 0).numpy()
     description = Description(
         seed=seed,
         severities=levels,
@@ -245,12 +275,12 @@ def _begin(folder: Path, description: Description) -> None:
         )
 
 
-def _check(images: UInt8Array, labels: Int64Array, names: Sequence[str], levels: tuple[int, ...]) -> None:
-    if not levels:
-        raise InputError("no severity is selected; name some of 1 to 5")
+def _check(images: UInt8Array, labels: Int64Array, names: Sequence[str]) -> None:
     for reason in missing_corruptions(names).values():
         raise InputError(reason)
     checked_images(images)
+    if is_single(images):
+        raise InputError("an archive takes many images (N, H, W, 3), not one")
     if np.shape(labels) != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
         raise InputError(f"labels must be {len(images)} whole numbers, one per image")
 

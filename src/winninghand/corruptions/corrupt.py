@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from numbers import Real
 from typing import TypeVar
 
 import numpy as np
@@ -15,6 +17,8 @@ from winninghand.base import catalog
 from winninghand.base.errors import InputError
 from winninghand.base.randomness import CounterRNG, Indices, image_indices
 from winninghand.base.registry import Registry
+from winninghand.base.text import shown
+from winninghand.base.whole import checked_whole
 
 Function = Callable[[Tensor, int, CounterRNG], Tensor]
 
@@ -107,6 +111,7 @@ EitherImages = npt.NDArray[np.uint8] | Tensor
 # A chunk's planes should fit a core's cache; a GPU wants them large.
 PIXELS_PER_CHUNK = {"cpu": 2**16, "cuda": 2**23}
 SMALLEST_SIDE = 8
+_MOST_SEVERITIES = 1000
 
 
 def corrupt(
@@ -121,21 +126,27 @@ def corrupt(
 
     `images` is uint8 (N, H, W, 3) in 0..255, an array or a tensor on any device; the same kind
     comes back, on the same device. Grey images (N, H, W) or (N, H, W, 1) come back with three
-    channels. Lengths in pixels are the benchmark's at 32 pixels and grow with the shorter side.
+    channels. One image (H, W, 3) or (H, W, 1) comes back as (H, W, 3). Lengths in pixels are the
+    benchmark's at 32 pixels and grow with the shorter side.
 
     What is random about image i depends on the seed, the corruption, the severity and the image's
     index only: `start` + i, or `indices`[i] where whole numbers (N,) are given. On the CPU the
     pixels do not depend on batch size, order or threads; a GPU gives the same distribution.
 
-    Raises `InputError` for an unknown name, a severity outside 1..5, images of another type or
-    shape, an empty batch, and where this machine cannot apply the corruption.
+    Raises `InputError` for an unknown name, a severity outside 1..5, a negative seed, images of
+    another type or shape (channels first included), an empty batch, and where this machine cannot
+    apply the corruption.
     """
     entry = CORRUPTIONS[name]
     level = checked_severity(severity)
     reason = entry.unavailable()
     if reason is not None:
         raise InputError(reason)
+    seed = checked_whole("seed", seed)
     checked_images(images)
+    if is_single(images):
+        single: Images = corrupt(images[None], name, level, seed, start, indices)[0]
+        return single
     order = image_indices(indices, len(images), start)
     stream = f"{seed}/{name}/{level}"
     if isinstance(images, Tensor):
@@ -149,9 +160,27 @@ def corrupt(
 
 def checked_severity(severity: int) -> int:
     """Return `severity`, or raise `InputError` when it is not a whole number in 1..5."""
-    if severity not in SEVERITIES:
-        raise InputError(f"severity must be a whole number from 1 to 5, not {severity!r}")
-    return int(severity)
+    return checked_whole("severity", severity, SEVERITIES[0], SEVERITIES[-1])
+
+
+def checked_severities(severities: object) -> tuple[int, ...]:
+    """Return severities in their order, each once; `InputError` unless they are whole numbers in 1..5."""
+    if not isinstance(severities, Iterable) or isinstance(severities, str | bytes):
+        raise _no_severities(severities)
+    levels = list(islice(severities, _MOST_SEVERITIES))
+    if not levels or not all(map(_is_severity, levels)):
+        raise _no_severities(levels)
+    return tuple(int(level) for level in dict.fromkeys(levels))
+
+
+def _is_severity(level: object) -> bool:
+    return isinstance(level, Real) and not isinstance(level, bool) and level in SEVERITIES
+
+
+def _no_severities(given: object) -> InputError:
+    return InputError(
+        f"severities must be whole numbers in 1..5, such as [1, 3, 5], not {shown(repr(given))}"
+    )
 
 
 def _fill(
@@ -184,14 +213,31 @@ def _three_channels(chunk: EitherImages) -> Tensor:
 def checked_images(images: Images) -> Images:
     """Return `images`, or raise `InputError` when they are not a batch of uint8 images."""
     if not isinstance(images, Tensor | np.ndarray):
-        raise InputError(f"images must be a NumPy array or a torch tensor, not {type(images).__name__}")
+        raise InputError(
+            f"images must be a NumPy array or a torch tensor, not {type(images).__name__}; "
+            "for pictures of Pillow there is wh.transforms"
+        )
     if images.dtype not in (torch.uint8, np.uint8):
         raise InputError(f"images must be uint8 in 0..255, not {images.dtype}; convert them first")
     shape = tuple(images.shape)
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3)):
-        raise InputError(f"images must have the shape (N, H, W, 3), (N, H, W, 1) or (N, H, W), not {shape}")
-    if shape[0] == 0:
+        advice = "; move the channels last" if len(shape) == 4 and shape[1] in (1, 3) else ""
+        raise InputError(
+            f"images must have the shape (N, H, W, 3), (N, H, W, 1) or (N, H, W), not {shape}{advice}"
+        )
+    if len(shape) == 3 and shape[0] == 3 and not is_single(images):
+        raise InputError(
+            f"{shape} may be one image with its channels first or three grey ones; "
+            "pass (H, W, 3) for one image and (3, H, W, 1) for three"
+        )
+    if 0 in shape:
         raise InputError(f"the batch holds no images: its shape is {shape}")
-    if min(shape[1:3]) < SMALLEST_SIDE:
-        raise InputError(f"images must be at least {SMALLEST_SIDE} pixels high and wide, not {shape[1:3]}")
+    sides = shape[:2] if is_single(images) else shape[1:3]
+    if min(sides) < SMALLEST_SIDE:
+        raise InputError(f"images must be at least {SMALLEST_SIDE} pixels high and wide, not {sides}")
     return images
+
+
+def is_single(images: EitherImages) -> bool:
+    """Say whether `images` is one image (H, W, 3) or (H, W, 1); grey ones of that width are too small."""
+    return images.ndim == 3 and images.shape[-1] in (1, 3)

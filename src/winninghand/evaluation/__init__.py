@@ -9,7 +9,6 @@ from winninghand.evaluation.measurement import (
     accuracy,
     available,
     balanced_sample,
-    checked_severities,
     evaluate,
 )
 from winninghand.evaluation.table import (
@@ -40,7 +39,6 @@ __all__ = [
     "available",
     "balanced_sample",
     "bootstrap",
-    "checked_severities",
     "compare",
     "corruption_errors",
     "evaluate",

@@ -19,6 +19,7 @@ from winninghand.cards.player import adaptation_of, player_of
 from winninghand.corruptions import (
     SEVERITIES,
     Archive,
+    checked_severities,
     corrupt,
     corruption_names,
     missing_corruptions,
@@ -268,14 +269,6 @@ def balanced_sample(split: Split, limit: int | None, seed: int) -> Int64Array:
     if limit is None or limit >= len(split):
         return np.arange(len(split))
     return split.balanced_sample(limit, seed)
-
-
-def checked_severities(severities: Iterable[int]) -> tuple[int, ...]:
-    """Return the severities in their order, each once; `InputError` unless all are whole numbers in 1..5."""
-    levels = tuple(severities) if isinstance(severities, Iterable) else ()
-    if not levels or any(isinstance(level, bool) or level not in SEVERITIES for level in levels):
-        raise InputError(f"severities must be whole numbers in 1..5, such as [1, 3, 5], not {severities!r}")
-    return tuple(int(level) for level in dict.fromkeys(levels))
 
 
 def _check_whole(name: str, value: object, least: int) -> None:
