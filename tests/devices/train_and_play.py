@@ -11,6 +11,7 @@ MODE = pretended_device.pretend()
 
 import winninghand as wh  # noqa: E402 (the pretence comes first)
 from winninghand.decks import fit_gate  # noqa: E402
+from winninghand.networks import takes_channels_last  # noqa: E402
 from winninghand.training import run  # noqa: E402
 
 TRAINING = {
@@ -71,8 +72,8 @@ def cards(images):
     """Say of each method whether it gives the same weights there."""
     here = {name: trained(images, name, HERE) for name in RECIPES}
     run.make_fabric = lambda precision, device: Fabric()
-    # What a GPU does; on other devices sums are taken in another order.
-    run.channels_last_pays = lambda device: True
+    # The layouts of the CPU; in others sums are taken in another order.
+    run.takes_channels_last = lambda network, device: takes_channels_last(network, torch.device(HERE))
     with MODE:
         there = {name: trained(images, name, THERE) for name in RECIPES}
     return {name: alike(card, there[name], name in ("ep", "bp")) for name, card in here.items()}

@@ -24,7 +24,7 @@ from winninghand.cards.metadata import CardMetadata, Triple, architecture_metada
 from winninghand.cards.prediction import OneOrMore, Prediction, predict
 from winninghand.cards.quantization import WeightFormat, input_energies, measure_norms, quantize
 from winninghand.compression import prunable_weights
-from winninghand.networks import entering
+from winninghand.networks import entering, laid_out
 from winninghand.spectra import SpectralProfile
 
 # Buffers, besides the normalisation, that a card's state dict holds where the card has them.
@@ -199,7 +199,7 @@ class Card(OldCardNames, nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, classes) of float images (N, 3, H, W) in [0, 1]."""
         check_batch(images, self.metadata.input_size)
-        logits: Tensor = self.network(self.normalisation(images))
+        logits: Tensor = self.network(laid_out(self.normalisation(images), self.network))
         return logits
 
     def answer(self, images: Tensor) -> Answer:
@@ -272,7 +272,7 @@ class Card(OldCardNames, nn.Module):
         """Yield images as the network sees them, 256 at a time."""
         for batch in images.split(256):
             check_batch(batch, self.input_size)
-            yield self.normalisation(batch)
+            yield laid_out(self.normalisation(batch), self.network)
 
     def _load_from_state_dict(
         self,

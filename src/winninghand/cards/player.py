@@ -12,7 +12,7 @@ from winninghand.base.device import device_of
 from winninghand.base.errors import InputError
 from winninghand.cards.answer import Answer, Answerer
 from winninghand.cards.card import Card
-from winninghand.networks import architecture_of, as_logits
+from winninghand.networks import architecture_of, as_logits, laid_out
 from winninghand.networks.entering import unwrapped
 
 
@@ -71,7 +71,8 @@ class _ModulePlayer:
         return device_of(self._module)
 
     def answer(self, images: Tensor) -> Answer:
-        return Answer(as_logits(self._module(images)), images.new_ones(len(images), 1))
+        logits = as_logits(self._module(laid_out(images, unwrapped(self._module))))
+        return Answer(logits, images.new_ones(len(images), 1))
 
     def reset(self) -> None:
         """Remember nothing, forget nothing."""

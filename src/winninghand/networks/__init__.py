@@ -10,6 +10,7 @@ from winninghand.networks.catalog import (
     network,
 )
 from winninghand.networks.entering import as_logits, entering
+from winninghand.networks.layout import has_unsafe_layer, laid_out, takes_channels_last
 from winninghand.networks.size import count_macs, count_parameters
 
 __all__ = [
@@ -23,5 +24,8 @@ __all__ = [
     "count_macs",
     "count_parameters",
     "entering",
+    "has_unsafe_layer",
+    "laid_out",
     "network",
+    "takes_channels_last",
 ]

@@ -152,7 +152,7 @@ class Validation(Callback):
             model = trainer.stage.model.eval()
             correct = torch.zeros((), dtype=torch.int64, device=trainer.fabric.device)
             for images, labels in self._images.in_order():
-                logits = model(trainer.normalisation(to_unit(images)))
+                logits = model(trainer.seen(to_unit(images)))
                 correct += (logits.argmax(dim=1) == labels).sum()
         metrics["validation_accuracy"] = int(correct) / len(self._images.labels)
 

@@ -18,7 +18,6 @@ from torch import nn
 
 from winninghand.augmentation import Domain, make_domain
 from winninghand.base.device import (
-    channels_last_pays,
     device_of,
     make_fabric,
     resolve_device,
@@ -31,6 +30,7 @@ from winninghand.compression import Compressor, Phase
 from winninghand.decks import load_card
 from winninghand.evaluation import accuracy
 from winninghand.images import ImageSet, Split
+from winninghand.networks import takes_channels_last
 from winninghand.recipe import Recipe
 from winninghand.training.callbacks import Callback, Checkpoint, Loggers, Meter, Progress, Validation
 from winninghand.training.data import (
@@ -187,14 +187,16 @@ class Run:
         self._check_outputs(network)
         compressor = self._compressor(network)
         network.to(fabric.device)
-        if channels_last_pays(fabric.device):
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        channels_last = takes_channels_last(network, fabric.device)
+        layout = torch.channels_last if channels_last else torch.contiguous_format
+        network.to(memory_format=layout)  # type: ignore[call-overload]
         watchers: list[Callback] = [Meter()]
         if choosing is not None:
             watchers.append(Validation(ResidentSplit(choosing, recipe.training.batch_size, fabric.device)))
         watchers += [*callbacks, Loggers(loggers, whole(recipe)), Checkpoint(), Progress()]
         return Trainer(
             network=network,
+            channels_last=channels_last,
             masks=compressor.masks(seed_of(recipe.seed, "masks")),
             domain=self._domain,
             normalisation=Normalisation(*self._moments).to(fabric.device),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from winninghand.augmentation import Domain
 from winninghand.cards import Normalisation
@@ -107,13 +107,15 @@ class Stage:
 class TrainingState:
     """A training under way.
 
-    `network` is what is trained, on the device of `fabric`; `masks` say what of it is pruned. `stage` is
+    `network` is what is trained, on the device of `fabric`, and `channels_last` the layout of its weights
+    and images; `masks` say what of it is pruned. `stage` is
     the present phase: its number, schedule, model and optimizer. `epoch` counts from 0 within it, and
     `steps_done` over all phases. `metrics` has one dictionary per epoch that is done. `average` is the
     moving average of the weights, None where there is none.
     """
 
     network: nn.Module
+    channels_last: bool
     masks: Masks
     domain: Domain
     normalisation: Normalisation
@@ -129,6 +131,11 @@ class TrainingState:
     average: WeightAverage | None = None
     schedules: list[Schedule] = field(init=False)
     stage: Stage = field(init=False)
+
+    def seen(self, images: Tensor) -> Tensor:
+        """Return float images (…, 3, H, W) in [0, 1] as the network sees them: normalised, in its layout."""
+        normalised: Tensor = self.normalisation(images)
+        return normalised if self.channels_last else normalised.contiguous()
 
     @contextmanager
     def as_shipped(self) -> Iterator[None]:

@@ -59,12 +59,12 @@ class Trainer(TrainingState):
     def enter(self, number: int) -> None:
         """Make a phase the present one, with an optimizer of its own."""
         schedule = self.schedules[number]
-        module = cast(nn.Module, torch.compile(self.network)) if self.settings.compiled else self.network
-        self.stage = Stage(number, schedule, *self.fabric.setup(module, schedule.optimizer(self.network)))
+        optimizer = schedule.optimizer(self.network)
+        self.stage = Stage(number, schedule, *self.fabric.setup(self._module(), optimizer))
 
     def step(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Take one step; return the loss, and the logits (B, classes) of the first view."""
-        views = self.normalisation(self.domain.views(images, generator))
+        views = self.seen(self.domain.views(images, generator))
         logits = self.stage.model(views.flatten(0, 1)).unflatten(0, views.shape[:2])
         loss = self.domain.loss(logits, labels, self.settings.label_smoothing)
         self.stage.optimizer.zero_grad(set_to_none=True)
@@ -74,6 +74,14 @@ class Trainer(TrainingState):
         if self.average is not None:
             self.average.after_step()
         return loss, logits[0]
+
+    def _module(self) -> nn.Module:
+        """Return the network, compiled where the recipe says so."""
+        if not self.settings.compiled:
+            return self.network
+        # By itself the compiler would lay out every convolution of a CPU channels-last.
+        options: dict[str, Any] | None = None if self.channels_last else {"layout_optimization": False}
+        return cast(nn.Module, torch.compile(self.network, options=options))
 
     def _restore(self, state: dict[str, Any]) -> int:
         """Take up a checkpoint; return the number of the phase it lies in."""
