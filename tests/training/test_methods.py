@@ -26,12 +26,14 @@ def table(method, **compression):
 
 @pytest.mark.parametrize("scope", ["global", "layerwise"])
 @pytest.mark.parametrize("method", METHODS)
-def test_a_card_has_its_sparsity_to_the_weight(method, scope, tiny_images):
-    card = wh.train(make_recipe(table(method, scope=scope)), tiny_images)
+def test_a_card_has_its_sparsity_to_the_weight_and_opens_again(method, scope, tiny_images, tmp_path):
+    card = wh.train(make_recipe(table(method, scope=scope)), tiny_images, tmp_path)
     layers = card.inspect().layers
     total = sum(layer.size for layer in layers)
     assert sum(layer.nonzero for layer in layers) == total - round(0.9 * total)
     assert not any("parametrizations" in name for name in card.state_dict())
+    opened = wh.load(tmp_path / "card.card").state_dict()
+    assert all(torch.equal(tensor, opened[name]) for name, tensor in card.state_dict().items())
 
 
 @pytest.mark.parametrize("method", ["lth", "gmp", "bp"])

@@ -72,7 +72,8 @@ def architecture_of(module: nn.Module) -> Architecture | None:
 def _form(module: nn.Module) -> str:
     """Return a digest of a network's layers, with all that says what they compute, and of its shapes."""
     layers = re.sub(r"momentum=[^,)]+", "", repr(module)).replace("SyncBatchNorm", "BatchNorm2d")
-    shapes = [(name, tuple(getattr(value, "shape", ()))) for name, value in module.state_dict().items()]
+    # Sorted, because a weight that was parametrized for a while stands behind its bias afterwards.
+    shapes = sorted((name, tuple(getattr(value, "shape", ()))) for name, value in module.state_dict().items())
     return hashlib.blake2b(f"{layers}{shapes}".encode(), digest_size=8).hexdigest()
 
 
