@@ -18,7 +18,7 @@ from winninghand.base.version import __version__
 from winninghand.cards.answer import Answer
 from winninghand.cards.container import write_streams
 from winninghand.cards.deprecated import OldCardNames
-from winninghand.cards.file import KIND, CardParts, entropy_bound_of, pack_card
+from winninghand.cards.file import KIND, CardParts, check_parts, entropy_bound_of, pack_card
 from winninghand.cards.inspection import Inspection
 from winninghand.cards.metadata import CardMetadata, Triple, architecture_metadata, as_triple
 from winninghand.cards.prediction import OneOrMore, Prediction, predict
@@ -67,13 +67,15 @@ class Card(OldCardNames, nn.Module):
         scales: Mapping[str, Tensor] | None = None,
     ) -> None:
         super().__init__()
+        check_parts(CardParts(network, metadata, profile, scales or {}))
         device = device_of(network)
         self.network = network
         self.metadata = metadata
         self.normalisation = Normalisation(metadata.mean, metadata.std).to(device)
         for name, tensor in (_profile_buffers(profile) | _scale_buffers(scales or {})).items():
             # A copy, so that a state dict that is loaded into one card changes no other.
-            self.register_buffer(name, tensor.detach().to(device, copy=True))
+            self.register_buffer(name, tensor.detach().to(device, torch.float32, copy=True))
+        self._measured = _checksum(network) if metadata.accuracies else None
         self.eval()
 
     @classmethod
@@ -136,7 +138,7 @@ class Card(OldCardNames, nn.Module):
     @property
     def profile(self) -> SpectralProfile | None:
         """What its training images look like in the Fourier domain, on the CPU; None where not known."""
-        found = {name: tensor.cpu() for name, tensor in self.named_buffers(recurse=False)}
+        found = {name: tensor.cpu().float() for name, tensor in self.named_buffers(recurse=False)}
         if f"{_PROFILE}mean" not in found:
             return None
         clean = None
@@ -160,15 +162,22 @@ class Card(OldCardNames, nn.Module):
 
     @property
     def parts(self) -> CardParts:
-        """What the card is made of: `Card(*card.parts)` is the same card."""
-        return CardParts(self.network, self.metadata, self.profile, self.scales)
+        """What the card is made of: `Card(*card.parts)` is the same card.
+
+        Accuracies are left out where the network has been changed since it was measured.
+        """
+        metadata = self.metadata
+        if metadata.accuracies and self._measured != _checksum(self.network):
+            metadata = metadata.changed(accuracies={})
+        return CardParts(self.network, metadata, self.profile, self.scales)
 
     def with_metadata(self, **changes: object) -> Card:
         """Return the same card, with these fields of its metadata changed.
 
         Raises `InputError` for a field that metadata does not have and for a value out of range.
         """
-        return Card(*self.parts._replace(metadata=self.metadata.changed(**changes)))
+        parts = self.parts
+        return Card(*parts._replace(metadata=parts.metadata.changed(**changes)))
 
     def quantized(self, weights: WeightFormat, images: Tensor | None = None, norms: bool = False) -> Card:
         """Return a new card whose prunable weights are rounded; biases, norms and pruned weights stay.
@@ -176,7 +185,7 @@ class Card(OldCardNames, nn.Module):
         `weights` is `int8`, `int4`, `fp16` or `binary`: see `quantize`. With `images`, training images,
         float (N, 3, H, W) in [0, 1], each weight's error counts by the mean square of the input it
         meets, so that what is least is the error of the layer's output. With `norms` the statistics of
-        batch norms are measured again on them.
+        batch norms are measured again on them. Accuracies are to be measured again.
 
         Raises `InputError` for an unknown format, for weights that are not float32, for a weight
         beyond the range of a half, and for `norms` without images.
@@ -193,7 +202,7 @@ class Card(OldCardNames, nn.Module):
         if norms and images is not None:
             measure_norms(network, self._batches(images))
         memory = {"weights": weights, "images": 0 if images is None else len(images), "norms": norms}
-        metadata = self.metadata.changed(quantization=memory)
+        metadata = self.metadata.changed(quantization=memory, accuracies={})
         return Card(network, metadata, self.profile, scales)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -319,6 +328,15 @@ def check_batch(images: Tensor, input_size: tuple[int, int]) -> None:
         raise InputError(
             f"images must have the shape (N, 3, {height}, {width}), not {tuple(images.shape)}; resize them"
         )
+
+
+def _checksum(network: nn.Module) -> int:
+    """Return the sum of all bits of a network's state, which changes with any of its values."""
+    total = 0
+    for tensor in network.state_dict().values():
+        width = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[tensor.element_size()]
+        total += int(tensor.detach().contiguous().view(-1).view(width).sum(dtype=torch.int64))
+    return total
 
 
 def _profile_buffers(profile: SpectralProfile | None, prefix: str = _PROFILE) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -9,11 +10,16 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from winninghand.base.errors import InputError
-from winninghand.cards.codec import decode_tensors, encode_tensors, entropy_bound
+from winninghand.base.errors import InputError, first_error
+from winninghand.cards.codec import decode_tensors, encode_tensors, entropy_bound, read_index
+from winninghand.cards.codec.encodings import FLOATS
 from winninghand.cards.metadata import CardMetadata
+from winninghand.cards.quantization import fits_levels
+from winninghand.networks import architecture_of
 from winninghand.networks import network as from_catalog
+from winninghand.networks.entering import check_values, giving_logits, plain
 from winninghand.spectra import SpectralProfile
+from winninghand.spectra.profile import profile_shape
 
 KIND: Final = "card"
 
@@ -36,7 +42,13 @@ class CardParts(NamedTuple):
 
 
 def pack_card(parts: CardParts) -> tuple[dict[str, Any], Streams]:
-    """Return a card as JSON values and flat byte tensors; the same parts give the same bytes."""
+    """Return a card as JSON values and flat byte tensors; the same parts give the same bytes.
+
+    The file holds what the card holds: raises `InputError` for values that are not finite, for floats
+    that are not single precision, and for weights that no longer are what they were quantized to.
+    """
+    check_values(parts.network.state_dict())
+    _check_format(parts)
     header = {"card": parts.metadata.model_dump(mode="json", by_alias=True)}
     return header, encode_tensors(_tensors(parts), _scales(parts))
 
@@ -51,17 +63,39 @@ def unpack_card(
     """
     try:
         metadata = CardMetadata.model_validate(header.get("card"))
+        skeleton = _skeleton(metadata, network)
+        _check_layouts(streams, skeleton, metadata, any_float=network is not None)
         decoded = decode_tensors(streams)
         tensors = decoded.tensors
+        check_values(tensors)
         profile = _taken_profile(tensors)
-        weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items()}
-        if _is_half(metadata):
-            weights |= {name: weights[name].float() for name in metadata.prunable}
+        weights = {name.removeprefix(_NETWORK): _single(tensor) for name, tensor in tensors.items()}
         scales = {name.removeprefix(_NETWORK): scale for name, scale in decoded.scales.items()}
-        return CardParts(_filled(_skeleton(metadata, network), weights), metadata, profile, scales)
-    except (ValidationError, InputError, KeyError) as error:
-        reason = "its header is damaged" if isinstance(error, ValidationError | KeyError) else str(error)
-        raise InputError(f"cannot load {origin}: {reason}") from error
+        filled = _filled(skeleton, weights)
+        if network is not None:
+            filled = giving_logits(filled, metadata.input_size, len(metadata.classes))
+        parts = CardParts(filled, metadata, profile, scales)
+        check_parts(parts)
+        return parts
+    except ValidationError as error:
+        raise InputError(f"cannot load {origin}: its header is damaged: {first_error(error)}") from error
+    except InputError as error:
+        raise InputError(f"cannot load {origin}: {error}") from error
+
+
+def check_parts(parts: CardParts) -> None:
+    """Raise `InputError` unless profile, prunable weights and scales are those of this network."""
+    if parts.profile is not None:
+        parts.profile.check(parts.metadata.input_size)
+    parameters = dict(parts.network.named_parameters())
+    for name in parts.metadata.prunable:
+        if name not in parameters:
+            raise InputError(f"its network has no prunable weight {name!r}")
+    for name, scale in parts.scales.items():
+        if name not in parameters or scale.shape != parameters[name].shape[:1]:
+            raise InputError(f"its scales of {name!r} are not one per output channel")
+        if not bool((scale.isfinite() & (scale > 0)).all()):
+            raise InputError(f"its scales of {name!r} are not all finite and above 0")
 
 
 def entropy_bound_of(parts: CardParts) -> float:
@@ -75,7 +109,7 @@ def _scales(parts: CardParts) -> dict[str, Tensor]:
 
 
 def _tensors(parts: CardParts) -> dict[str, Tensor]:
-    tensors = {_NETWORK + name: tensor for name, tensor in parts.network.state_dict().items()}
+    tensors = {_NETWORK + name: _single(tensor) for name, tensor in parts.network.state_dict().items()}
     for name in parts.metadata.prunable:
         # A pruned weight is +0, whatever sign the optimizer left it with.
         weight = tensors[_NETWORK + name] + 0.0
@@ -113,7 +147,7 @@ def _taken(tensors: dict[str, Tensor], prefix: str) -> tuple[Tensor, Tensor] | N
 def _skeleton(metadata: CardMetadata, network: nn.Module | None) -> nn.Module:
     """Return a module of the card's architecture, its values still to come."""
     if network is not None:
-        return network
+        return plain(network)
     if metadata.architecture is None:
         raise InputError("its network is not from the catalog; pass it: wh.load(path, network=module)")
     match metadata.architecture:
@@ -123,19 +157,105 @@ def _skeleton(metadata: CardMetadata, network: nn.Module | None) -> nn.Module:
             raise InputError("its architecture has no name")
     try:
         with torch.device("meta"):  # no memory is spent before the shapes have been compared
-            return from_catalog(name, **settings)
+            module = from_catalog(name, **settings)
     except (TypeError, RuntimeError, OverflowError) as error:  # sizes within bounds, but not together
         raise InputError(f"its architecture cannot be built: {type(error).__name__}") from error
+    found = architecture_of(module)
+    complete = {} if found is None else found.settings
+    outputs, names = complete.get("classes"), len(metadata.classes)
+    if outputs != names:
+        raise InputError(f"its network has {outputs} outputs for {names} classes")
+    side = complete.get("input_size")
+    if side is not None and metadata.input_size != (side, side):
+        raise InputError(f"its network takes images of {side} × {side}, not {metadata.input_size}")
+    return module
+
+
+def _check_layouts(
+    streams: Mapping[str, Tensor], skeleton: nn.Module, metadata: CardMetadata, any_float: bool
+) -> None:
+    """Compare what the streams declare with what the network asks for, before anything is decoded."""
+    found = {entry.name: entry.layout for entry in read_index(streams)}
+    for prefix in (_PROFILE, _CLEAN_PROFILE):
+        for part in ("mean", "spread"):
+            layout = found.pop(prefix + part, None)
+            if layout and (layout.dtype, layout.shape) != ("float32", profile_shape(metadata.input_size)):
+                raise InputError(f"its {prefix}{part} is no profile of images of its input size")
+    expected = {_NETWORK + name: tensor for name, tensor in skeleton.state_dict().items()}
+    halves = set(metadata.prunable) if _is_half(metadata) else set()
+    for key in sorted(expected.keys() | found.keys()):
+        name = key.removeprefix(_NETWORK)
+        wanted = tuple(expected[key].shape) if key in expected else None
+        given = found[key].shape if key in found else None
+        if wanted is None or given is None or wanted != given:
+            raise InputError(
+                f"the network does not fit the card: {name!r} is {wanted} in the network and "
+                f"{given} in the card"
+            )
+        allowed = {"float32", "float16"} if name in halves else {"float32"}
+        if not expected[key].is_floating_point():
+            allowed = {str(expected[key].dtype).removeprefix("torch.")}
+        elif any_float:
+            allowed = set(FLOATS)
+        if found[key].dtype not in allowed:
+            raise InputError(f"its {name!r} is {found[key].dtype}, not {' or '.join(sorted(allowed))}")
 
 
 def _filled(module: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
-    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    if expected != found:
-        name = min(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-        raise InputError(
-            f"the network does not fit the card: {name!r} is {expected.get(name)} in the network "
-            f"and {found.get(name)} in the card"
-        )
+    """Give a network its values; what is one tensor in it stays one."""
+    named = [
+        *module.named_parameters(remove_duplicate=False),
+        *module.named_buffers(remove_duplicate=False),
+    ]
+    ties: dict[int, list[str]] = defaultdict(list)
+    for name, tensor in named:
+        ties[id(tensor)] += [name] if name in weights else []
     module.load_state_dict(dict(weights), assign=True)
+    for first, *others in filter(None, ties.values()):
+        for other in others:
+            if not torch.equal(weights[first], weights[other]):
+                raise InputError(f"{first!r} and {other!r} are one in the network and differ in the card")
+            _set(module, other, _get(module, first))
     return module
+
+
+def _get(module: nn.Module, name: str) -> Tensor:
+    path, _, leaf = name.rpartition(".")
+    tensor: Tensor = getattr(module.get_submodule(path), leaf)
+    return tensor
+
+
+def _set(module: nn.Module, name: str, tensor: Tensor) -> None:
+    path, _, leaf = name.rpartition(".")
+    setattr(module.get_submodule(path), leaf, tensor)
+
+
+def _single(tensor: Tensor) -> Tensor:
+    """Return a tensor of floats in single precision; `InputError` where that would change it."""
+    if not tensor.is_floating_point() or tensor.dtype == torch.float32:
+        return tensor
+    single = tensor.float()
+    if not torch.equal(single.to(tensor.dtype), tensor):
+        raise InputError(f"a card holds single precision, not {tensor.dtype}; convert it by card.float()")
+    return single
+
+
+def _check_format(parts: CardParts) -> None:
+    """Refuse weights that were changed after they had been quantized."""
+    form = (parts.metadata.quantization or {}).get("weights")
+    for name in parts.metadata.prunable if form else ():
+        if not _is_of(str(form), parts.network.get_parameter(name).detach(), name, parts.scales):
+            raise InputError(
+                f"{name!r} has been changed since it was quantized to {form}; quantize the card again, or "
+                "say that it is not quantized: card.with_metadata(quantization=None)"
+            )
+
+
+def _is_of(form: str, weight: Tensor, name: str, scales: Mapping[str, Tensor]) -> bool:
+    """Tell whether a weight is what `quantize` gives."""
+    if form == "fp16":
+        return torch.equal(weight.half().float(), weight.float())
+    if form == "binary":
+        magnitudes = weight[weight != 0].abs()
+        return not magnitudes.numel() or bool(magnitudes.min() == magnitudes.max())
+    return not weight.numel() or (name in scales and fits_levels(weight + 0.0, scales[name], form))

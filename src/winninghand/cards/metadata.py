@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import numpy as np
 from pydantic import (
@@ -18,13 +18,19 @@ from pydantic import (
 from torch import Tensor, nn
 
 from winninghand.base.errors import InputError, first_error
+from winninghand.cards.quantization import WeightFormat
 from winninghand.networks import architecture_of
 
-Triple = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
-Positive = Annotated[FiniteFloat, Field(gt=0)]
+# Far beyond what images in [0, 1] need, and far from where single precision ends.
+Level = Annotated[FiniteFloat, Field(ge=-1e6, le=1e6)]
+Triple = tuple[Level, Level, Level]
+Positive = Annotated[FiniteFloat, Field(ge=1e-6, le=1e6)]
 # Beyond this, one image takes hundreds of megabytes; a file may come from a stranger.
 Side = Annotated[int, Field(ge=1, le=4096)]
 PositiveTriple = tuple[Positive, Positive, Positive]
+
+FORMATS = get_args(WeightFormat)
+_DEEPEST = 32
 
 
 class CardMetadata(BaseModel):
@@ -70,12 +76,55 @@ class CardMetadata(BaseModel):
             return {{"held_out": "validation"}.get(key, key): value for key, value in accuracies.items()}
         return accuracies
 
+    @field_validator("domain", "recipe", "quantization", "architecture")
+    @classmethod
+    def _plain(cls, table: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Tables come from files; what is read of them later has one type."""
+        if table is None:
+            return None
+        if _depth(table) > _DEEPEST:
+            raise InputError(f"it is nested more than {_DEEPEST} deep")
+        if not isinstance(table.get("name", ""), str):
+            raise InputError(f"its name must be a text, not {table['name']!r}")
+        training = table.get("training", {})
+        if not isinstance(training, dict):
+            raise InputError("its training must be a table")
+        for key in ("validation", "held_out"):
+            fraction = training.get(key, 0)
+            if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0 <= fraction < 1:
+                raise InputError(f"its training.{key} must be a fraction in [0, 1), not {fraction!r}")
+        return table
+
+    @field_validator("quantization")
+    @classmethod
+    def _known_format(cls, table: dict[str, Any] | None) -> dict[str, Any] | None:
+        if table is not None and table.get("weights") not in FORMATS:
+            raise InputError(f"its weights must be one of {', '.join(FORMATS)}, not {table.get('weights')!r}")
+        return table
+
+    @field_validator("prunable")
+    @classmethod
+    def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(names)) != len(names):
+            raise InputError("a weight is named twice")
+        return names
+
     @model_validator(mode="after")
     def _one_name_per_output(self) -> CardMetadata:
         outputs = (self.architecture or {}).get("classes")
         if isinstance(outputs, int) and outputs != len(self.classes):
             raise InputError(f"a network of {outputs} outputs needs as many classes, not {len(self.classes)}")
         return self
+
+
+def _depth(value: object) -> int:
+    """Return how deep tables and lists of JSON are nested; the walk ends where that is too deep."""
+    depth, level = 0, [value]
+    while level and depth <= _DEEPEST:
+        depth += 1
+        inner = [one for one in level if isinstance(one, dict | list | tuple)]
+        level = [child for one in inner for child in (one.values() if isinstance(one, dict) else one)]
+    return depth
 
 
 def architecture_metadata(module: nn.Module) -> dict[str, object] | None:

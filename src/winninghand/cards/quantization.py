@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from winninghand.base.errors import InputError
+from winninghand.networks.entering import check_values
 
 WeightFormat = Literal["fp16", "int8", "int4", "binary"]
 
@@ -28,11 +29,12 @@ def quantize(
     `fp16`: the nearest IEEE half. `binary`: sign times the mean |w| of the layer. Zeros stay zero.
     `energies`, where they hold a weight's name, are what its squared errors count (`input_energies`).
 
-    Raises `InputError` for an unknown format, for weights that are not float32, and for a weight
-    beyond the range of a half.
+    Raises `InputError` for an unknown format, for weights that are not float32 or not finite, and for
+    a weight beyond the range of a half.
     """
     if form not in get_args(WeightFormat):
         raise InputError(f"weights are quantized to {', '.join(get_args(WeightFormat))}, not {form!r}")
+    check_values(weights)
     rounded: dict[str, Tensor] = {}
     scales: dict[str, Tensor] = {}
     for name, weight in weights.items():
@@ -64,6 +66,12 @@ def to_levels(weight: Tensor, highest: int, energy: Tensor | None) -> tuple[Tens
         better = error < best
         best, scales = torch.where(better, error, best), torch.where(better, candidate, scales)
     return _rounded(rows, scales, highest).view_as(weight), scales
+
+
+def fits_levels(weight: Tensor, scale: Tensor, form: str) -> bool:
+    """Tell whether a weight is whole levels of `form` times its scales (channels,), bit by bit."""
+    rows = weight.reshape(len(weight), -1)
+    return torch.equal(_rounded(rows, scale.to(weight), _HIGHEST_LEVEL[form]) + 0.0, rows)
 
 
 def _rounded(rows: Tensor, scales: Tensor, highest: int) -> Tensor:

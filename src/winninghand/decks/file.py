@@ -6,14 +6,18 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, first_error
+from winninghand.cards.codec import check_file
 from winninghand.cards.file import CardParts, Streams, pack_card, unpack_card
 from winninghand.decks.gate import GateSettings, gate_settings
 
 KIND: Final = "deck"
+
+MOST_CARDS = 256
+"""As many cards as a deck may have, since its file may come from a stranger."""
 
 
 class DeckParts(NamedTuple):
@@ -33,7 +37,7 @@ class DeckMetadata(BaseModel):
     gate: str
     settings: dict[str, Any] = {}
     temperatures: tuple[float, ...] | None = None
-    cards: tuple[dict[str, Any], ...]
+    cards: tuple[dict[str, Any], ...] = Field(max_length=MOST_CARDS)
 
 
 def pack_deck(parts: DeckParts) -> tuple[dict[str, Any], Streams]:
@@ -62,10 +66,17 @@ def unpack_deck(header: Mapping[str, Any], streams: Mapping[str, Tensor], origin
     try:
         metadata = DeckMetadata.model_validate(header)
     except ValidationError as error:
-        raise InputError(f"cannot load {origin}: its header is damaged") from error
+        raise InputError(f"cannot load {origin}: its header is damaged: {first_error(error)}") from error
+    numbers = [str(number) for number in range(len(metadata.cards))]
+    try:
+        if by_card.keys() - set(numbers):
+            raise InputError("it holds streams of cards that it does not have")
+        check_file(by_card[number] for number in numbers)
+        settings = gate_settings(metadata.gate, metadata.settings)
+    except InputError as error:
+        raise InputError(f"cannot load {origin}: {error}") from error
     cards = [
-        unpack_card(one, by_card[str(number)], f"card {number} of {origin}")
-        for number, one in enumerate(metadata.cards)
+        unpack_card(one, by_card[number], f"card {number} of {origin}")
+        for number, one in zip(numbers, metadata.cards, strict=True)
     ]
-    settings = gate_settings(metadata.gate, metadata.settings)
     return DeckParts(tuple(cards), metadata.gate, settings, metadata.temperatures)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from winninghand.base.errors import InputError
+
 
 @dataclass(frozen=True)
 class SpectralProfile:
@@ -31,6 +33,21 @@ class SpectralProfile:
         """
         logs = log_spectra(images)
         return cls(logs.mean(dim=0), logs.std(dim=0), None if clean is None else cls.of(clean))
+
+    def check(self, size: tuple[int, int]) -> None:
+        """Raise `InputError` unless it can be the profile of images of `size` (H, W)."""
+        for name, tensor in (("mean", self.mean), ("spread", self.spread)):
+            if tuple(tensor.shape) != profile_shape(size) or not tensor.is_floating_point():
+                raise InputError(
+                    f"the profile's {name} must be float {profile_shape(size)} for images of {size[0]} × "
+                    f"{size[1]}, not {tensor.dtype} {(*tensor.shape,)}; make it of such images"
+                )
+            if not bool(tensor.isfinite().all()):
+                raise InputError(f"the profile's {name} holds values that are NaN or infinite")
+        if bool((self.spread < 0).any()):
+            raise InputError("the profile's spread holds negative values")
+        if self.clean is not None:
+            self.clean.check(size)
 
     def to(self, device: torch.device | str) -> SpectralProfile:
         """Return the profile on another device."""
@@ -110,6 +127,11 @@ class LogSpectra(nn.Module):
 def _products(size: tuple[int, int]) -> LogSpectra:
     with torch.inference_mode(False):
         return LogSpectra(size)
+
+
+def profile_shape(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the shape of a log-amplitude spectrum, and of a profile, of images of `size` (H, W)."""
+    return _grid(size[0], size[1] // 2 + 1)
 
 
 def _grid(rows: int, columns: int) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """Tensors as byte streams near their entropy; knows nothing of networks or files."""
 
 from winninghand.cards.codec.bound import entropy_bound
-from winninghand.cards.codec.tensors import Decoded, decode_tensors, encode_tensors
+from winninghand.cards.codec.tensors import Decoded, check_file, decode_tensors, encode_tensors, read_index
 
-__all__ = ["Decoded", "decode_tensors", "encode_tensors", "entropy_bound"]
+__all__ = ["Decoded", "check_file", "decode_tensors", "encode_tensors", "entropy_bound", "read_index"]

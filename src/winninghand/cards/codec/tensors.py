@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -67,16 +67,33 @@ def encode_tensors(
     return {name: torch.from_numpy(stream.copy()) for name, stream in streams}
 
 
+def read_index(streams: Mapping[str, torch.Tensor]) -> list[Entry]:
+    """Return what the streams hold, without a look at the values; `InputError` where the index is damaged."""
+    if not streams.keys() >= set(STREAMS):
+        raise InputError(f"it lacks a stream of {', '.join(STREAMS)}")
+    return unpack_index(streams["index"].numpy())
+
+
+def check_file(parts: Iterable[Mapping[str, torch.Tensor]]) -> None:
+    """Raise `InputError` where all tensors of a file together are larger than its streams may stand for.
+
+    `parts` are the streams of each of its cards.
+    """
+    entries, stream_bytes = [], 0
+    for streams in parts:
+        entries += read_index(streams)
+        stream_bytes += streams["coded"].numel() + streams["raw"].numel()
+    _check_sizes(entries, stream_bytes)
+
+
 def decode_tensors(streams: Mapping[str, torch.Tensor]) -> Decoded:
     """Return what `encode_tensors` was given.
 
     Raises `InputError` where the streams are damaged, and before anything is allocated where their
     index declares more than such streams may stand for.
     """
-    if not streams.keys() >= set(STREAMS):
-        raise InputError(f"it lacks a stream of {', '.join(STREAMS)}")
-    index, coded, raw = (streams[name].numpy() for name in STREAMS)
-    entries = unpack_index(index)
+    entries = read_index(streams)
+    coded, raw = (streams[name].numpy() for name in STREAMS[1:])
     _check_sizes(entries, coded.size + raw.size)
     reader = StreamReader(coded, raw)
     decoded = Decoded({}, {})
@@ -149,7 +166,8 @@ def unpack_index(packed: Bytes) -> list[Entry]:
 def _check_sizes(entries: list[Entry], stream_bytes: int) -> None:
     """Raise `InputError` where the tensors are larger than streams of that many bytes may stand for."""
     limit = _FREE_ELEMENTS + _ELEMENTS_PER_BYTE * stream_bytes
-    total = sum(entry.layout.size for entry in entries)
+    # Long sides take memory even where another side is empty.
+    total = sum(prod(max(length, 1) for length in entry.layout.shape) for entry in entries)
     if total > limit:
         raise InputError(
             f"{total} weights in {stream_bytes} bytes are beyond the limit of {limit}; keep more of them"
