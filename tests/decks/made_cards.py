@@ -27,4 +27,7 @@ def make_card(domain, seed=0, classes=CLASSES, size=SIZE, clean=True):
     module = wh.network("resnet18", width=2, classes=len(classes))
     shown = smooth(256, 10 + seed) if domain == "smooth" else noisy(256, 10 + seed)
     profile = SpectralProfile.of(shown, clean=smooth(256, 10 + seed) if clean else None)
+    # A card of other images has a profile of these.
+    if size != SIZE:
+        profile = SpectralProfile.of(torch.nn.functional.interpolate(shown, size))
     return wh.Card.from_module(module, classes, size, profile=profile)

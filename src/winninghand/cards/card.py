@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -25,6 +25,7 @@ from winninghand.cards.prediction import OneOrMore, Prediction, predict
 from winninghand.cards.quantization import WeightFormat, input_energies, measure_norms, quantize
 from winninghand.compression import prunable_weights
 from winninghand.networks import entering, laid_out
+from winninghand.networks.entering import check_values, copied
 from winninghand.spectra import SpectralProfile
 
 # Buffers, besides the normalisation, that a card's state dict holds where the card has them.
@@ -192,7 +193,7 @@ class Card(OldCardNames, nn.Module):
         """
         if norms and images is None:
             raise InputError("the statistics of batch-norms are measured on images; pass some")
-        network = copy.deepcopy(self.network).eval()
+        network = copied(self.network).eval()
         prunable = {name: network.get_parameter(name) for name in self.metadata.prunable}
         energies = {} if images is None else input_energies(network, self._batches(images))
         rounded, scales = quantize(prunable, weights, energies)
@@ -205,10 +206,17 @@ class Card(OldCardNames, nn.Module):
         metadata = self.metadata.changed(quantization=memory, accuracies={})
         return Card(network, metadata, self.profile, scales)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return logits (N, classes) of float images (N, 3, H, W) in [0, 1]."""
+    def forward(self, images: Tensor, checked: bool = False) -> Tensor:
+        """Return logits (N, classes) of float images (N, 3, H, W) in [0, 1].
+
+        Raises `InputError` for images of another type or shape, and unless they are `checked`, for pixels
+        that are not finite or far out of range.
+        """
         check_batch(images, self.metadata.input_size)
-        logits: Tensor = self.network(laid_out(self.normalisation(images), self.network))
+        if not checked:
+            check_pixels(images)
+        normalised = self.normalisation(images.to(self.normalisation.mean.dtype))
+        logits: Tensor = self.network(laid_out(normalised, self.network))
         return logits
 
     def answer(self, images: Tensor) -> Answer:
@@ -281,6 +289,7 @@ class Card(OldCardNames, nn.Module):
         """Yield images as the network sees them, 256 at a time."""
         for batch in images.split(256):
             check_batch(batch, self.input_size)
+            check_pixels(batch)
             yield laid_out(self.normalisation(batch), self.network)
 
     def _load_from_state_dict(
@@ -294,6 +303,7 @@ class Card(OldCardNames, nn.Module):
         error_msgs: list[str],
     ) -> None:
         """Take what is there of profile, scales and normalisation; a state dict of version 0.1 has none."""
+        check_values({key: tensor for key, tensor in state_dict.items() if key.startswith(prefix)})
         for key, tensor in state_dict.items():
             name = key.removeprefix(prefix)
             if key.startswith(prefix) and name.startswith((_PROFILE, _CLEAN, _SCALE)):
@@ -322,12 +332,37 @@ def _class_names(names: Sequence[str]) -> tuple[str, ...]:
 def check_batch(images: Tensor, input_size: tuple[int, int]) -> None:
     """Raise `InputError` unless `images` is a float batch (N ≥ 1, 3, *input_size)."""
     height, width = input_size
+    if not isinstance(images, Tensor):
+        raise InputError(
+            f"images must be a float tensor (N, 3, {height}, {width}), not {type(images).__name__}; for "
+            "files, pictures and arrays there is predict(images)"
+        )
     if not images.is_floating_point():
         raise InputError(f"images must be float in [0, 1], not {images.dtype}; divide bytes by 255")
     if images.ndim != 4 or images.shape[0] == 0 or tuple(images.shape[1:]) != (3, height, width):
         raise InputError(
             f"images must have the shape (N, 3, {height}, {width}), not {tuple(images.shape)}; resize them"
         )
+
+
+# Noise that somebody adds to an image stays far below this, bytes in 0 .. 255 go far beyond.
+_LARGEST_PIXEL = 16.0
+
+
+def check_pixels(images: Tensor) -> None:
+    """Raise `InputError` for pixels that are NaN, infinite, or in 0 .. 255 where [0, 1] is meant."""
+    if torch.compiler.is_compiling() or images.is_meta:
+        return
+    if images.is_cuda and torch.cuda.is_current_stream_capturing():
+        return
+    try:
+        low, high = torch.stack(torch.aminmax(images.detach())).tolist()
+    except RuntimeError:  # within torch.func.vmap, whose tensors have no values to look at
+        return
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise InputError("the batch holds pixels that are NaN or infinite; images must lie in [0, 1]")
+    if max(-low, high) > _LARGEST_PIXEL:
+        raise InputError(f"pixels must lie in [0, 1], not {low:g} to {high:g}; divide bytes by 255")
 
 
 def _checksum(network: nn.Module) -> int:

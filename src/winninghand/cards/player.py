@@ -45,6 +45,11 @@ def player_of(module: nn.Module) -> Player:
     Cards, decks and whatever else keeps the protocol are returned as they are. Any other classifier
     is wrapped: it has no cards, and the weights of its answers are ones (N, 1).
     """
+    if not isinstance(module, nn.Module):
+        raise InputError(
+            f"a model must be a card, a deck or a torch module, not {type(module).__name__}; open files by "
+            "load"
+        )
     module.eval()
     return module if isinstance(module, Player) else _ModulePlayer(module)
 
@@ -59,6 +64,8 @@ class _ModulePlayer:
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module
+        floats = (one.dtype for one in module.parameters() if one.is_floating_point())
+        self._dtype = next(floats, torch.float32)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -71,8 +78,13 @@ class _ModulePlayer:
         return device_of(self._module)
 
     def answer(self, images: Tensor) -> Answer:
-        logits = as_logits(self._module(laid_out(images, unwrapped(self._module))))
-        return Answer(logits, images.new_ones(len(images), 1))
+        outputs = as_logits(self._module(laid_out(images.to(self._dtype), unwrapped(self._module))))
+        if outputs.ndim != 2 or len(outputs) != len(images):
+            raise InputError(
+                f"the module must map {len(images)} images to logits ({len(images)}, classes), "
+                f"not {(*outputs.shape,)}"
+            )
+        return Answer(outputs, images.new_ones(len(images), 1))
 
     def reset(self) -> None:
         """Remember nothing, forget nothing."""

@@ -15,7 +15,7 @@ WeightFormat = Literal["fp16", "int8", "int4", "binary"]
 
 _HIGHEST_LEVEL = {"int8": 127, "int4": 7}
 # How far the largest weight of a channel may be clipped, in the search for its scale.
-_CLIPPING = torch.linspace(1.0, 0.4, 25)
+_CLIPPING = torch.linspace(1.0, 0.4, 25, dtype=torch.float32)
 
 
 @torch.no_grad()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import TypeVar, cast
 
 import torch
@@ -10,11 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from winninghand.base.errors import InputError
+from winninghand.networks.entering import copied
 
 Model = TypeVar("Model", bound=nn.Module)
 
 
-class AdaptiveBatchNorm2d(nn.BatchNorm2d):
+class _Adaptive(nn.modules.batchnorm._BatchNorm):
     """A batch norm that, in evaluation mode, blends batch and running statistics by batch size.
 
     With n images in the batch and a prior of N images, the mean is (N · stored + n · batch) / (N + n).
@@ -24,14 +24,36 @@ class AdaptiveBatchNorm2d(nn.BatchNorm2d):
     adaptation_prior: float
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Return the normalised batch (n, channels, height, width)."""
+        """Return the normalised batch (n, channels, …)."""
         if self.training or self.running_mean is None or self.running_var is None:
             return super().forward(batch)
-        variance, mean = torch.var_mean(batch.detach(), dim=(0, 2, 3), correction=0)
+        dimensions = (0, *range(2, batch.ndim))
+        variance, mean = torch.var_mean(batch.detach(), dim=dimensions, correction=0)
         share = len(batch) / (len(batch) + self.adaptation_prior)
-        mean = self.running_mean.lerp(mean, share)
-        variance = self.running_var.lerp(variance, share)
+        mean = self.running_mean.lerp(mean.to(self.running_mean), share)
+        variance = self.running_var.lerp(variance.to(self.running_var), share)
         return functional.batch_norm(batch, mean, variance, self.weight, self.bias, eps=self.eps)
+
+
+class AdaptiveBatchNorm1d(_Adaptive, nn.BatchNorm1d):
+    """See `_Adaptive`."""
+
+
+class AdaptiveBatchNorm2d(_Adaptive, nn.BatchNorm2d):
+    """See `_Adaptive`."""
+
+
+class AdaptiveBatchNorm3d(_Adaptive, nn.BatchNorm3d):
+    """See `_Adaptive`."""
+
+
+# Torch's own, and no class derived from them: what else such a class does would be lost.
+_ADAPTIVE: dict[type[nn.Module], type[_Adaptive]] = {
+    nn.BatchNorm1d: AdaptiveBatchNorm1d,
+    nn.BatchNorm2d: AdaptiveBatchNorm2d,
+    nn.BatchNorm3d: AdaptiveBatchNorm3d,
+    **{one: one for one in (AdaptiveBatchNorm1d, AdaptiveBatchNorm2d, AdaptiveBatchNorm3d)},
+}
 
 
 def with_bn_adaptation(model: Model, prior: float = 16.0) -> Model:
@@ -39,18 +61,25 @@ def with_bn_adaptation(model: Model, prior: float = 16.0) -> Model:
 
     `prior` > 0 is the number of images that the stored statistics count for. A card of a deck adapts
     to the images that it is played on. Weights and files stay as they are. Raises `InputError`
-    for a prior that is no such number, and for a model without batch norms.
+    for a prior that is no such number, for a model without batch norms, and, by its name, for a norm with
+    running statistics that is of another class than torch's `BatchNorm1d`, `2d` or `3d`.
     """
-    if not 0 < prior < float("inf"):
+    if isinstance(prior, bool) or not isinstance(prior, int | float) or not 0 < prior < float("inf"):
         raise InputError(
-            f"the prior of batch-norm adaptation must be a number of images above 0, not {prior}"
+            f"the prior of batch-norm adaptation must be a number of images above 0, not {prior!r}"
         )
-    result = copy.deepcopy(model)
-    norms = [module for module in result.modules() if isinstance(module, nn.BatchNorm2d)]
+    result = cast("Model", copied(model))
+    norms = {
+        name: part
+        for name, part in result.named_modules()
+        if isinstance(part, nn.modules.batchnorm._NormBase) and part.running_var is not None
+    }
     if not norms:
         raise InputError("the model has no batch norms to adapt; leave the adaptation off")
-    for norm in norms:
+    for name, norm in norms.items():
+        if type(norm) not in _ADAPTIVE:
+            raise InputError(f"{name!r} is of the class {type(norm).__name__}, which cannot be adapted")
         # The class alone changes, so that names, parameters and settings stay what they were.
-        norm.__class__ = AdaptiveBatchNorm2d
-        cast("AdaptiveBatchNorm2d", norm).adaptation_prior = prior
+        norm.__class__ = _ADAPTIVE[type(norm)]
+        cast("_Adaptive", norm).adaptation_prior = prior
     return result

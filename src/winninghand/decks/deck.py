@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from winninghand.base.device import device_of, on_device
 from winninghand.base.errors import InputError
-from winninghand.cards import Answer, Card, check_batch
+from winninghand.cards import Answer, Card, check_batch, check_pixels
 from winninghand.cards.container import write_streams
 from winninghand.cards.prediction import OneOrMore, Prediction, predict
-from winninghand.decks.file import KIND, DeckParts, pack_deck
+from winninghand.decks.file import KIND, MOST_CARDS, DeckParts, pack_deck
 from winninghand.decks.gate import GATES, FittedScores, Gate, GateSettings, gate_settings
+from winninghand.networks.entering import copied
 
 
 class Deck(nn.Module):
@@ -51,18 +51,16 @@ class Deck(nn.Module):
             _check_profiles(cards, gate)
         if settings is not None and values:
             raise InputError("give the gate's settings by name or as one object, not both")
-        divisors = [1.0] * len(cards) if temperatures is None else list(temperatures)
-        if len(divisors) != len(cards) or not all(0 < value < float("inf") for value in divisors):
-            raise InputError(f"a deck of {len(cards)} cards needs as many temperatures > 0, not {divisors}")
+        divisors = _checked_temperatures(temperatures, len(cards))
         self._cards = nn.ModuleList(cards)
         # A tuple, because a walk through modules for every batch would cost as much as an operation.
         self._played = tuple(cards)
         self._input_size = cards[0].input_size
-        self.register_buffer("temperatures", torch.tensor(divisors))
+        self.register_buffer("temperatures", torch.tensor(divisors, dtype=torch.float32))
         self._gate = make_gate(gate, cards, gate_settings(gate, values) if settings is None else settings)
         for name in FittedScores.model_fields:
             fitted = None if self.settings.scores is None else getattr(self.settings.scores, name)
-            self.register_buffer(name, None if fitted is None else torch.tensor(fitted))
+            self.register_buffer(name, None if fitted is None else torch.tensor(fitted, dtype=torch.float32))
         self.register_load_state_dict_post_hook(_follow_state)  # type: ignore[no-untyped-call]
         self.to(device_of(cards[0]))
         self.eval()
@@ -123,13 +121,10 @@ class Deck(nn.Module):
         for images of another type or shape, an empty batch, and pixels that are not numbers.
         """
         check_batch(images, self._input_size)
-        # One sum is enough: a NaN or an infinity makes it NaN or infinite. It is taken in float32,
-        # because in half precision the sum of a good batch would overflow.
-        if not math.isfinite(images.sum(dtype=torch.float32)):
-            raise InputError("the batch holds pixels that are NaN or infinite; images must lie in [0, 1]")
+        check_pixels(images)
         # A gate has no parameters, so detaching is enough; it takes an eighth of the time of no_grad.
         weights: Tensor = self._gate(images.detach())
-        return weights.to(images.dtype)
+        return weights.to(torch.promote_types(images.dtype, torch.float32))
 
     @torch.no_grad()
     def weigh(self, spectra: Tensor) -> Tensor:
@@ -152,16 +147,23 @@ class Deck(nn.Module):
 
         Each card runs once, on the images that it has a weight for.
         """
-        probabilities = images.new_zeros(len(images), len(self.classes))
-        for number, card in enumerate(self.cards):
+        probabilities = weights.new_zeros(len(images), len(self.classes))
+        for number in range(len(self.cards)):
             chosen = weights[:, number].nonzero().squeeze(1)
             if len(chosen) == len(images):
-                shares = (card(images) / self.temperatures[number]).softmax(dim=1)
+                shares = self._shares(number, images).to(weights.dtype)
                 probabilities = probabilities + weights[:, number, None] * shares
             elif len(chosen):
-                shares = (card(images[chosen]) / self.temperatures[number]).softmax(dim=1)
+                shares = self._shares(number, images[chosen]).to(weights.dtype)
                 probabilities = probabilities.index_add(0, chosen, weights[chosen, number, None] * shares)
         return _logarithm(probabilities)
+
+    def _shares(self, number: int, images: Tensor) -> Tensor:
+        """Return the softmax (N, classes) of one card, at least in single precision."""
+        logits = self.cards[number](images, checked=True)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        shares: Tensor = (logits / self.temperatures[number]).softmax(dim=1)
+        return shares
 
     def answer(self, images: Tensor) -> Answer:
         """Return log-probabilities (N, classes), and the weights (N, cards) that the gate chose."""
@@ -203,6 +205,13 @@ class Deck(nn.Module):
         ]
         return f"Deck({', '.join(words)})"
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Deck:
+        """Move or convert the deck; cards of another precision are copies, since the caller has these."""
+        if fn(self.temperatures).dtype != self.temperatures.dtype:
+            self._played = tuple(cast("Card", copied(card)) for card in self._played)
+            self._cards = nn.ModuleList(self._played)
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call, no-any-return]
+
     def _load_from_state_dict(
         self,
         state_dict: dict[str, Any],
@@ -234,6 +243,7 @@ def make_gate(gate: str, cards: Sequence[Card], settings: GateSettings) -> Gate:
 
 def _follow_state(deck: Deck, _: object) -> None:
     """Make the gate anew of the profiles and the fitted values that a state dict brought."""
+    _checked_temperatures(deck.temperatures.tolist(), len(deck.cards))
     settings, scores = deck.settings, deck.settings.scores
     if deck.slopes is not None and deck.offsets is not None:
         loaded = FittedScores.model_validate(
@@ -242,6 +252,20 @@ def _follow_state(deck: Deck, _: object) -> None:
         if scores is None or not _alike(scores, loaded):
             settings = settings.model_copy(update={"scores": loaded})
     deck._gate = make_gate(deck.gate, deck.cards, settings).to(deck.device)
+
+
+# What is fitted lies in 0.05 .. 20. Beyond these, single precision ends.
+_TEMPERATURES = (1e-6, 1e6)
+
+
+def _checked_temperatures(values: Sequence[float] | None, cards: int) -> list[float]:
+    low, high = _TEMPERATURES
+    found = [1.0] * cards if values is None else list(values)
+    if len(found) != cards or not all(isinstance(one, int | float) and low <= one <= high for one in found):
+        raise InputError(
+            f"a deck of {cards} cards needs as many temperatures in {low:g} .. {high:g}, not {found}"
+        )
+    return found
 
 
 def _alike(one: FittedScores, other: FittedScores) -> bool:
@@ -257,8 +281,15 @@ def _logarithm(probabilities: Tensor) -> Tensor:
 
 def check_cards(cards: Sequence[Card]) -> None:
     """Raise `InputError` unless the cards know the same classes, in one order, and take one input size."""
-    if not cards:
-        raise InputError("a deck needs at least one card")
+    given: Sequence[object] = cards if isinstance(cards, Sequence) else [cards]
+    wrong = next((type(one).__name__ for one in given if not isinstance(one, Card)), None)
+    if wrong is not None or given is not cards:
+        raise InputError(
+            f"a deck is made of a list of cards, not of {wrong or 'one card'}; open files by load_card, and "
+            "give the cards of another deck as deck.cards"
+        )
+    if not 1 <= len(cards) <= MOST_CARDS:
+        raise InputError(f"a deck has 1 to {MOST_CARDS} cards, not {len(cards)}")
     first = cards[0].metadata
     for number, card in enumerate(cards[1:], start=2):
         if card.metadata.classes != first.classes:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from winninghand.base.device import device_of, to_unit
+from winninghand.base.errors import InputError
 from winninghand.cards import Card
 from winninghand.corruptions import corrupt
 from winninghand.images import Split
@@ -98,6 +99,9 @@ def _one_batch(
     device = device_of(cards[0])
     images = to_unit(torch.from_numpy(pixels).to(device))
     logits = torch.stack([card(images) for card in cards])
+    for number, found in enumerate(logits, start=1):
+        if not bool(found.isfinite().all()):
+            raise InputError(f"card {number} gives logits that are NaN or infinite under {condition[0]}")
     progress(len(indices))
     return logits.float().cpu(), log_spectra(images).cpu()
 

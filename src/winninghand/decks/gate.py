@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, ClassVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, FiniteFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, ValidationError
 from torch import Tensor, nn
 
 from winninghand.base import catalog
@@ -29,13 +29,17 @@ _SOFTNESS = 4.0
 _LEAST_SPREAD = 0.05
 
 
+# Within this, a score is a number of single precision.
+Number = Annotated[FiniteFloat, Field(ge=-1e12, le=1e12)]
+
+
 class FittedScores(BaseModel):
     """Scores fitted on images: per card a slope for each ring of the shift, and an offset."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    slopes: tuple[tuple[FiniteFloat, ...], ...]
-    offsets: tuple[FiniteFloat, ...]
+    slopes: tuple[tuple[Number, ...], ...]
+    offsets: tuple[Number, ...]
 
 
 class Scores(nn.Module):
@@ -83,9 +87,9 @@ def _fitted(profiles: Sequence[SpectralProfile], fitted: FittedScores) -> tuple[
     if shape != [RINGS] * len(profiles) or len(fitted.offsets) != len(profiles):
         raise InputError(f"the gate was fitted for {len(shape)} other cards; fit it again")
     mean, spread = _clean(profiles)
-    by_ring = torch.tensor(fitted.slopes).T
+    by_ring = torch.tensor(fitted.slopes, dtype=torch.float32).T
     slope = ring_averages(*mean.shape) @ by_ring / spread.flatten()[:, None]
-    return slope.contiguous(), torch.tensor(fitted.offsets) - mean.flatten() @ slope
+    return slope.contiguous(), torch.tensor(fitted.offsets, dtype=torch.float32) - mean.flatten() @ slope
 
 
 def _clean(profiles: Sequence[SpectralProfile]) -> tuple[Tensor, Tensor]:
@@ -155,6 +159,11 @@ class Gate(nn.Module, ABC):
             return self.weigh(log_spectra(images))
         with torch.autocast(device, enabled=False):
             return self.weigh(log_spectra(images))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Gate:
+        """Move the gate; it stays in single precision, which faint frequencies need."""
+        moved = lambda tensor: tensor.to(fn(tensor).device)  # noqa: E731
+        return super()._apply(moved, recurse)  # type: ignore[no-untyped-call, no-any-return]
 
     @abstractmethod
     def weigh(self, spectra: Tensor) -> Tensor:

@@ -158,7 +158,9 @@ def _complex_product(cosines: Tensor, sines: Tensor) -> Tensor:
 
 def _averaging(length: int, parts: int) -> Tensor:
     """Return the matrix (parts, length) that averages as adaptive average pooling does."""
-    return functional.adaptive_avg_pool1d(torch.eye(length)[None], parts)[0].T.contiguous()
+    return functional.adaptive_avg_pool1d(torch.eye(length, dtype=torch.float32)[None], parts)[
+        0
+    ].T.contiguous()
 
 
 RINGS = 8
@@ -171,8 +173,8 @@ def ring_averages(rows: int, columns: int) -> Tensor:
     Rows and columns are laid out as in `log_spectra`. A ring that a small grid has no cell of
     stays zero.
     """
-    vertical = (torch.arange(rows) - rows // 2)[:, None] / (rows / 2)
-    horizontal = torch.arange(columns)[None] / (columns - 1)
+    vertical = (torch.arange(rows) - rows // 2)[:, None].float() / (rows / 2)
+    horizontal = torch.arange(columns)[None].float() / (columns - 1)
     radius = (vertical.square() + horizontal.square()).sqrt() / 2**0.5
     ring = (radius * (RINGS - 1)).ceil().long().clamp_max(RINGS - 1).flatten()
     members = torch.nn.functional.one_hot(ring, RINGS).float()

@@ -29,7 +29,7 @@ class Average(Gate):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return 1 / cards everywhere, without a look at the images."""
-        return self.weigh(images)
+        return self.weigh(images.float())
 
     def weigh(self, spectra: Tensor) -> Tensor:
         """Return 1 / cards everywhere."""

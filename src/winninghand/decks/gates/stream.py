@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from functools import lru_cache
+from threading import Lock
+from typing import Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -14,9 +16,9 @@ from winninghand.spectra import SpectralProfile
 
 
 class StreamSettings(GateSettings):
-    """`forgetting` in (0, 1] is the share of the newest image in the running mean of the spectra."""
+    """`forgetting` in 10⁻⁶ .. 1 is the share of the newest image in the running mean of the spectra."""
 
-    forgetting: float = Field(default=0.1, gt=0, le=1)
+    forgetting: float = Field(default=0.1, ge=1e-6, le=1)
 
 
 class Stream(DomainGate):
@@ -42,10 +44,14 @@ class Stream(DomainGate):
         return self.cards_of_best_domain(self._mean.after_each(spectra.flatten(1)))
 
 
+# Values are averaged so many at a time: what it takes grows with their number, not with its square.
+_AT_ONCE = 256
+
+
 class RunningMean:
     """An exponential average whose start is unbiased: the first value counts in full.
 
-    Kingma & Ba 2015 (arXiv:1412.6980), section 3.
+    Kingma & Ba 2015 (arXiv:1412.6980), section 3. Threads may share it: each batch counts whole.
     """
 
     def __init__(self, forgetting: float) -> None:
@@ -54,11 +60,22 @@ class RunningMean:
         self._total: Tensor | None = None
         # What the shares of all values so far lack to 1.
         self._missing = 1.0
-        self._shares: dict[tuple[int, torch.device], tuple[Tensor, Tensor]] = {}
+        self._lock = Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the lock, which cannot be copied."""
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=Lock())
 
     def after_each(self, values: Tensor) -> Tensor:
         """Return the mean (N, D) after each of the values (N, D), and remember them."""
-        old, new = self._shares_in_totals(len(values), values.device)
+        with self._lock:
+            return torch.cat([self._after_each(part) for part in values.split(_AT_ONCE)])
+
+    def _after_each(self, values: Tensor) -> Tensor:
+        old, new = _shares_in_totals(len(values), self.forgetting, values.device)
         if self._total is None:
             totals = new @ values
         else:
@@ -67,11 +84,13 @@ class RunningMean:
         self._total, self._missing = totals[-1:].clone(), self._missing * self._kept ** len(values)
         return means
 
-    def _shares_in_totals(self, count: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Return what the old total (count, 1) and each value (count, count) are in the new totals."""
-        if (count, device) not in self._shares:
-            ages = torch.arange(count)[:, None] - torch.arange(count)
-            new = self.forgetting * self._kept ** ages.clamp_min(0).float() * (ages >= 0)
-            old = self._kept ** torch.arange(1, count + 1).float()[:, None]
-            self._shares = {(count, device): (old.to(device), new.to(device))}
-        return self._shares[count, device]
+
+@lru_cache(maxsize=8)
+def _shares_in_totals(count: int, forgetting: float, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return what the old total (count, 1) and each value (count, count) are in the new totals."""
+    kept = 1 - forgetting
+    with torch.inference_mode(False):
+        ages = torch.arange(count)[:, None] - torch.arange(count)
+        new = forgetting * kept ** ages.clamp_min(0).float() * (ages >= 0)
+        old = kept ** torch.arange(1, count + 1).float()[:, None]
+        return old.to(device), new.to(device)

@@ -12,9 +12,9 @@ from winninghand.decks.gate import Gate, GateSettings
 
 
 class WeightedSettings(GateSettings):
-    """`temperature` > 0 divides the scores: the higher, the more equal the weights."""
+    """`temperature` in 10⁻⁶ .. 10⁶ divides the scores: the higher, the more equal the weights."""
 
-    temperature: float = Field(default=1.0, gt=0)
+    temperature: float = Field(default=1.0, ge=1e-6, le=1e6)
 
 
 class Weighted(Gate):
