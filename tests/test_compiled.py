@@ -1,8 +1,11 @@
+import importlib.util
 import subprocess
 import sys
 
 import numpy as np
+import pytest
 
+from winninghand.base import compiled as compiled_file
 from winninghand.base.compiled import compiled
 
 
@@ -32,3 +35,67 @@ def test_numba_is_imported_at_the_first_call_only():
         "sys.exit('numba' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+SOURCE = """
+from winninghand.base.compiled import compiled
+
+@compiled
+def double(value):
+    return 2 * value
+
+@compiled
+def double_and_one(value):
+    return double(value) + 1
+"""
+
+
+@pytest.fixture
+def imported(tmp_path, monkeypatch):
+    """Import a file with compiled functions anew, as another process would."""
+    monkeypatch.setattr(compiled_file, "_told", [])
+    for variable in ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(variable, str(tmp_path / "home"))
+
+    def load():
+        path = tmp_path / "package" / "some_kernels.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(SOURCE)
+        spec = importlib.util.spec_from_file_location("some_kernels", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+def test_without_a_folder_to_keep_it_in_code_is_compiled_and_said_so_once(imported, tmp_path, caplog):
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "__pycache__").write_text("a file where the folder should be")
+    (tmp_path / "home").write_text("and here")
+    module = imported()
+    assert (module.double(2), module.double_and_one(2.0)) == (4, 5.0)
+    (line,) = caplog.messages
+    assert line.startswith("compiled code is not kept, and made anew by each process: cannot cache function")
+
+
+def test_a_full_disk_ends_nothing(imported, caplog, monkeypatch):
+    from numba.core.caching import IndexDataCacheFile
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(IndexDataCacheFile, "save", full)
+    assert imported().double_and_one(2) == 5
+    assert [line.partition(": ")[2] for line in caplog.messages] == ["[Errno 28] No space left on device"]
+
+
+def test_damaged_code_is_compiled_again_and_replaced(imported, tmp_path, caplog):
+    assert imported().double(2) == 4
+    for pattern in ("*.nbi", "*.nbc"):
+        (path,) = (tmp_path / "package" / "__pycache__").glob(pattern)
+        whole = path.read_bytes()
+        path.write_bytes(whole[:20])
+        assert imported().double(2) == 4
+        assert len(path.read_bytes()) == len(whole)
+    assert not caplog.messages

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 
+import winninghand as wh
 from winninghand.base.errors import InputError
 from winninghand.networks import NETWORKS, Architecture, architecture_of, network
 
@@ -63,3 +64,36 @@ def test_every_network_takes_classes_and_its_defaults_are_complete(name):
         module = network(name, classes=7)
         assert module(torch.empty(2, 3, 32, 32)).shape == (2, 7)
     assert module.architecture.settings["classes"] == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("conv8", {"width": 4096, "input_size": 1024}),
+        ("conv2", {"width": 512, "input_size": 512}),
+        ("resnet18", {"width": 4096}),
+        ("wideresnet", {"width": 4096}),
+        ("resnext29", {"width": 4096, "cardinality": 4096}),
+    ],
+)
+def test_settings_that_fill_the_memory_are_refused_before_they_do(name, settings):
+    state = torch.get_rng_state()
+    with pytest.raises(InputError, match=f"network '{name}' with .* parameters, more than 1,073,741,824"):
+        network(name, **settings)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_that_a_network_is_measured_first_changes_none_of_its_weights():
+    torch.manual_seed(3)
+    measured = network("resnet20", width=4)
+    torch.manual_seed(3)
+    plain = NETWORKS["resnet20"](width=4)
+    for one, other in zip(measured.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_network_for_other_images_is_refused_before_it_is_trained(tiny_images, tmp_path):
+    recipe = {"network": {"name": "conv2", "width": 2, "input_size": 32}, "training": {"epochs": 1}}
+    with pytest.raises(InputError, match="the network cannot take images of 16 × 16"):
+        wh.train(recipe, tiny_images, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

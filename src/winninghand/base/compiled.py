@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import update_wrapper
 from threading import RLock
-from typing import Generic, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 _BUILDING = RLock()
+_LOG = logging.getLogger(__name__)
+_told: list[str] = []
 
 
 class Compiled(Generic[Parameters, Result]):
@@ -18,7 +21,8 @@ class Compiled(Generic[Parameters, Result]):
 
     It does not hold the interpreter's lock while it runs, and starts no threads of its own. It may
     call other compiled functions of its own file. Numba keeps results beside the file, or, where
-    that folder cannot be written, in the user's cache (`NUMBA_CACHE_DIR` names another place).
+    that folder cannot be written, in the user's cache (`NUMBA_CACHE_DIR` names another place). Where
+    neither can be written or the disk is full, every process compiles for itself, and says so once.
     """
 
     def __init__(self, function: Callable[Parameters, Result]) -> None:
@@ -42,8 +46,52 @@ class Compiled(Generic[Parameters, Result]):
                     if isinstance(callee, Compiled):
                         # Numba looks callees up by name in their file, and calls only functions of its own.
                         file[name] = callee._built()
-                self._fast = njit(cache=True, nogil=True, error_model="numpy")(self._function)
+                fast = njit(nogil=True, error_model="numpy")(self._function)
+                _keep_on_disk(fast, self._function)
+                self._fast = fast
             return self._fast
+
+
+def _keep_on_disk(dispatcher: Any, function: Callable[..., Any]) -> None:  # noqa: ANN401 (Numba has no types)
+    """Let Numba look for results on disk before it compiles, and not fail where it cannot."""
+    from numba.core.caching import FunctionCache
+
+    class Cache(FunctionCache):
+        """Numba's own, whose failures end nothing: without a result from it, Numba compiles."""
+
+        def load_overload(self, *args: Any) -> Any:  # noqa: ANN401
+            try:
+                return super().load_overload(*args)  # type: ignore[no-untyped-call]
+            # A file that was cut off or that nobody may read: unpickling it raises nearly anything.
+            except Exception:
+                self._begin_anew()
+                return None
+
+        def _begin_anew(self) -> None:
+            try:
+                self.flush()  # type: ignore[no-untyped-call]
+            except Exception as error:
+                _tell(error)
+
+        def save_overload(self, *args: Any) -> None:  # noqa: ANN401
+            try:
+                super().save_overload(*args)  # type: ignore[no-untyped-call]
+            except Exception as error:
+                _tell(error)
+
+    try:
+        # What `enable_caching` does, with a cache that does not raise.
+        dispatcher._cache = Cache(function)  # type: ignore[no-untyped-call]
+    except (RuntimeError, OSError) as error:  # Numba found no folder that can be written
+        _tell(error)
+
+
+def _tell(error: Exception) -> None:
+    """Say once, whatever the number of functions, that compiled code is not kept."""
+    if not _told:
+        _told.append(str(error))
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        _LOG.warning("compiled code is not kept, and made anew by each process: %s", reason)
 
 
 def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from torch import nn
 
@@ -20,6 +21,7 @@ Setting: TypeAlias = int | float | str | bool
 # Bounded above because settings also come from card files, which strangers may have made.
 Count = Annotated[int, Field(ge=1, le=4096)]
 Classes = Annotated[int, Field(ge=2, le=65536)]
+_MOST_PARAMETERS = 2**30
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,31 @@ def network(name: str, **settings: Setting) -> nn.Module:
 
     The module maps float images (N, 3, H, W), normalised by the caller, to logits (N, classes),
     and carries its `Architecture` as the attribute `architecture`. Raises `InputError` for an
-    unknown name, an unknown setting, and a setting of the wrong type or out of range.
+    unknown name, an unknown setting, a setting of the wrong type or out of range, and for more than a
+    thousand million parameters.
     """
     builder = NETWORKS[name]
     complete = _complete(name, builder, settings)
+    if name in NETWORKS.own:
+        _check_parameters(name, builder, complete)
     module = builder(**complete)
     vars(module)["architecture"] = Architecture(name, complete, _form(module))
     return module
+
+
+def _check_parameters(name: str, builder: Callable[..., nn.Module], settings: Mapping[str, Any]) -> None:
+    """Raise `InputError` for settings, each in its range, that together fill the memory.
+
+    The network is built once without its numbers, which draws nothing and takes a fraction of the time.
+    """
+    with torch.device("meta"):
+        count = sum(parameter.numel() for parameter in builder(**settings).parameters())
+    if count > _MOST_PARAMETERS:
+        given = ", ".join(f"{key} = {value}" for key, value in settings.items())
+        raise InputError(
+            f"network {name!r} with {given} has {count:,} parameters, more than {_MOST_PARAMETERS:,}; "
+            "make it narrower"
+        )
 
 
 def complete_settings(name: str, **settings: Setting) -> dict[str, Setting]:
