@@ -42,8 +42,12 @@ def test_take_keeps_images_and_labels_together():
         (arrays(), arrays(count=0), ["a", "b"], "no images"),
         ((arrays()[0], np.array([0, 1, 0, 2**40])), arrays(), ["a", "b"], r"0..1, not 0..1099511627776"),
         ((arrays()[0], np.array([0, 1, 0, 2**64 - 1], np.uint64)), arrays(), ["a", "b"], r"0..1"),
-        ((arrays()[0], [0, 1, [2], 3]), arrays(), ["a", "b"], "labels must be an array"),
+        ((arrays()[0], [0, 1, [2], 3]), arrays(), ["a", "b"], "labels must be a plain array"),
         ((arrays()[0],), arrays(), ["a", "b"], "train must be a pair"),
+        (None, arrays(), ["a", "b"], "train must be a pair"),
+        ((arrays()[0], torch.tensor([0, 1, 0, 1]).to_sparse()), arrays(), ["a", "b"], "or dense tensor"),
+        ((torch.empty(4, 5, 5, 3, device="meta"), [0, 1, 0, 1]), arrays(), ["a", "b"], "or dense tensor"),
+        ((np.ma.masked_equal(arrays()[0], 0), [0, 1, 0, 1]), arrays(), ["a", "b"], "what is masked"),
         *(
             (arrays(), arrays(), classes, message)
             for classes, message in [
@@ -65,6 +69,14 @@ def test_take_keeps_images_and_labels_together():
                 (["a", "b\nc"], r"not 'b\\nc'"),
                 (["a", "b\u202ec"], "must be readable"),
                 (["a", "\udcff"], "must be readable"),
+                (["a", "\u200b"], "must be readable"),
+                (["a", "\xa0"], "must be readable"),
+                (["a", "a "], "'a' is given more than once"),
+                (["é", "e\u0301"], "'é' is given more than once"),
+                (["a", "\u00ada"], "'a' is given more than once"),
+                ((name for name in "ab"), "must be a list of names"),
+                ({"a", "b"}, "must be a list of names"),
+                (np.array([["a"], ["b"]]), "must be text"),
                 (["a", "b" * 201], "must be readable"),
             ]
         ),

@@ -159,6 +159,7 @@ def test_more_than_eight_bits_are_refused(kind):
 def test_less_than_eight_bits_are_read():
     assert (pixels_of(b"P3 1 1 15 15 0 0 ") == (255, 0, 0)).all()
     assert (pixels_of(png(1, 1, 2, 0, b"\0\xc0")) == 255).all()
+    assert (pixels_of(b"P1 2 1 1 0 ")[0] == [[0], [255]]).all()
 
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(x) run\n%%EOF\n"
@@ -245,14 +246,14 @@ def test_many_pictures_at_a_time_take_no_more_than_one_large_one(monkeypatch):
     busy, most, lock = [0], [0], threading.Lock()
     upright = pictures._upright
 
-    def watched(image):
+    def watched(image, size):
         with lock:
             busy[0] += 1
             most[0] = max(most[0], busy[0])
         time.sleep(0.01)
         with lock:
             busy[0] -= 1
-        return upright(image)
+        return upright(image, size)
 
     monkeypatch.setattr(pictures, "_upright", watched)
     large = Picture("p", encoded(Image.new("L", (80, 60), 7)))

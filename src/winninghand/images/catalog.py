@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from winninghand.base.errors import InputError
+from winninghand.base.text import shown
 from winninghand.images.cache import decoded_once
 from winninghand.images.hub import PREFIX, from_hub
 from winninghand.images.image_set import ImageSet
@@ -28,10 +29,20 @@ def load_images(
 
     Raises `InputError` where the source is unknown, not there, broken or inconsistent.
     """
+    for name, given in (("the image set", source), ("root", root)):
+        if not isinstance(given, str | Path) and not (given is None and name == "root"):
+            raise InputError(f"{name} must be a name or a path, not {type(given).__name__}")
+    try:
+        return _loaded(source, root, checked_size(size))
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise InputError(f"{shown(source)} cannot be read ({error.strerror or error})") from None
+
+
+def _loaded(source: str | Path, root: str | Path | None, size: Size | None) -> ImageSet:
     folder = None if root is None else Path(root).expanduser()
     if folder is not None and not folder.is_dir():
         raise InputError(f"root {str(root)!r} is not a folder; give the folder that holds the image sets")
-    return decoded_once(_found(source, folder), checked_size(size))
+    return decoded_once(_found(source, folder), size)
 
 
 def _found(source: str | Path, root: Path | None) -> Source:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
+from unicodedata import category, normalize
 
 import numpy as np
 import numpy.typing as npt
@@ -61,15 +62,21 @@ def checked_classes(classes: object) -> tuple[str, ...]:
     for item in classes:
         if isinstance(item, bool) or not isinstance(item, str | Integral):
             raise InputError(f"a class name must be text, not {shown(repr(item))}; name every class")
-        if not str(item).strip() or shown(item) != str(item):
+        if shown(item) != str(item) or not _as_seen(str(item)):
             raise InputError(
                 f"a class name must be readable text, not {shown(repr(str(item)))}; rename the class"
             )
     names = tuple(str(item) for item in classes)
-    if len(set(names)) < len(names):
-        twice = next(name for name, count in Counter(names).items() if count > 1)
+    seen = Counter(map(_as_seen, names))
+    if len(seen) < len(names):
+        twice = next(name for name, count in seen.items() if count > 1)
         raise InputError(f"the class name {shown(twice)!r} is given more than once; give each class its own")
     return names
+
+
+def _as_seen(name: str) -> str:
+    """Return what one sees of a name: names that differ in nothing else are the same to a reader."""
+    return "".join(letter for letter in normalize("NFC", name) if category(letter) != "Cf").strip()
 
 
 def numbered(
@@ -87,9 +94,10 @@ def numbered(
 
 
 def _array(values: ArrayLike, part: str) -> npt.NDArray[Any]:
-    if isinstance(values, torch.Tensor):
-        return values.detach().cpu().numpy()
+    if isinstance(values, np.ma.MaskedArray):
+        raise InputError(f"{part} must be a plain array; fill what is masked, or leave it out")
     try:
-        return np.asanyarray(values)
-    except (ValueError, OverflowError):
-        raise InputError(f"{part} must be an array; its rows differ in length or hold other things") from None
+        return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asanyarray(values)
+    # Rows of different lengths, numbers without end, tensors that are sparse or hold nothing.
+    except (ValueError, OverflowError, TypeError, RuntimeError) as error:
+        raise InputError(f"{part} must be a plain array or dense tensor ({error})") from None

@@ -18,6 +18,7 @@ from torch.nn.functional import interpolate
 
 from winninghand.images.checks import UInt8Array
 from winninghand.images.image_set import ImageSet
+from winninghand.images.limits import check_memory
 from winninghand.images.resizing import Size
 from winninghand.images.source import Source, image_set
 
@@ -42,6 +43,7 @@ def _decode(size: Size | None) -> ImageSet:
 
 def _enlarged(levels: npt.NDArray[Any], size: Size) -> UInt8Array:
     """Return levels 0..16, uint8 (N, 8, 8), as grey images uint8 (N, height, width)."""
+    check_memory(3 * len(levels), size)  # floating point takes more than bytes
     grey = torch.from_numpy(levels).double()[:, None] * (255 / _BRIGHTEST)
     enlarged = interpolate(grey, size=size, mode="bilinear", antialias=True)
     images: UInt8Array = enlarged.round().to(torch.uint8)[:, 0].numpy()

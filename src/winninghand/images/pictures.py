@@ -16,7 +16,7 @@ from threading import Condition
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from winninghand.base.errors import InputError
 from winninghand.images.checks import UInt8Array
@@ -70,16 +70,16 @@ def decoded(pictures: Sequence[Picture], size: Size | None) -> UInt8Array:
         # Pillow warns of all that is odd about a picture, several lines each.
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        expected = size or _pixels(pictures[0]).shape[:2]
+        expected = size or _pixels(pictures[0], None).shape[:2]
         check_memory(len(pictures), expected)
         images = np.empty((len(pictures), *expected, 3), dtype=np.uint8)
 
         def decode_from(start: int) -> None:
             for index in range(start, min(start + _PICTURES_PER_JOB, len(pictures))):
-                pixels = _pixels(pictures[index])
-                if not size and pixels.shape[:2] != expected:
+                pixels = _pixels(pictures[index], size)
+                if pixels.shape[:2] != expected:
                     raise InputError(_other_size(pictures[index].name, pixels.shape[:2], expected))
-                images[index] = resized(pixels[None], size)[0]
+                images[index] = pixels
 
         with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
             for _ in pool.map(decode_from, range(0, len(pictures), _PICTURES_PER_JOB)):
@@ -131,21 +131,28 @@ class _Room:
 _ROOM = _Room()
 
 
-def _pixels(picture: Picture) -> UInt8Array:
-    """Return one picture as uint8 RGB (H, W, 3); format, size and depth are checked before it is decoded."""
+def _pixels(picture: Picture, size: Size | None) -> UInt8Array:
+    """Return one picture as uint8 RGB (H, W, 3), at `size` where one is given.
+
+    Its format, its own size and its depth are checked before it is decoded.
+    """
     try:
         if isinstance(picture.content, Image.Image):
             with _ROOM.of(_room_for(picture.name, picture.content)):
-                return _upright(picture.content.copy())
+                return _upright(picture.content.copy(), size)
         with _file(picture.name, picture.content) as file, Image.open(file, formats=tuple(FORMATS)) as image:
             _check_scans(picture.name, image, file)
             with _ROOM.of(_room_for(picture.name, image)):
                 image.load()
-                return _upright(image)
+                return _upright(image, size)
     except InputError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large(picture.name, MOST_PIXELS) from None
+    except UnidentifiedImageError:
+        raise InputError(
+            f"{picture.name} cannot be read as an image: it is no {', '.join(FORMATS)}"
+        ) from None
     # Pillow's decoders raise nearly anything for broken data: SyntaxError, struct.error, IndexError …
     except Exception as error:
         raise InputError(
@@ -182,7 +189,7 @@ def _room_for(name: str, image: Image.Image) -> int:
 def _is_deep(tile: tuple[Any, ...]) -> bool:
     """Say whether the encoded channels have more than 8 bits, which Pillow may drop without a word."""
     codec, *_, arguments = tile
-    deep = codec.startswith("ppm") and arguments[-1] > 255
+    deep = codec.startswith("ppm") and isinstance(arguments, tuple) and arguments[-1] > 255
     return deep or _DEEP_TILE.search(str(arguments)) is not None
 
 
@@ -196,12 +203,13 @@ def _check_scans(name: str, image: Image.Image, file: BinaryIO) -> None:
         raise InputError(f"{name} has {scans} scans where ten are usual; save it anew")
 
 
-def _upright(image: Image.Image) -> UInt8Array:
-    """Return a decoded picture's pixels, turned as its EXIF or XMP metadata say."""
+def _upright(image: Image.Image, size: Size | None) -> UInt8Array:
+    """Return a decoded picture's pixels at `size`, turned as its EXIF or XMP metadata say."""
     if image.info.keys() & set(_ORIENTED):
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
         image = image if turn is None else image.transpose(turn)
-    return rgb(image)
+    pixels: UInt8Array = resized(rgb(image)[None], size)[0]
+    return pixels
 
 
 def _too_large(name: str, most: int) -> InputError:
