@@ -10,7 +10,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from winninghand.base.errors import InputError
 from winninghand.images import limits, pictures
@@ -115,6 +115,19 @@ def test_exif_and_xmp_turn_a_picture_upright(kind, orientation, form):
     corners = {1: (RED, BLUE), 3: (BLUE, RED), 6: (RED, RED), 8: (BLUE, BLUE)}[orientation]
     assert read.shape == ((8, 16, 3) if orientation in (1, 3) else (16, 8, 3))
     assert np.abs(read[1, [1, -2]].astype(int) - corners).max() < 40
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_turned_as_pillow_does(orientation):
+    image = Image.fromarray(np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(image, exif=exif)
+    expected = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+    assert np.array_equal(pixels_of(content), np.asarray(expected))
+    opened = Image.open(io.BytesIO(content))
+    for _ in range(2):  # a picture that somebody opened stays open
+        assert np.array_equal(decoded([Picture("p", opened)], None)[0], np.asarray(expected))
 
 
 def png_chunk(kind, content):

@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,15 +36,16 @@ _PICTURES_PER_JOB = 256
 _PIXELS_OF_BAND = 2**20
 _ORIENTATION = 0x0112
 _ORIENTED = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_TURNS: dict[int, Callable[[UInt8Array], UInt8Array]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.swapaxes(0, 1),
+    6: lambda pixels: pixels[::-1].swapaxes(0, 1),
+    7: lambda pixels: pixels[::-1, ::-1].swapaxes(0, 1),
+    8: lambda pixels: pixels[:, ::-1].swapaxes(0, 1),
 }
+"""What each orientation of EXIF asks for; views, as a copy of a large picture is large."""
 _DEEP_MODES = ("I", "F")
 _DEEP_TILE = re.compile(r";16[BLNS]")
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
@@ -205,11 +206,13 @@ def _check_scans(name: str, image: Image.Image, file: BinaryIO) -> None:
 
 def _upright(image: Image.Image, size: Size | None) -> UInt8Array:
     """Return a decoded picture's pixels at `size`, turned as its EXIF or XMP metadata say."""
+    turn = None
     if image.info.keys() & set(_ORIENTED):
         turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-        image = image if turn is None else image.transpose(turn)
-    pixels: UInt8Array = resized(rgb(image)[None], size)[0]
-    return pixels
+    pixels = rgb(image)
+    image.close()  # and with it goes a copy of the pixels
+    sized: UInt8Array = resized((pixels if turn is None else turn(pixels))[None], size)[0]
+    return sized
 
 
 def _too_large(name: str, most: int) -> InputError:
