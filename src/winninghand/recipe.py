@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +21,7 @@ from winninghand.augmentation import make_domain
 from winninghand.base.deprecation import with_new_keys
 from winninghand.base.device import Precision
 from winninghand.base.errors import InputError, first_error
+from winninghand.base.toml import read_toml
 from winninghand.compression import Method
 from winninghand.networks import network
 
@@ -40,7 +40,7 @@ Named = Annotated[dict[str, Any], BeforeValidator(_as_table)]
 class Training(BaseModel):
     """The `[training]` table: one phase's optimisation."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     epochs: int = Field(default=30, ge=1, description="per phase")
     batch_size: int = Field(default=256, ge=2)
@@ -65,7 +65,7 @@ class Training(BaseModel):
 class Quantization(BaseModel):
     """The `[quantization]` table: how the finished card's weights are rounded."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     weights: Literal["none", "fp16", "int8", "int4"] = "none"
     images: int = Field(default=512, ge=0, description="training images for calibration")
@@ -81,7 +81,7 @@ class Quantization(BaseModel):
 class Recipe(BaseModel):
     """Network, domain, seed, compression, training and quantization; every key has a default."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     network: Named = {"name": "resnet18", "width": 64}
     domain: Named = {"name": "clean"}
@@ -96,10 +96,7 @@ def load_recipe(path: Path | str, changes: Mapping[str, Any] | None = None) -> R
 
     Raises `InputError` that names the first key at fault: unknown, ill-typed or out of range.
     """
-    try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"cannot read the recipe {path}: {error}") from error
+    table = read_toml(path, "the recipe")
     for key, value in (changes or {}).items():
         set_dotted(table, key, value)
     return make_recipe(table)

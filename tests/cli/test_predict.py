@@ -91,9 +91,9 @@ def test_unreadable_files_are_listed_and_the_others_answered(run, place):
     assert [row["file"] for row in document["failed"]] == [str(words[0]), str(words[2])]
 
 
-def test_only_where_all_fail_the_exit_code_is_1(run, place):
+def test_only_where_all_fail_the_exit_code_is_2(run, place):
     code, out, err = run("predict", place / "a.card", place / "bomb.png", place / "broken.png")
-    assert (code, out) == (1, "")
+    assert (code, out) == (2, "")
     assert "2 of 2 files could not be read" in err
 
 

@@ -27,4 +27,4 @@ def first_error(error: ValidationError) -> str:
         return f"unknown key {key!r}; remove it or mend its name"
     if first["type"] == "value_error":
         return f"{key}: {first['msg'].removeprefix('Value error, ')}"
-    return f"{key}: {first['msg'].lower()}, not {first['input']!r}"
+    return f"{key}: {first['msg'].lower()}, not {shown(repr(first['input']))}"

@@ -6,8 +6,9 @@ import errno
 import os
 import re
 import shutil
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,7 +24,10 @@ _TEMPORARY = re.compile(
     r"\..+\.[a-z0-9_]{8}\.tmp(\.[^.]+)?"
     r"|\..+(?P<suffix>\.[^.]+)\.[a-z0-9_]{8}(?P=suffix)"
 )
-_DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+# What Linux calls them behind /dev/stdout.
+_PIPE = ("pipe:[", "socket:[")
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
+"""What the operating system says where a disk takes no more."""
 
 
 @contextmanager
@@ -33,36 +37,35 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
     The file is written beside its target, flushed to disk and renamed, so that a reader or a kill
     at any moment finds the old file or the new one. When the block raises, nothing is left. The
     temporary file is called `.NAME.xxxxxxxx.tmp.SUFFIX`: it ends as its target does, because some
-    writers choose a format by that. A symbolic link stays one, and what it points to is replaced. A
-    device or a pipe is written to.
+    writers choose a format by that. A symbolic link stays one, and what it points to is replaced, with
+    the rights that it had. A device, a pipe and the process's own output are written to.
 
     Raises `InputError` where the disk is full and where the folder is missing rights or is a file.
     """
-    target = Path(os.path.realpath(path))
-    special = target.exists() and not target.is_file()
-    if target.is_dir():
-        raise InputError(f"{path} is a folder; give the path of a file")
+    target = _target(path)
+    stream = _is_stream(target)
     with _told(target):
-        folder = Path(tempfile.gettempdir()) if special else target.parent
+        folder = Path(tempfile.gettempdir()) if stream else target.parent
         folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(f".tmp{target.suffix}", f".{target.name}.", folder)
+        # A name of full length leaves no room for what is added to it.
+        handle, name = tempfile.mkstemp(f".tmp{target.suffix[:20]}", f".{target.name[:40]}.", folder)
     tmp = Path(name)
     try:
         _claim(handle)
         try:
             yield tmp
         except OSError as error:
-            if error.errno in _DISK_ERRORS:
+            if error.errno in DISK_ERRORS:
                 raise _unwritable(target, error) from error
             raise
         with _told(target):
             with tmp.open("rb+") as file:
                 os.fsync(file.fileno())
-            if special:
-                with tmp.open("rb") as file, target.open("wb") as device:
+            if stream:
+                with tmp.open("rb") as file, target.open("ab") as device:
                     shutil.copyfileobj(file, device)
             else:
-                tmp.chmod(0o666 & ~_umask())
+                tmp.chmod(stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask())
                 if fcntl is None:
                     handle = _closed(handle)
                 tmp.replace(target)
@@ -77,12 +80,80 @@ def write_text(text: str, path: Path | str) -> None:
         tmp.write_text(text, encoding="utf-8")
 
 
+def checked_output(path: Path | str, folder: bool = False) -> Path:
+    """Return a path that a file, or a folder, can be written to, as far as that is known beforehand.
+
+    Nothing is made or changed. Raises `InputError` for a file in the way of a folder and a folder in
+    that of a file, for missing rights and for a full disk.
+    """
+    target = _target(path, folder)
+    with _told(target):
+        place = target
+        while not place.exists():
+            place = place.parent
+        if not place.is_dir() and place != target:
+            raise NotADirectoryError(errno.ENOTDIR, f"{place} is a file")
+        needed = {place} if _is_stream(target) else {place, place if place.is_dir() else place.parent}
+        for one in needed:
+            if not os.access(one, os.W_OK | (os.X_OK if one.is_dir() else 0)):
+                raise PermissionError(errno.EACCES, f"{one} may not be written to")
+        if not _is_stream(target) and shutil.disk_usage(place).free == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return Path(path)
+
+
+def check_apart(outputs: Iterable[Path | str | None], inputs: Iterable[Path | str] = ()) -> None:
+    """Raise `InputError` where two files to be written are one, or one would replace a file that is read."""
+    written: set[Path] = set()
+    read = {Path(os.path.realpath(path)) for path in inputs}
+    for path in outputs:
+        if path is None:
+            continue
+        target = Path(os.path.realpath(path))
+        if target in read:
+            raise InputError(f"{path} is read here and would be replaced; give another path to write to")
+        if target in written:
+            raise InputError(f"{path} would be written twice; give each output a path of its own")
+        if not _is_stream(target):
+            written.add(target)
+
+
 def sweep(folder: Path) -> None:
     """Delete the temporary files that killed writers left in `folder`, and none that is being written."""
     for path in folder.iterdir():
         if _TEMPORARY.fullmatch(path.name) and path.is_file() and not path.is_symlink() and _is_left(path):
             with suppress(OSError):  # of another user, or open, on Windows
                 path.unlink()
+
+
+def _target(path: Path | str, folder: bool = False) -> Path:
+    """Return what is to be written, behind all links, where there is nothing of another kind."""
+    target = Path(os.path.realpath(path))
+    with _told(target):
+        try:
+            is_folder = stat.S_ISDIR(target.stat().st_mode)
+        except FileNotFoundError:
+            if target.name.startswith(_PIPE):  # what the process's own output is called where it is a pipe
+                return Path(path)
+            return target
+    if is_folder and not folder:
+        raise InputError(f"{path} is a folder; give the path of a file")
+    if folder and not is_folder:
+        raise InputError(f"{path} is a file; give a folder")
+    return target
+
+
+def _is_stream(target: Path) -> bool:
+    """Say whether to write to what is there: a device, a pipe, or a file that is this process's output."""
+    if not target.exists():
+        return False
+    if not target.is_file():
+        return not target.is_dir()
+    for handle in (1, 2):
+        with suppress(OSError):  # it is closed
+            if os.path.samestat(target.stat(), os.fstat(handle)):
+                return True
+    return False
 
 
 def _claim(handle: int) -> None:

@@ -19,6 +19,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from winninghand.base.text import shown
+
 Item = TypeVar("Item")
 
 ProgressCallback = Callable[..., None]
@@ -40,19 +42,19 @@ def progress_bar(title: str, total: int, unit: str = "images", done: int = 0) ->
     """
     console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _Speed(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(title, total=total, completed=done, unit=unit, note="")
+        task = bar.add_task(shown(title), total=total, completed=done, unit=unit, note="")
 
         def progress(count: int, note: str = "") -> None:
-            bar.update(task, advance=count, note=note)
+            bar.update(task, advance=count, note=shown(note))
 
         yield progress
 

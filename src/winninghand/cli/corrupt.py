@@ -7,12 +7,23 @@ from typing import Annotated
 
 import typer
 
-from winninghand.base.errors import InputError
-from winninghand.cli.options import Corruptions, Data, Limit, Root, Seed, Severities, parse_severities
+from winninghand.cli.options import (
+    Corruptions,
+    Data,
+    Limit,
+    Root,
+    Seed,
+    Severities,
+    output_folder,
+    parse_severities,
+)
 
 
 def corrupt(
-    out: Annotated[Path, typer.Option(help="Folder of the archive, in the layout of CIFAR-10-C.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder of the archive, in the layout of CIFAR-10-C.", callback=output_folder),
+    ],
     data: Data = "digits",
     root: Root = None,
     corruptions: Corruptions = "common",
@@ -30,8 +41,6 @@ def corrupt(
     from winninghand.report.terminal import print_missing, say
 
     levels = parse_severities(severities)
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out} is a file; give a folder as --out")
     split = load_images(data, root=root).test
     names, missing = available(corruptions)
     print_missing(missing)

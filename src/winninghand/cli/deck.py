@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from winninghand.base.errors import InputError
-from winninghand.cli.options import Root, Seed
+from winninghand.base.files import check_apart
+from winninghand.cli.options import Root, Seed, output_file
 
 if TYPE_CHECKING:
     from winninghand.cards import Card
@@ -22,7 +24,7 @@ _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "M
 
 
 def deck(
-    out: Annotated[Path, typer.Argument(metavar="OUT.deck")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.deck", callback=output_file)],
     cards: Annotated[list[Path], typer.Argument(metavar="CARD|DIR ...")],
     gate: Annotated[
         str, typer.Option(help="How cards are chosen; see 'winninghand names gates'.")
@@ -48,8 +50,11 @@ def deck(
     from winninghand.images import load_images
     from winninghand.report.terminal import say
 
-    paths = [path for place in cards for path in _cards_below(place)]
+    if out.suffix == ".card":
+        raise InputError(f"{out} is named as a card; give first the .deck file to write, then the cards")
     total = None if budget is None else parse_bytes(budget)
+    paths = [path for place in cards for path in _cards_below(place)]
+    check_apart([out], paths)
     loaded = [load_card(path) for path in paths]
     settings = gate_settings(gate, {} if max_active is None else {"max_active": max_active})
     if data is None:
@@ -99,11 +104,11 @@ def _fitted(
 
 def parse_bytes(text: str) -> int:
     """Return the bytes that `3MB`, `500 kB`, `2MiB` or `3000000` stand for."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip(), re.IGNORECASE)
+    match = re.fullmatch(r"(\d{1,18}(?:\.\d{1,18})?)\s*([a-z]*)", text.strip(), re.IGNORECASE)
     unit = match[2].upper() if match else "?"
     if match is None or unit not in _UNITS:
         raise InputError(f"a size must be a number and a unit such as 3MB or 500kB, not {text!r}")
-    return int(float(match[1]) * _UNITS[unit])
+    return int(Fraction(match[1]) * _UNITS[unit])
 
 
 def _cards_below(place: Path) -> list[Path]:

@@ -18,7 +18,9 @@ from winninghand.cli.options import (
     Root,
     Seed,
     Severities,
+    file_of,
     of_zoo,
+    output_file,
     parse_severities,
     write_json,
 )
@@ -45,15 +47,16 @@ def evaluate(
         ),
     ] = None,
     cells: Annotated[
-        Path | None, typer.Option(help="Also write one row per cell to this .parquet or .csv file.")
+        Path | None,
+        typer.Option(help="Also write one row per cell to this .parquet or .csv file.", callback=output_file),
     ] = None,
     adapt: Adapt = None,
     device: Device = None,
     json: Json = None,
 ) -> None:
     """Measure a card or a deck on clean and corrupted test images."""
-    from winninghand.base.version import __version__
-    from winninghand.cli.measuring import announced, as_given, measured, opened
+    from winninghand.base.files import check_apart
+    from winninghand.cli.measuring import about, announced, measured, opened, portable
     from winninghand.decks import with_bn_adaptation
     from winninghand.evaluation import Measurement, find_archive
     from winninghand.images import load_images
@@ -61,6 +64,7 @@ def evaluate(
     from winninghand.results import checked_rows_path, write_rows
 
     chosen = parse_severities(severities)
+    check_apart([cells, file_of(json)], [model, data, *([] if baseline is None else [baseline])])
     if cells is not None:
         checked_rows_path(cells)
     images = load_images(data, root=root)
@@ -73,19 +77,20 @@ def evaluate(
     sample = announced(measurement, images)
     table = measured(model.name, player, measurement, sample)
     print_robustness(table)
-    about = {"model": as_given(model), "data": data}
-    document = {**about, "winninghand": __version__, **table.to_json()}
-    document["archive"] = None if archive is None else str(archive.folder)
+    described = about(model, data, images)
+    document = {**described, **table.to_json()}
+    document["archive"] = None if archive is None else portable(archive.folder)
     if baseline is not None and reference is not None:
         document |= _compared(table, measured(baseline.name, reference, measurement, sample), baseline)
     if cells is not None:
-        write_rows([{**about, "seed": seed, **row} for row in table.rows()], cells)
+        place = {key: described[key] for key in ("model", "data")}
+        write_rows([{**place, "seed": seed, **row} for row in table.rows()], cells)
     write_json(document, json)
 
 
 def heatmap(
     model: Model,
-    out: Annotated[Path, typer.Option(help="Picture to draw, .svg or .png.")],
+    out: Annotated[Path, typer.Option(help="Picture to draw, .svg or .png.", callback=output_file)],
     data: Data = "digits",
     root: Root = None,
     norm: Annotated[
@@ -97,8 +102,9 @@ def heatmap(
     json: Json = None,
 ) -> None:
     """Draw a card's or a deck's error under one added spatial frequency at a time."""
+    from winninghand.base.files import check_apart
     from winninghand.base.progress import progress_bar
-    from winninghand.cli.measuring import as_given, opened
+    from winninghand.cli.measuring import about, opened
     from winninghand.evaluation import fourier_heatmap
     from winninghand.images import load_images
     from winninghand.report.heatmap import checked_picture_path, draw_heatmap
@@ -106,25 +112,27 @@ def heatmap(
     from winninghand.spectra import half_plane
 
     checked_picture_path(out)
+    check_apart([out, file_of(json)], [model, data])
     images = load_images(data, root=root)
     player = opened(model, images, device)
     with progress_bar(model.name, len(half_plane(*images.test.size)), "frequencies") as progress:
         table = fourier_heatmap(player, images.test, norm, limit, seed, progress=progress)
     draw_heatmap(table, f"{model.name}: error with one frequency of norm {norm:g} added", out)
     print_heatmap(table)
-    write_json({"model": as_given(model), "data": data, **table.to_json()}, json)
+    write_json({**about(model, data, images), "seed": seed, **table.to_json()}, json)
 
 
 def _compared(table: RobustnessTable, reference: RobustnessTable, baseline: Path) -> dict[str, Any]:
     """Print a table's figures against the baseline's, and return them as plain values."""
-    from winninghand.cli.measuring import as_given
+    from winninghand.cli.measuring import digest_of, portable
     from winninghand.evaluation import compare, corruption_errors
     from winninghand.report.terminal import print_comparison
 
     differences, errors = compare(table, reference), corruption_errors(table, reference)
     print_comparison(baseline.name, differences, errors)
     return {
-        "baseline": as_given(baseline),
+        "baseline": portable(baseline),
+        "baseline_digest": digest_of(baseline),
         "differences": {name: vars(interval) for name, interval in differences.items()},
         **errors.to_json(),
     }

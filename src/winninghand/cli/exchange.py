@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from winninghand.base.errors import InputError
-from winninghand.cli.options import Model, parse_setting
+from winninghand.base.files import check_apart, checked_output
+from winninghand.cli.options import Model, output_file, parse_setting
 
 if TYPE_CHECKING:
     from winninghand.cards.importing import Subnetwork
@@ -48,6 +49,8 @@ def import_(
     *sources, out = checkpoints
     if not sources or out.suffix not in (".card", ".deck"):
         raise InputError("give checkpoints and then the file to write, which ends with .card or .deck")
+    checked_output(out)
+    check_apart([out], sources)
     wanted = Import(
         architecture=architecture,
         settings=dict(parse_setting(text) for text in changes or []),
@@ -66,15 +69,20 @@ def import_(
 
 def export(
     model: Model,
-    out: Annotated[Path, typer.Argument(metavar="OUT.onnx|OUT.pt2|OUT.safetensors|OUT.sparse.pt")],
+    out: Annotated[
+        Path,
+        typer.Argument(metavar="OUT.onnx|OUT.pt2|OUT.safetensors|OUT.sparse.pt", callback=output_file),
+    ],
 ) -> None:
     """Write a card or a deck for other tools, in the format that the name of the file ends with."""
+    from winninghand.cli.measuring import portable
     from winninghand.decks import load
     from winninghand.exports import export as exported
     from winninghand.report.terminal import say
 
+    check_apart([out], [model])
     exported(load(model), out)
-    say(f"{out}: {out.stat().st_size:,} bytes, from {model.stat().st_size:,} in {model}")
+    say(f"{out}: {out.stat().st_size:,} bytes, from {model.stat().st_size:,} in {portable(model)}")
 
 
 def _class_names(text: str | None) -> tuple[str, ...] | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import os
 import sys
 import tempfile
 import traceback
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -16,9 +19,12 @@ import typer
 import winninghand
 from winninghand.base.deprecation import OldNameWarning
 from winninghand.base.errors import InputError
+from winninghand.base.files import DISK_ERRORS
+from winninghand.base.text import shown
 from winninghand.cli.commands import RESUMED, make_program
 
 _INTERRUPTED = 130
+_LONGEST = 2000
 
 
 def main() -> None:
@@ -27,7 +33,10 @@ def main() -> None:
     Whoever interrupts it (Ctrl-C) gets exit code 130, as of a shell, and how to go on.
     """
     words = sys.argv[1:]
-    with _short_warnings():
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show every letter
+    with _short_warnings(), _short_log():
         sys.exit(_run(words))
 
 
@@ -35,14 +44,21 @@ def _run(words: list[str]) -> int:
     try:
         # The parser turns an interruption into an exit code.
         code: int = make_program(words)(args=words, standalone_mode=False) or 0
+        sys.stdout.flush()
     except typer.TyperException as error:
-        return _complain(" ".join(error.format_message().split()))
+        return _complain(error.format_message())
     except InputError as error:
         return _complain(str(error))
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
+    except BrokenPipeError:
+        return _without_output(1)
     except Exception as error:
-        return _complain(f"{type(error).__name__}: {error} (details in {_log()})", code=1)
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            return _without_output(
+                _complain(f"cannot write {error.filename or 'the output'}: {error.strerror}")
+            )
+        return _complain(f"{type(error).__name__}: {error}{_log()}", code=1)
     if code == _INTERRUPTED:
         resumed = bool(words) and words[0] in RESUMED
         what = (
@@ -53,15 +69,48 @@ def _run(words: list[str]) -> int:
 
 
 def _complain(message: str, code: int = 2) -> int:
-    sys.stderr.write(f"winninghand: {message}\n")
+    """Print one line, whatever the message holds, and return the exit code."""
+    sys.stderr.write(f"winninghand: {_line(message)}\n")
     return code
 
 
-def _log() -> Path:
-    """Keep the traceback of the exception at hand in a file of its own, and return its path."""
-    with tempfile.NamedTemporaryFile("w", prefix="winninghand-", suffix=".log", delete=False) as file:
-        traceback.print_exc(file=file)
-    return Path(file.name)
+def _line(message: str) -> str:
+    return shown(" ".join(message.split()), _LONGEST)
+
+
+def _without_output(code: int) -> int:
+    """Let go of a standard output that takes nothing more, which Python would complain of at its end."""
+    with suppress(OSError, ValueError):  # a stream that is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _log() -> str:
+    """Keep the traceback of the exception at hand in a file of its own, and say where."""
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="winninghand-", suffix=".log", delete=False) as file:
+            traceback.print_exc(file=file)
+    except OSError:  # no room for it
+        return ""
+    return f" (details in {file.name})"
+
+
+class _Lines(logging.Handler):
+    """Prints what the library logs, one line each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(f"winninghand: {_line(record.getMessage())}\n")
+
+
+@contextmanager
+def _short_log() -> Iterator[None]:
+    """Show what this library logs as one line each."""
+    log, lines = logging.getLogger("winninghand"), _Lines(logging.WARNING)
+    log.addHandler(lines)
+    try:
+        yield
+    finally:
+        log.removeHandler(lines)
 
 
 @contextmanager
@@ -81,7 +130,7 @@ def _short_warnings() -> Iterator[None]:
             line: str | None = None,
         ) -> None:
             if issubclass(category, OldNameWarning) or Path(filename).is_relative_to(package):
-                sys.stderr.write(f"winninghand: {' '.join(str(message).split())}\n")
+                sys.stderr.write(f"winninghand: {_line(str(message))}\n")
             else:
                 as_usual(message, category, filename, lineno, file, line)
 

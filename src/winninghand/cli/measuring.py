@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from winninghand.base.device import resolve_device
 from winninghand.base.errors import InputError
 from winninghand.base.progress import with_progress
+from winninghand.base.version import __version__
 from winninghand.cards import Card, check_batch
 from winninghand.corruptions import Archive
 from winninghand.decks import Deck, load
@@ -18,9 +20,27 @@ from winninghand.report.terminal import print_missing, say
 from winninghand.zoo import PREFIX, ZOO
 
 
-def as_given(path: Path) -> str:
-    """Return a model as the caller named it: zoo:NAME, not where the zoo lies on this machine."""
-    return next((f"{PREFIX}{name}" for name in ZOO if ZOO[name] == path), str(path))
+def portable(path: Path | str) -> str:
+    """Return a path without what only this machine knows: zoo:NAME, a relative path, or a name alone."""
+    path = str(path)
+    named = next((f"{PREFIX}{name}" for name in ZOO if str(ZOO[name]) == path), path)
+    return Path(named).name if Path(named).is_absolute() else named
+
+
+def digest_of(model: Path) -> str:
+    """Return a hash of a model's file, 16 hexadecimal digits, as in the results of studies."""
+    return hashlib.blake2b(model.read_bytes(), digest_size=8).hexdigest()
+
+
+def about(model: Path, data: str, images: ImageSet) -> dict[str, str]:
+    """Return what figures are of: the model and the test images, by name and by hash, and the version."""
+    return {
+        "model": portable(model),
+        "model_digest": digest_of(model),
+        "data": portable(data),
+        "test_digest": images.test.digest,
+        "winninghand": __version__,
+    }
 
 
 def opened(path: Path, images: ImageSet, device: str | None = None) -> Card | Deck:

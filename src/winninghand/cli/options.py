@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from winninghand.base.errors import InputError
-from winninghand.base.files import atomic_write
+from winninghand.base.files import atomic_write, checked_output
 
 
 def of_zoo(model: Path | None) -> Path | None:
@@ -21,6 +21,23 @@ def of_zoo(model: Path | None) -> Path | None:
 
     return model_path(model)
 
+
+def output_file(path: Path | None) -> Path | None:
+    """Return the path of a file to be written; refuse at once one that cannot be."""
+    return None if path is None else checked_output(path)
+
+
+def output_folder(path: Path | None) -> Path | None:
+    """Return the path of a folder to be written to; refuse at once one that cannot be."""
+    return None if path is None else checked_output(path, folder=True)
+
+
+def _json_target(target: str | None) -> str | None:
+    return target if target in (None, STANDARD_OUTPUT) else str(checked_output(target))
+
+
+STANDARD_OUTPUT = "-"
+"""What `--json` takes for standard output."""
 
 Model = Annotated[
     Path, typer.Argument(metavar="MODEL", help="A .card or .deck file, or zoo:NAME.", callback=of_zoo)
@@ -50,9 +67,17 @@ Device = Annotated[
 Json = Annotated[
     str | None,
     typer.Option(
-        "--json", help="Also write one JSON document to this file; - for standard output.", metavar="PATH|-"
+        "--json",
+        help="Also write one JSON document to this file; - for standard output.",
+        metavar="PATH|-",
+        callback=_json_target,
     ),
 ]
+
+
+def file_of(json: str | None) -> str | None:
+    """Return the file that `--json` names, None for standard output."""
+    return None if json == STANDARD_OUTPUT else json
 
 
 def parse_severities(text: str) -> tuple[int, ...]:
@@ -60,7 +85,7 @@ def parse_severities(text: str) -> tuple[int, ...]:
     try:
         if "-" in text:
             first, last = (int(part) for part in text.split("-"))
-            levels = tuple(range(first, last + 1))
+            levels = tuple(range(first, last + 1)) if first >= 1 and last <= 5 else ()
         else:
             levels = tuple(int(part) for part in text.split(","))
     except ValueError:
@@ -73,12 +98,14 @@ def parse_severities(text: str) -> tuple[int, ...]:
 def parse_setting(text: str) -> tuple[str, Any]:
     """Return key and value of a `--set key=value`; a value that is not TOML is a bare word."""
     key, separator, value = text.partition("=")
+    key, value = key.strip(), value.strip()
     if not separator or not key:
         raise InputError(f"--set takes key=value, such as training.epochs=5, not {text!r}")
     try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        return key.strip(), value.strip()
+        (parsed,) = tomllib.loads(f"value = {value}").values()  # a line's end would begin another key
+    except (ValueError, RecursionError):  # a number of thousands of digits, thousands of brackets
+        return key, value
+    return key, parsed
 
 
 def write_json(document: dict[str, Any], target: str | None) -> None:
@@ -86,7 +113,7 @@ def write_json(document: dict[str, Any], target: str | None) -> None:
     if target is None:
         return
     text = json.dumps(document, indent=1, allow_nan=False)
-    if target == "-":
+    if target == STANDARD_OUTPUT:
         typer.echo(text)
         return
     with atomic_write(target) as tmp:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from winninghand.cli.options import Adapt, Device, Json, Model, write_json
+from winninghand.cli.options import Adapt, Device, Json, Model, file_of, write_json
 
 
 def predict(
@@ -20,11 +20,13 @@ def predict(
 ) -> None:
     """Say what image files show: class, probability and the cards played, numbered from 1."""
     from winninghand.base.device import resolve_device
+    from winninghand.base.files import check_apart
     from winninghand.base.progress import progress_bar
     from winninghand.cards.prediction import Unreadable, image_paths, predictions
     from winninghand.decks import load, with_bn_adaptation
     from winninghand.report.predictions import lines, prediction_document, print_failures
 
+    check_apart([file_of(json)], [model, *images])
     player = load(model).to(resolve_device(device))
     if adapt is not None:
         player = with_bn_adaptation(player, adapt)
@@ -37,4 +39,4 @@ def predict(
     print_failures(answers)
     write_json(prediction_document(model, player, answers), json)
     if all(isinstance(answer, Unreadable) for answer in answers):
-        raise typer.Exit(1)
+        raise typer.Exit(2)

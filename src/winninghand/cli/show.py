@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from winninghand.catalog import KINDS
-from winninghand.cli.options import Json, Model, write_json
+from winninghand.cli.options import Json, Model, file_of, write_json
 
 
 def names(
@@ -25,9 +25,11 @@ def names(
 
 def inspect(model: Model, json: Json = None) -> None:
     """Show what a card or a deck is made of: sparsity per layer, bytes, and how few bytes would do."""
+    from winninghand.base.files import check_apart
     from winninghand.decks import inspect_file
     from winninghand.report.terminal import print_inspection
 
+    check_apart([file_of(json)], [model])
     document = inspect_file(model)
     print_inspection(document)
     write_json(document, json)
@@ -41,9 +43,11 @@ def zoo(
 ) -> None:
     """Show the cards and decks that come with the library, side by side."""
     from winninghand.report.terminal import print_models
-    from winninghand.report.zoo import COLUMNS, write_zoo, zoo_rows, zoo_title
+    from winninghand.report.zoo import COLUMNS, check_zoo_document, write_zoo, zoo_rows, zoo_title
     from winninghand.results import zoo_records
 
+    for document in write or ():
+        check_zoo_document(document)
     models = zoo_records()
     print_models(COLUMNS, zoo_rows(models), zoo_title(models))
     for document in write or ():

@@ -8,12 +8,17 @@ from typing import Annotated
 import typer
 
 from winninghand.base.errors import InputError
-from winninghand.cli.options import Data, Root
+from winninghand.cli.options import Data, Root, output_folder
 
 
 def study(
     file: Annotated[Path, typer.Argument(metavar="STUDY.toml")],
-    out: Annotated[Path, typer.Option(help="Folder of the study: its results, and one folder per run.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help="Folder of the study: its results, and one folder per run.", callback=output_folder
+        ),
+    ],
     data: Data = "digits",
     root: Root = None,
     finished: Annotated[bool, typer.Option("--finished", help="Train nothing; take what is done.")] = False,
@@ -21,7 +26,10 @@ def study(
         str, typer.Option(help="Who does the runs: `winninghand names executors`.", metavar="NAME")
     ] = "serial",
     zoo: Annotated[
-        Path | None, typer.Option(help="At the end, write cards, decks and figures to this folder.")
+        Path | None,
+        typer.Option(
+            help="At the end, write cards, decks and figures to this folder.", callback=output_folder
+        ),
     ] = None,
 ) -> None:
     """Train and measure many recipes, in order; run again on the same folder, it goes on where it was."""
@@ -58,7 +66,9 @@ def study(
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Folder for cards, deck and report.")] = Path("runs/demo"),
+    out: Annotated[
+        Path, typer.Option(help="Folder for cards, deck and report.", callback=output_folder)
+    ] = Path("runs/demo"),
 ) -> None:
     """Train, prune, measure and show cards and a deck on the embedded digits, in a few minutes."""
     from winninghand.studies.demo import run_demo

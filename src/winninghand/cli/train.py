@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from winninghand.cli.options import Data, Device, Root, Seed, parse_setting
+from winninghand.cli.options import Data, Device, Root, Seed, output_file, parse_setting
 
 if TYPE_CHECKING:
     from winninghand.training.schedule import Forecast
@@ -34,11 +34,14 @@ def train(
     ] = False,
 ) -> None:
     """Train the card that a recipe describes; run again on the same folder, it goes on where it was."""
+    from winninghand.base.files import checked_output
     from winninghand.images import load_images
     from winninghand.recipe import load_recipe
     from winninghand.report.terminal import print_training
     from winninghand.training import make_logger, new_run
 
+    if not dry_run:
+        checked_output(out, folder=True)
     checked = load_recipe(recipe, dict(parse_setting(change) for change in changes or []))
     run = new_run(checked, load_images(data, root=root))
     if dry_run:
@@ -50,7 +53,9 @@ def train(
 
 def show_augmentation(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml")],
-    out: Annotated[Path, typer.Option(help="The picture, a .png file.")] = Path("augmentation.png"),
+    out: Annotated[Path, typer.Option(help="The picture, a .png file.", callback=output_file)] = Path(
+        "augmentation.png"
+    ),
     data: Data = "digits",
     root: Root = None,
     seed: Seed = 0,

@@ -21,10 +21,19 @@ _BYTES_OF_THE_GATE = 4096
 
 @dataclass(frozen=True)
 class SizeLimit:
-    """A deck's file may have `total` bytes; `sizes` are the bytes of each card's own file."""
+    """A deck's file may have `total` bytes; `sizes` are the bytes of each card's own file.
+
+    Raises `InputError` where not one card fits.
+    """
 
     total: int
     sizes: Sequence[int]
+
+    def __post_init__(self) -> None:
+        if min(self.sizes) + _BYTES_OF_THE_GATE > self.total:
+            raise InputError(
+                f"the smallest card has {min(self.sizes):,} bytes; give a larger budget than {self.total:,}"
+            )
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,7 @@ def select(
     """Return the steps of greedy forward selection, each the card that helps the deck most.
 
     The deck is fitted on one half of the images and measured on the other. The choice ends when no
-    card that fits into the limit helps. Raises `InputError` where not one card fits.
+    card that fits into the limit helps.
     """
     sizes, total = size_limit.sizes, size_limit.total
     steps: list[Step] = []
@@ -108,8 +117,6 @@ def select(
         if steps and best.accuracy <= steps[-1].accuracy:
             break
         steps.append(best)
-    if not steps:
-        raise InputError(f"the smallest card has {min(sizes):,} bytes; give a larger budget than {total:,}")
     return tuple(steps)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write
+from winninghand.base.text import shown
 from winninghand.evaluation import Heatmap
 from winninghand.report.charts import drawing, png, svg
 
@@ -50,7 +51,7 @@ def heatmap_chart(heatmap: Heatmap, title: str) -> altair.Chart:
     alt = drawing()
     side = max(1, _SIDE // max(height, width))
     chart: altair.Chart = (
-        alt.Chart(alt.Data(values=cells), title=title)
+        alt.Chart(alt.Data(values=cells), title=shown(title))
         .mark_rect()
         .encode(
             x=alt.X("horizontal:O", title="horizontal frequency, cycles per image", axis=_axis(width)),

@@ -12,6 +12,7 @@ from PIL import Image
 
 from winninghand.base.extras import needed
 from winninghand.base.files import atomic_write
+from winninghand.base.text import shown
 from winninghand.report.samples import data_uri
 
 _SCALE = 2
@@ -34,7 +35,9 @@ class Page:
         """Write the page; it needs no other file and no network."""
         template = files("winninghand.report").joinpath("page.html.jinja").read_text(encoding="utf-8")
         jinja2 = template_engine()
-        environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+        environment = jinja2.Environment(
+            autoescape=True, undefined=jinja2.StrictUndefined, finalize=without_controls
+        )
         text = environment.from_string(template).render(
             vars(self)
             | {
@@ -44,6 +47,12 @@ class Page:
         )
         with atomic_write(path) as tmp:
             tmp.write_text(text, encoding="utf-8")
+
+
+def without_controls(value: object) -> object:
+    """Return what a template prints without characters that turn a line's direction, or that HTML forbids."""
+    # Text that is marked as safe, such as the chart's, is a class of its own.
+    return shown(value, len(value)) if type(value) is str else value
 
 
 def template_engine() -> ModuleType:

@@ -6,21 +6,29 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from winninghand.base.text import shown
 from winninghand.cards import Card, adaptation_of
 from winninghand.cards.prediction import Prediction, Unreadable
 from winninghand.decks import Deck
 from winninghand.report.terminal import say
 
+# Long enough for any path: a program reads these lines.
+_LONGEST = 10_000
+
 Answers = Sequence[Prediction | Unreadable]
 
 
 def lines(answers: Iterable[Prediction | Unreadable]) -> list[str]:
-    """Return one line for each image that could be read: file, class, probability, cards played."""
-    return [
-        f"{answer.path}\t{answer.label}\t{answer.probability:.4f}\t{','.join(map(str, answer.cards))}"
-        for answer in answers
-        if isinstance(answer, Prediction)
-    ]
+    """Return one line for each image that could be read: file, class, probability, cards played.
+
+    The four are separated by tabs, and none holds a tab or a line's end: see `base.text.shown`.
+    """
+    return [_line(answer) for answer in answers if isinstance(answer, Prediction)]
+
+
+def _line(answer: Prediction) -> str:
+    path, label = shown(answer.path, _LONGEST), shown(answer.label, _LONGEST)
+    return f"{path}\t{label}\t{answer.probability:.4f}\t{','.join(map(str, answer.cards))}"
 
 
 def print_failures(answers: Answers) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from winninghand.base.text import shown
 from winninghand.corruptions import SEVERITIES, Archive, corrupt
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -81,5 +82,5 @@ def _written_beside(sheet: Image.Image, rows: Sequence[str], columns: Sequence[s
         pen.text((_MARGIN + (number + 0.5) * width, _TEXT), text, "black", font, anchor="mm")
     for number, text in enumerate(rows):
         middle = 2 * _TEXT + (number + 0.5) * height
-        pen.text((_MARGIN - _TEXT / 2, middle), text, "black", font, anchor="rm")
+        pen.text((_MARGIN - _TEXT / 2, middle), shown(text), "black", font, anchor="rm")
     return page

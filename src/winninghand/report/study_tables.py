@@ -8,6 +8,7 @@ from pathlib import Path
 
 from winninghand.augmentation import DOMAINS
 from winninghand.base.files import write_text
+from winninghand.base.text import shown
 from winninghand.corruptions import family_of
 from winninghand.evaluation import CLEAN
 from winninghand.results import RunResult, by_choice
@@ -60,7 +61,7 @@ def write_tables(
     """Write `table.md` and `log.md` to the folder of a study, and return columns and rows of the first."""
     columns, rows = summary(runs)
     texts = {
-        "table.md": f"{title}\n\n{markdown(columns, rows)}",
+        "table.md": f"{shown(title)}\n\n{markdown(columns, rows)}",
         "log.md": markdown(LOG_COLUMNS, log(planned, runs)),
     }
     for name, text in texts.items():
@@ -71,7 +72,12 @@ def write_tables(
 def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return the table as Markdown."""
     lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    return "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Return text that ends neither the cell nor the row."""
+    return shown(text, len(text)).replace("|", "\\|")
 
 
 def _logged(run: RunResult) -> list[str]:

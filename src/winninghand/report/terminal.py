@@ -9,7 +9,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from winninghand.base.text import shown
 from winninghand.cards import Card
 from winninghand.evaluation import (
     Cell,
@@ -22,8 +24,20 @@ from winninghand.evaluation import (
 # A log or a pipe has no width of its own, and rich's 80 columns would break the tables.
 _COLUMNS = None if Console(stderr=True).is_terminal else 160
 
+# Long enough for any path: what is cut cannot be copied.
+_LONGEST = 10_000
+
+
+class _Terminal(Console):
+    """A console on which no text moves the cursor, colours what follows, or begins a line of its own."""
+
+    def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 (rich's)
+        """Return text as it may be printed; rich calls this for lines, titles, headers and cells alike."""
+        return super().render_str(shown(text, _LONGEST), **options)
+
+
 # Paths and messages are printed as they are: what stands in brackets is no markup.
-console = Console(stderr=True, width=_COLUMNS, markup=False, emoji=False)
+console = _Terminal(stderr=True, width=_COLUMNS, markup=False, emoji=False)
 
 
 def say(text: str) -> None:
@@ -118,18 +132,29 @@ def print_heatmap(heatmap: Heatmap) -> None:
 def print_inspection(document: dict[str, Any]) -> None:
     """Print the sparsity per layer and the size of one card."""
     grid = Table("layer", "shape", "weights", "non-zero", "sparsity")
+    counted = left = 0
     for layer in document["layers"]:
         size = 1
         for length in layer["shape"]:
             size *= length
         shape = "×".join(str(length) for length in layer["shape"])
-        grid.add_row(layer["name"], shape, f"{size:,}", f"{layer['nonzero']:,}", f"{layer['sparsity']:.2%}")
+        sparsity = sparsity_text(layer["nonzero"], size)
+        grid.add_row(layer["name"], shape, f"{size:,}", f"{layer['nonzero']:,}", sparsity)
+        counted += size
+        left += layer["nonzero"]
     console.print(grid)
     say(
         f"{document['parameters']:,} parameters, {document['nonzero']:,} non-zero; "
-        f"sparsity {document['sparsity']:.2%} of the prunable weights; "
+        f"sparsity {sparsity_text(left, counted)} of the prunable weights; "
         f"{document['bytes']:,} bytes (entropy bound {document['entropy_bound_bytes']:,})"
     )
+
+
+def sparsity_text(nonzero: int, size: int) -> str:
+    """Return the fraction that is zero in percent, with as many digits as tell it from 0% and 100%."""
+    sparsity = 1 - nonzero / size if size else 0.0
+    texts = (f"{sparsity:.{digits}%}" for digits in range(2, 12))
+    return next((text for text in texts if float(text[:-1]) not in (0, 100)), f"{sparsity:.2%}")
 
 
 def print_models(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:

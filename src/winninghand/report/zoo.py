@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from winninghand.base.errors import InputError
-from winninghand.base.files import atomic_write
+from winninghand.base.files import checked_output, write_text
 from winninghand.report.study_tables import markdown
 from winninghand.results import ZooRecord
 
@@ -52,18 +52,26 @@ def write_zoo(models: Sequence[ZooRecord], document: Path) -> None:
 
     Raises `InputError` where the document has no such marks.
     """
-    try:
-        text = document.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot read {document}: {error}") from error
+    text = check_zoo_document(document)
     block = f"{zoo_title(models)}\n\n{markdown(COLUMNS, zoo_rows(models))}"
-    written, count = _BLOCK.subn(lambda match: f"{match[1]}{block}{match[2]}", text)
-    if count == 0:
+    write_text(_BLOCK.sub(lambda match: f"{match[1]}{block}{match[2]}", text), document)
+
+
+def check_zoo_document(document: Path) -> str:
+    """Return the text of a Markdown document that has a place for the table and may be written to."""
+    try:
+        if document.exists() and not document.is_file():
+            raise InputError(f"{document} is no file; give a Markdown document")
+        text = document.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"cannot read {document}: {reason}; give a Markdown document") from error
+    if not _BLOCK.search(text):
         raise InputError(
             f"{document} has no place for the table; put <!-- zoo --> and <!-- end of zoo --> in it"
         )
-    with atomic_write(document) as tmp:
-        tmp.write_text(written, encoding="utf-8")
+    checked_output(document)
+    return text
 
 
 def _counts(counts: Iterable[int]) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, ValidationError
 
 from winninghand.base.errors import InputError, first_error
+from winninghand.base.toml import read_toml
 from winninghand.evaluation import Measurement
 
 
@@ -23,7 +23,7 @@ Evaluation = Annotated[InstanceOf[Measurement], BeforeValidator(_as_measurement)
 class DeckPlan(BaseModel):
     """A deck for the zoo: all cards whose choice holds these values, under a fitted gate."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     name: str
     choice: dict[str, Any] = {}
@@ -39,7 +39,7 @@ class ZooPlan(BaseModel):
     published, though decks may hold them.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     data: str
     reference: int = Field(default=1000, ge=1)
@@ -55,7 +55,7 @@ class Study(BaseModel):
     `[evaluation]` table says on what every card of the study is measured.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     title: str
     recipe: dict[str, Any] = {}
@@ -67,8 +67,6 @@ class Study(BaseModel):
 def load_study(path: Path | str) -> Study:
     """Read a study from a TOML file; `InputError` names the first key at fault."""
     try:
-        return Study.model_validate(tomllib.loads(Path(path).read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"cannot read the study {path}: {error}") from error
+        return Study.model_validate(read_toml(path, "the study"))
     except ValidationError as error:
         raise InputError(f"study: {first_error(error)}") from None

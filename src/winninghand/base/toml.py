@@ -1,0 +1,33 @@
+"""TOML files, which may be a stranger's."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from winninghand.base.errors import InputError
+
+_LARGEST = 1 << 20
+
+
+def read_toml(path: Path | str, what: str) -> dict[str, Any]:
+    """Return the table in a file, which `what` names to people, such as "the recipe".
+
+    Raises `InputError` for what is no file, no TOML, of more than a megabyte, nested hundreds deep or
+    holds a number of thousands of digits.
+    """
+    path = Path(path)
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError("it is no file")
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise InputError(f"it has more than {_LARGEST:,} bytes")
+        return tomllib.loads(content.decode("utf-8"))
+    except RecursionError:
+        raise InputError(f"cannot read {what} {path}: it is nested too deep") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"cannot read {what} {path}: {reason}; mend it or give another file") from error
