@@ -1,5 +1,7 @@
 """Bad input gets one line on standard error, exit code 2, and nothing half-written."""
 
+import os
+
 import pytest
 import torch
 
@@ -14,6 +16,11 @@ def place(tmp_path):
     (tmp_path / "unknown-key.toml").write_text("colour = 1\n")
     (tmp_path / "ill-typed.toml").write_text('[training]\nepochs = "many"\n')
     (tmp_path / "not-toml.toml").write_text("= =\n")
+    (tmp_path / "nested.toml").write_text("a = " + "[" * 5000 + "]" * 5000)
+    (tmp_path / "digits.toml").write_text("seed = " + "9" * 5000)
+    (tmp_path / "large.toml").write_text("#" * (2**20 + 1))
+    (tmp_path / "bytes.toml").write_bytes(b"a = \xff")
+    os.mkfifo(tmp_path / "pipe.toml")
     (tmp_path / "empty").mkdir()
     (tmp_path / "parquet").mkdir()
     (tmp_path / "parquet/train-00000-of-00001.parquet").write_bytes(b"PAR1 broken PAR1")
@@ -37,6 +44,16 @@ def place(tmp_path):
         (["train", "unknown-key.toml"], "colour"),
         (["train", "ill-typed.toml"], "training.epochs"),
         (["train", "not-toml.toml"], "not-toml.toml"),
+        (["train", "nested.toml"], "nested too deep"),
+        (["study", "nested.toml", "--out", "s"], "nested too deep"),
+        (["train", "digits.toml"], "4300 digits"),
+        (["train", "large.toml"], "more than 1,048,576 bytes"),
+        (["show-augmentation", "bytes.toml"], "bytes.toml"),
+        (["study", "pipe.toml", "--out", "s"], "no file"),
+        (["train", "good.toml", "--set", "seed=" + "9" * 5000], "seed"),
+        (["train", "good.toml", "--set", "seed=" + "[" * 50000], "seed"),
+        (["train", "good.toml", "--set", "seed=1\nb=2"], "seed"),
+        (["train", "good.toml", "--set", "training.learning_rate=inf"], "training.learning_rate"),
         (["train", "good.toml", "--set", "compression.sparsity=1"], "compression.sparsity"),
         (["train", "good.toml", "--set", "compression.sparsity=-0.5"], "compression.sparsity"),
         (["train", "good.toml", "--set", "sparsity"], "key=value"),
@@ -47,12 +64,18 @@ def place(tmp_path):
         (["evaluate", "broken.card"], "broken.card"),
         (["evaluate", "32.card", "--corruptions", "fogg"], "fog"),
         (["evaluate", "32.card", "--severities", "0-5"], "1-5"),
+        (["evaluate", "32.card", "--severities", "1-99999999999"], "1-5"),
         (["evaluate", "32.card", "--limit", "0"], "--limit"),
         (["evaluate", "16.card", "--limit", "20", "--corruptions", "contrast"], "16"),
         (["inspect", "broken.card"], "broken.card"),
         (["deck", "out.deck", "32.card", "16.card", "--gate", "average"], "16"),
         (["deck", "out.deck", "32.card"], "profile"),
         (["deck", "out.deck", "empty"], "empty"),
+        (["deck", "out.deck", "32.card", "--data", "digits", "--budget", "9" * 400 + "GB"], "size"),
+        (["deck", "out.deck", "32.card", "--data", "digits", "--budget", "0.5kB"], "smallest card"),
+        (["zoo", "--write", "good.toml"], "no place for the table"),
+        (["zoo", "--write", "missing.md"], "missing.md"),
+        (["zoo", "--write", "pipe.toml"], "no file"),
         (["frobnicate"], "frobnicate"),
         (["train"], "RECIPE"),
     ],

@@ -1,6 +1,7 @@
 """`winninghand evaluate` and `winninghand heatmap`."""
 
 import json
+from hashlib import blake2b
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -40,6 +41,9 @@ def test_one_document_on_standard_output_and_tables_beside_it(run, place):
     assert document["archive"] is None
     keys = {"corruption", "severity", "accuracy", "source", "expected_calibration_error"}
     assert keys <= document["cells"][0].keys()
+    digest = blake2b((place / "0.card").read_bytes(), digest_size=8).hexdigest()
+    assert document["model_digest"] == digest
+    assert document["test_digest"] == wh.load_images(place / "tiny.npz").test.digest
     about = {"model": "0.card", "data": "tiny.npz", "seed": 0}
     assert {key: document[key] for key in about} == about
     assert [about | cell for cell in document["cells"]] == pq.read_table("cells.parquet").to_pylist()[1:]
@@ -92,6 +96,17 @@ def test_an_archive_under_root_is_used_and_named(run, place):
     assert document["archive"] == "tiny-C"
     assert [cell["source"] for cell in document["cells"]] == ["generated"] * 2 + ["archive"] * 2
     assert "archive: tiny-C" in err
+
+
+def test_a_document_says_nothing_of_the_machine(run, place):
+    run("corrupt", "--data", "tiny.npz", "--out", "tiny-C", "--corruptions", "fog", "--limit", "4")
+    words = ["--corruptions", "fog", "--limit", "4", "--root", place, "--baseline", place / "1.card"]
+    code, out, _ = run("evaluate", place / "0.card", "--data", place / "tiny.npz", *words, "--json", "-")
+    assert code == 0
+    assert str(place) not in out
+    document = json.loads(out)
+    names = {"model": "0.card", "data": "tiny.npz", "baseline": "1.card", "archive": "tiny-C"}
+    assert {key: document[key] for key in names} == names
 
 
 def test_an_archive_of_other_images_is_one_line(run, place):

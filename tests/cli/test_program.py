@@ -7,10 +7,12 @@ import sys
 import warnings
 
 import pytest
+import torch
 
 import winninghand as wh
 from winninghand.base.deprecation import renamed
 from winninghand.cli.commands import COMMANDS
+from winninghand.report.terminal import sparsity_text
 
 
 def cpu_seconds(*words):
@@ -77,6 +79,28 @@ def test_inspect_tells_people_and_programs_the_same(run, tmp_path):
     layers = {layer["name"]: layer for layer in document["layers"]}
     assert f"{document['parameters']:,} parameters" in err
     assert all(name in err for name in layers)
+
+
+def test_inspect_prints_100_percent_only_of_what_is_empty(run, tmp_path):
+    module = wh.network("conv2", width=64)
+    with torch.no_grad():
+        for name, weight in module.named_parameters():
+            weight.zero_()
+            if name == "classifier.0.weight":
+                weight.view(-1)[:19] = 1
+    wh.Card.from_module(module, [str(digit) for digit in range(10)], (32, 32)).save(tmp_path / "a.card")
+    code, _, err = run("inspect", tmp_path / "a.card")
+    assert code == 0
+    assert "sparsity 99.9996% of" in err
+    row = next(line for line in err.splitlines() if "classifier.0.weight" in line)
+    assert row.split("│")[-2].strip() == "99.9995%"
+    assert [sparsity_text(*counts) for counts in ((0, 4), (4, 4), (1, 4), (10**6 - 1, 10**6), (0, 0))] == [
+        "100.00%",
+        "0.00%",
+        "75.00%",
+        "0.0001%",
+        "0.00%",
+    ]
 
 
 @pytest.mark.parametrize(("command", "line"), [("demo", "to go on where it was"), ("names", "half-written")])

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from winninghand.base.errors import InputError
 
@@ -62,7 +63,7 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
             with tmp.open("rb+") as file:
                 os.fsync(file.fileno())
             if stream:
-                with tmp.open("rb") as file, target.open("ab") as device:
+                with tmp.open("rb") as file, _opened(target) as device:
                     shutil.copyfileobj(file, device)
             else:
                 tmp.chmod(stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask())
@@ -145,15 +146,24 @@ def _target(path: Path | str, folder: bool = False) -> Path:
 
 def _is_stream(target: Path) -> bool:
     """Say whether to write to what is there: a device, a pipe, or a file that is this process's output."""
-    if not target.exists():
-        return False
-    if not target.is_file():
-        return not target.is_dir()
+    return (
+        target.exists() and not target.is_dir() and (not target.is_file() or _own_output(target) is not None)
+    )
+
+
+def _own_output(target: Path) -> int | None:
+    """Return the handle of this process's output that is this file."""
     for handle in (1, 2):
         with suppress(OSError):  # it is closed
             if os.path.samestat(target.stat(), os.fstat(handle)):
-                return True
-    return False
+                return handle
+    return None
+
+
+def _opened(target: Path) -> BinaryIO:
+    """Open a stream, the process's own output where what was printed before ends."""
+    handle = _own_output(target)
+    return target.open("wb") if handle is None else os.fdopen(os.dup(handle), "wb")
 
 
 def _claim(handle: int) -> None:
