@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import png
 from winninghand.base.errors import InputError
 from winninghand.images import load_images
 from winninghand.images.pictures import Picture, decoded
@@ -77,5 +76,5 @@ def test_mutated_npz_files(tmp_path, pixels, monkeypatch):
 def test_mutated_parquet_files(tmp_path, pixels, write_parquet, monkeypatch):
     monkeypatch.setenv("WINNINGHAND_CACHE", str(tmp_path / "train.parquet" / "none"))
     for split, seed in (("train", 0), ("test", 1)):
-        write_parquet(tmp_path / f"{split}.parquet", [png(one) for one in pixels(2, seed=seed)], [0, 1])
+        write_parquet(tmp_path / f"{split}.parquet", pixels(2, seed=seed), [0, 1])
     assert outcomes(tmp_path / "train.parquet", tmp_path, 150)["refused"] > 50
