@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from winninghand.base.errors import InputError
 
 if TYPE_CHECKING:
-    from winninghand import metrics, transforms
+    from winninghand import metrics as metrics
+    from winninghand import transforms
     from winninghand.augmentation import augment
     from winninghand.base.version import __version__
     from winninghand.cards import Card
@@ -49,6 +50,7 @@ _HOMES = {
 
 _MODULES = ("metrics", "transforms")
 
+# Without `metrics`, which needs an extra: `from winninghand import *` works without any.
 __all__ = [
     "Callback",
     "Card",
@@ -65,7 +67,6 @@ __all__ = [
     "evaluate",
     "load",
     "load_images",
-    "metrics",
     "names",
     "network",
     "train",
@@ -84,4 +85,4 @@ def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*__all__, *_MODULES})

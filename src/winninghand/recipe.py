@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from winninghand.augmentation import make_domain
-from winninghand.base.deprecation import with_new_keys
+from winninghand.base.deprecation import renamed, with_new_keys
 from winninghand.base.device import Precision
 from winninghand.base.errors import InputError, first_error
 from winninghand.base.toml import read_toml
@@ -60,6 +60,12 @@ class Training(BaseModel):
     @classmethod
     def _old_names(cls, table: Any) -> Any:  # noqa: ANN401 (checked afterwards)
         return with_new_keys(table, {"held_out": "validation"}, "training")
+
+    @property
+    def held_out(self) -> float:
+        """Old name of `validation`."""
+        renamed("training.held_out", "training.validation")
+        return self.validation
 
 
 class Quantization(BaseModel):

@@ -159,9 +159,22 @@ def test_a_run_keeps_its_whole_recipe_and_what_it_ran_on(tiny_images, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("{", "damaged"), ("[]", "which run"), ('{"schema": 2, "recipe": {}}', "newer version")],
+    [
+        ("{", "damaged"),
+        ("[]", "which run"),
+        ('{"schema": 2, "recipe": {}}', "newer version"),
+        ('{"recipe": {}, "ran_on": [3]}', "ran on"),
+        ('{"recipe": {}, "ran_on": [{}]}', "ran on"),
+    ],
 )
 def test_a_folder_that_does_not_say_what_it_is_is_refused(content, said, tiny_images, tmp_path):
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(wh.InputError, match=said):
+        wh.train(TINY, tiny_images, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["card.card", "checkpoint.pt"])
+def test_a_run_that_nothing_tells_apart_is_not_answered(name, tiny_images, tmp_path):
+    (tmp_path / name).touch()
+    with pytest.raises(wh.InputError, match=r"holds a run, but no run\.json"):
         wh.train(TINY, tiny_images, tmp_path)

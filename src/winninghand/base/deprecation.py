@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from winninghand.base.errors import InputError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class OldNameWarning(DeprecationWarning):
@@ -25,5 +31,28 @@ def with_new_keys(table: Any, names: Mapping[str, str], place: str) -> Any:  # n
     if not isinstance(table, Mapping) or not table.keys() & names.keys():
         return table
     for old in table.keys() & names.keys():
+        if names[old] in table:
+            raise InputError(f"{place}.{old} is the old name of {place}.{names[old]}; give one of them")
         renamed(f"{place}.{old}", f"{place}.{names[old]}")
     return {names.get(key, key): value for key, value in table.items()}
+
+
+def renamed_arguments(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Return a decorator that lets a function take arguments, given by name, under old names too.
+
+    `names` maps old names to new ones. Raises `InputError` where both are given.
+    """
+
+    def decorator(function: Callable[P, T]) -> Callable[P, T]:
+        @wraps(function)
+        def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
+            for old in names.keys() & kwargs.keys():
+                if names[old] in kwargs:
+                    raise InputError(f"{old} is the old name of {names[old]}; give one of them")
+                renamed(old, names[old])
+                kwargs[names[old]] = kwargs.pop(old)
+            return function(*args, **kwargs)
+
+        return wrapper
+
+    return decorator

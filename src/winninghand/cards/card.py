@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from winninghand.base.deprecation import renamed
+from winninghand.base.deprecation import renamed_arguments
 from winninghand.base.device import device_of, on_device
 from winninghand.base.errors import InputError, first_error
 from winninghand.base.version import __version__
@@ -60,6 +60,7 @@ class Card(OldCardNames, nn.Module):
     kind: ClassVar[Literal["card"]] = "card"
     gate: ClassVar[None] = None
 
+    @renamed_arguments(facts="metadata")
     def __init__(
         self,
         network: nn.Module,
@@ -80,6 +81,7 @@ class Card(OldCardNames, nn.Module):
         self.eval()
 
     @classmethod
+    @renamed_arguments(deviation="std")
     def from_module(
         cls,
         module: nn.Module,
@@ -88,8 +90,6 @@ class Card(OldCardNames, nn.Module):
         mean: Triple = (0.0, 0.0, 0.0),
         std: Triple = (1.0, 1.0, 1.0),
         profile: SpectralProfile | None = None,
-        *,
-        deviation: Triple | None = None,
     ) -> Card:
         """Make a card of a trained module as it stands; weights that are zero count as pruned.
 
@@ -97,11 +97,8 @@ class Card(OldCardNames, nn.Module):
         module expects its images to be normalised; by default it sees them in [0, 1]. The card holds
         the module itself, or a copy where something about it has to change: see `networks.entering`.
         Raises `InputError` for what is refused there, such as outputs that are not as many as the
-        classes, and for values out of range. `deviation` is the old name of `std`.
+        classes, and for values out of range.
         """
-        if deviation is not None:
-            renamed("deviation", "std")
-            std = deviation
         try:
             metadata = CardMetadata(
                 classes=_class_names(classes),

@@ -17,6 +17,7 @@ from pydantic import (
 )
 from torch import Tensor, nn
 
+from winninghand.base.deprecation import renamed
 from winninghand.base.errors import InputError, first_error
 from winninghand.cards.quantization import WeightFormat
 from winninghand.networks import architecture_of
@@ -60,6 +61,12 @@ class CardMetadata(BaseModel):
     )
     accuracies: dict[str, FiniteFloat] = {}
     winninghand: str = Field(description="version of the library that made the card")
+
+    @property
+    def deviation(self) -> Triple:
+        """Old name of `std`."""
+        renamed("deviation", "std")
+        return self.std
 
     def changed(self, **changes: object) -> CardMetadata:
         """Return the same metadata with other values of these fields; `InputError` for what cannot be."""

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from pydantic import (
@@ -21,7 +21,7 @@ from pydantic import (
 from torch import nn
 
 from winninghand.base import catalog
-from winninghand.base.deprecation import with_new_keys
+from winninghand.base.deprecation import renamed, with_new_keys
 from winninghand.base.errors import InputError
 from winninghand.base.registry import Registry, nearest
 from winninghand.compression.budget import DISTRIBUTIONS, Budget, Pattern, Scope
@@ -111,6 +111,14 @@ class Method(BaseModel, ABC):
         if foreign:
             _check_keys_of_other_methods(foreign, kind)
         return kind.model_validate({key: value for key, value in table.items() if key in kind.model_fields})
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever the setting is)
+            if name in _RENAMED:
+                renamed(f"compression.{name}", f"compression.{_RENAMED[name]}")
+                return getattr(self, _RENAMED[name])
+            return super().__getattr__(name)
 
     @model_validator(mode="after")
     def _agree(self) -> Method:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from winninghand.base.deprecation import renamed_arguments
 from winninghand.cards import Card
 from winninghand.corruptions import SEVERITIES, corruption_names, missing_corruptions
 from winninghand.decks.deck import Deck
@@ -68,6 +69,7 @@ def fitting_conditions() -> tuple[Condition, ...]:
     return (CLEAN, *((name, level) for name in names if name not in missing for level in SEVERITIES))
 
 
+@renamed_arguments(advance="progress")
 def fit_gate(
     deck: Deck,
     split: Split,

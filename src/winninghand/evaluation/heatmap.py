@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from winninghand.base.deprecation import renamed_arguments
 from winninghand.base.device import device_of, to_unit
 from winninghand.base.errors import InputError
 from winninghand.base.randomness import CounterRNG
@@ -60,6 +61,7 @@ class Heatmap:
         }
 
 
+@renamed_arguments(advance="progress")
 def fourier_heatmap(
     model: nn.Module,
     split: Split,

@@ -47,6 +47,9 @@ class Outcome:
     confidence: npt.NDArray[np.float32]
     passes: npt.NDArray[np.float32]
 
+    def __repr__(self) -> str:
+        return f"Outcome({self.accuracy:.1%} of {len(self.correct)} images)"
+
     @property
     def accuracy(self) -> float:
         """Fraction of the images answered rightly."""
@@ -221,6 +224,10 @@ class RobustnessTable(Measured):
     seed: int
     missing: Mapping[str, str] = field(default_factory=dict)
     adaptation: float | None = None
+
+    def __repr__(self) -> str:
+        robust = f"robust {self.robust_accuracy:.1%}, " if self.cells else ""
+        return f"RobustnessTable(clean {self.clean_accuracy:.1%}, {robust}{len(self.cells)} cells)"
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row of plain values per cell, that of the clean images first."""

@@ -42,6 +42,9 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __repr__(self) -> str:
+        return f"Split({len(self)} images, {self.size[0]}×{self.size[1]})"
+
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of every image, in pixels."""
@@ -95,6 +98,11 @@ class ImageSet:
             raise InputError(
                 f"train images are {self.train.size} pixels and test images {self.test.size}; resize one"
             )
+
+    def __repr__(self) -> str:
+        counts = f"{len(self.train)} train and {len(self.test)} test images"
+        height, width = self.train.size
+        return f"ImageSet({self.name}, {counts}, {height}×{width}, {len(self.classes)} classes)"
 
     @classmethod
     def from_arrays(

@@ -117,7 +117,7 @@ class TrainAndMeasure:
             before = self._parent_folder(task)
             if before is not None and before.path.exists():
                 with before.lock():  # its checkpoint and what belongs to it are taken together
-                    folder.extend(before)
+                    run.extend(folder, before)
         player, device = run.train(folder.path), best_device()
         measurement = self.study.evaluation
         measuring = with_progress(

@@ -107,6 +107,10 @@ class Run:
         folder.check(self._identity, self.images)
         return folder
 
+    def extend(self, folder: RunFolder, parent: RunFolder) -> None:
+        """Let this run begin, in `folder`, where the run in `parent` ended: see `RunFolder.extend`."""
+        folder.extend(parent, self._identity)
+
     def forecast(self, device: torch.device | str | None = None) -> Forecast:
         """Return the plan of the run, and the time of a step: the mean of a few on a copy of the network."""
         with tempfile.TemporaryDirectory() as path:

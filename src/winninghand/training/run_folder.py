@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from winninghand.base.errors import InputError
-from winninghand.base.files import atomic_write
+from winninghand.base.files import atomic_write, write_text
 from winninghand.base.locks import folder_lock
 from winninghand.images import ImageSet
 from winninghand.training.identity import SCHEMA, changed, difference
@@ -56,6 +56,10 @@ class RunFolder:
             raise InputError(f"{self.path} is a file; give a folder for the run")
         present = self._read_about()
         if present is None:
+            if self.card.exists() or self.checkpoint.exists():
+                raise InputError(
+                    f"{self.path} holds a run, but no {self.about.name} that says which; give another folder"
+                )
             return
         found = difference(present, identity, images)
         if found is not None:
@@ -77,18 +81,17 @@ class RunFolder:
                 self.path,
                 differences,
             )
-        with atomic_write(self.about) as tmp:
-            tmp.write_text(
-                json.dumps({**about, "ran_on": [*ran_on, environment]}, indent=1), encoding="utf-8"
-            )
+        self._write_about({**about, "ran_on": [*ran_on, environment]})
 
-    def extend(self, other: RunFolder) -> None:
+    def extend(self, other: RunFolder, identity: Mapping[str, Any]) -> None:
         """Begin at the checkpoint that `other`, whose phases are the first of this run, ended with.
 
         Nothing is done where this run has a checkpoint of its own, or the other has none.
         """
         if self.checkpoint.exists() or not other.checkpoint.exists():
             return
+        if not self.about.exists():
+            self._write_about(identity)
         # The checkpoint comes last: once it is there, so is what it needs.
         for source, target in ((other.rewind, self.rewind), (other.checkpoint, self.checkpoint)):
             if source.exists():
@@ -143,10 +146,25 @@ class RunFolder:
             raise InputError(f"{self.about} is damaged; delete the folder or give another one") from error
         if not isinstance(present, dict) or not isinstance(present.get("recipe"), dict):
             raise InputError(f"{self.about} does not say which run it is; give another folder")
+        if not _is_record(present.get("ran_on", [])):
+            raise InputError(f"{self.about} does not say what the run ran on; give another folder")
         schema = present.get("schema", SCHEMA)
         if schema != SCHEMA:
-            raise InputError(f"{self.about} has schema {schema}; a newer version of winninghand reads it")
+            raise InputError(f"{self.about} has schema {schema!r}; a newer version of winninghand reads it")
         return present
+
+    def _write_about(self, about: Mapping[str, Any]) -> None:
+        write_text(json.dumps(about, indent=1), self.about)
+
+
+def _is_record(ran_on: object) -> bool:
+    """Say whether this is a list of environments, as `environment` gives them."""
+    return isinstance(ran_on, list) and all(
+        isinstance(one, dict)
+        and isinstance(one.get("versions"), dict)
+        and isinstance(one.get("machine"), str)
+        for one in ran_on
+    )
 
 
 def _save(state: Mapping[str, Any], path: Path) -> None:
@@ -173,7 +191,9 @@ def _load(path: Path, device: torch.device) -> dict[str, Any] | None:
             raise ValueError("a checksum does not fit")
         state: dict[str, Any] = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
     except Exception as error:  # torch.load has no one exception for a damaged file
-        raise InputError(
-            f"{path} is damaged ({type(error).__name__}: {error}); delete the folder to start again"
-        ) from error
+        # What torch says against a file takes many lines.
+        reason = (
+            " ".join(str(error).split()) if isinstance(error, OSError | ValueError) else type(error).__name__
+        )
+        raise InputError(f"{path} is damaged ({reason}); delete the folder to start again") from error
     return state

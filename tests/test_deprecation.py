@@ -1,0 +1,76 @@
+"""Names of version 0.1 still work, and say what they are called now."""
+
+import numpy as np
+import pytest
+from torch import nn
+
+import winninghand as wh
+from winninghand.decks import fit_gate
+from winninghand.evaluation import fourier_heatmap
+from winninghand.recipe import make_recipe
+
+CLASSES = ["cat", "dog"]
+
+
+@pytest.fixture
+def card():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2))
+    return wh.Card.from_module(network, CLASSES, (8, 8), std=(0.5, 0.5, 0.25))
+
+
+def both_names(old, new, said):
+    """Return what both names give; only the old one warns."""
+    with pytest.warns(DeprecationWarning, match=said):
+        return old(), new()
+
+
+def test_old_attributes(card):
+    recipe = wh.Recipe.model_validate({"compression": {"milestones": [0.5], "rewind_lr_factor": 0.3}})
+    for old, new, said in [
+        (lambda: card.facts.classes, lambda: card.metadata.classes, "Card.metadata"),
+        (lambda: card.metadata.deviation, lambda: card.metadata.std, "std"),
+        (lambda: recipe.training.held_out, lambda: recipe.training.validation, "training.validation"),
+        (lambda: recipe.compression.pass_through, lambda: (0.5,), "compression.milestones"),
+        (lambda: recipe.compression.round_rate, lambda: 0.3, "compression.rewind_lr_factor"),
+    ]:
+        found, expected = both_names(old, new, f"is now called {said}")
+        assert found == expected
+    with pytest.raises(AttributeError):
+        recipe.compression.nothing  # noqa: B018
+
+
+def test_old_arguments(card):
+    pair = (np.zeros((8, 8, 8, 3), np.uint8), np.arange(8) % 2)
+    split = wh.ImageSet.from_arrays(train=pair, test=pair, classes=CLASSES).train
+    module = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2))
+    with pytest.warns(DeprecationWarning, match="deviation is now called std"):
+        made = wh.Card.from_module(module, CLASSES, (8, 8), deviation=(0.5, 0.5, 0.25))
+    assert made.metadata.std == (0.5, 0.5, 0.25)
+    with pytest.warns(DeprecationWarning, match="facts is now called metadata"):
+        assert wh.Card(module, facts=card.metadata).metadata is card.metadata
+    with pytest.warns(DeprecationWarning, match="refresh_steps is now called"):
+        wh.Pruner(module, "gmp", 0.5, 10, refresh_steps=2)
+    told = []
+    with pytest.warns(DeprecationWarning, match="advance is now called progress"):
+        fourier_heatmap(card, split, limit=2, advance=told.append)
+    assert told
+    with pytest.warns(DeprecationWarning, match="advance is now called progress"):
+        fit_gate(wh.Deck([card], "average"), split, limit=4, advance=told.append)
+
+
+def test_an_old_and_a_new_name_at_once_are_refused():
+    with pytest.raises(wh.InputError, match=r"held_out is the old name of training\.validation; give one"):
+        make_recipe({"training": {"held_out": 0.2, "validation": 0.1}})
+    with pytest.raises(wh.InputError, match="deviation is the old name of std; give one"):
+        wh.Card.from_module(nn.Linear(2, 2), CLASSES, (8, 8), std=(1, 1, 1), deviation=(1, 1, 1))
+
+
+def test_representations_are_short(card, tiny_images):
+    table = wh.evaluate(
+        nn.Sequential(nn.Flatten(), nn.Linear(tiny_images.test.images[0].size, len(tiny_images.classes))),
+        tiny_images.test,
+        "contrast",
+        severities=[1],
+    )
+    for one in (card, tiny_images, tiny_images.test, table, table.cells[0]):
+        assert len(repr(one)) < 120
