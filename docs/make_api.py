@@ -23,6 +23,7 @@ PACKAGES = (
     "winninghand.compression",
     "winninghand.decks",
     "winninghand.evaluation",
+    "winninghand.metrics",
     "winninghand.exports",
     "winninghand.training",
     "winninghand.results",
