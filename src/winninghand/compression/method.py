@@ -28,6 +28,7 @@ from winninghand.compression.budget import DISTRIBUTIONS, Budget, Pattern, Scope
 from winninghand.compression.masks import MagnitudeMasks, Masks
 from winninghand.compression.prunable import prunable_weights, weight_costs
 from winninghand.compression.schedules import Phase
+from winninghand.networks.entering import check_tensor, check_values
 
 DEFAULT = "lrr"
 _RENAMED = {
@@ -181,6 +182,9 @@ class Compressor:
         self.network = network
         self.method = method
         self.weights = prunable_weights(network, exclude)
+        for name, weight in self.weights.items():
+            check_tensor(name, weight)
+        check_values(self.weights)
         self.size = size
         self.start = Start(trained, self._zeros() if trained else 0.0)
 

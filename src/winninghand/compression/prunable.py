@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 
-from torch import nn
+from torch import Tensor, nn
 
 from winninghand.base.errors import InputError
+from winninghand.networks.entering import computed_weight
 from winninghand.networks.size import count_macs
 
 # The bases of all convolutions: nn.Conv1d … nn.ConvTranspose3d derive from this one class.
@@ -23,7 +24,8 @@ def prunable_weights(module: nn.Module, exclude: Collection[str] = ()) -> dict[s
     once, under its first name; a frozen one (`requires_grad` false) is not prunable. `exclude`
     names modules or weights to leave out, with all that lies below them.
 
-    Raises `InputError` when nothing is left, or when a name in `exclude` does not occur.
+    Raises `InputError` when nothing is left, when a name in `exclude` does not occur, and for a weight
+    that is computed from other parameters (`weight_norm`, for instance): it would go unpruned.
     """
     _check_names(module, exclude)
     found: dict[str, nn.Parameter] = {}
@@ -32,7 +34,12 @@ def prunable_weights(module: nn.Module, exclude: Collection[str] = ()) -> dict[s
         for weight_name in weight_names(part):
             weight = getattr(part, weight_name, None)
             name = f"{path}.{weight_name}" if path else weight_name
-            if not isinstance(weight, nn.Parameter) or id(weight) in seen:
+            if not isinstance(weight, nn.Parameter):
+                computed = isinstance(weight, Tensor) and weight_name not in part._buffers
+                if computed and not _excluded(name, exclude):
+                    raise computed_weight(path, part, weight_name)
+                continue
+            if id(weight) in seen:
                 continue
             seen.add(id(weight))
             if weight.requires_grad and not _excluded(name, exclude):

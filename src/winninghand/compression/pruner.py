@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from winninghand.base.deprecation import renamed
 from winninghand.base.errors import InputError, first_error
 from winninghand.compression.budget import Scope
 from winninghand.compression.method import Compressor, Method
 from winninghand.compression.schedules import Phase
-
-_WRAPPERS = (nn.parallel.DistributedDataParallel, nn.DataParallel, AveragedModel)
+from winninghand.networks.entering import bake_masks, unwrapped
 
 
 class Pruner:
@@ -40,13 +39,15 @@ class Pruner:
 
     A module that is `trained` has weights worth keeping: its zeros count as pruned, and only `lth`
     trains before it prunes. `module` may be wrapped (DistributedDataParallel, DataParallel,
-    `torch.compile`), now or later. `exclude` names modules and weights of it to leave alone.
-    `epochs` is the length of a phase for settings that are counted in epochs, such as
+    `torch.compile`), now or later. Masks of `torch.nn.utils.prune` become zeros in its weights; other
+    parametrizations must be removed first, or excluded. `exclude` names modules and weights of it to
+    leave alone. `epochs` is the length of a phase for settings that are counted in epochs, such as
     `ramp_epochs`; further keyword arguments are keys of a recipe's `[compression]`. A `Method` in place
     of a name brings all settings along. `input_size` (H, W) is needed for a budget in
     multiply-accumulates.
 
-    Raises `InputError` for a module without prunable weights and for settings that it cannot
+    Raises `InputError` for a module without prunable weights, for weights that are not finite, not dense
+    or computed from others, and for settings that it cannot
     follow, and from all methods once a pruned weight has been replaced by another tensor.
     """
 
@@ -67,14 +68,17 @@ class Pruner:
     ) -> None:
         given = {**compression, "sparsity": sparsity, "scope": scope}
         self.method = _method(method, {key: value for key, value in given.items() if value is not None})
-        self.module = _unwrapped(module)
+        if not isinstance(module, nn.Module):
+            raise InputError(f"a pruner takes a torch.nn.Module, not {type(module).__name__}")
+        self.module = unwrapped(module)
+        bake_masks(self.module)
         self.phase = 0
         compressor = Compressor(self.module, self.method, trained, exclude, input_size)
         compressor.phases(epochs)
         self._start, self._epochs = compressor.start, epochs
         self._phases, self._ends = self._planned(steps)
         self._step = 0
-        self._remembered: dict[str, Tensor] = {}
+        self._remembered: dict[str, Any] = {}
         self._masks = compressor.masks(seed)
         self._begin()
         self._links = _links(self.module, self._masks.weights)
@@ -145,7 +149,7 @@ class Pruner:
         names; its norms and biases stay its own.
         """
         self._check()
-        self._masks.apply_to(_unwrapped(other))
+        self._masks.apply_to(unwrapped(other))
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that the module's own `state_dict` does not hold; numbers, strings and tensors."""
@@ -210,7 +214,10 @@ class Pruner:
             length = self._ends[self.phase] - self._first
             if self._step - self._first == int(phase.remember / phase.epochs * length):
                 state = self.module.state_dict()
-                self._remembered = {name: tensor.clone() for name, tensor in state.items()}
+                self._remembered = {
+                    name: value.clone() if isinstance(value, Tensor) else copy.deepcopy(value)
+                    for name, value in state.items()
+                }
 
     def _check(self) -> None:
         """Raise `InputError` where the module no longer holds a tensor that is being pruned."""
@@ -252,10 +259,3 @@ def _method(method: str | Method, settings: dict[str, Any]) -> Method:
         return Method.model_validate({**settings, "method": method})
     except ValidationError as error:
         raise InputError(first_error(error)) from None
-
-
-def _unwrapped(module: nn.Module) -> nn.Module:
-    """Return the module that torch's own wrappers are around."""
-    while isinstance(module, _WRAPPERS) or "_orig_mod" in module._modules:
-        module = module.get_submodule("_orig_mod" if "_orig_mod" in module._modules else "module")
-    return module

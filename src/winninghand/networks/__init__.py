@@ -9,7 +9,7 @@ from winninghand.networks.catalog import (
     complete_settings,
     network,
 )
-from winninghand.networks.entering import as_logits, entering
+from winninghand.networks.entering import as_logits, copied, entering
 from winninghand.networks.layout import has_unsafe_layer, laid_out, takes_channels_last
 from winninghand.networks.size import count_macs, count_parameters
 
@@ -21,6 +21,7 @@ __all__ = [
     "architecture_of",
     "as_logits",
     "complete_settings",
+    "copied",
     "count_macs",
     "count_parameters",
     "entering",

@@ -77,30 +77,40 @@ def check_parametrizations(module: nn.Module) -> None:
     """Raise `InputError` that names a layer whose weight is computed from other parameters."""
     for name, part in module.named_modules():
         if is_parametrized(part):
-            weight, way = next(iter(part.parametrizations.items()))
-            by = type(way[0]).__name__.lstrip("_")
-        elif found := next((one for one in _WEIGHTS if isinstance(vars(part).get(one), Tensor)), None):
-            weight, by = found, _hook_of(part, found)
-        else:
-            continue
-        raise InputError(
-            f"{_joined(name, weight)!r} is computed by {by}, a parametrization; make it a plain parameter: "
-            "by remove_parametrizations or remove_weight_norm of torch.nn.utils, or by the pruner's finish()"
-        )
+            raise computed_weight(name, part, next(iter(part.parametrizations)))
+        found = next((one for one in _WEIGHTS if isinstance(vars(part).get(one), Tensor)), None)
+        if found is not None:
+            raise computed_weight(name, part, found)
+
+
+def computed_weight(name: str, part: nn.Module, weight: str) -> InputError:
+    """Return the error for a weight of the layer `name` that is computed from other parameters."""
+    by = _hook_of(part, weight)
+    if is_parametrized(part, weight):
+        by = type(part.parametrizations[weight][0]).__name__.lstrip("_")  # type: ignore[index]
+    return InputError(
+        f"{_joined(name, weight)!r} is computed by {by}, a parametrization; make it a plain parameter: "
+        "by remove_parametrizations or remove_weight_norm of torch.nn.utils, or by the pruner's finish()"
+    )
 
 
 def check_tensors(module: nn.Module) -> None:
     """Raise `InputError` that names a tensor of the network's state which a card cannot hold."""
     for name, tensor in _tensors(module):
-        if nn.parameter.is_lazy(tensor):
-            raise InputError(f"{name!r} belongs to a lazy layer; run the network once on images first")
-        if tensor.is_meta:
-            raise InputError(f"{name!r} is on the device 'meta' and has no values; load the weights first")
-        if tensor.layout != torch.strided or tensor.is_complex() or tensor.is_quantized:
-            raise InputError(f"{name!r} is {tensor.dtype}, {tensor.layout}; make it dense and real first")
+        check_tensor(name, tensor)
     for name, value in module.state_dict().items():
         if not isinstance(value, Tensor):
             raise InputError(f"{name!r} is a {_named(value)}, an extra state; only tensors can be kept")
+
+
+def check_tensor(name: str, tensor: Tensor) -> None:
+    """Raise `InputError` unless a tensor has values, and they are dense and real."""
+    if nn.parameter.is_lazy(tensor):
+        raise InputError(f"{name!r} belongs to a lazy layer; run the network once on images first")
+    if tensor.is_meta:
+        raise InputError(f"{name!r} is on the device 'meta' and has no values; load the weights first")
+    if tensor.layout != torch.strided or tensor.is_complex() or tensor.is_quantized:
+        raise InputError(f"{name!r} is {tensor.dtype}, {tensor.layout}; make it dense and real first")
 
 
 def check_values(tensors: Mapping[str, Tensor]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import tempfile
 import time
@@ -23,14 +22,13 @@ from winninghand.base.device import (
     resolve_device,
     resolve_precision,
 )
-from winninghand.base.errors import InputError
 from winninghand.base.version import __version__
 from winninghand.cards import Card, CardMetadata, Normalisation, architecture_metadata
 from winninghand.compression import Compressor, Phase
 from winninghand.decks import load_card
 from winninghand.evaluation import accuracy
 from winninghand.images import ImageSet, Split
-from winninghand.networks import takes_channels_last
+from winninghand.networks import copied, takes_channels_last
 from winninghand.recipe import Recipe
 from winninghand.training.callbacks import Callback, Checkpoint, Loggers, Meter, Progress, Validation
 from winninghand.training.data import (
@@ -159,7 +157,7 @@ class Run:
         )
 
     def _finished(self, folder: RunFolder) -> Card:
-        return load_card(folder.card, network=copy.deepcopy(self.network))
+        return load_card(folder.card, network=copied(self.network))
 
     def _train(
         self,
@@ -187,8 +185,7 @@ class Run:
         """Return a trainer of a copy of the network, on the device."""
         recipe, (fitting, choosing) = self.recipe, self._parts
         fabric = make_fabric(recipe.training.precision, device)
-        network = copy.deepcopy(self.network)
-        self._check_outputs(network)
+        network = copied(self.network)
         compressor = self._compressor(network)
         network.to(fabric.device)
         channels_last = takes_channels_last(network, fabric.device)
@@ -212,24 +209,6 @@ class Run:
             phases=self.phases,
             callbacks=watchers,
         )
-
-    @torch.no_grad()
-    def _check_outputs(self, network: nn.Module) -> None:
-        """Raise `InputError` where the network does not give one logit per class; it is left in eval mode."""
-        height, width = self.images.train.size
-        images = torch.zeros(2, 3, height, width, device=device_of(network))
-        try:
-            found = network.eval()(images)
-        except Exception as error:  # whatever a caller's network raises
-            raise InputError(
-                f"the network cannot take images of {height} × {width}: {type(error).__name__}, {error}"
-            ) from error
-        expected = (2, len(self.images.classes))
-        shape = tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__
-        if shape != expected:
-            raise InputError(
-                f"the network must map 2 images to logits of shape {expected}, one per class, not {shape}"
-            )
 
     def _card(self, trainer: Trainer) -> Card:
         """Return the card of a network that is trained, quantized and measured."""

@@ -14,7 +14,8 @@ from winninghand.base.errors import InputError
 from winninghand.cards import Card, architecture_metadata
 from winninghand.compression import Scope
 from winninghand.images import ImageSet
-from winninghand.networks import network
+from winninghand.networks import entering
+from winninghand.networks import network as network_named
 from winninghand.recipe import Recipe, load_recipe, make_recipe
 from winninghand.training.callbacks import Callback
 from winninghand.training.data import Triple, seed_of
@@ -66,8 +67,8 @@ def new_run(recipe: Recipe, images: ImageSet) -> Run:
     _check_images(images)
     with torch.random.fork_rng():
         torch.manual_seed(seed_of(recipe.seed, "network"))
-        fresh = network(**{**recipe.network, "classes": len(images.classes)})
-    return Run(recipe, images, fresh)
+        fresh = network_named(**{**recipe.network, "classes": len(images.classes)})
+    return Run(recipe, images, entering(fresh, images.train.size, len(images.classes)))
 
 
 def compress(
@@ -95,7 +96,9 @@ def compress(
 
     `module` maps float images (N, 3, H, W), normalised by `normalisation` (mean and standard
     deviation per channel, in units of [0, 1]; measured on the training images where None), to
-    logits (N, classes). It is compressed from its present weights; `train_first` trains it once
+    logits (N, classes); what else is taken, and what is refused, `networks.entering` says: floats of
+    other widths, wrappers and masks of `torch.nn.utils.prune`, for instance, are taken. It is
+    compressed from its present weights; `train_first` trains it once
     before anything is pruned, as a freshly initialised one needs. `epochs` are per phase.
     `exclude` names modules or weights to leave alone; frozen ones are left alone too.
     `compression` and `training` hold further keys of those tables of a recipe.
@@ -105,9 +108,10 @@ def compress(
     refused for.
     """
     _check_images(images)
+    network = entering(module, images.train.size, len(images.classes))
     recipe = make_recipe(
         {
-            "network": architecture_metadata(module) or {"name": type(module).__qualname__},
+            "network": architecture_metadata(network) or {"name": type(network).__qualname__},
             "domain": domain,
             "seed": seed,
             "compression": {**(compression or {}), "method": method, "sparsity": sparsity, "scope": scope},
@@ -118,9 +122,9 @@ def compress(
     run = Run(
         recipe,
         images,
-        module,
+        network,
         trained=not train_first,
-        origin=_weights_hash(module),
+        origin=_weights_hash(network),
         exclude=tuple(exclude),
         normalisation=normalisation,
     )
