@@ -109,7 +109,7 @@ def test_any_module_is_compressed_from_where_it_is(tiny_images, tmp_path):
 
 def test_a_network_without_prunable_weights_is_refused(tiny_images):
     with pytest.raises(wh.InputError, match="no prunable weights"):
-        wh.compress(nn.Sequential(nn.Flatten(), nn.LayerNorm(768)), tiny_images)
+        wh.compress(nn.Sequential(nn.Flatten(), nn.LayerNorm(768), nn.AdaptiveAvgPool1d(2)), tiny_images)
 
 
 def test_a_diverging_loss_stops_with_advice(tiny_images):
