@@ -226,8 +226,7 @@ class RobustnessTable(Measured):
     adaptation: float | None = None
 
     def __repr__(self) -> str:
-        robust = f"robust {self.robust_accuracy:.1%}, " if self.cells else ""
-        return f"RobustnessTable(clean {self.clean_accuracy:.1%}, {robust}{len(self.cells)} cells)"
+        return f"RobustnessTable(clean {self.clean_accuracy:.1%}, robust {self.robust_accuracy:.1%})"
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row of plain values per cell, that of the clean images first."""
