@@ -157,6 +157,11 @@ def _check_names_and_shapes(expected: Mapping[str, Tensor], given: StateDict, ar
         shape = tuple(tensor.shape)
         if name not in given:
             raise InputError(f"it lacks {name!r} {shape}, which {architecture} has; check --architecture")
+        if tensor.is_floating_point() and not given[name].is_floating_point():
+            raise InputError(
+                f"{name!r} is {given[name].dtype} in it; save the network with float weights, before it is "
+                "quantized"
+            )
         if tuple(given[name].shape) != shape:
             raise InputError(
                 f"{name!r} is {tuple(given[name].shape)} in it and {shape} in {architecture}; check "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,8 +19,13 @@ from winninghand.base.errors import InputError
 StateDict = dict[str, Tensor]
 """Tensors by the names of a network's parameters and buffers."""
 
-# Keys under which training code puts a network's state dict, tried in this order.
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
+# Keys under which training code puts a network's state dict, tried in this order; those of averaged
+# weights come last, since a file that holds both has them beside the network's own.
+_WRAPPERS = (
+    *("state_dict", "model_state_dict", "model", "net", "network"),
+    *("state_dict_ema", "ema_state_dict", "model_ema", "ema"),
+)
+_DEEPEST = 8
 _ALLOWANCE, _ELEMENTS_PER_BYTE = 1 << 24, 64
 
 
@@ -57,7 +63,10 @@ def _content(path: Path) -> object:
             return safetensors.torch.load_file(path)
         # Without the check, an index beyond a sparse tensor's shape is written to, wherever that is.
         with warnings.catch_warnings(action="ignore"), check_sparse_tensor_invariants():
+            _check_records(path)
             return torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except Exception as error:  # a stranger's bytes can break either reader in any way
         raise InputError(
             "it is damaged, no checkpoint, or holds more than tensors and plain values, which would "
@@ -65,15 +74,30 @@ def _content(path: Path) -> object:
         ) from error
 
 
+def _check_records(path: Path) -> None:
+    """Refuse an archive whose records are larger than the file: `torch.save` never compresses them."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        records = archive.infolist()
+    stored = all(record.compress_type == zipfile.ZIP_STORED for record in records)
+    if not stored or sum(record.file_size for record in records) > path.stat().st_size:
+        raise InputError("its records are compressed or overlap, which torch.save does not do; save it anew")
+
+
 def _unwrapped(content: object) -> Checkpoint:
     """Return the innermost state dict, and the plain values passed on the way."""
     values: dict[str, Any] = {}
-    while isinstance(content, Mapping):
+    for _ in range(_DEEPEST):
+        if not isinstance(content, Mapping):
+            break
         inner = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping)), None)
         values |= {key: value for key, value in content.items() if isinstance(value, str | int | float)}
         if inner is None:
             break
         content = inner
+    else:
+        raise InputError(f"its state dict lies more than {_DEEPEST} dictionaries deep, or holds itself")
     if isinstance(content, Mapping):
         weights = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
         if weights:
@@ -89,5 +113,7 @@ def _check(weights: StateDict, file_bytes: int) -> None:
     for name, tensor in weights.items():
         if tensor.is_quantized or tensor.is_complex():
             raise InputError(f"its {name!r} is {tensor.dtype}; save the network with float weights")
+        if tensor.is_nested or tensor.is_meta:
+            raise InputError(f"its {name!r} is a nested tensor or has no values; save plain tensors")
     if sum(tensor.numel() for tensor in weights.values()) > _ALLOWANCE + _ELEMENTS_PER_BYTE * file_bytes:
         raise InputError("it declares larger tensors than its bytes may stand for")

@@ -21,7 +21,11 @@ from winninghand.compression.topk import keep_largest
 # What wrapping modules put before a network's own names: DataParallel, torch.compile, RobustBench's
 # normalisation, and habit.
 _PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
-_MEMBER = re.compile(r"models\.(\d+)\.(.+)")
+_MEMBER = re.compile(r"models\.([0-9]{1,4})\.(.+)")
+_MOST_PREFIXES, _MOST_NETWORKS = 16, 256
+
+# What an average of weights counts, beside the weights: torch.optim.swa_utils.AveragedModel.
+_COUNTERS = ("n_averaged",)
 
 # Names under which normalisation lies beside a network: RobustBench's classes and its wrapper.
 _MEANS, _STDS = ("mu", "normalize.mean", "mean"), ("sigma", "normalize.std", "std")
@@ -37,21 +41,33 @@ class Subnetwork:
     sparsity: float
     scope: Scope = "global"
 
+    def __post_init__(self) -> None:
+        if self.method not in ("ep", "bp") or self.scope not in ("global", "layerwise"):
+            raise InputError(
+                f"scores are of ep or bp, global or layerwise, not {self.method!r}, {self.scope!r}"
+            )
+        if not 0 <= self.sparsity < 1:
+            raise InputError(f"the sparsity that scores are for must be in [0, 1), not {self.sparsity}")
+
 
 def split_state_dict(weights: StateDict) -> list[StateDict]:
     """Return the weights of each network of a state dict, in the order of their numbers.
 
-    Keys `models.0.` … are those of a deck; what lies beside them belongs to all of its networks.
+    Keys `models.0.` … are those of a deck; what lies beside them belongs to all of its networks. Raises
+    `InputError` for names that become the same without their prefixes.
     """
     shared: StateDict = {}
     numbered: dict[int, StateDict] = defaultdict(dict)
     for name, tensor in weights.items():
         bare = _bare(name)
         member = _MEMBER.fullmatch(bare)
-        if member:
-            numbered[int(member[1])][_bare(member[2])] = tensor
-        else:
-            shared[bare] = tensor
+        place, own = (numbered[int(member[1])], _bare(member[2])) if member else (shared, bare)
+        if own in place:
+            raise InputError(f"two of its tensors are named {own!r} once wrappers' prefixes are taken off")
+        if own not in _COUNTERS:
+            place[own] = tensor
+    if len(numbered) > _MOST_NETWORKS:
+        raise InputError(f"it holds {len(numbered)} networks; a deck has at most {_MOST_NETWORKS} cards")
     if not numbered:
         return [shared]
     return [shared | numbered[number] for number in sorted(numbered)]
@@ -67,8 +83,12 @@ def take_normalisation(weights: StateDict) -> tuple[Triple, Triple] | None:
 
 
 def _bare(name: str) -> str:
-    prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None)
-    return name if prefix is None else _bare(name.removeprefix(prefix))
+    for _ in range(_MOST_PREFIXES):
+        prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None)
+        if prefix is None:
+            return name
+        name = name.removeprefix(prefix)
+    raise InputError(f"a name in it has more than {_MOST_PREFIXES} prefixes of wrappers")
 
 
 def _taken_triple(weights: StateDict, names: tuple[str, ...]) -> Triple | None:
@@ -98,6 +118,9 @@ def apply_masks(weights: StateDict, values: Mapping[str, Any], subnetwork: Subne
             f"it holds scores, such as those of {next(iter(scores))!r}, but not which of them count; "
             "say so with --scores ep|bp, --sparsity and --scope"
         )
+    for name, score in scores.items():
+        if not bool(score.isfinite().all()):
+            raise InputError(f"its scores of {name!r} hold values that are NaN or infinite")
     masks = _chosen(scores, meant)
     return result | {name: _kept(result[name], mask, meant.method) for name, mask in masks.items()}
 
@@ -110,6 +133,8 @@ def _masked(weights: StateDict) -> StateDict:
         else:
             pruned = kept = name.removeprefix("mask_").replace("___", ".")
         if pruned != name and _goes_with(result, pruned, result[name]):
+            if not bool(((result[name] == 0) | (result[name] == 1)).all()):
+                raise InputError(f"its mask {name!r} holds other values than 0 and 1")
             result[kept] = result.pop(pruned) * result.pop(name)
     return result
 
@@ -142,6 +167,8 @@ def _chosen(scores: StateDict, meant: Subnetwork) -> StateDict:
     """Return masks of the largest |scores|; a layer's own count is rounded up, as the methods' code does."""
     if meant.scope == "global":
         count = kept_count(sum(score.numel() for score in scores.values()), meant.sparsity)
+        if count == 0:
+            raise InputError(f"a sparsity of {meant.sparsity} leaves no weight; give a lower one")
         return dict(zip(scores, keep_largest(list(scores.values()), count), strict=True))
     return {
         name: keep_largest([score], score.numel() - int(meant.sparsity * score.numel()))[0]
