@@ -22,6 +22,12 @@ def shown(text: object, longest: int = 200) -> str:
     return "".join(_escaped(letter) if _controls(letter) else letter for letter in cut)
 
 
+def percent(fraction: float, digits: int = 2) -> str:
+    """Return a fraction in percent, with as many more digits as tell it from 0% and 100%."""
+    texts = [f"{fraction:.{count}%}" for count in range(digits, 12)]
+    return next((text for text in texts if float(text[:-1]) not in (0, 100)), texts[0])
+
+
 def _controls(letter: str) -> bool:
     return category(letter) in _CONTROLS or letter in _DIRECTIONS
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from winninghand.base.deprecation import renamed_arguments
 from winninghand.base.device import device_of, on_device
 from winninghand.base.errors import InputError, first_error
+from winninghand.base.text import percent
 from winninghand.base.version import __version__
 from winninghand.cards.answer import Answer
 from winninghand.cards.container import write_streams
@@ -24,6 +25,7 @@ from winninghand.cards.metadata import CardMetadata, Triple, architecture_metada
 from winninghand.cards.prediction import OneOrMore, Prediction, predict
 from winninghand.cards.quantization import WeightFormat, input_energies, measure_norms, quantize
 from winninghand.compression import prunable_weights
+from winninghand.images.checks import checked_classes
 from winninghand.networks import entering, laid_out
 from winninghand.networks.entering import check_values, copied
 from winninghand.spectra import SpectralProfile
@@ -101,7 +103,7 @@ class Card(OldCardNames, nn.Module):
         """
         try:
             metadata = CardMetadata(
-                classes=_class_names(classes),
+                classes=checked_classes(classes),
                 input_size=input_size,
                 mean=mean,
                 std=std,
@@ -262,7 +264,10 @@ class Card(OldCardNames, nn.Module):
         return Inspection.of(self.network, self.metadata.prunable)
 
     def entropy_bound(self) -> float:
-        """Return the bytes that its weights would take at their entropy."""
+        """Return the bytes that its weights would take at the entropies of each layer (see `entropy_bound`).
+
+        A file can be smaller, where parts of a layer differ.
+        """
         return entropy_bound_of(self.parts)
 
     def save(self, path: Path | str) -> None:
@@ -276,7 +281,7 @@ class Card(OldCardNames, nn.Module):
             self.network_name,
             f"{len(self.classes)} classes",
             f"{height}×{width}",
-            f"sparsity {self.inspect().sparsity:.1%}",
+            f"sparsity {percent(self.inspect().sparsity, 1)}",
         ]
         words += [f"domain {self.metadata.domain.get('name')}"] if self.metadata.domain else []
         words += [str(self.metadata.quantization.get("weights"))] if self.metadata.quantization else []
@@ -315,15 +320,6 @@ class Card(OldCardNames, nn.Module):
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
-
-
-def _class_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names of classes as a tuple; `InputError` where they are no names, or not two that differ."""
-    if isinstance(names, str) or not all(isinstance(name, str) and name.strip() for name in names):
-        raise InputError(f"classes must be a list of names, such as ['cat', 'dog'], not {names!r}")
-    if len(set(names)) != len(names) or len(names) < 2:
-        raise InputError(f"classes must be two or more different names, not {list(names)}")
-    return tuple(names)
 
 
 def check_batch(images: Tensor, input_size: tuple[int, int]) -> None:

@@ -216,6 +216,8 @@ def _answers(
     answer = player.answer(images.contiguous(memory_format=torch.channels_last))
     # Stable, so that of classes that are equally likely the first comes first.
     ordered, order = answer.outputs.float().softmax(dim=1).sort(dim=1, descending=True, stable=True)
+    if not bool(ordered.isfinite().all()):
+        raise InputError("the model gives no probabilities, but NaN; its weights or statistics are damaged")
     played = (answer.weights > 0).cpu()
     for probabilities, choices, cards in zip(ordered.tolist(), order.tolist(), played, strict=True):
         labels = (player.classes[choice] for choice in choices[:top])

@@ -18,7 +18,7 @@ from winninghand.decks.deck import Deck
 from winninghand.decks.fitting_data import CLEAN, Condition, FittingData, Indices, collect
 from winninghand.decks.gate import GATES, FittedScores, ring_shifts
 from winninghand.images import Split
-from winninghand.images.image_set import balanced_sample
+from winninghand.images.image_set import balanced_sample, checked_split
 from winninghand.spectra import SpectralProfile
 
 LIMIT = 1000
@@ -83,6 +83,7 @@ def fit_gate(
     `fitting_conditions` for what is used of it. Raises `InputError` where a card does not know
     what clean images look like.
     """
+    split = checked_split(split)
     images = fitting_images(deck.cards, split, limit, seed)
     data = collect(deck.cards, split, images.indices, fitting_conditions(), seed, progress)
     return fitted(deck, data)

@@ -20,6 +20,7 @@ from winninghand.cards.player import Player, player_of
 from winninghand.evaluation.measurement import Sample, balanced_sample, play
 from winninghand.evaluation.table import CLEAN
 from winninghand.images import Split
+from winninghand.images.image_set import checked_split
 from winninghand.spectra import basis_images, half_plane, on_whole_plane
 
 
@@ -81,6 +82,7 @@ def fourier_heatmap(
     """
     if not (math.isfinite(norm) and norm > 0):
         raise InputError(f"the norm of the added basis images must be a positive number, not {norm}")
+    split = checked_split(split)
     indices = balanced_sample(split, limit, seed)
     clean = play(model, Sample(split, indices).batches(CLEAN, 0, batch_size))
     device, part = device_of(model), split.take(indices)

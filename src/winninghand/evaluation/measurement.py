@@ -15,6 +15,8 @@ from winninghand.base.deprecation import renamed_arguments
 from winninghand.base.device import on_device, to_unit
 from winninghand.base.errors import InputError
 from winninghand.base.registry import nearest
+from winninghand.base.text import shown
+from winninghand.base.whole import checked_whole
 from winninghand.cards.player import adaptation_of, player_of
 from winninghand.corruptions import (
     SEVERITIES,
@@ -27,7 +29,8 @@ from winninghand.corruptions import (
 )
 from winninghand.evaluation.archives import holds, rows_of
 from winninghand.evaluation.table import CLEAN, Cell, Int64Array, Outcome, RobustnessTable, Source, UInt8Array
-from winninghand.images import ImageSet, Split
+from winninghand.images import Split
+from winninghand.images.image_set import checked_split
 
 GROUPS = ("common", "extra", "all")
 
@@ -57,9 +60,10 @@ class Measurement:
     missing: Mapping[str, str] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        _check_whole("limit", self.limit, 1)
-        _check_whole("seed", self.seed, 0)
-        _check_whole("batch size", self.batch_size, 1)
+        if self.limit is not None:
+            checked_whole("limit", self.limit, 1)
+        checked_whole("seed", self.seed)
+        checked_whole("batch size", self.batch_size, 1)
         archive = self.archive
         if archive is not None and not isinstance(archive, Archive):
             archive = _opened(archive)
@@ -87,7 +91,8 @@ class Measurement:
             "limit": self.limit,
             "seed": self.seed,
             "batch_size": self.batch_size,
-            "archive": str(self.archive.folder) if isinstance(self.archive, Archive) else None,
+            # Where it lies on this machine is nobody else's concern.
+            "archive": self.archive.folder.name if isinstance(self.archive, Archive) else None,
         }
 
     def __len__(self) -> int:
@@ -101,8 +106,7 @@ class Measurement:
         """
         if isinstance(split, Sample):
             return split
-        if isinstance(split, ImageSet):
-            raise InputError("an image set has two splits; pass one of them, such as images.test")
+        split = checked_split(split)
         indices = balanced_sample(split, self.limit, self.seed)
         archive = self.archive if isinstance(self.archive, Archive) else None
         rows = indices if archive is None else rows_of(archive, split, indices)
@@ -184,15 +188,23 @@ def play(model: nn.Module, batches: Iterable[Batch]) -> Outcome:
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     for batch in batches:
         answer = player.answer(to_unit(torch.from_numpy(batch.images).to(player.device)))
+        outputs, highest = answer.outputs.shape[1], int(batch.labels.max())
+        if outputs <= highest:
+            raise InputError(f"the model tells {outputs} classes apart, and an image has the label {highest}")
         confidence, choice = answer.outputs.float().softmax(dim=1).max(dim=1)
         correct = choice == torch.from_numpy(batch.labels).to(player.device)
         passes = (answer.weights > 0).sum(dim=1).float()
         parts.append((correct, confidence, passes))
-    return Outcome(*(torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True)))
+    outcome = Outcome(*(torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True)))
+    wrong = int((~np.isfinite(outcome.confidence)).sum())
+    if wrong:
+        raise InputError(f"the model gives no probabilities, but NaN, for {wrong} images")
+    return outcome
 
 
 def accuracy(model: nn.Module, split: Split, batch_size: int = 256) -> float:
     """Return the top-1 accuracy of `model` on the images of a split as they stand, a fraction."""
+    split = checked_split(split)
     return play(model, Sample(split, np.arange(len(split))).batches(CLEAN, 0, batch_size)).accuracy
 
 
@@ -224,7 +236,9 @@ def evaluate(
     severities outside 1..5, images of the wrong size and an archive of another split.
     """
     if not isinstance(model, nn.Module):
-        raise InputError(f"evaluate takes a card, a deck or a module, not {model!r}; open a file with load")
+        raise InputError(
+            f"evaluate takes a card, a deck or a module, not {shown(repr(model))}; open a file with load"
+        )
     measurement = Measurement(corruptions, checked_severities(severities), limit, seed, batch_size, archive)
     with on_device(model, device):
         cells = measurement.cells(model, split)
@@ -265,12 +279,6 @@ def balanced_sample(split: Split, limit: int | None, seed: int) -> Int64Array:
     if limit is None or limit >= len(split):
         return np.arange(len(split))
     return split.balanced_sample(limit, seed)
-
-
-def _check_whole(name: str, value: object, least: int) -> None:
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not (whole and value >= least) and not (value is None and name == "limit"):  # type: ignore[operator]
-        raise InputError(f"the {name} must be a whole number of at least {least}, not {value!r}")
 
 
 def _opened(folder: Path | str) -> Archive:

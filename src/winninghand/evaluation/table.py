@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -10,6 +11,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from winninghand.base.errors import InputError
 from winninghand.corruptions import family_of
 
 CLEAN = "clean"
@@ -143,6 +145,14 @@ class AnsweredCell(Answered, Protocol):
         """Where its images came from."""
 
 
+def check_each_once(cells: Iterable[AnsweredCell]) -> None:
+    """Raise `InputError` for a cell that would count twice in a mean, and for clean images among the cells."""
+    counts = Counter((cell.corruption, cell.severity) for cell in cells)
+    for (corruption, severity), count in counts.items():
+        if count > 1 or corruption == CLEAN:
+            raise InputError(f"the cell {corruption} {severity} is there {count}×; give it once")
+
+
 class Measured:
     """Clean and corrupted accuracy of one model over the same images, just measured or long ago.
 
@@ -224,6 +234,9 @@ class RobustnessTable(Measured):
     seed: int
     missing: Mapping[str, str] = field(default_factory=dict)
     adaptation: float | None = None
+
+    def __post_init__(self) -> None:
+        check_each_once(self.cells)
 
     def __repr__(self) -> str:
         return f"RobustnessTable(clean {self.clean_accuracy:.1%}, robust {self.robust_accuracy:.1%})"

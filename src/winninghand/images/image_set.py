@@ -188,3 +188,14 @@ def _random_ranks_within_class(labels: Int64Array, generator: np.random.Generato
     ranks = np.empty(len(labels), dtype=np.int64)
     ranks[grouped] = np.arange(len(labels)) - starts[labels[grouped]]
     return ranks
+
+
+def checked_split(split: object) -> Split:
+    """Return a split as it is; `InputError` for a whole image set and for anything else."""
+    if isinstance(split, Split):
+        return split
+    if isinstance(split, ImageSet):
+        raise InputError("an image set has two splits; pass one of them, such as images.test")
+    raise InputError(
+        f"images to measure are a split, such as images.test of an image set, not {type(split).__name__}"
+    )

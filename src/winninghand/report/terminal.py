@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from winninghand.base.text import shown
+from winninghand.base.text import percent, shown
 from winninghand.cards import Card
 from winninghand.evaluation import (
     Cell,
@@ -146,15 +146,13 @@ def print_inspection(document: dict[str, Any]) -> None:
     say(
         f"{document['parameters']:,} parameters, {document['nonzero']:,} non-zero; "
         f"sparsity {sparsity_text(left, counted)} of the prunable weights; "
-        f"{document['bytes']:,} bytes (entropy bound {document['entropy_bound_bytes']:,})"
+        f"{document['bytes']:,} bytes ({document['entropy_bound_bytes']:,} at the entropies of each layer)"
     )
 
 
 def sparsity_text(nonzero: int, size: int) -> str:
     """Return the fraction that is zero in percent, with as many digits as tell it from 0% and 100%."""
-    sparsity = 1 - nonzero / size if size else 0.0
-    texts = (f"{sparsity:.{digits}%}" for digits in range(2, 12))
-    return next((text for text in texts if float(text[:-1]) not in (0, 100)), f"{sparsity:.2%}")
+    return percent(1 - nonzero / size if size else 0.0)
 
 
 def print_models(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from winninghand.evaluation import CLEAN, Cell, Measured
+from winninghand.evaluation.table import check_each_once
 
 Kind = Literal["card", "deck"]
 MeasuredOn = Literal["study", "all", "reference"]
@@ -146,6 +147,7 @@ class RunResult(Measured):
         """Put a run together; the clean cell comes first."""
         clean, *others = cells
         assert clean.corruption == CLEAN
+        check_each_once(others)
         return cls(about, clean, tuple(others))
 
     @classmethod
