@@ -45,6 +45,17 @@ def test_all_cards_of_a_folder_make_a_deck(run, place, tmp_path):
     assert (deck.gate, deck.settings.max_active, deck.settings.scores) == ("weighted", 1, None)
 
 
+def test_a_card_that_is_given_twice_counts_twice(run, place, tmp_path):
+    card = place / "1/card.card"
+    words = ("--gate", "weighted", "--data", "digits", "--limit", 20)
+    code, _, err = run("deck", tmp_path / "a.deck", card, place / "0/card.card", card, *words)
+    assert code == 0, err
+    deck = wh.load(tmp_path / "a.deck")
+    first, other, last = (card.network.state_dict()["features.0.weight"] for card in deck.cards)
+    assert torch.equal(first, last)
+    assert not torch.equal(first, other)
+
+
 def test_with_data_the_deck_is_fitted_and_fits_the_budget(run, place, tmp_path):
     sizes = [(place / f"{number}/card.card").stat().st_size for number in range(3)]
     words = ("--gate", "weighted", "--data", "digits", "--limit", 40, "--budget", 2 * max(sizes) + 4096)

@@ -55,6 +55,33 @@ def test_one_document_on_standard_output_and_tables_beside_it(run, place):
     assert "mCE against 1.card" in err
 
 
+def test_no_document_says_where_files_lie_on_this_machine(run, place):
+    run("corrupt", "--data", "tiny.npz", "--out", "tiny-C", "--corruptions", "contrast")
+    words = ("--data", place / "tiny.npz", "--limit", 4, "--json", "-")
+    more = (
+        "--root",
+        place,
+        "--corruptions",
+        "contrast",
+        "--severities",
+        "1,5,5",
+        "--baseline",
+        place / "1.card",
+    )
+    for command in (
+        ("evaluate", place / "0.card", *words, *more),
+        ("heatmap", place / "0.card", *words, "--out", place / "a.svg"),
+    ):
+        code, out, err = run(*command)
+        assert code == 0, err
+        document = json.loads(out)
+        assert str(place) not in out
+        about = {"model": "0.card", "data": "tiny.npz", "seed": 0, "winninghand": wh.__version__}
+        assert {key: document[key] for key in about} == about
+        assert document["test_digest"] == wh.load_images(place / "tiny.npz").test.digest
+    assert run("evaluate", place / "0.card", *words, *more)[1].count('"severity"') == 4
+
+
 def test_a_baseline_is_not_adapted_with_the_model(run, place, tiny_images):
     module = wh.network("resnet18", width=2, classes=2)
     card = wh.Card.from_module(module, tiny_images.classes, (16, 16))

@@ -108,7 +108,7 @@ def test_what_is_named_twice_counts_once(threshold, tiny_images):
         ({"severities": []}, r"not \(\)|not \[\]"),
         ({"severities": [True]}, "True"),
         ({"severities": [0]}, "0"),
-        ({"limit": 2.5}, "limit must be a whole number, not 2.5"),
+        ({"limit": 2.5}, "limit must be a whole number of at least 1"),
         ({"limit": 0}, "not 0"),
         ({"seed": -1}, "seed must be a whole number of at least 0"),
         ({"batch_size": 0}, "batch size must be a whole number of at least 1"),

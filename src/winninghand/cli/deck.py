@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -63,14 +64,15 @@ def deck(
         result = Deck(loaded, gate, settings)
     else:
         size_limit = None if total is None else SizeLimit(total, [path.stat().st_size for path in paths])
-        named = dict(zip(map(str, paths), loaded, strict=True))
+        # Pairs, because a path may be given twice.
+        named = [(str(path), card) for path, card in zip(paths, loaded, strict=True)]
         result = _fitted(named, load_images(data, root=root), gate, settings, size_limit, limit, seed)
     result.save(out)
     say(f"{out}: {len(result.cards)} cards under the gate {gate}, {out.stat().st_size:,} bytes")
 
 
 def _fitted(
-    cards: dict[str, Card],
+    cards: Sequence[tuple[str, Card]],
     images: ImageSet,
     gate: str,
     settings: GateSettings,
@@ -80,7 +82,7 @@ def _fitted(
 ) -> Deck:
     """Return a deck of all cards, or of those chosen for a budget, and say how it was built.
 
-    `cards` are by the names of their files.
+    `cards` come with the names of their files.
     """
     from winninghand.base.device import best_device
     from winninghand.base.progress import progress_bar
@@ -88,17 +90,17 @@ def _fitted(
     from winninghand.decks.fitting import fitting_conditions
     from winninghand.report.decks import print_built
 
-    for name, card in cards.items():
+    for name, card in cards:
         if card.classes != images.classes or card.metadata.input_size != images.train.size:
             raise InputError(
                 f"{name} knows other classes or another size than the images of {images.name}; check --data"
             )
         card.to(best_device())
     total = len(fitting_conditions()) * min(limit, len(images.train))
-    players = list(cards.values())
+    players = [card for _, card in cards]
     with progress_bar("running the cards", total) as progress:
         built = build(players, images.train, gate, settings, size_limit, limit, seed, progress)
-    print_built(built, list(cards))
+    print_built(built, [name for name, _ in cards])
     return built.deck.cpu()
 
 

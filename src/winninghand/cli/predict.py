@@ -23,6 +23,7 @@ def predict(
     from winninghand.base.files import check_apart
     from winninghand.base.progress import progress_bar
     from winninghand.cards.prediction import Unreadable, image_paths, predictions
+    from winninghand.cli.measuring import portable
     from winninghand.decks import load, with_bn_adaptation
     from winninghand.report.predictions import lines, prediction_document, print_failures
 
@@ -37,6 +38,6 @@ def predict(
         for line in lines(answers):
             typer.echo(line)
     print_failures(answers)
-    write_json(prediction_document(model, player, answers), json)
+    write_json(prediction_document(portable(model), player, answers), json)
     if all(isinstance(answer, Unreadable) for answer in answers):
         raise typer.Exit(2)

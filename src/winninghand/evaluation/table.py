@@ -146,7 +146,7 @@ class AnsweredCell(Answered, Protocol):
 
 
 def check_each_once(cells: Iterable[AnsweredCell]) -> None:
-    """Raise `InputError` for a cell that would count twice in a mean, and for clean images among the cells."""
+    """Raise `InputError` for a cell that would count twice, and for clean images among the cells."""
     counts = Counter((cell.corruption, cell.severity) for cell in cells)
     for (corruption, severity), count in counts.items():
         if count > 1 or corruption == CLEAN:

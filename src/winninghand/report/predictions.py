@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from winninghand.base.text import shown
+from winninghand.base.version import __version__
 from winninghand.cards import Card, adaptation_of
 from winninghand.cards.prediction import Prediction, Unreadable
 from winninghand.decks import Deck
@@ -40,10 +40,11 @@ def print_failures(answers: Answers) -> None:
         say(answer.reason)
 
 
-def prediction_document(path: Path, model: Card | Deck, answers: Answers) -> dict[str, Any]:
+def prediction_document(name: str, model: Card | Deck, answers: Answers) -> dict[str, Any]:
     """Return all predictions as plain values."""
     return {
-        "model": str(path),
+        "model": name,
+        "winninghand": __version__,
         "gate": model.gate,
         "adaptation": adaptation_of(model),
         "cards": [(card.metadata.domain or {}).get("name") for card in model.cards],
