@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 import winninghand as wh
-from winninghand.decks import with_bn_adaptation
+from winninghand.decks import fit_gate, with_bn_adaptation
 from winninghand.decks.gates.stream import RunningMean
 
 
@@ -194,3 +194,40 @@ def test_a_huge_prior_changes_nothing_and_a_small_one_forgets(norm, shape):
 def test_priors_that_are_no_numbers_are_refused(cards, prior):
     with pytest.raises(wh.InputError, match="prior"):
         with_bn_adaptation(cards[0], prior)
+
+
+@pytest.mark.parametrize("name", ["temperatures", "slopes", "offsets"])
+def test_a_state_that_is_not_finite_is_refused(cards, name):
+    scores = {"slopes": [[0.0] * 8] * 4, "offsets": [0.0] * 4}
+    deck = wh.Deck(cards, "weighted", scores=scores)
+    state = deck.state_dict()
+    state[name] = torch.full_like(state[name], torch.nan)
+    with pytest.raises(wh.InputError, match=f"'{name}' holds"):
+        deck.load_state_dict(state)
+
+
+def test_a_card_that_gives_no_numbers_is_not_fitted(cards, tiny_images):
+    card = wh.Card.from_module(
+        wh.network("conv2", width=2, classes=2, input_size=16), tiny_images.classes, (16, 16)
+    )
+    card.network.classifier[4].bias.data[0] = torch.nan
+    with pytest.raises(wh.InputError, match="card 1 gives logits that are NaN or infinite under clean"):
+        fit_gate(wh.Deck([card], "average"), tiny_images.train, limit=20)
+
+
+def test_what_was_loaded_in_inference_mode_can_be_trained(cards, tmp_path):
+    wh.Deck(cards).save(tmp_path / "a.deck")
+    with torch.inference_mode():
+        deck = wh.load(tmp_path / "a.deck")
+    deck(smooth(2)).sum().backward()
+    assert deck.cards[0].network.fc.weight.grad is not None
+
+
+def test_a_converted_deck_is_written_as_what_it_holds(cards, tmp_path):
+    deck = wh.Deck(cards, "weighted").half()
+    deck.save(tmp_path / "a.deck")
+    loaded = wh.load(tmp_path / "a.deck")
+    for name, tensor in deck.state_dict().items():
+        assert torch.equal(
+            loaded.state_dict()[name], tensor.float() if tensor.is_floating_point() else tensor
+        )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -11,7 +14,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from winninghand.base.errors import InputError, first_error
-from winninghand.cards.codec import decode_tensors, encode_tensors, entropy_bound, read_index
+from winninghand.cards.codec import Entry, decode_tensors, encode_tensors, entropy_bound, read_index
 from winninghand.cards.codec.encodings import FLOATS
 from winninghand.cards.metadata import CardMetadata
 from winninghand.cards.quantization import fits_levels
@@ -64,8 +67,9 @@ def unpack_card(
     try:
         metadata = CardMetadata.model_validate(header.get("card"))
         skeleton = _skeleton(metadata, network)
-        _check_layouts(streams, skeleton, metadata, any_float=network is not None)
-        decoded = decode_tensors(streams)
+        entries = read_index(streams)
+        _check_layouts(entries, skeleton, metadata, any_float=network is not None)
+        decoded = decode_tensors(streams, entries)
         tensors = decoded.tensors
         check_values(tensors)
         profile = _taken_profile(tensors)
@@ -150,16 +154,11 @@ def _skeleton(metadata: CardMetadata, network: nn.Module | None) -> nn.Module:
         return plain(network)
     if metadata.architecture is None:
         raise InputError("its network is not from the catalog; pass it: wh.load(path, network=module)")
-    match metadata.architecture:
-        case {"name": str(name), **settings}:
-            pass
-        case _:
-            raise InputError("its architecture has no name")
     try:
-        with torch.device("meta"):  # no memory is spent before the shapes have been compared
-            module = from_catalog(name, **settings)
-    except (TypeError, RuntimeError, OverflowError) as error:  # sizes within bounds, but not together
-        raise InputError(f"its architecture cannot be built: {type(error).__name__}") from error
+        text = json.dumps(metadata.architecture, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError("its architecture is no table of plain values") from error
+    module = copy.deepcopy(_without_values(text))
     found = architecture_of(module)
     complete = {} if found is None else found.settings
     outputs, names = complete.get("classes"), len(metadata.classes)
@@ -171,11 +170,28 @@ def _skeleton(metadata: CardMetadata, network: nn.Module | None) -> nn.Module:
     return module
 
 
+@lru_cache(maxsize=8)
+def _without_values(text: str) -> nn.Module:
+    """Return the network of an architecture, as JSON, on the device `meta`; not to be changed.
+
+    No memory is spent before shapes have been compared, and the cards of a deck share it.
+    """
+    settings: dict[str, Any] = json.loads(text)
+    name = settings.pop("name", None)
+    if not isinstance(name, str):
+        raise InputError("its architecture has no name")
+    try:
+        with torch.device("meta"):
+            return from_catalog(name, **settings)
+    except (TypeError, RuntimeError, OverflowError) as error:  # sizes within bounds, but not together
+        raise InputError(f"its architecture cannot be built: {type(error).__name__}") from error
+
+
 def _check_layouts(
-    streams: Mapping[str, Tensor], skeleton: nn.Module, metadata: CardMetadata, any_float: bool
+    entries: Sequence[Entry], skeleton: nn.Module, metadata: CardMetadata, any_float: bool
 ) -> None:
     """Compare what the streams declare with what the network asks for, before anything is decoded."""
-    found = {entry.name: entry.layout for entry in read_index(streams)}
+    found = {entry.name: entry.layout for entry in entries}
     for prefix in (_PROFILE, _CLEAN_PROFILE):
         for part in ("mean", "spread"):
             layout = found.pop(prefix + part, None)

@@ -16,7 +16,7 @@ from winninghand.cards.container import write_streams
 from winninghand.cards.prediction import OneOrMore, Prediction, predict
 from winninghand.decks.file import KIND, MOST_CARDS, DeckParts, pack_deck
 from winninghand.decks.gate import GATES, FittedScores, Gate, GateSettings, gate_settings
-from winninghand.networks.entering import copied
+from winninghand.networks.entering import check_values, copied
 
 
 class Deck(nn.Module):
@@ -223,6 +223,7 @@ class Deck(nn.Module):
         error_msgs: list[str],
     ) -> None:
         """Take what is there of temperatures and fitted values; a state dict of version 0.1 has none."""
+        check_values({key: tensor for key, tensor in state_dict.items() if key.startswith(prefix)})
         for name in FittedScores.model_fields:
             if prefix + name in state_dict:
                 self.register_buffer(name, torch.empty_like(state_dict[prefix + name], device=self.device))

@@ -42,17 +42,14 @@ class DeckMetadata(BaseModel):
 
 def pack_deck(parts: DeckParts) -> tuple[dict[str, Any], Streams]:
     """Return a deck as JSON values and flat byte tensors; those of card n are named `n/…`."""
-    headers: list[dict[str, Any]] = []
-    streams: Streams = {}
-    for number, card in enumerate(parts.cards):
-        header, own = pack_card(card)
-        headers.append(header)
-        streams |= {f"{number}/{name}": stream for name, stream in own.items()}
+    headers, own = zip(*map(pack_card, parts.cards), strict=True)
+    check_file(own)
+    streams = {f"{number}/{name}": one[name] for number, one in enumerate(own) for name in one}
     metadata = DeckMetadata(
         gate=parts.gate,
         settings=parts.settings.model_dump(mode="json"),
         temperatures=parts.temperatures,
-        cards=tuple(headers),
+        cards=headers,
     )
     return metadata.model_dump(mode="json"), streams
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from winninghand.base.deprecation import renamed
@@ -36,6 +37,14 @@ def load(path: Path | str, network: nn.Module | None = None) -> Card | Deck:
     """
     path = model_path(path)
     header, streams = read_streams(path)
+    # What is made in inference mode could never be trained.
+    with torch.inference_mode(False):
+        return _unpacked(header, streams, path, network)
+
+
+def _unpacked(
+    header: dict[str, Any], streams: dict[str, torch.Tensor], path: Path, network: nn.Module | None
+) -> Card | Deck:
     kind = header.pop("kind", None)
     if kind == CARD:
         return Card(*unpack_card(header, streams, str(path), network))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from winninghand.base import catalog
 from winninghand.base.errors import InputError
@@ -12,6 +12,7 @@ from winninghand.base.files import atomic_write
 from winninghand.base.registry import Registry
 from winninghand.cards import Card
 from winninghand.decks import Deck
+from winninghand.networks.entering import copied
 
 Writer = Callable[[Card | Deck, Path], None]
 
@@ -28,7 +29,7 @@ def export(model: Card | Deck, path: Path | str) -> None:
         raise InputError(f"cannot export to {path}: its name must end with one of {', '.join(EXPORTS)}")
     writer: Writer = EXPORTS[ending]
     with atomic_write(path) as tmp:
-        writer(copy.deepcopy(model).cpu(), tmp)
+        writer(cast("Card | Deck", copied(model)).cpu(), tmp)
 
 
 EXPORTS: Registry[Writer] = catalog.EXPORTS

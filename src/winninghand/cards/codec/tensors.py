@@ -31,7 +31,7 @@ STREAMS = ("index", "coded", "raw")
 _FREE_ELEMENTS = 1 << 24
 _ELEMENTS_PER_BYTE = 1 << 9
 _LONGEST_INDEX = 1 << 22
-_MOST_TENSORS = 1 << 16
+_MOST_TENSORS = 1 << 14
 _MOST_DIMENSIONS = 16
 
 
@@ -82,17 +82,19 @@ def check_file(parts: Iterable[Mapping[str, torch.Tensor]]) -> None:
     entries, stream_bytes = [], 0
     for streams in parts:
         entries += read_index(streams)
+        if len(entries) > _MOST_TENSORS:
+            raise InputError(f"it holds more than {_MOST_TENSORS} tensors")
         stream_bytes += streams["coded"].numel() + streams["raw"].numel()
     _check_sizes(entries, stream_bytes)
 
 
-def decode_tensors(streams: Mapping[str, torch.Tensor]) -> Decoded:
-    """Return what `encode_tensors` was given.
+def decode_tensors(streams: Mapping[str, torch.Tensor], entries: list[Entry] | None = None) -> Decoded:
+    """Return what `encode_tensors` was given; `entries` are those of the index where it was read already.
 
     Raises `InputError` where the streams are damaged, and before anything is allocated where their
     index declares more than such streams may stand for.
     """
-    entries = read_index(streams)
+    entries = read_index(streams) if entries is None else entries
     coded, raw = (streams[name].numpy() for name in STREAMS[1:])
     _check_sizes(entries, coded.size + raw.size)
     reader = StreamReader(coded, raw)
