@@ -46,8 +46,6 @@ def test_old_arguments(card):
     with pytest.warns(DeprecationWarning, match="deviation is now called std"):
         made = wh.Card.from_module(module, CLASSES, (8, 8), deviation=(0.5, 0.5, 0.25))
     assert made.metadata.std == (0.5, 0.5, 0.25)
-    with pytest.warns(DeprecationWarning, match="facts is now called metadata"):
-        assert wh.Card(module, facts=card.metadata).metadata is card.metadata
     with pytest.warns(DeprecationWarning, match="refresh_steps is now called"):
         wh.Pruner(module, "gmp", 0.5, 10, refresh_steps=2)
     told = []

@@ -1,7 +1,7 @@
 import pytest
 
 from winninghand import InputError
-from winninghand.base.text import shown
+from winninghand.base.errors import shown
 
 
 @pytest.mark.parametrize(

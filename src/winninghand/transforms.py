@@ -22,9 +22,8 @@ from torch import Tensor, nn
 
 from winninghand.augmentation import augment, make_domain, seeded_generator
 from winninghand.base.device import to_bytes
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, checked_whole
 from winninghand.base.randomness import CounterRNG, Indices, image_indices
-from winninghand.base.whole import checked_whole
 from winninghand.corruptions import checked_severity, corrupt, missing_corruptions
 from winninghand.images.pictures import rgb
 

@@ -10,7 +10,7 @@ from made_outcomes import outcome_of
 from torch import nn
 
 import winninghand as wh
-from winninghand.base.text import percent
+from winninghand.base.errors import percent
 from winninghand.decks import fit_gate
 from winninghand.evaluation import Cell, Measurement, RobustnessTable, accuracy, fourier_heatmap
 from winninghand.results.runs import RunResult

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from winninghand.base.errors import InputError
-from winninghand.images import limits, load_images
+from winninghand.images import checks, load_images
 
 
 def test_digits_are_the_stratified_split_brought_to_colour():
@@ -45,7 +45,7 @@ def test_digits_keep_their_pixels_and_their_order():
 
 def test_nothing_heavy_is_imported_for_the_digits():
     program = (
-        "import sys; from winninghand.images import limits, load_images; load_images('digits'); "
+        "import sys; from winninghand.images import checks, load_images; load_images('digits'); "
         "sys.exit(bool({'sklearn', 'pyarrow', 'huggingface_hub'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
@@ -95,7 +95,7 @@ def test_what_is_no_path_is_said_in_one_line(tmp_path):
 
 
 def test_a_size_beyond_the_memory_is_refused(monkeypatch):
-    monkeypatch.setattr(limits, "_memory", lambda: 2**30)
+    monkeypatch.setattr(checks, "_memory", lambda: 2**30)
     with pytest.raises(InputError, match="this machine has 1,073,741,824; give a smaller size"):
         load_images("digits", size=8000)
     for size in (8193, True, "8", 2.0, (8, 2**40)):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from winninghand.base.errors import InputError
-from winninghand.images import limits, load_images
+from winninghand.images import checks, load_images
 
 
 def arrays(pixels):
@@ -108,7 +108,7 @@ def header(shape, descr="|u1"):
     ],
 )
 def test_an_npz_is_measured_before_it_is_inflated(tmp_path, pixels, monkeypatch, content, method, message):
-    monkeypatch.setattr(limits, "PLAIN_BYTES", 2**16)
+    monkeypatch.setattr(checks, "PLAIN_BYTES", 2**16)
     path = tmp_path / "a.npz"
     given = arrays(pixels)
     del given["test_images"]

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from winninghand.base.errors import InputError
-from winninghand.images import limits, load_images
-from winninghand.images.parquet_files import shards
+from winninghand.images import checks, load_images
+from winninghand.images.parquet import shards
 
 COPY = Path(__file__).parents[3] / "shared" / "data"
 
@@ -173,7 +173,7 @@ def with_column(path, contents, labels, **options):
 
 
 def test_what_a_file_makes_of_few_bytes_is_counted(tmp_path, pixels, write_parquet, monkeypatch):
-    monkeypatch.setattr(limits, "PLAIN_BYTES", 2**20)
+    monkeypatch.setattr(checks, "PLAIN_BYTES", 2**20)
     write_parquet(tmp_path / "train.parquet", pixels(2), [0, 1])
     path = tmp_path / "test.parquet"
     # One value of 100 kB in a dictionary, a thousand rows of it.

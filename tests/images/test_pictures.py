@@ -13,9 +13,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from winninghand.base.errors import InputError
-from winninghand.images import limits, pictures
-from winninghand.images.picture_files import FORMATS
-from winninghand.images.pictures import Picture, decoded
+from winninghand.images import checks, pictures
+from winninghand.images.pictures import FORMATS, Picture, decoded
 
 
 def encoded(image, kind="PNG", **options):
@@ -275,7 +274,7 @@ def test_many_pictures_at_a_time_take_no_more_than_one_large_one(monkeypatch):
 
 
 def test_a_set_that_needs_more_memory_than_there_is_is_refused(monkeypatch):
-    monkeypatch.setattr(limits, "_memory", lambda: 10**6)
+    monkeypatch.setattr(checks, "_memory", lambda: 10**6)
     small = Picture("p", encoded(Image.new("L", (8, 8))))
     with pytest.raises(InputError, match=r"6 images of 500×400 pixels take 3,600,000 bytes"):
         decoded([small] * 6, (500, 400))
@@ -290,6 +289,6 @@ def test_large_pictures_are_converted_by_bands(monkeypatch):
 
 def test_a_pipe_and_a_device_are_no_pictures(tmp_path):
     os.mkfifo(tmp_path / "p.png")
-    for path in (tmp_path / "p.png", limits.Path("/dev/zero")):
+    for path in (tmp_path / "p.png", checks.Path("/dev/zero")):
         with pytest.raises(InputError, match="is no file"):
             decoded([Picture(str(path), path)], None)

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from winninghand.augmentation.domain import Domain, make_domain
 from winninghand.base.device import to_bytes
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, checked_whole
 from winninghand.base.randomness import LARGEST_START
-from winninghand.base.whole import checked_whole
 
 Images = TypeVar("Images", npt.NDArray[np.uint8], Tensor)
 

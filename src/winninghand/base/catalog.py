@@ -120,7 +120,7 @@ LAYOUTS: Registry[Any] = Registry(
     "layout",
     "layouts",
     {
-        "cifar batches": "winninghand.images.cifar_batches:cifar_batches",
+        "cifar batches": "winninghand.images.cifar:cifar_batches",
         "parquet": "winninghand.images.parquet:parquet",
         "class folders": "winninghand.images.class_folders:class_folders",
         "npz": "winninghand.images.npz:npz",

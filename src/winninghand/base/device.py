@@ -61,6 +61,18 @@ def on_device(module: nn.Module, device: torch.device | str | None) -> Iterator[
             module.to(home)
 
 
+@contextmanager
+def evaluation_mode(module: nn.Module) -> Iterator[None]:
+    """Put the module into evaluation mode, so that no statistic moves, and back into its mixture of modes."""
+    training = [part for part in module.modules() if part.training]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part in training:
+            part.training = True
+
+
 def bf16_pays(device: torch.device) -> bool:
     """Say whether `device` multiplies bfloat16 numbers faster than float32 ones."""
     if device.type == "cuda":

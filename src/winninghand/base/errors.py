@@ -1,15 +1,21 @@
-"""The one kind of error that is the caller's to mend."""
+"""Bad input: the one kind of error that is the caller's to mend, and what strangers' words become in it."""
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import TYPE_CHECKING
-
-from winninghand.base.text import shown
+from unicodedata import category
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
 _LONGEST = 2000
+
+LARGEST = 2**63 - 1
+# Control characters, halves of pairs, line and paragraph separators.
+_CONTROLS = ("Cc", "Cs", "Zl", "Zp")
+# Marks, embeddings, overrides and isolates that turn the direction of what follows.
+_DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 class InputError(ValueError):
@@ -28,3 +34,49 @@ def first_error(error: ValidationError) -> str:
     if first["type"] == "value_error":
         return f"{key}: {first['msg'].removeprefix('Value error, ')}"
     return f"{key}: {first['msg'].lower()}, not {shown(repr(first['input']))}"
+
+
+def checked_whole(name: str, value: object, least: int = 0, most: int = LARGEST) -> int:
+    """Return `value` as an int, or raise `InputError` unless it is a whole number in `least` .. `most`.
+
+    NumPy's integers are whole numbers; booleans and 2.0 are not.
+    """
+    whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not whole or not least <= int(value) <= most:  # type: ignore[call-overload]
+        wanted = f"from {least} to {most}" if most != LARGEST else f"of at least {least} and below 2**63"
+        raise InputError(f"{name} must be a whole number {wanted}, not {_short(value)}")
+    return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def _short(value: object) -> str:
+    """Return a value as it is written, unless that is long."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"one of {value.bit_length()} bits"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def shown(text: object, longest: int = 200) -> str:
+    """Return text as it may be printed: what would move the cursor or turn a line's direction is escaped.
+
+    A text of more than `longest` characters is cut and ends in "…".
+    """
+    letters = str(text)
+    cut = letters if len(letters) <= longest else letters[: longest - 1] + "…"
+    if cut.isprintable():
+        return cut
+    return "".join(_escaped(letter) if _controls(letter) else letter for letter in cut)
+
+
+def percent(fraction: float, digits: int = 2) -> str:
+    """Return a fraction in percent, with as many more digits as tell it from 0% and 100%."""
+    texts = [f"{fraction:.{count}%}" for count in range(digits, 12)]
+    return next((text for text in texts if float(text[:-1]) not in (0, 100)), texts[0])
+
+
+def _controls(letter: str) -> bool:
+    return category(letter) in _CONTROLS or letter in _DIRECTIONS
+
+
+def _escaped(letter: str) -> str:
+    return letter.encode("unicode_escape").decode("ascii")

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from winninghand.base.text import shown
+from winninghand.base.errors import shown
 
 Item = TypeVar("Item")
 

@@ -16,8 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from winninghand.base.errors import InputError
-from winninghand.base.whole import checked_whole
+from winninghand.base.errors import InputError, checked_whole
 
 Indices = npt.NDArray[np.int64] | Tensor | Sequence[int]
 

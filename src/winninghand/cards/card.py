@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from winninghand.base.deprecation import renamed_arguments
 from winninghand.base.device import device_of, on_device
-from winninghand.base.errors import InputError, first_error
-from winninghand.base.text import percent
+from winninghand.base.errors import InputError, first_error, percent
 from winninghand.base.version import __version__
 from winninghand.cards.answer import Answer
 from winninghand.cards.container import write_streams
@@ -62,7 +61,6 @@ class Card(OldCardNames, nn.Module):
     kind: ClassVar[Literal["card"]] = "card"
     gate: ClassVar[None] = None
 
-    @renamed_arguments(facts="metadata")
     def __init__(
         self,
         network: nn.Module,

@@ -19,8 +19,7 @@ from winninghand.base.device import to_unit
 from winninghand.base.errors import InputError
 from winninghand.cards.answer import Answerer
 from winninghand.images.checks import UInt8Array
-from winninghand.images.picture_files import image_files, left_out
-from winninghand.images.pictures import Picture, decoded
+from winninghand.images.pictures import Picture, decoded, image_files, left_out
 from winninghand.images.resizing import Size, resized
 
 _LOG = logging.getLogger(__name__)

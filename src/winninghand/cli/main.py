@@ -18,9 +18,8 @@ import typer
 
 import winninghand
 from winninghand.base.deprecation import OldNameWarning
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, shown
 from winninghand.base.files import DISK_ERRORS
-from winninghand.base.text import shown
 from winninghand.cli.commands import RESUMED, make_program
 
 _INTERRUPTED = 130

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from winninghand.base.errors import InputError
-from winninghand.compression.topk import keep_largest
+from winninghand.compression.kernels import keep_largest
 
 Scope = Literal["global", "layerwise"]
 Shape = tuple[int, ...]

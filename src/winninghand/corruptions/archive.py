@@ -19,11 +19,10 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.format import write_array_header_1_0
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, checked_whole
 from winninghand.base.files import atomic_write
 from winninghand.base.locks import folder_lock
 from winninghand.base.randomness import image_indices
-from winninghand.base.whole import checked_whole
 from winninghand.corruptions.corrupt import (
     CORRUPTIONS,
     SEVERITIES,

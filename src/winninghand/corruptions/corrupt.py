@@ -14,11 +14,9 @@ import torch
 from torch import Tensor
 
 from winninghand.base import catalog
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, checked_whole, shown
 from winninghand.base.randomness import CounterRNG, Indices, image_indices
 from winninghand.base.registry import Registry
-from winninghand.base.text import shown
-from winninghand.base.whole import checked_whole
 
 Function = Callable[[Tensor, int, CounterRNG], Tensor]
 

@@ -1,4 +1,4 @@
-"""A deck: several cards and a gate that chooses among them."""
+"""A deck: several cards and a gate that chooses among them; long, since its whole face is one class."""
 
 from __future__ import annotations
 

@@ -13,10 +13,8 @@ from torch import Tensor, nn
 
 from winninghand.base.deprecation import renamed
 from winninghand.base.device import on_device, to_unit
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, checked_whole, shown
 from winninghand.base.registry import nearest
-from winninghand.base.text import shown
-from winninghand.base.whole import checked_whole
 from winninghand.cards.player import adaptation_of, player_of
 from winninghand.corruptions import (
     SEVERITIES,

@@ -1,4 +1,4 @@
-"""What a model made of images: its answers, cells and table, with intervals and calibration errors."""
+"""The result of the corruption benchmark for one model; long, as each figure stands by what makes it."""
 
 from __future__ import annotations
 

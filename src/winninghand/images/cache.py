@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, shown
 from winninghand.base.files import atomic_write
-from winninghand.base.text import shown
 from winninghand.images.image_set import ImageSet
 from winninghand.images.resizing import Size
 from winninghand.images.source import Source

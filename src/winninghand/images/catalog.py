@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from winninghand.base.errors import InputError
-from winninghand.base.text import shown
+from winninghand.base.errors import InputError, shown
 from winninghand.images.cache import decoded_once
 from winninghand.images.hub import PREFIX, from_hub
 from winninghand.images.image_set import ImageSet

@@ -4,14 +4,103 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from winninghand.base.errors import InputError
-from winninghand.images.cifar_batches import cifar_batches
+from winninghand.images.checks import Int64Array, UInt8Array
 from winninghand.images.hub import PREFIX, from_hub
 from winninghand.images.image_set import ImageSet
 from winninghand.images.parquet import parquet
-from winninghand.images.source import Source
+from winninghand.images.plain_pickle import read_plain_pickle
+from winninghand.images.resizing import Size
+from winninghand.images.source import Source, image_set
+
+_SHAPE = (3, 32, 32)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Names of the files of an official folder, and of the entries in them."""
+
+    train: Sequence[str]
+    test: str
+    meta: str
+    labels: bytes
+    names: bytes
+
+
+@dataclass(frozen=True)
+class _Files:
+    train: tuple[Path, ...]
+    test: Path
+    meta: Path
+
+
+_OFFICIAL = (
+    _Layout(
+        [f"data_batch_{number}" for number in range(1, 6)],
+        "test_batch",
+        "batches.meta",
+        b"labels",
+        b"label_names",
+    ),
+    _Layout(["train"], "test", "meta", b"fine_labels", b"fine_label_names"),
+)
+
+
+def cifar_batches(folder: Path) -> Source | None:
+    """Return the set in a folder like `cifar-10-batches-py` or `cifar-100-python`, else `None`.
+
+    Its files are pickles; they are read without running anything. Training batches that are not
+    there are left out. CIFAR-100 comes with its 100 fine classes.
+    """
+    for layout in _OFFICIAL:
+        train = tuple(folder / name for name in layout.train if (folder / name).is_file())
+        files = _Files(train, folder / layout.test, folder / layout.meta)
+        if train and files.test.is_file() and files.meta.is_file():
+            name = folder.resolve().name
+            return Source(name, (*train, files.test, files.meta), partial(_decode, name, layout, files))
+    return None
+
+
+def _decode(name: str, layout: _Layout, files: _Files, size: Size | None) -> ImageSet:
+    classes = _entry(files.meta, read_plain_pickle(files.meta), layout.names)
+    if not isinstance(classes, list):
+        raise InputError(f"{files.meta} holds no list of class names; fetch it again")
+    parts = [_batch(path, layout.labels) for path in files.train]
+    train = np.concatenate([images for images, _ in parts]), np.concatenate([labels for _, labels in parts])
+    titles = [_text(files.meta, title) for title in classes]
+    return image_set(name, train, _batch(files.test, layout.labels), titles, size)
+
+
+def _batch(path: Path, label_key: bytes) -> tuple[UInt8Array, Int64Array]:
+    """Return the images (N, 32, 32, 3) and labels (N,) of one batch."""
+    content = read_plain_pickle(path)
+    rows, labels = _entry(path, content, b"data"), _entry(path, content, label_key)
+    if not isinstance(rows, np.ndarray) or rows.dtype != np.uint8 or rows.shape[1:] != (np.prod(_SHAPE),):
+        raise InputError(f"{path} does not hold uint8 rows of {np.prod(_SHAPE)} pixels; fetch it again")
+    if not isinstance(labels, list) or not all(type(label) is int and 0 <= label < 256 for label in labels):
+        raise InputError(f"{path} holds no list of whole numbers in 0..255 as labels; fetch it again")
+    if len(labels) != len(rows):
+        raise InputError(f"{path} holds {len(rows)} images and {len(labels)} labels; fetch it again")
+    return rows.reshape(-1, *_SHAPE).transpose(0, 2, 3, 1), np.array(labels, dtype=np.int64)
+
+
+def _text(path: Path, title: Any) -> Any:  # noqa: ANN401 (what is no text is refused with all names)
+    try:
+        return title.decode("utf-8") if isinstance(title, bytes) else title
+    except UnicodeDecodeError:
+        raise InputError(f"{path} holds a class name that is no UTF-8; fetch it again") from None
+
+
+def _entry(path: Path, content: dict[bytes, Any], key: bytes) -> Any:  # noqa: ANN401
+    if key not in content:
+        raise InputError(f"{path} has no entry {key.decode()!r}; fetch it again")
+    return content[key]
 
 
 @dataclass(frozen=True)

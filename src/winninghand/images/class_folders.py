@@ -8,12 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from winninghand.base.errors import InputError
-from winninghand.base.text import shown
+from winninghand.base.errors import InputError, shown
 from winninghand.images.checks import Int64Array, UInt8Array
 from winninghand.images.image_set import ImageSet
-from winninghand.images.picture_files import image_files, left_out
-from winninghand.images.pictures import Picture, decoded
+from winninghand.images.pictures import Picture, decoded, image_files, left_out
 from winninghand.images.resizing import Size
 from winninghand.images.source import Source, image_set
 

@@ -16,9 +16,8 @@ import numpy.typing as npt
 import torch
 from torch.nn.functional import interpolate
 
-from winninghand.images.checks import UInt8Array
+from winninghand.images.checks import UInt8Array, check_memory
 from winninghand.images.image_set import ImageSet
-from winninghand.images.limits import check_memory
 from winninghand.images.resizing import Size
 from winninghand.images.source import Source, image_set
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from winninghand.base.errors import InputError
-from winninghand.images.parquet import parquet_source
-from winninghand.images.parquet_files import shards
+from winninghand.images.parquet import parquet_source, shards
 from winninghand.images.source import Source
 
 PREFIX = "hf:"

@@ -11,8 +11,7 @@ from numbers import Real
 import numpy as np
 
 from winninghand.base.deprecation import renamed
-from winninghand.base.errors import InputError
-from winninghand.base.whole import checked_whole
+from winninghand.base.errors import InputError, checked_whole
 from winninghand.images.checks import (
     ArrayLike,
     Int64Array,

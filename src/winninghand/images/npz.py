@@ -11,9 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from winninghand.base.errors import InputError
-from winninghand.images.checks import checked_classes, numbered
+from winninghand.images.checks import MOST_CLASSES, check_inflation, checked_classes, numbered
 from winninghand.images.image_set import ImageSet
-from winninghand.images.limits import MOST_CLASSES, check_inflation
 from winninghand.images.resizing import Size
 from winninghand.images.source import Source, image_set
 

@@ -8,10 +8,8 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from winninghand.base.errors import InputError
-from winninghand.base.whole import checked_whole
-from winninghand.images.checks import UInt8Array
-from winninghand.images.limits import check_memory
+from winninghand.base.errors import InputError, checked_whole
+from winninghand.images.checks import UInt8Array, check_memory
 
 Size = tuple[int, int]
 _IMAGES_AT_ONCE = 1024

@@ -9,8 +9,14 @@ from winninghand.networks.catalog import (
     complete_settings,
     network,
 )
-from winninghand.networks.entering import as_logits, copied, entering
-from winninghand.networks.layout import has_unsafe_layer, laid_out, takes_channels_last
+from winninghand.networks.entering import (
+    as_logits,
+    copied,
+    entering,
+    has_unsafe_layer,
+    laid_out,
+    takes_channels_last,
+)
 from winninghand.networks.size import count_macs, count_parameters
 
 __all__ = [

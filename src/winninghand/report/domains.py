@@ -10,7 +10,6 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from winninghand.augmentation import Domain
-from winninghand.base import text
 from winninghand.base.device import to_bytes, to_unit
 from winninghand.images import Split
 from winninghand.spectra import log_spectra
@@ -52,7 +51,7 @@ def _row(name: str, views: Tensor, shown: np.ndarray, clean: Tensor) -> Image.Im
     tiles = [Image.fromarray(image) for image in to_bytes(views[shown]).contiguous().numpy()]
     tiles += [_grey(spectrum), _blue_to_red(spectrum - clean)]
     row = Image.new("RGB", (_LABEL + len(tiles) * (_TILE + _GAP), _TILE), "white")
-    ImageDraw.Draw(row).text((_GAP, _TILE // 2 - 8), text.shown(name), fill="black", font_size=15)
+    ImageDraw.Draw(row).text((_GAP, _TILE // 2 - 8), shown(name), fill="black", font_size=15)
     for number, tile in enumerate(tiles):
         enlarged = tile.resize((_TILE, _TILE), Image.Resampling.NEAREST)
         row.paste(enlarged, (_LABEL + number * (_TILE + _GAP), 0))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, shown
 from winninghand.base.files import atomic_write
-from winninghand.base.text import shown
 from winninghand.evaluation import Heatmap
 from winninghand.report.charts import drawing, png, svg
 

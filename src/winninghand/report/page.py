@@ -10,9 +10,9 @@ from types import ModuleType
 
 from PIL import Image
 
+from winninghand.base.errors import shown
 from winninghand.base.extras import needed
 from winninghand.base.files import atomic_write
-from winninghand.base.text import shown
 from winninghand.report.samples import data_uri
 
 _SCALE = 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from winninghand.base.text import shown
+from winninghand.base.errors import shown
 from winninghand.base.version import __version__
 from winninghand.cards import Card, adaptation_of
 from winninghand.cards.prediction import Prediction, Unreadable

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from winninghand.base.text import shown
+from winninghand.base.errors import shown
 from winninghand.corruptions import SEVERITIES, Archive, corrupt
 
 UInt8Array = npt.NDArray[np.uint8]

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from winninghand.augmentation import DOMAINS
+from winninghand.base.errors import shown
 from winninghand.base.files import write_text
-from winninghand.base.text import shown
 from winninghand.corruptions import family_of
 from winninghand.evaluation import CLEAN
 from winninghand.results import RunResult, by_choice

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from winninghand.base.text import percent, shown
+from winninghand.base.errors import percent, shown
 from winninghand.cards import Card
 from winninghand.evaluation import (
     Cell,

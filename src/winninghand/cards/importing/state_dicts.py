@@ -16,7 +16,7 @@ from winninghand.cards.importing.checkpoint import StateDict
 from winninghand.cards.metadata import Triple, as_triple
 from winninghand.compression import Scope
 from winninghand.compression.budget import kept_count
-from winninghand.compression.topk import keep_largest
+from winninghand.compression.kernels import keep_largest
 
 # What wrapping modules put before a network's own names: DataParallel, torch.compile, RobustBench's
 # normalisation, and habit.

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winninghand.compression import topk
+from winninghand.compression import kernels
 from winninghand.compression.kernels import compilable
 
 WHOLE = st.lists(st.lists(st.integers(-4, 4), min_size=1, max_size=20), min_size=1, max_size=3)
@@ -25,7 +25,7 @@ def reference(values, budget, allowed, costs):
     return kept
 
 
-@pytest.mark.parametrize("select", [topk._compiled, topk._bisected])
+@pytest.mark.parametrize("select", [kernels._compiled, kernels._bisected])
 @given(data=st.data(), parts=WHOLE, scale=st.sampled_from([1.0, 1e-30, 3e4]))
 def test_the_largest_are_kept_and_the_count_is_exact(select, data, parts, scale):
     values = [torch.tensor(part, dtype=torch.float32) * scale for part in parts]
@@ -34,7 +34,7 @@ def test_the_largest_are_kept_and_the_count_is_exact(select, data, parts, scale)
     budget = data.draw(st.integers(0, 60))
     kept, threshold, left = select(values, budget, allowed, costs)
     if threshold >= 0 and left > 0:
-        topk._add_ties(values, allowed, costs, kept, threshold, left)
+        kernels._add_ties(values, allowed, costs, kept, threshold, left)
     expected = reference(values, budget, allowed, costs)
     assert all(torch.equal(one, other) for one, other in zip(kept, expected, strict=True))
 
@@ -44,19 +44,19 @@ def test_the_largest_are_kept_and_the_count_is_exact(select, data, parts, scale)
 def test_a_weight_and_its_mask_take_the_compiled_path(shape, memory_format):
     weight = torch.randn(shape)
     weight = weight.to(memory_format=memory_format) if weight.ndim == 4 else weight
-    mask = topk.keep_largest([weight], 7)[0]
+    mask = kernels.keep_largest([weight], 7)[0]
     assert compilable(weight, mask, ~mask, torch.empty_like(weight), weight.abs())
-    again = topk.keep_largest([weight], 5, [mask])[0]
-    assert torch.equal(again, topk.keep_largest([weight], 5)[0])
+    again = kernels.keep_largest([weight], 5, [mask])[0]
+    assert torch.equal(again, kernels.keep_largest([weight], 5)[0])
 
 
 @given(count=st.integers(0, 2 * 3 * 4 * 5), seed=st.integers(0, 20))
 def test_the_layout_in_memory_does_not_matter(count, seed):
     torch.manual_seed(seed)
     values = torch.randn(2, 3, 4, 5).mul(2).round()
-    plain = topk.keep_largest([values], count)[0]
-    strange = topk.keep_largest([values.to(memory_format=torch.channels_last)], count)[0]
-    strided = topk.keep_largest([values.repeat_interleave(2, dim=3)[..., ::2]], count)[0]
+    plain = kernels.keep_largest([values], count)[0]
+    strange = kernels.keep_largest([values.to(memory_format=torch.channels_last)], count)[0]
+    strided = kernels.keep_largest([values.repeat_interleave(2, dim=3)[..., ::2]], count)[0]
     assert int(plain.sum()) == count
     assert torch.equal(plain, strange)
     assert torch.equal(plain, strided)
