@@ -34,21 +34,21 @@ def domains_sheet(domains: Mapping[str, Domain], split: Split, seed: int = 0) ->
     """
     indices = split.balanced_sample(min(len(split), _SPECTRUM_IMAGES), seed)
     images = torch.from_numpy(split.take(indices).images)
-    shown = np.random.default_rng(seed).permutation(len(images))[:_SAMPLES]
+    chosen = np.random.default_rng(seed).permutation(len(images))[:_SAMPLES]
     clean = log_spectra(to_unit(images)).mean(dim=0)
-    rows = [_row("images", to_unit(images), shown, clean)]
+    rows = [_row("images", to_unit(images), chosen, clean)]
     for name, domain in domains.items():
         views = domain.views(images, torch.Generator().manual_seed(seed))[-1]
-        rows.append(_row(name, views, shown, clean))
+        rows.append(_row(name, views, chosen, clean))
     sheet = Image.new("RGB", (rows[0].width, sum(row.height + _GAP for row in rows)), "white")
     for number, row in enumerate(rows):
         sheet.paste(row, (0, number * (row.height + _GAP)))
     return sheet
 
 
-def _row(name: str, views: Tensor, shown: np.ndarray, clean: Tensor) -> Image.Image:
+def _row(name: str, views: Tensor, chosen: np.ndarray, clean: Tensor) -> Image.Image:
     spectrum = log_spectra(views).mean(dim=0)
-    tiles = [Image.fromarray(image) for image in to_bytes(views[shown]).contiguous().numpy()]
+    tiles = [Image.fromarray(image) for image in to_bytes(views[chosen]).contiguous().numpy()]
     tiles += [_grey(spectrum), _blue_to_red(spectrum - clean)]
     row = Image.new("RGB", (_LABEL + len(tiles) * (_TILE + _GAP), _TILE), "white")
     ImageDraw.Draw(row).text((_GAP, _TILE // 2 - 8), shown(name), fill="black", font_size=15)
