@@ -11,6 +11,7 @@ from torch import Tensor
 
 from winninghand.augmentation import Domain
 from winninghand.base.device import to_bytes, to_unit
+from winninghand.base.errors import shown
 from winninghand.images import Split
 from winninghand.spectra import log_spectra
 
