@@ -3,6 +3,7 @@
 import copy
 import json
 import sys
+from importlib import import_module
 
 import pretended_device
 import torch
@@ -74,6 +75,7 @@ def cards(images):
     run.make_fabric = lambda precision, device: Fabric()
     # The layouts of the CPU; in others sums are taken in another order.
     run.takes_channels_last = lambda network, device: takes_channels_last(network, torch.device(HERE))
+    import_module("winninghand.networks.entering").takes_channels_last = run.takes_channels_last
     with MODE:
         there = {name: trained(images, name, THERE) for name in RECIPES}
     return {name: alike(card, there[name], name in ("ep", "bp")) for name, card in here.items()}

@@ -58,9 +58,10 @@ def network(name: str, **settings: Setting) -> nn.Module:
 def _check_parameters(name: str, builder: Callable[..., nn.Module], settings: Mapping[str, Any]) -> None:
     """Raise `InputError` for settings, each in its range, that together fill the memory.
 
-    The network is built once without its numbers, which draws nothing and takes a fraction of the time.
+    The network is built once without its numbers, which takes a fraction of the time. What a builder
+    draws all the same does not count: the network that follows has the same first weights.
     """
-    with torch.device("meta"):
+    with torch.device("meta"), torch.random.fork_rng(devices=[]):
         count = sum(parameter.numel() for parameter in builder(**settings).parameters())
     if count > _MOST_PARAMETERS:
         given = ", ".join(f"{key} = {value}" for key, value in settings.items())
