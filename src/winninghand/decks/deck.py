@@ -124,7 +124,9 @@ class Deck(nn.Module):
         check_pixels(images)
         # A gate has no parameters, so detaching is enough; it takes an eighth of the time of no_grad.
         weights: Tensor = self._gate(images.detach())
-        return weights.to(torch.promote_types(images.dtype, torch.float32))
+        if images.dtype is torch.float64:
+            return weights.double()
+        return weights
 
     @torch.no_grad()
     def weigh(self, spectra: Tensor) -> Tensor:

@@ -72,6 +72,8 @@ class RunningMean:
     def after_each(self, values: Tensor) -> Tensor:
         """Return the mean (N, D) after each of the values (N, D), and remember them."""
         with self._lock:
+            if len(values) <= _AT_ONCE:
+                return self._after_each(values)
             return torch.cat([self._after_each(part) for part in values.split(_AT_ONCE)])
 
     def _after_each(self, values: Tensor) -> Tensor:
