@@ -14,8 +14,11 @@ CLASSES = ["cat", "dog"]
 
 @pytest.fixture
 def card():
-    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2))
-    return wh.Card.from_module(network, CLASSES, (8, 8), std=(0.5, 0.5, 0.25))
+    return wh.Card.from_module(module(), CLASSES, (8, 8), std=(0.5, 0.5, 0.25))
+
+
+def module():
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2))
 
 
 def both_names(old, new, said):
@@ -42,12 +45,11 @@ def test_old_attributes(card):
 def test_old_arguments(card):
     pair = (np.zeros((8, 8, 8, 3), np.uint8), np.arange(8) % 2)
     split = wh.ImageSet.from_arrays(train=pair, test=pair, classes=CLASSES).train
-    module = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 2))
     with pytest.warns(DeprecationWarning, match="deviation is now called std"):
-        made = wh.Card.from_module(module, CLASSES, (8, 8), deviation=(0.5, 0.5, 0.25))
+        made = wh.Card.from_module(module(), CLASSES, (8, 8), deviation=(0.5, 0.5, 0.25))
     assert made.metadata.std == (0.5, 0.5, 0.25)
     with pytest.warns(DeprecationWarning, match="refresh_steps is now called"):
-        wh.Pruner(module, "gmp", 0.5, 10, refresh_steps=2)
+        wh.Pruner(module(), "gmp", 0.5, 10, refresh_steps=2)
     told = []
     with pytest.warns(DeprecationWarning, match="advance is now called progress"):
         fourier_heatmap(card, split, limit=2, advance=told.append)
@@ -61,6 +63,14 @@ def test_an_old_and_a_new_name_at_once_are_refused():
         make_recipe({"training": {"held_out": 0.2, "validation": 0.1}})
     with pytest.raises(wh.InputError, match="deviation is the old name of std; give one"):
         wh.Card.from_module(nn.Linear(2, 2), CLASSES, (8, 8), std=(1, 1, 1), deviation=(1, 1, 1))
+    for new in ({"progress": print}, {}):
+        places = () if new else ("common", range(1, 6), 0, None, 256, print)
+        with pytest.raises(wh.InputError, match="advance is the old name of progress; give one"):
+            wh.evaluate(nn.Linear(2, 2), None, *places, advance=print, **new)
+    with pytest.raises(wh.InputError, match=r"round_rate is the old name of compression\.rewind_lr_factor"):
+        wh.Pruner(nn.Linear(2, 2), "lrr", 0.5, 10, round_rate=0.3, rewind_lr_factor=0.3)
+    with pytest.raises(wh.InputError, match="deviation"):
+        wh.Card.from_module(module(), CLASSES, (8, 8)).with_metadata(deviation=(1, 1, 1), std=(1, 1, 1))
 
 
 def test_representations_are_short(card, tiny_images):

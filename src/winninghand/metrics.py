@@ -55,9 +55,11 @@ class RobustAccuracy(Metric):
     def update(self, outputs: Tensor, labels: Tensor, corruption: str, severity: int) -> None:
         """Add images of one cell: outputs (N, classes), logits or probabilities, and labels (N,).
 
-        Raises `InputError` for a cell that the metric does not have.
+        Raises `InputError` for a cell that the metric does not have, for outputs that are NaN, and for
+        labels that do not fit the outputs.
         """
         place = self._place(corruption, severity)
+        _check(outputs, labels)
         self.right[place] += (outputs.argmax(dim=1) == labels).sum()
         self.images[place] += len(labels)
 
@@ -104,7 +106,11 @@ class CalibrationError(Metric):
             self.add_state(name, torch.zeros(BINS, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, outputs: Tensor, labels: Tensor) -> None:
-        """Add images: outputs (N, classes), logits or log-probabilities, and labels (N,)."""
+        """Add images: outputs (N, classes), logits or log-probabilities, and labels (N,).
+
+        Raises `InputError` for outputs that are NaN and for labels that do not fit the outputs.
+        """
+        _check(outputs, labels)
         confidence, choice = outputs.float().softmax(dim=1).max(dim=1)
         bins = (confidence * BINS).long().clamp_(0, BINS - 1)
         for state, values in (
@@ -117,3 +123,24 @@ class CalibrationError(Metric):
     def compute(self) -> Tensor:
         """Return the error, a float64 scalar."""
         return (self.right - self.confidence).abs().sum() / self.images.sum()
+
+
+def _check(outputs: Tensor, labels: Tensor) -> None:
+    """Raise `InputError` unless outputs (N, classes) tell classes apart, and labels (N,) are among these."""
+    if not isinstance(outputs, Tensor) or not isinstance(labels, Tensor):
+        raise InputError("outputs and labels must be tensors, (N, classes) and (N,)")
+    if outputs.ndim != 2 or outputs.shape[1] == 0 or labels.shape != outputs.shape[:1]:
+        raise InputError(
+            "outputs must have the shape (N, classes) and labels (N,), "
+            f"not {tuple(outputs.shape)} and {tuple(labels.shape)}"
+        )
+    if labels.is_floating_point() or labels.is_complex():
+        raise InputError(f"labels must be whole numbers, not {labels.dtype}")
+    # As in `wh.evaluate`: an output may be -inf, but a NaN or an inf leaves no probabilities.
+    probable = outputs.amax(dim=1).isfinite()
+    known = (labels >= 0) & (labels < outputs.shape[1])
+    if bool((probable & known).all()):  # the one look at values, since a GPU is waited for
+        return
+    if not bool(known.all()):
+        raise InputError(f"labels must lie in 0..{outputs.shape[1] - 1}, not {int(labels[~known][0])}")
+    raise InputError(f"outputs give no probabilities, but NaN, for {int((~probable).sum())} images")

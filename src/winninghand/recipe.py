@@ -85,7 +85,10 @@ class Quantization(BaseModel):
 
 
 class Recipe(BaseModel):
-    """Network, domain, seed, compression, training and quantization; every key has a default."""
+    """Network, domain, seed, compression, training and quantization; every key has a default.
+
+    Raises `InputError` that names the first key at fault.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -95,6 +98,12 @@ class Recipe(BaseModel):
     compression: SerializeAsAny[Method] = Method.model_validate({})
     training: Training = Training()
     quantization: Quantization = Quantization()
+
+    def __init__(self, /, **table: Any) -> None:  # noqa: ANN401 (checked here)
+        try:
+            super().__init__(**table)
+        except ValidationError as error:
+            raise InputError(f"recipe: {first_error(error)}") from None
 
 
 def load_recipe(path: Path | str, changes: Mapping[str, Any] | None = None) -> Recipe:
@@ -113,10 +122,7 @@ def make_recipe(table: Mapping[str, Any], known_network: bool = True) -> Recipe:
 
     Without `known_network` the network need not be in the catalog: the caller brings it.
     """
-    try:
-        recipe = Recipe.model_validate(dict(table))
-    except ValidationError as error:
-        raise InputError(f"recipe: {first_error(error)}") from None
+    recipe = Recipe(**{str(key): value for key, value in table.items()})
     make_domain(recipe.domain)
     recipe.compression.plan(recipe.training.epochs)
     if known_network:

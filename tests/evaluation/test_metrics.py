@@ -61,3 +61,26 @@ def test_a_cell_that_the_metric_lacks_is_refused(cell, named):
     metric = wh.metrics.RobustAccuracy(severities=[1, 3])
     with pytest.raises(InputError, match=named):
         metric.update(torch.eye(2), torch.tensor([0, 1]), *cell)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "labels", "named"),
+    [
+        (torch.tensor([[0.1, float("nan")], [0, 1]]), torch.tensor([0, 1]), "NaN, for 1 images"),
+        (torch.full((1, 2), -torch.inf), torch.tensor([0]), "NaN, for 1 images"),
+        (torch.eye(2), torch.tensor([0, 2]), r"lie in 0\.\.1, not 2"),
+        (torch.eye(2), torch.tensor([-1, 0]), r"lie in 0\.\.1, not -1"),
+        (torch.eye(3), torch.tensor([0]), r"not \(3, 3\) and \(1,\)"),
+        (torch.ones(3), torch.tensor([0, 1, 0]), r"not \(3,\) and \(3,\)"),
+        (torch.eye(2), torch.eye(2)[0], "whole numbers, not torch.float32"),
+        ([[0.0, 1.0]], torch.tensor([0]), "must be tensors"),
+    ],
+)
+def test_what_has_no_accuracy_is_refused_and_not_counted(outputs, labels, named):
+    robust, calibration = wh.metrics.RobustAccuracy("fog", [1]), wh.metrics.CalibrationError()
+    for metric, cell in ((robust, ("fog", 1)), (calibration, ())):
+        with pytest.raises(InputError, match=named):
+            metric.update(outputs, labels, *cell)
+        assert metric.images.sum() == 0
+    robust.update(torch.tensor([[-torch.inf, 0.0]]), torch.tensor([1]), "fog", 1)
+    assert robust.compute() == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from functools import wraps
+from inspect import signature
 from typing import Any, ParamSpec, TypeVar
 
 from winninghand.base.errors import InputError
@@ -40,14 +41,17 @@ def with_new_keys(table: Any, names: Mapping[str, str], place: str) -> Any:  # n
 def renamed_arguments(**names: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Return a decorator that lets a function take arguments, given by name, under old names too.
 
-    `names` maps old names to new ones. Raises `InputError` where both are given.
+    `names` maps old names to new ones. Raises `InputError` where both are given, whether the new one by
+    name or by its place.
     """
 
     def decorator(function: Callable[P, T]) -> Callable[P, T]:
+        order = list(signature(function).parameters)
+
         @wraps(function)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
             for old in names.keys() & kwargs.keys():
-                if names[old] in kwargs:
+                if names[old] in kwargs or names[old] in order[: len(args)]:
                     raise InputError(f"{old} is the old name of {names[old]}; give one of them")
                 renamed(old, names[old])
                 kwargs[names[old]] = kwargs.pop(old)

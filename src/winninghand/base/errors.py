@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from numbers import Integral
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 from unicodedata import category
 
@@ -46,6 +48,14 @@ def checked_whole(name: str, value: object, least: int = 0, most: int = LARGEST)
         wanted = f"from {least} to {most}" if most != LARGEST else f"of at least {least} and below 2**63"
         raise InputError(f"{name} must be a whole number {wanted}, not {_short(value)}")
     return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def checked_path(what: str, value: object, kinds: str = "a path") -> Path:
+    """Return `value` as a path, or raise `InputError` unless it is text or a path; `what` names it."""
+    if not isinstance(value, str | PathLike) or value == "":
+        given = "empty" if value == "" else f"{type(value).__name__}"
+        raise InputError(f"{what} must be {kinds}, not {given}")
+    return Path(value)
 
 
 def _short(value: object) -> str:

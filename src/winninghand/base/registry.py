@@ -11,7 +11,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, shown
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -75,6 +75,8 @@ class Registry(Generic[Entry]):
         return keep
 
     def __getitem__(self, name: str) -> Entry:
+        if not isinstance(name, str):  # a list, for instance, can be no key
+            raise InputError(f"unknown {self.kind} {shown(repr(name))}; {nearest(name, self)}")
         if name not in self._entries:
             self._entries[name] = self._imported(name)
         if name not in self._checked:
@@ -83,7 +85,9 @@ class Registry(Generic[Entry]):
         return self._entries[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._places or name in self._entries or name in self._foreign
+        return isinstance(name, str) and (
+            name in self._places or name in self._entries or name in self._foreign
+        )
 
     def __iter__(self) -> Iterator[str]:
         return iter(dict.fromkeys((*self._places, *self._foreign, *self._entries)))

@@ -89,6 +89,7 @@ def unpack_card(
 
 def check_parts(parts: CardParts) -> None:
     """Raise `InputError` unless profile, prunable weights and scales are those of this network."""
+    _check_kinds(parts)
     if parts.profile is not None:
         parts.profile.check(parts.metadata.input_size)
     parameters = dict(parts.network.named_parameters())
@@ -100,6 +101,24 @@ def check_parts(parts: CardParts) -> None:
             raise InputError(f"its scales of {name!r} are not one per output channel")
         if not bool((scale.isfinite() & (scale > 0)).all()):
             raise InputError(f"its scales of {name!r} are not all finite and above 0")
+
+
+def _check_kinds(parts: CardParts) -> None:
+    """Raise `InputError` for parts of another type; whoever calls `Card` with one means `from_module`."""
+    for part, given, fits in (
+        ("network must be a torch.nn.Module", parts.network, isinstance(parts.network, nn.Module)),
+        ("metadata must be a CardMetadata", parts.metadata, isinstance(parts.metadata, CardMetadata)),
+        (
+            "profile must be a SpectralProfile",
+            parts.profile,
+            isinstance(parts.profile, SpectralProfile | None),
+        ),
+        ("scales must be a mapping", parts.scales, isinstance(parts.scales, Mapping)),
+    ):
+        if not fits:
+            raise InputError(
+                f"a card's {part}, not {type(given).__name__}; Card.from_module makes one of any classifier"
+            )
 
 
 def entropy_bound_of(parts: CardParts) -> float:

@@ -67,7 +67,10 @@ def corruption_names(selection: str | Sequence[str] = "common") -> tuple[str, ..
     three are the same whatever else is installed. Any other group stands for those of other
     packages that carry it. Raises `InputError` for an unknown name or an empty selection.
     """
-    items = selection.split(",") if isinstance(selection, str) else list(selection)
+    items = selection.split(",") if isinstance(selection, str) else selection
+    items = list(items) if isinstance(items, Iterable) else [items]
+    if not all(isinstance(item, str) for item in items):
+        raise InputError(f"corruptions must be a name or a list of names, not {shown(repr(selection))}")
     names = [name for item in items for name in _meant_by(item.strip())]
     if not names:
         raise InputError("no corruption is selected; name some, or 'common', 'extra' or 'all'")

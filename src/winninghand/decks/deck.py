@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from winninghand.base.device import device_of, on_device
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, shown
 from winninghand.cards import Answer, Card, check_batch, check_pixels
 from winninghand.cards.container import write_streams
 from winninghand.cards.prediction import OneOrMore, Prediction, predict
@@ -263,12 +264,17 @@ _TEMPERATURES = (1e-6, 1e6)
 
 def _checked_temperatures(values: Sequence[float] | None, cards: int) -> list[float]:
     low, high = _TEMPERATURES
-    found = [1.0] * cards if values is None else list(values)
-    if len(found) != cards or not all(isinstance(one, int | float) and low <= one <= high for one in found):
+    found = [1.0] * cards if values is None else values
+    if not (
+        isinstance(found, Sequence)
+        and len(found) == cards
+        and all(isinstance(one, Real) and not isinstance(one, bool) and low <= one <= high for one in found)
+    ):
         raise InputError(
-            f"a deck of {cards} cards needs as many temperatures in {low:g} .. {high:g}, not {found}"
+            f"a deck of {cards} cards needs a list of as many temperatures in {low:g} .. {high:g}, "
+            f"not {shown(repr(found))}"
         )
-    return found
+    return [float(one) for one in found]
 
 
 def _alike(one: FittedScores, other: FittedScores) -> bool:
@@ -288,7 +294,7 @@ def check_cards(cards: Sequence[Card]) -> None:
     wrong = next((type(one).__name__ for one in given if not isinstance(one, Card)), None)
     if wrong is not None or given is not cards:
         raise InputError(
-            f"a deck is made of a list of cards, not of {wrong or 'one card'}; open files by load_card, and "
+            f"a deck is made of a list of cards, not of {wrong or 'one card'}; open files by wh.load, and "
             "give the cards of another deck as deck.cards"
         )
     if not 1 <= len(cards) <= MOST_CARDS:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from winninghand.base.deprecation import renamed
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, checked_path
 from winninghand.cards import Card
 from winninghand.cards.container import read_streams
 from winninghand.cards.file import KIND as CARD
@@ -25,8 +25,8 @@ def model_path(model: Path | str) -> Path:
 
     Raises `InputError` for a name that the zoo does not have.
     """
-    text = str(model)
-    return ZOO[text.removeprefix(PREFIX)] if text.startswith(PREFIX) else Path(model)
+    path, text = checked_path("the model", model, "a path or zoo:NAME"), str(model)
+    return ZOO[text.removeprefix(PREFIX)] if text.startswith(PREFIX) else path
 
 
 def load(path: Path | str, network: nn.Module | None = None) -> Card | Deck:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from winninghand.base.deprecation import renamed
+from winninghand.base.deprecation import renamed_arguments
 from winninghand.base.device import on_device, to_unit
 from winninghand.base.errors import InputError, checked_whole, shown
 from winninghand.base.registry import nearest
@@ -206,6 +206,7 @@ def accuracy(model: nn.Module, split: Split, batch_size: int = 256) -> float:
     return play(model, Sample(split, np.arange(len(split))).batches(CLEAN, 0, batch_size)).accuracy
 
 
+@renamed_arguments(advance="progress")
 def evaluate(
     model: nn.Module,
     split: Split,
@@ -217,8 +218,6 @@ def evaluate(
     progress: Callable[[int], None] | None = None,
     archive: Archive | Path | str | None = None,
     device: torch.device | str | None = None,
-    *,
-    advance: Callable[[int], None] | None = None,
 ) -> RobustnessTable:
     """Measure a card, a deck or any classifier of float images in [0, 1] on clean and corrupted images.
 
@@ -228,15 +227,12 @@ def evaluate(
     deck its size is part of the result, since a gate looks at batches. `progress` is told after each
     cell how many images it had. Cells that `archive`, a folder in CIFAR-10-C's layout, holds are
     taken from there, memory-mapped; every cell says its source. The model runs on `device` and is
-    brought back; without one it runs where it is. `advance` is the old name of `progress`.
+    brought back; without one it runs where it is.
 
     Corruptions of a group that are not available on this machine are left out and named in
     `missing`; one that is asked for by name raises `InputError`, as do unknown names,
     severities outside 1..5, images of the wrong size and an archive of another split.
     """
-    if advance is not None:
-        renamed("advance", "progress")
-        progress = advance
     if not isinstance(model, nn.Module):
         raise InputError(
             f"evaluate takes a card, a deck or a module, not {shown(repr(model))}; open a file with load"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from winninghand.base.errors import InputError, shown
+from winninghand.base.errors import InputError, checked_path, shown
 from winninghand.images.cache import decoded_once
 from winninghand.images.hub import PREFIX, from_hub
 from winninghand.images.image_set import ImageSet
@@ -29,8 +29,8 @@ def load_images(
     Raises `InputError` where the source is unknown, not there, broken or inconsistent.
     """
     for name, given in (("the image set", source), ("root", root)):
-        if not isinstance(given, str | Path) and not (given is None and name == "root"):
-            raise InputError(f"{name} must be a name or a path, not {type(given).__name__}")
+        if given is not None or name != "root":
+            checked_path(name, given, "a name or a path")
     try:
         return _loaded(source, root, checked_size(size))
     except OSError as error:  # a name that is too long, a folder that may not be looked into

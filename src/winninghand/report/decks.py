@@ -20,8 +20,8 @@ def print_built(built: Built, names: Sequence[str]) -> None:
         say(f"fitted on {images} training images that no card was trained on, clean and corrupted")
     else:
         say(
-            f"fitted on {images} training images, clean and corrupted. The cards held out too few in "
-            "common and may know them: their calibration errors are too small"
+            f"fitted on {images} training images, clean and corrupted. The cards have too few "
+            "validation images in common and may know these: their calibration errors are too small"
         )
     if built.steps:
         _print_steps(built, names)

@@ -42,7 +42,7 @@ def zoo_title(models: Sequence[ZooRecord]) -> str:
     return (
         f"{data}, {_counts(model.full.images for model in models)} test images. Accuracies in percent; "
         "robust: mean over 15 corruptions at five severities; mCE against the dense network; the seed that "
-        "did best on held-out training images is shipped, mean ± standard deviation over all seeds, on "
+        "did best on validation images is shipped, mean ± standard deviation over all seeds, on "
         f"{over_seeds} test images, stand last."
     )
 

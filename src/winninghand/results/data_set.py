@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, checked_path
 from winninghand.base.extras import needed
 from winninghand.base.files import atomic_write
 from winninghand.results.runs import RunResult
@@ -70,8 +70,9 @@ class Results:
     """
 
     def __init__(self, folder: Path | str) -> None:
-        inner = Path(folder) / FOLDER
-        self.folder = inner if inner.is_dir() else Path(folder)
+        given = checked_path("the folder of a study", folder)
+        inner = given / FOLDER
+        self.folder = inner if inner.is_dir() else given
         if not (self.folder / STUDY).is_file():
             raise InputError(f"{folder} holds no results of a study: there is no {STUDY} in it")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, checked_path
 from winninghand.cards import Card, architecture_metadata
 from winninghand.compression import Scope
 from winninghand.images import ImageSet
@@ -58,7 +58,7 @@ def train(
     if isinstance(recipe, Mapping):
         recipe = make_recipe(recipe)
     elif not isinstance(recipe, Recipe):
-        recipe = load_recipe(recipe)
+        recipe = load_recipe(checked_path("recipe", recipe, "a Recipe, a table or a path"))
     return new_run(recipe, images).train(out, device, callbacks, loggers, wait)
 
 
