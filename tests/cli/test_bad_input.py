@@ -66,6 +66,7 @@ def place(tmp_path):
         (["evaluate", "32.card", "--severities", "0-5"], "1-5"),
         (["evaluate", "32.card", "--severities", "1-99999999999"], "1-5"),
         (["evaluate", "32.card", "--limit", "0"], "--limit"),
+        (["evaluate", "32.card", "--order", "mixd"], "did you mean 'mixed'"),
         (["evaluate", "16.card", "--limit", "20", "--corruptions", "contrast"], "16"),
         (["inspect", "broken.card"], "broken.card"),
         (["deck", "out.deck", "32.card", "16.card", "--gate", "average"], "16"),

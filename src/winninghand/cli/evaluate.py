@@ -50,6 +50,12 @@ def evaluate(
         Path | None,
         typer.Option(help="Also write one row per cell to this .parquet or .csv file.", callback=output_file),
     ] = None,
+    order: Annotated[
+        str,
+        typer.Option(
+            help="Which corrupted images come together: cells, mixed, gradual or correlated.", metavar="NAME"
+        ),
+    ] = "cells",
     adapt: Adapt = None,
     device: Device = None,
     json: Json = None,
@@ -58,18 +64,18 @@ def evaluate(
     from winninghand.base.files import check_apart
     from winninghand.cli.measuring import about, announced, measured, opened, portable
     from winninghand.decks import with_bn_adaptation
-    from winninghand.evaluation import Measurement, find_archive
+    from winninghand.evaluation import Measurement, checked_order, find_archive
     from winninghand.images import load_images
     from winninghand.report.terminal import print_robustness
     from winninghand.results import checked_rows_path, write_rows
 
-    chosen = parse_severities(severities)
+    chosen, arrangement = parse_severities(severities), checked_order(order)
     check_apart([cells, file_of(json)], [model, data, *([] if baseline is None else [baseline])])
     if cells is not None:
         checked_rows_path(cells)
     images = load_images(data, root=root)
     archive = find_archive(images.name, root)
-    measurement = Measurement(corruptions, chosen, limit, seed, batch_size, archive)
+    measurement = Measurement(corruptions, chosen, limit, seed, batch_size, archive, arrangement)
     player = opened(model, images, device)
     reference = None if baseline is None else opened(baseline, images, device)
     if adapt is not None:

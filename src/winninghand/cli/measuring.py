@@ -9,7 +9,7 @@ import torch
 
 from winninghand.base.device import resolve_device
 from winninghand.base.errors import InputError
-from winninghand.base.progress import with_progress
+from winninghand.base.progress import progress_bar
 from winninghand.base.version import __version__
 from winninghand.cards import Card, check_batch
 from winninghand.corruptions import Archive
@@ -69,5 +69,5 @@ def announced(measurement: Measurement, images: ImageSet) -> Sample:
 
 def measured(name: str, model: Card | Deck, measurement: Measurement, sample: Sample) -> RobustnessTable:
     """Measure a model under a bar with its name."""
-    cells = measurement.cells(model, sample)
-    return measurement.table(model, with_progress(cells, name, len(measurement), "cells"))
+    with progress_bar(name, len(measurement) * len(sample.indices)) as progress:
+        return measurement.table(model, measurement.cells(model, sample, progress))

@@ -11,6 +11,7 @@ from winninghand.evaluation.measurement import (
     balanced_sample,
     evaluate,
 )
+from winninghand.evaluation.orders import ORDERS, Order, checked_order
 from winninghand.evaluation.table import (
     CLEAN,
     Cell,
@@ -26,12 +27,14 @@ from winninghand.evaluation.timing import milliseconds_per_image
 
 __all__ = [
     "CLEAN",
+    "ORDERS",
     "Cell",
     "CorruptionErrors",
     "Heatmap",
     "Interval",
     "Measured",
     "Measurement",
+    "Order",
     "Outcome",
     "RobustnessTable",
     "Sample",
@@ -39,6 +42,7 @@ __all__ = [
     "available",
     "balanced_sample",
     "bootstrap",
+    "checked_order",
     "compare",
     "corruption_errors",
     "evaluate",

@@ -1,4 +1,7 @@
-"""What is measured, and the measuring: one cell after the other, the clean images first."""
+"""What is measured, and the measuring; long, since more files would run for each cell.
+
+Cells come one after the other, the clean images first, or the corrupted images of all as one stream.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +29,15 @@ from winninghand.corruptions import (
     open_archive,
 )
 from winninghand.evaluation.archives import holds, rows_of
+from winninghand.evaluation.orders import Order, Stream, arranged, checked_order
 from winninghand.evaluation.table import CLEAN, Cell, Int64Array, Outcome, RobustnessTable, Source, UInt8Array
 from winninghand.images import Split
 from winninghand.images.image_set import checked_split
 
 GROUPS = ("common", "extra", "all")
+
+# So many bytes of corrupted images of a stream are made at once, or one batch.
+_AT_ONCE = 2**26
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,10 @@ class Measurement:
     together: for a deck it is part of the result. `archive` is an archive in CIFAR-10-C's layout, or its
     folder; cells that it lacks are made as they are needed.
 
+    `order` says which corrupted images come together: those of one cell, after which the model forgets
+    (`cells`), or all as one stream, in batches that know no cells, after which it does not (`mixed`,
+    `gradual`, `correlated`; see `arranged`). Each image of each cell is measured once in any order.
+
     `names` are the corruptions that are measured; `missing` says of every other one of a group why it
     cannot be had. Raises `InputError` for a corruption that was asked for by its name and cannot be had,
     and for whatever is out of range.
@@ -54,6 +65,7 @@ class Measurement:
     seed: int = 0
     batch_size: int = 256
     archive: Archive | Path | str | None = None
+    order: Order = "cells"
     names: tuple[str, ...] = field(init=False)
     missing: Mapping[str, str] = field(init=False, compare=False)
 
@@ -65,10 +77,13 @@ class Measurement:
         archive = self.archive
         if archive is not None and not isinstance(archive, Archive):
             archive = _opened(archive)
+        # No call for the usual one: what is run for a cell lies in few files.
+        order = self.order if self.order == "cells" else checked_order(self.order)
         severities = checked_severities(self.severities)
         names, missing = available(self.corruptions, archive, severities)
         # Frozen for everybody but its own construction.
-        for key, value in {"archive": archive, "severities": severities, "names": names}.items():
+        checked = {"archive": archive, "severities": severities, "names": names, "order": order}
+        for key, value in checked.items():
             object.__setattr__(self, key, value)
         object.__setattr__(self, "missing", missing)
 
@@ -82,7 +97,10 @@ class Measurement:
         return cls(**table)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what was asked for as plain values."""
+        """Return what was asked for as plain values.
+
+        The order is left out where it is `cells`: what was measured before there were others still counts.
+        """
         return {
             "corruptions": self.corruptions if isinstance(self.corruptions, str) else list(self.corruptions),
             "severities": list(self.severities),
@@ -91,6 +109,7 @@ class Measurement:
             "batch_size": self.batch_size,
             # Where it lies on this machine is nobody else's concern.
             "archive": self.archive.folder.name if isinstance(self.archive, Archive) else None,
+            **({} if self.order == "cells" else {"order": self.order}),
         }
 
     def __len__(self) -> int:
@@ -110,25 +129,48 @@ class Measurement:
         rows = indices if archive is None else rows_of(archive, split, indices)
         return Sample(split, indices, self.seed, archive, rows)
 
-    def cells(self, model: nn.Module, split: Split | Sample) -> Iterator[Cell]:
+    def cells(
+        self,
+        model: nn.Module,
+        split: Split | Sample,
+        progress: Callable[[int], None] = lambda _: None,
+    ) -> Iterator[Cell]:
         """Yield each cell once it is measured, the clean images first.
 
         `model` gives logits or log-probabilities for float images in [0, 1]; it is put into evaluation
-        mode and runs where its parameters are. A deck's gate forgets between cells what it saw before.
+        mode and runs where its parameters are. A deck's gate forgets between cells what it saw before,
+        and in another order than `cells` before the stream begins. `progress` is told after each cell,
+        or after each batch of a stream, how many images it had.
         """
         sample = self.sample(split)
-        yield Cell(CLEAN, 0, play(model, sample.batches(CLEAN, 0, self.batch_size)), "split")
+        clean = play(model, sample.batches(CLEAN, 0, self.batch_size))
+        progress(len(sample.indices))
+        yield Cell(CLEAN, 0, clean, "split")
+        if self.order != "cells" and self.names:
+            yield from self._of_stream(model, sample, progress)
+            return
         for name in self.names:
             for severity in self.severities:
                 outcome = play(model, sample.batches(name, severity, self.batch_size))
+                progress(len(sample.indices))
                 yield Cell(name, severity, outcome, sample.source(name, severity))
+
+    def _of_stream(self, model: nn.Module, sample: Sample, progress: Callable[[int], None]) -> Iterator[Cell]:
+        """Yield the cells once the model has seen the stream that they make."""
+        cells = [(name, severity) for name in self.names for severity in self.severities]
+        labels = sample.split.labels[sample.indices]
+        stream = arranged(self.order, labels, len(self.names), self.severities, self.seed)
+        batches = sample.stream(stream, cells, self.batch_size)
+        outcome = play(model, _told(batches, progress))
+        for number, (name, severity) in enumerate(cells):
+            yield Cell(name, severity, outcome.at(stream.of_cell(number)), sample.source(name, severity))
 
     def table(self, model: nn.Module, cells: Iterable[Cell]) -> RobustnessTable:
         """Return the table of a model's cells, the clean images first."""
         clean, *others = cells
         adaptation = adaptation_of(model)
         return RobustnessTable(
-            clean.outcome, tuple(others), self.batch_size, self.seed, self.missing, adaptation
+            clean.outcome, tuple(others), self.batch_size, self.seed, self.missing, adaptation, self.order
         )
 
 
@@ -159,17 +201,27 @@ class Sample:
 
     def batches(self, name: str, severity: int, batch_size: int) -> Iterator[Batch]:
         """Yield the images of a cell, in order; generated ones are those of the whole split."""
-        archived = self._archived(name, severity)
         for start in range(0, len(self.indices), batch_size):
             part = slice(start, start + batch_size)
-            indices = self.indices[part]
-            if archived is not None and self.rows is not None:
-                images = archived[self.rows[part]]
-            else:
-                images = self.split.images[indices]
-                if name != CLEAN:
-                    images = corrupt(images, name, severity, seed=self.seed, indices=indices)
-            yield Batch(images, self.split.labels[indices])
+            images = self._images(name, severity, part)
+            yield Batch(images, self.split.labels[self.indices[part]])
+
+    def stream(self, stream: Stream, cells: Sequence[tuple[str, int]], batch_size: int) -> Iterator[Batch]:
+        """Yield the images of a stream of these cells, in its order."""
+        batches = _AT_ONCE // self.split.images[0].nbytes // batch_size
+        for block in stream.parts(max(batches, 1) * batch_size):
+            images = block.images(lambda number, places: self._images(*cells[number], places))
+            labels = self.split.labels[self.indices[block.places]]
+            for start in range(0, len(images), batch_size):
+                yield Batch(images[start : start + batch_size], labels[start : start + batch_size])
+
+    def _images(self, name: str, severity: int, places: slice | Int64Array) -> UInt8Array:
+        """Return the images of a cell at some places of the sample."""
+        archived, indices = self._archived(name, severity), self.indices[places]
+        if archived is not None and self.rows is not None:
+            return archived[self.rows[places]]
+        images = self.split.images[indices]
+        return images if name == CLEAN else corrupt(images, name, severity, seed=self.seed, indices=indices)
 
     def _archived(self, name: str, severity: int) -> UInt8Array | None:
         """Return the images of a cell of the archive, None where it lacks the cell."""
@@ -218,16 +270,18 @@ def evaluate(
     progress: Callable[[int], None] | None = None,
     archive: Archive | Path | str | None = None,
     device: torch.device | str | None = None,
+    order: Order = "cells",
 ) -> RobustnessTable:
     """Measure a card, a deck or any classifier of float images in [0, 1] on clean and corrupted images.
 
     `corruptions` is `common`, `extra`, `all`, names joined by commas, or a sequence of names;
     `severities` lie in 1..5. `limit` takes a seeded, class-balanced sample of that many images,
-    corrupted as they would be in the whole split. A batch holds images of one cell only: for a
-    deck its size is part of the result, since a gate looks at batches. `progress` is told after each
-    cell how many images it had. Cells that `archive`, a folder in CIFAR-10-C's layout, holds are
-    taken from there, memory-mapped; every cell says its source. The model runs on `device` and is
-    brought back; without one it runs where it is.
+    corrupted as they would be in the whole split. For a deck the size of a batch is part of the
+    result, since a gate looks at batches, and so is which images come together: in the `order` `cells`
+    those of one cell only, in `mixed`, `gradual` and `correlated` one stream of all (see `Measurement`).
+    `progress` is told how many images were measured. Cells that `archive`, a folder in CIFAR-10-C's
+    layout, holds are taken from there, memory-mapped; every cell says its source. The model runs on
+    `device` and is brought back; without one it runs where it is.
 
     Corruptions of a group that are not available on this machine are left out and named in
     `missing`; one that is asked for by name raises `InputError`, as do unknown names,
@@ -237,16 +291,18 @@ def evaluate(
         raise InputError(
             f"evaluate takes a card, a deck or a module, not {shown(repr(model))}; open a file with load"
         )
-    measurement = Measurement(corruptions, checked_severities(severities), limit, seed, batch_size, archive)
+    levels = checked_severities(severities)
+    measurement = Measurement(corruptions, levels, limit, seed, batch_size, archive, order)
     with on_device(model, device):
-        cells = measurement.cells(model, split)
-        return measurement.table(model, cells if progress is None else _told(cells, progress))
+        cells = measurement.cells(model, split, progress or (lambda _: None))
+        return measurement.table(model, cells)
 
 
-def _told(cells: Iterable[Cell], progress: Callable[[int], None]) -> Iterator[Cell]:
-    for cell in cells:
-        progress(len(cell.outcome.correct))
-        yield cell
+def _told(batches: Iterable[Batch], progress: Callable[[int], None]) -> Iterator[Batch]:
+    """Yield batches, and tell after each how many images it had."""
+    for batch in batches:
+        yield batch
+        progress(len(batch.labels))
 
 
 def available(

@@ -67,6 +67,10 @@ class Outcome:
         """Mean gap between accuracy and confidence: see `expected_calibration_error`."""
         return expected_calibration_error(self.correct, self.confidence)
 
+    def at(self, places: Int64Array) -> Outcome:
+        """Return the outcome on the images at `places` (M,)."""
+        return Outcome(self.correct[places], self.confidence[places], self.passes[places])
+
     def figures(self) -> dict[str, float]:
         """Return accuracy with its 95% interval, calibration errors and mean passes."""
         interval = bootstrap(self.correct)
@@ -225,7 +229,8 @@ class RobustnessTable(Measured):
 
     `missing` names the corruptions that were asked for and are not available, with the reason:
     the robust accuracy is a mean over the others only. `adaptation` is the prior of the batch-norm
-    adaptation that was on, in images, None where it was off.
+    adaptation that was on, in images, None where it was off. `order` says which corrupted images came
+    together: see `Measurement`.
     """
 
     clean: Outcome
@@ -234,6 +239,7 @@ class RobustnessTable(Measured):
     seed: int
     missing: Mapping[str, str] = field(default_factory=dict)
     adaptation: float | None = None
+    order: str = "cells"
 
     def __post_init__(self) -> None:
         check_each_once(self.cells)
@@ -253,6 +259,7 @@ class RobustnessTable(Measured):
             "images": len(self.clean.correct),
             "seed": self.seed,
             "batch_size": self.batch_size,
+            "order": self.order,
             "adaptation": self.adaptation,
             "clean_accuracy": self.clean_accuracy,
             "clean_interval": [self.clean_interval.low, self.clean_interval.high],

@@ -71,6 +71,8 @@ def print_robustness(table: RobustnessTable) -> None:
             f"robust accuracy {_percent(table.robust_interval)}, the mean over {len(table.corruptions)} "
             f"corruptions; {table.mean_passes:.2f} passes per image at batches of {table.batch_size}"
         )
+        if table.order != "cells":
+            say(f"corrupted images came as one stream: {table.order}")
         if table.adaptation is not None:
             say(f"batch norms adapted to each batch, with a prior of {table.adaptation:g} images")
         families = ", ".join(f"{family} {accuracy:.1%}" for family, accuracy in table.families.items())
