@@ -39,6 +39,13 @@ class Domain(BaseModel, ABC):
         the one that shows the domain.
         """
 
+    def plain(self) -> Domain:
+        """Return the domain without padding, crop and flip: it shows its own change of an image alone.
+
+        So a test image would come; here, the domain itself.
+        """
+        return self
+
     def loss(self, logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Return the loss of the logits (V, B, classes) of all views: here, the mean cross-entropy."""
         return functional.cross_entropy(
@@ -81,6 +88,10 @@ class Clean(Domain):
 
     padding: int = Field(default=4, ge=0)
     flip: bool = True
+
+    def plain(self) -> Domain:
+        """Return the domain with neither padding, and so no crop, nor flip."""
+        return self.model_copy(update={"padding": 0, "flip": False})
 
     def views(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return one view: the images, flipped and cropped."""

@@ -31,6 +31,7 @@ from winninghand.spectra import SpectralProfile
 
 # Buffers, besides the normalisation, that a card's state dict holds where the card has them.
 _PROFILE, _CLEAN, _SCALE = "profile_", "clean_profile_", "scale/"
+_PLAIN = f"{_PROFILE}plain"
 
 
 class Normalisation(nn.Module):
@@ -77,6 +78,8 @@ class Card(OldCardNames, nn.Module):
         for name, tensor in (_profile_buffers(profile) | _scale_buffers(scales or {})).items():
             # A copy, so that a state dict that is loaded into one card changes no other.
             self.register_buffer(name, tensor.detach().to(device, torch.float32, copy=True))
+        if profile is not None:
+            self.register_buffer(_PLAIN, torch.tensor(profile.rule == "plain", device=device))
         self._measured = _checksum(network) if metadata.accuracies else None
         self.eval()
 
@@ -136,13 +139,16 @@ class Card(OldCardNames, nn.Module):
     @property
     def profile(self) -> SpectralProfile | None:
         """What its training images look like in the Fourier domain, on the CPU; None where not known."""
-        found = {name: tensor.cpu().float() for name, tensor in self.named_buffers(recurse=False)}
+        found = {name: tensor.cpu() for name, tensor in self.named_buffers(recurse=False)}
+        plain = bool(found.pop(_PLAIN, True))
+        found = {name: tensor.float() for name, tensor in found.items()}
         if f"{_PROFILE}mean" not in found:
             return None
         clean = None
         if f"{_CLEAN}mean" in found:
             clean = SpectralProfile(found[f"{_CLEAN}mean"], found[f"{_CLEAN}spread"])
-        return SpectralProfile(found[f"{_PROFILE}mean"], found[f"{_PROFILE}spread"], clean)
+        mean, spread = found[f"{_PROFILE}mean"], found[f"{_PROFILE}spread"]
+        return SpectralProfile(mean, spread, clean, "plain" if plain else "padded")
 
     @property
     def scales(self) -> dict[str, Tensor]:
@@ -304,6 +310,9 @@ class Card(OldCardNames, nn.Module):
     ) -> None:
         """Take what is there of profile, scales and normalisation; a state dict of version 0.1 has none."""
         check_values({key: tensor for key, tensor in state_dict.items() if key.startswith(prefix)})
+        if f"{prefix}{_PROFILE}mean" in state_dict:
+            # One that does not say by which rule its profile was made is older than the present one.
+            state_dict.setdefault(prefix + _PLAIN, torch.tensor(False))
         for key, tensor in state_dict.items():
             name = key.removeprefix(prefix)
             if key.startswith(prefix) and name.startswith((_PROFILE, _CLEAN, _SCALE)):

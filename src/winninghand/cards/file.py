@@ -7,7 +7,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
 import torch
 from pydantic import ValidationError
@@ -22,13 +22,16 @@ from winninghand.networks import architecture_of
 from winninghand.networks import network as from_catalog
 from winninghand.networks.entering import check_values, giving_logits, plain
 from winninghand.spectra import SpectralProfile
-from winninghand.spectra.profile import profile_shape
+from winninghand.spectra.profile import Rule, profile_shape
 
 KIND: Final = "card"
 
 Streams = dict[str, Tensor]
 _NETWORK = "network."
 _PROFILE, _CLEAN_PROFILE = "profile.", "profile.clean_"
+
+# Beside the metadata, where versions that know of no rule leave it unread; absent, the rule is the old one.
+_RULE = "profile_rule"
 
 
 class CardParts(NamedTuple):
@@ -52,7 +55,9 @@ def pack_card(parts: CardParts) -> tuple[dict[str, Any], Streams]:
     """
     check_values(parts.network.state_dict())
     _check_format(parts)
-    header = {"card": parts.metadata.model_dump(mode="json", by_alias=True)}
+    header: dict[str, Any] = {"card": parts.metadata.model_dump(mode="json", by_alias=True)}
+    if parts.profile is not None and parts.profile.rule != "padded":
+        header[_RULE] = parts.profile.rule
     return header, encode_tensors(_tensors(parts), _scales(parts))
 
 
@@ -72,7 +77,7 @@ def unpack_card(
         decoded = decode_tensors(streams, entries)
         tensors = decoded.tensors
         check_values(tensors)
-        profile = _taken_profile(tensors)
+        profile = _taken_profile(tensors, header.get(_RULE, "padded"))
         weights = {name.removeprefix(_NETWORK): _single(tensor) for name, tensor in tensors.items()}
         scales = {name.removeprefix(_NETWORK): scale for name, scale in decoded.scales.items()}
         filled = _filled(skeleton, weights)
@@ -153,13 +158,15 @@ def _profile_tensors(profile: SpectralProfile, prefix: str) -> dict[str, Tensor]
     return {f"{prefix}mean": profile.mean, f"{prefix}spread": profile.spread}
 
 
-def _taken_profile(tensors: dict[str, Tensor]) -> SpectralProfile | None:
+def _taken_profile(tensors: dict[str, Tensor], rule: Any) -> SpectralProfile | None:  # noqa: ANN401 (JSON)
     """Take the profile, and the clean one that may be with it, out of a card's tensors."""
+    if rule not in get_args(Rule):
+        raise InputError(f"its profile was made by a rule that is not known here, {rule!r}; upgrade")
     clean = _taken(tensors, _CLEAN_PROFILE)
     profile = _taken(tensors, _PROFILE)
     if profile is None:
         return None
-    return SpectralProfile(*profile, None if clean is None else SpectralProfile(*clean))
+    return SpectralProfile(*profile, None if clean is None else SpectralProfile(*clean), rule)
 
 
 def _taken(tensors: dict[str, Tensor], prefix: str) -> tuple[Tensor, Tensor] | None:

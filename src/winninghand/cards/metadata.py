@@ -68,6 +68,13 @@ class CardMetadata(BaseModel):
         renamed("deviation", "std")
         return self.std
 
+    @property
+    def validation_fraction(self) -> float:
+        """Fraction of the training images that the recipe kept for choosing; 0 where it is not known."""
+        training = (self.recipe or {}).get("training", {})
+        # Recipes of version 0.1 say `held_out`.
+        return float(training.get("validation", training.get("held_out", 0)))
+
     def changed(self, **changes: object) -> CardMetadata:
         """Return the same metadata with other values of these fields; `InputError` for what cannot be."""
         try:

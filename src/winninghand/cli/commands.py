@@ -19,6 +19,7 @@ COMMANDS = {
     "heatmap": "evaluate:heatmap",
     "inspect": "show:inspect",
     "deck": "deck:deck",
+    "profile": "profile:profile",
     "predict": "predict:predict",
     "import": "exchange:import_",
     "export": "exchange:export",

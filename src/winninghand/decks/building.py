@@ -87,7 +87,7 @@ def build(
     steps = () if size_limit is None else select(cards, data, gate, settings, size_limit)
     numbers = tuple(step.card for step in steps) or tuple(range(len(cards)))
     chosen = data.of_cards(numbers)
-    deck = fitted(Deck([cards[number] for number in numbers], gate, settings), chosen)
+    deck = fitted(Deck.provisional([cards[number] for number in numbers], gate, settings), chosen)
     return Built(deck, numbers, steps, chosen, images.unseen, fit_temperatures(chosen.of_images(0)))
 
 
@@ -141,5 +141,7 @@ def _accuracy(
     cards: Sequence[Card], numbers: Sequence[int], data: FittingData, gate: str, settings: GateSettings
 ) -> float:
     chosen = data.of_cards(numbers)
-    deck = fitted(Deck([cards[number] for number in numbers], gate, settings), chosen.of_images(0))
+    deck = fitted(
+        Deck.provisional([cards[number] for number in numbers], gate, settings), chosen.of_images(0)
+    )
     return corrupted_accuracy(deck, chosen.of_images(1))

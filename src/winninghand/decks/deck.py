@@ -47,18 +47,47 @@ class Deck(nn.Module):
         **values: object,
     ) -> None:
         super().__init__()
-        check_cards(cards)
-        if GATES[gate].needs_profiles:
-            _check_profiles(cards, gate)
         if settings is not None and values:
             raise InputError("give the gate's settings by name or as one object, not both")
+        checked = gate_settings(gate, values) if settings is None else settings
+        check_cards(cards)
+        refusal = refusal_of(cards, gate, checked)
+        if refusal is not None:
+            raise InputError(refusal)
+        self._set_up(cards, gate, checked, temperatures)
+
+    @classmethod
+    def provisional(
+        cls,
+        cards: Sequence[Card],
+        gate: str,
+        settings: GateSettings,
+        temperatures: Sequence[float] | None = None,
+    ) -> Deck:
+        """Return a deck whose cards may have profiles by an old rule, of a file or still to be fitted.
+
+        Where the gate cannot go by these, the deck raises `InputError` when it is to choose, and not before:
+        it can still be fitted, or be given another gate or new profiles.
+        """
+        deck = cls.__new__(cls)
+        nn.Module.__init__(deck)
+        check_cards(cards)
+        deck._set_up(cards, gate, settings, temperatures)
+        return deck
+
+    def _set_up(
+        self, cards: Sequence[Card], gate: str, settings: GateSettings, temperatures: Sequence[float] | None
+    ) -> None:
+        if GATES[gate].needs_profiles:
+            _check_profiles(cards, gate)
         divisors = _checked_temperatures(temperatures, len(cards))
+        self._refusal = refusal_of(cards, gate, settings)
         self._cards = nn.ModuleList(cards)
         # A tuple, because a walk through modules for every batch would cost as much as an operation.
         self._played = tuple(cards)
         self._input_size = cards[0].input_size
         self.register_buffer("temperatures", torch.tensor(divisors, dtype=torch.float32))
-        self._gate = make_gate(gate, cards, gate_settings(gate, values) if settings is None else settings)
+        self._gate = make_gate(gate, cards, settings)
         for name in FittedScores.model_fields:
             fitted = None if self.settings.scores is None else getattr(self.settings.scores, name)
             self.register_buffer(name, None if fitted is None else torch.tensor(fitted, dtype=torch.float32))
@@ -121,6 +150,7 @@ class Deck(nn.Module):
         A card of weight 0 is not played; no gradient flows through the choice. Raises `InputError`
         for images of another type or shape, an empty batch, and pixels that are not numbers.
         """
+        self._check_playable()
         check_batch(images, self._input_size)
         check_pixels(images)
         # A gate has no parameters, so detaching is enough; it takes an eighth of the time of no_grad.
@@ -132,8 +162,13 @@ class Deck(nn.Module):
     @torch.no_grad()
     def weigh(self, spectra: Tensor) -> Tensor:
         """Return the weights (N, cards) for the log-amplitude spectra of one batch, without its images."""
+        self._check_playable()
         weights: Tensor = self._gate.weigh(spectra.to(self.temperatures.device))
         return weights
+
+    def _check_playable(self) -> None:
+        if self._refusal is not None:
+            raise InputError(self._refusal)
 
     def mixed(self, logits: Tensor, weights: Tensor) -> Tensor:
         """Return log-probabilities (N, classes) of logits (cards, N, classes) under weights (N, cards)."""
@@ -256,6 +291,7 @@ def _follow_state(deck: Deck, _: object) -> None:
         if scores is None or not _alike(scores, loaded):
             settings = settings.model_copy(update={"scores": loaded})
     deck._gate = make_gate(deck.gate, deck.cards, settings).to(deck.device)
+    deck._refusal = refusal_of(deck.cards, deck.gate, settings)
 
 
 # What is fitted lies in 0.05 .. 20. Beyond these, single precision ends.
@@ -307,6 +343,25 @@ def check_cards(cards: Sequence[Card]) -> None:
             raise InputError(
                 f"card {number} takes images of {card.metadata.input_size} pixels, not {first.input_size}"
             )
+
+
+def refusal_of(cards: Sequence[Card], gate: str, settings: GateSettings) -> str | None:
+    """Return why a gate cannot choose by the profiles of these cards; None where it can.
+
+    An unfitted gate compares images with profiles, and a profile by the old rule has a margin that no image
+    has. A fitted one goes by the shift from the clean profile, which has none; but whether cards are of one
+    domain is told by their profiles, so that all of these must be made alike.
+    """
+    if not GATES[gate].needs_profiles:
+        return None
+    rules = [None if card.profile is None else card.profile.rule for card in cards]
+    if "padded" not in rules or (settings.scores is not None and "plain" not in rules):
+        return None
+    return (
+        f"the profile of card {rules.index('padded') + 1} was made by the old rule, of images with a black "
+        f"margin, by which the gate {gate!r} cannot choose; make it anew, of the training images, by "
+        "winninghand profile CARD --data …"
+    )
 
 
 def _check_profiles(cards: Sequence[Card], gate: str) -> None:

@@ -146,9 +146,7 @@ def fit_scores(
 
 def _validation(card: Card, split: Split) -> Indices:
     """Return the card's validation images; none where they are not known."""
-    training = (card.metadata.recipe or {}).get("training", {})
-    # Recipes of version 0.1 say `held_out`.
-    fraction = training.get("validation", training.get("held_out", 0))
+    fraction = card.metadata.validation_fraction
     if not fraction:
         return np.empty(0, np.int64)
     return split.validation(fraction)[1]

@@ -50,7 +50,8 @@ def _unpacked(
         return Card(*unpack_card(header, streams, str(path), network))
     if kind == DECK:
         parts = unpack_deck(header, streams, str(path))
-        return Deck([Card(*one) for one in parts.cards], parts.gate, parts.settings, parts.temperatures)
+        cards = [Card(*one) for one in parts.cards]
+        return Deck.provisional(cards, parts.gate, parts.settings, parts.temperatures)
     raise InputError(f"cannot load {path}: it holds neither a card nor a deck")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -12,22 +13,28 @@ from torch.nn import functional
 
 from winninghand.base.errors import InputError
 
+Rule = Literal["plain", "padded"]
+"""How a profile's images were shown: as a test image would come, or, up to version 0.1, cropped from a black
+margin and flipped."""
+
 
 @dataclass(frozen=True)
 class SpectralProfile:
     """Mean and standard deviation over images of each cell of the log-amplitude spectrum.
 
     `clean` is the profile of the same images without augmentation, against which the shift of
-    other images is measured; None where it is not known.
+    other images is measured; None where it is not known. `rule` says how the images were shown. Only
+    `plain` ones can be compared with test images: the margin of a `padded` one looks like no test image.
     """
 
     mean: Tensor
     spread: Tensor
     clean: SpectralProfile | None = None
+    rule: Rule = "plain"
 
     @classmethod
     def of(cls, images: Tensor, clean: Tensor | None = None) -> SpectralProfile:
-        """Return the profile of float images (N, 3, H, W) in [0, 1], N ≥ 2.
+        """Return the profile of float images (N, 3, H, W) in [0, 1], N ≥ 2, without padding, crop and flip.
 
         `clean` holds the images as they were before augmentation.
         """
@@ -52,7 +59,7 @@ class SpectralProfile:
     def to(self, device: torch.device | str) -> SpectralProfile:
         """Return the profile on another device."""
         clean = None if self.clean is None else self.clean.to(device)
-        return SpectralProfile(self.mean.to(device), self.spread.to(device), clean)
+        return SpectralProfile(self.mean.to(device), self.spread.to(device), clean, self.rule)
 
 
 # The grid of the benchmark's 32×32 images; larger images are averaged down to it, so that a

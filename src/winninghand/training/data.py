@@ -81,11 +81,12 @@ def channel_statistics(split: Split) -> tuple[Triple, Triple]:
 
 @torch.no_grad()
 def training_profile(domain: Domain, split: Split, seed: int, device: torch.device) -> SpectralProfile:
-    """Return the spectral profile of a seeded sample of the split, as the domain shows it in training.
+    """Return the spectral profile of a seeded sample of the split under the domain's own change.
 
-    The profile of the same images without augmentation is in its `clean`.
+    Padding, crop and flip are left out: no test image has their black margin. The profile of the same
+    images without augmentation is in its `clean`.
     """
     indices = split.balanced_sample(min(len(split), _PROFILE_IMAGES), seed)
     images = torch.from_numpy(split.take(indices).images).to(device)
-    views = domain.views(images, generator_of(device, seed, "profile"))
+    views = domain.plain().views(images, generator_of(device, seed, "profile"))
     return SpectralProfile.of(views[-1], clean=to_unit(images)).to("cpu")

@@ -1,0 +1,41 @@
+"""`winninghand profile`: spectral profiles made anew, for files of older versions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from winninghand.base.errors import InputError
+from winninghand.base.files import checked_output
+from winninghand.cli.options import Root, output_file
+from winninghand.zoo import PREFIX
+
+
+def profile(
+    model: Annotated[Path, typer.Argument(metavar="CARD|DECK", help="A .card or .deck file, or zoo:NAME.")],
+    data: Annotated[str, typer.Option(help="The image set that it was trained on.", metavar="NAME|PATH")],
+    root: Root = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The file to write; without it, the model's own.", callback=output_file),
+    ] = None,
+    domain: Annotated[
+        str | None, typer.Option(help="Training domain of cards that do not know theirs.", metavar="NAME")
+    ] = None,
+) -> None:
+    """Make the spectral profiles of a card or deck anew, by the present rule; all else stays as it is."""
+    from winninghand.decks import load, model_path
+    from winninghand.images import load_images
+    from winninghand.report.terminal import say
+    from winninghand.training.profiles import profiled
+
+    if out is None and str(model).startswith(PREFIX):
+        raise InputError(f"{model} is part of the library; say by --out where its copy is to be written")
+    source = model_path(model)
+    target = out or checked_output(source)
+    found = load(source)
+    profiled(found, load_images(data, root=root), domain).save(target)
+    profiles = "1 profile" if len(found.cards) == 1 else f"{len(found.cards)} profiles"
+    say(f"{target}: {profiles} made anew, {target.stat().st_size:,} bytes")
