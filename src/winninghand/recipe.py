@@ -20,9 +20,10 @@ from pydantic import (
 from winninghand.augmentation import make_domain
 from winninghand.base.deprecation import renamed, with_new_keys
 from winninghand.base.device import Precision
-from winninghand.base.errors import InputError, first_error
+from winninghand.base.errors import LARGEST, InputError, first_error
 from winninghand.base.toml import read_toml
 from winninghand.compression import Method
+from winninghand.compression.schedules import MOST_EPOCHS
 from winninghand.networks import network
 
 
@@ -42,8 +43,8 @@ class Training(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    epochs: int = Field(default=30, ge=1, description="per phase")
-    batch_size: int = Field(default=256, ge=2)
+    epochs: int = Field(default=30, ge=1, le=MOST_EPOCHS, description="per phase")
+    batch_size: int = Field(default=256, ge=2, le=LARGEST)
     learning_rate: float = Field(default=0.2, gt=0, description="at the top of the schedule")
     momentum: float = Field(default=0.9, ge=0, lt=1, description="Nesterov's, where above 0")
     weight_decay: float = Field(default=5e-4, ge=0)
@@ -74,7 +75,7 @@ class Quantization(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     weights: Literal["none", "fp16", "int8", "int4"] = "none"
-    images: int = Field(default=512, ge=0, description="training images for calibration")
+    images: int = Field(default=512, ge=0, le=LARGEST, description="training images for calibration")
     norms: bool = Field(default=False, description="measure batch-norms again on them")
 
     @model_validator(mode="after")
@@ -94,7 +95,7 @@ class Recipe(BaseModel):
 
     network: Named = {"name": "resnet18", "width": 64}
     domain: Named = {"name": "clean"}
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=LARGEST)
     compression: SerializeAsAny[Method] = Method.model_validate({})
     training: Training = Training()
     quantization: Quantization = Quantization()

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 import torch
 
@@ -54,6 +56,14 @@ def test_a_card_that_is_given_twice_counts_twice(run, place, tmp_path):
     first, other, last = (card.network.state_dict()["features.0.weight"] for card in deck.cards)
     assert torch.equal(first, last)
     assert not torch.equal(first, other)
+
+
+def test_what_a_killed_writer_left_is_no_card(run, place, tmp_path):
+    shutil.copytree(place / "0", tmp_path / "runs/0")
+    (tmp_path / "runs/0/.card.card.abcd1234.tmp.card").write_bytes(b"half")
+    code, _, err = run("deck", tmp_path / "a.deck", tmp_path / "runs", place / "1")
+    assert code == 0, err
+    assert len(wh.load(tmp_path / "a.deck").cards) == 2
 
 
 def test_with_data_the_deck_is_fitted_and_fits_the_budget(run, place, tmp_path):

@@ -1,6 +1,6 @@
 """The data set of a study: whole, readable while it grows, and true to what was measured."""
 
-import json
+import random
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -8,6 +8,7 @@ import pytest
 
 import winninghand as wh
 from winninghand.base.errors import InputError
+from winninghand.base.sealed import read_sealed, write_sealed
 from winninghand.evaluation import CLEAN, Cell, Outcome
 from winninghand.results import About, CellResult, ResultsWriter, RunResult
 
@@ -117,9 +118,35 @@ def test_other_results_are_refused_in_one_line(writer, tmp_path):
         len(wh.Results(tmp_path).cells)
     part.write_bytes(content)
     study = tmp_path / "results/study.json"
-    study.write_text(json.dumps({**json.loads(study.read_text()), "schema": 99}))
+    write_sealed({**read_sealed(study), "schema": 99}, study)
     with pytest.raises(InputError, match="schema 99"):
         str(wh.Results(tmp_path).title)
     study.write_text("{")
     with pytest.raises(InputError, match=r"study\.json is damaged"):
         str(wh.Results(tmp_path).title)
+
+
+@pytest.mark.parametrize("name", ["cells.parquet", "study.json"])
+def test_a_flipped_bit_is_refused_or_changes_nothing(name, writer, tmp_path):
+    def read():
+        results = wh.Results(tmp_path)
+        # A flip in the name of the digest leaves a key that nobody reads.
+        return list(results.cells), {key: results.study[key] for key in KEYS}
+
+    writer.add(run_of("a"))
+    writer.compact()
+    path, draw, refused = tmp_path / "results" / name, random.Random(0), 0
+    content, before = path.read_bytes(), read()
+    for _ in range(200):
+        damaged = bytearray(content)
+        damaged[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            assert read() == before
+        except InputError as error:
+            assert "\n" not in str(error)
+            refused += 1
+    assert refused > 50
+
+
+KEYS = ("schema", "winninghand", "title", "data", "evaluation", "runs", "claims")

@@ -1,8 +1,10 @@
 import sys
 
 import pytest
+from pydantic import ValidationError
 
 from winninghand.base.errors import InputError
+from winninghand.base.files import checked_name
 from winninghand.decks import load
 from winninghand.images import ImageSet
 from winninghand.report.study_tables import log, markdown, summary
@@ -117,6 +119,50 @@ def test_a_bad_study_is_refused(tmp_path, text, named):
     (tmp_path / "study.toml").write_text(text)
     with pytest.raises(InputError, match=named):
         load_study(tmp_path / "study.toml")
+
+
+EVIL = ["../../../evil", "a/b", "/etc/evil", "..", ".hidden", "", "a\\b", "nul\0", "é", "line\n", "x" * 101]
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_a_deck_s_name_cannot_be_a_path(name):
+    with pytest.raises(InputError, match="cannot be a file's name"):
+        checked_name(name)
+    with pytest.raises(ValidationError, match="cannot be a file's name"):
+        Study.model_validate({"title": "a", "zoo": {"data": "b", "decks": [{"name": name}]}})
+
+
+@pytest.mark.parametrize(
+    ("table", "named"),
+    [
+        ({"sweeps": [{"seed": list(range(100)), "training.epochs": list(range(1, 102))}]}, "1.01e.04 runs"),
+        ({"sweeps": [{f"domain.k{k}": [0] * 10 for k in range(8)}]}, r"1e\+08 runs"),
+        ({"sweeps": [{"seed": [0] * 10}] * 1_001}, "runs"),
+        ({"sweeps": [{"seed": []}]}, "'seed' has no value"),
+        ({"zoo": {"data": "b", "decks": [{"name": "a"}, {"name": "A"}]}}, "2 decks have the name 'a'"),
+    ],
+)
+def test_a_study_is_counted_before_it_is_multiplied_out(table, named):
+    with pytest.raises(ValidationError, match=named):
+        Study.model_validate({"title": "a", **table})
+
+
+def test_a_choice_that_a_method_ignores_is_not_shown(tiny_images, tmp_path):
+    sweep = {
+        "compression.method": ["dense", "gmp", "lrr"],
+        "compression.sparsity": 0.5,
+        "compression.fraction_per_round": [0.3, 0.6],
+        "quantization.images": 4,
+    }
+    study = Study.model_validate({**STUDY, "sweeps": [sweep]})
+    columns, rows = summary(list(run_study(study, tiny_images, tmp_path)))
+    assert columns[:4] == ["method", "sparsity", "fraction_per_round", "seeds"]
+    assert [row[:3] for row in rows] == [
+        ["dense", "", ""],
+        ["gmp", "0.5", ""],
+        ["lrr", "0.5", "0.3"],
+        ["lrr", "0.5", "0.6"],
+    ]
 
 
 def test_a_bad_recipe_anywhere_is_refused_before_anything_runs():

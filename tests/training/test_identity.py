@@ -161,7 +161,7 @@ def test_a_run_keeps_its_whole_recipe_and_what_it_ran_on(tiny_images, tmp_path):
     ("content", "said"),
     [
         ("{", "damaged"),
-        ("[]", "which run"),
+        ("[]", "damaged"),
         ('{"schema": 2, "recipe": {}}', "newer version"),
         ('{"recipe": {}, "ran_on": [3]}', "ran on"),
         ('{"recipe": {}, "ran_on": [{}]}', "ran on"),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import torch
 
 import winninghand as wh
 from winninghand.base.locks import folder_lock
+from winninghand.base.sealed import read_sealed, write_sealed
 from winninghand.recipe import make_recipe
 from winninghand.training import RunFolder, new_run
 
@@ -60,10 +62,10 @@ def test_kills_leave_no_trace(tmp_path):
 
 def test_a_resumed_run_says_from_where_and_what_changed(tiny_images, tmp_path, caplog):
     folder = stop(tiny_images, tmp_path, 3)
-    about = json.loads(folder.about.read_text())
+    about = read_sealed(folder.about)
     about["ran_on"][0] |= {"threads": 99, "machine": f"elsewhere, {torch.backends.cpu.get_cpu_capability()}"}
     about["ran_on"][0]["versions"]["torch"] = "1.0"
-    folder.about.write_text(json.dumps(about))
+    write_sealed(about, folder.about)
     state = folder.load_checkpoint(torch.device("cpu"))
     for row in state["rows"]:
         row["held_out_accuracy"] = row.pop("validation_accuracy")  # as in version 0.1
@@ -99,6 +101,61 @@ def test_a_flipped_bit_is_refused(name, tiny_images, tmp_path):
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(wh.InputError, match="delete the folder"):
         wh.train(RECIPE, tiny_images, folder.path)
+
+
+def test_a_flipped_bit_of_what_a_run_is_or_measured_is_refused_or_harmless(tiny_images, tmp_path):
+    folder = stop(tiny_images, tmp_path, 2)
+    run = new_run(RECIPE, tiny_images)
+    rows, about, draw = folder.read_metrics(), folder.about.read_bytes(), random.Random(0)
+    for _ in range(100):
+        damaged = bytearray(about)
+        damaged[draw.randrange(len(about))] ^= 1 << draw.randrange(8)
+        folder.about.write_bytes(damaged)
+        with suppress(wh.InputError):
+            run.folder(tmp_path)
+            assert read_sealed(folder.about).keys() >= read_keys(about)  # the name of the digest was hit
+    folder.about.write_bytes(about)
+    folder.metrics.write_bytes(folder.metrics.read_bytes().replace(b"0.", b"9."))
+    assert folder.read_metrics() == rows  # the checkpoint's
+    folder.checkpoint.unlink()
+    folder.metrics.write_text("epoch,seconds\n0,x\n")
+    with pytest.raises(wh.InputError, match=r"metrics\.csv is damaged"):
+        folder.read_metrics()
+
+
+def read_keys(about):
+    return json.loads(about).keys() - {"digest"}
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, "[]", '{"recipe": {}, "ran_on": [3]}', "1" * 5_000, "\x00", '{"recipe": 3}']
+)
+def test_what_no_run_writes_is_refused_in_one_line(content, tiny_images, tmp_path):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(wh.InputError, match=r"run\.json") as error:
+        wh.train(RECIPE, tiny_images, tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_finished_run_is_rid_of_what_a_killed_one_left(tiny_images, tmp_path):
+    wh.train(RECIPE, tiny_images, tmp_path)
+    before = {path.name for path in tmp_path.iterdir()}
+    for name in (".lock", ".card.card.abcd1234.tmp.card"):
+        (tmp_path / name).write_text("")
+    wh.train(RECIPE, tiny_images, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.slow
+def test_kills_at_every_rename_leave_no_trace(tmp_path):
+    script = Path(__file__).parent / "killed_at_renames.py"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == KILLS_AT_RENAMES
+
+
+KILLS_AT_RENAMES = 2 * (11 + 0)
 
 
 def test_a_second_process_is_told_or_waits(tiny_images, tmp_path):

@@ -35,7 +35,7 @@ def first_error(error: ValidationError) -> str:
         return f"unknown key {key!r}; remove it or mend its name"
     if first["type"] == "value_error":
         return f"{key}: {first['msg'].removeprefix('Value error, ')}"
-    return f"{key}: {first['msg'].lower()}, not {shown(repr(first['input']))}"
+    return f"{key}: {first['msg'].lower()}, not {shown(_short(first['input'], 200))}"
 
 
 def checked_whole(name: str, value: object, least: int = 0, most: int = LARGEST) -> int:
@@ -58,12 +58,15 @@ def checked_path(what: str, value: object, kinds: str = "a path") -> Path:
     return Path(value)
 
 
-def _short(value: object) -> str:
+def _short(value: object, longest: int = 60) -> str:
     """Return a value as it is written, unless that is long."""
     if isinstance(value, int) and value.bit_length() > 128:
         return f"one of {value.bit_length()} bits"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    try:
+        text = repr(value)
+    except ValueError:  # within it is a number of more digits than Python writes
+        return f"this {type(value).__name__}"
+    return text if len(text) <= longest else f"{text[: longest - 3]}…"
 
 
 def shown(text: object, longest: int = 200) -> str:

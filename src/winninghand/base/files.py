@@ -30,6 +30,8 @@ _PIPE = ("pipe:[", "socket:[")
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 """What the operating system says where a disk takes no more."""
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
 
 @contextmanager
 def atomic_write(path: Path | str) -> Iterator[Path]:
@@ -73,6 +75,29 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
     finally:
         _closed(handle)
         tmp.unlink(missing_ok=True)
+
+
+def check_room(folder: Path, needed: int) -> None:
+    """Raise `InputError` where the disk of a folder has no room for so many more bytes."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise InputError(
+            f"{folder} has room for {free:,} bytes, and {needed:,} are needed; "
+            "make room or give another folder"
+        )
+
+
+def checked_name(name: str) -> str:
+    """Return a name that becomes part of a file's name, or raise `InputError` unless it is fit for that.
+
+    It has up to 100 ASCII letters, digits, dots, hyphens and underscores, and begins with a letter or digit.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"{name!r} cannot be a file's name; take up to 100 letters of a-z and A-Z, digits, '.', '-' and "
+            "'_', and begin with a letter or a digit"
+        )
+    return name
 
 
 def write_text(text: str, path: Path | str) -> None:

@@ -41,7 +41,10 @@ def folder_lock(folder: Path | str, wait: bool = True) -> Iterator[None]:
     Raises `InputError` where the folder is a file or cannot be written to.
     """
     folder = Path(folder)
-    key = os.path.realpath(folder)
+    try:
+        key = os.path.realpath(folder)
+    except ValueError as error:  # a zero byte
+        raise InputError(f"{str(folder)!r} cannot be a folder ({error}); give another one") from error
     depths: dict[str, int] = vars(_held).setdefault("depths", {})
     if key in depths:
         depths[key] += 1
@@ -58,6 +61,13 @@ def folder_lock(folder: Path | str, wait: bool = True) -> Iterator[None]:
     finally:
         del depths[key]
         _release(folder / _NAME, handle)
+
+
+def tidy(folder: Path | str) -> None:
+    """Delete what a killed holder left in a folder, its lock file included, unless somebody works there."""
+    if (Path(folder) / _NAME).exists():
+        with suppress(InputError), folder_lock(folder, wait=False):
+            pass
 
 
 def _acquired(folder: Path, wait: bool) -> int:

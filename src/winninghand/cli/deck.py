@@ -116,7 +116,8 @@ def parse_bytes(text: str) -> int:
 def _cards_below(place: Path) -> list[Path]:
     if not place.is_dir():
         return [place]
-    found = sorted(place.rglob("*.card"))
+    # A name with a dot before it is one that a killed writer left, or is of somebody's own.
+    found = sorted(path for path in place.rglob("*.card") if not path.name.startswith("."))
     if not found:
         raise InputError(f"there is no .card file below {place}")
     return found

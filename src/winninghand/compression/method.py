@@ -31,7 +31,7 @@ from winninghand.compression.schedules import Phase
 from winninghand.networks.entering import check_tensor, check_values
 
 DEFAULT = "lrr"
-_RENAMED = {
+RENAMED = {
     "pass_through": "milestones",
     "round_rate": "rewind_lr_factor",
     "refresh_steps": "update_every",
@@ -95,6 +95,10 @@ class Method(BaseModel, ABC):
         """Say whether weights that a trained network arrives without count as pruned."""
         return True
 
+    def ignored(self) -> frozenset[str]:
+        """Return the settings that change nothing beside the others, as tables should not show them."""
+        return frozenset()
+
     def budget_with(self, costs: Mapping[str, int] | None = None) -> Budget:
         """Return the budget, with the multiply-accumulates per weight by layer where it is one of `macs`."""
         return Budget(self.scope, DISTRIBUTIONS[self.distribution], Pattern.parse(self.pattern), costs)
@@ -104,7 +108,7 @@ class Method(BaseModel, ABC):
     def _of_the_method_named(cls, table: Any, handler: ModelWrapValidatorHandler[Method]) -> Method:  # noqa: ANN401
         if not isinstance(table, Mapping):
             return handler(table)
-        table = _with_its_sparsity(with_new_keys(table, _RENAMED, "compression"))
+        table = _with_its_sparsity(with_new_keys(table, RENAMED, "compression"))
         if cls is not Method:
             return handler(table)
         kind = METHODS[table.get("method", DEFAULT)]
@@ -116,9 +120,9 @@ class Method(BaseModel, ABC):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever the setting is)
-            if name in _RENAMED:
-                renamed(f"compression.{name}", f"compression.{_RENAMED[name]}")
-                return getattr(self, _RENAMED[name])
+            if name in RENAMED:
+                renamed(f"compression.{name}", f"compression.{RENAMED[name]}")
+                return getattr(self, RENAMED[name])
             return super().__getattr__(name)
 
     @model_validator(mode="after")

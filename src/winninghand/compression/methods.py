@@ -14,14 +14,21 @@ import torch
 from pydantic import Field, field_validator, model_validator
 from torch import nn
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import LARGEST, InputError
 from winninghand.compression.budget import Budget
 from winninghand.compression.edge_popup import EdgePopupMasks
 from winninghand.compression.init import Init, draw_scores, draw_weights
 from winninghand.compression.masks import Masks
 from winninghand.compression.method import Method, Start
 from winninghand.compression.prunable import prunable_weights
-from winninghand.compression.schedules import Phase, Ramp, in_rounds, round_sparsities
+from winninghand.compression.schedules import (
+    MOST_EPOCHS,
+    MOST_ROUNDS,
+    Phase,
+    Ramp,
+    in_rounds,
+    round_sparsities,
+)
 
 
 class Dense(Method):
@@ -37,6 +44,10 @@ class Dense(Method):
         """Return false: all weights are trained."""
         return False
 
+    def ignored(self) -> frozenset[str]:
+        """Return all settings: nothing is removed."""
+        return frozenset(type(self).model_fields)
+
 
 class FineTuning(Method):
     """Train; prune the smallest weights once, to the target; train on at a small constant rate.
@@ -48,7 +59,9 @@ class FineTuning(Method):
 
     name: ClassVar[str] = "ft"
 
-    fine_tune_epochs: int | None = Field(default=None, ge=1, description="after pruning; None: as before")
+    fine_tune_epochs: int | None = Field(
+        default=None, ge=1, le=MOST_EPOCHS, description="after pruning; None: as before"
+    )
     fine_tune_rate: float = Field(default=0.01, gt=0, description="fraction of the learning rate, constant")
 
     def plan(self, epochs: int, start: Start = Start()) -> tuple[Phase, ...]:
@@ -71,7 +84,7 @@ class GradualMagnitudePruning(Method):
 
     prune_from: float = Field(default=0.2, ge=0, lt=1, description="fraction of the phase")
     prune_until: float = Field(default=0.8, gt=0, le=1, description="fraction of the phase")
-    update_every: int = Field(default=10, ge=1, description="steps between two prunings")
+    update_every: int = Field(default=10, ge=1, le=LARGEST, description="steps between two prunings")
 
     def plan(self, epochs: int, start: Start = Start()) -> tuple[Phase, ...]:
         """Return the one phase, its sparsity rising from the present one."""
@@ -92,10 +105,11 @@ class IterativePruning(Method, ABC):
     milestones: tuple[float, ...] = Field(
         default=(),
         strict=False,
+        max_length=MOST_ROUNDS,
         description="sparsities of the rounds before the last, in place of a fraction",
     )
     last_epochs: int | None = Field(
-        default=None, ge=1, description="of the last round; None: as the other phases"
+        default=None, ge=1, le=MOST_EPOCHS, description="of the last round; None: as the other phases"
     )
 
     def rounds(self, present: float) -> tuple[float, ...]:
@@ -104,6 +118,10 @@ class IterativePruning(Method, ABC):
             return round_sparsities(self.sparsity, self.fraction_per_round, present)
         before = [sparsity for sparsity in self.milestones if present < sparsity < self.sparsity]
         return (*before, self.sparsity) if self.sparsity > present else ()
+
+    def ignored(self) -> frozenset[str]:
+        """Return the fraction, where milestones stand in its place."""
+        return frozenset({"fraction_per_round"} if self.milestones else ())
 
     @field_validator("milestones")
     @classmethod

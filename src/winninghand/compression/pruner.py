@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from winninghand.base.deprecation import renamed
-from winninghand.base.errors import InputError, first_error
+from winninghand.base.errors import InputError, checked_whole, first_error
 from winninghand.compression.budget import Scope
 from winninghand.compression.method import Compressor, Method
-from winninghand.compression.schedules import Phase
+from winninghand.compression.schedules import MOST_EPOCHS, Phase
 from winninghand.networks.entering import bake_masks, unwrapped
 
 
@@ -66,6 +66,9 @@ class Pruner:
         input_size: tuple[int, int] | None = None,
         **compression: Any,  # noqa: ANN401 (checked as settings)
     ) -> None:
+        checked_whole("steps", steps, 1)
+        checked_whole("epochs", epochs, 1, MOST_EPOCHS)
+        checked_whole("seed", seed)
         given = {**compression, "sparsity": sparsity, "scope": scope}
         self.method = _method(method, {key: value for key, value in given.items() if value is not None})
         if not isinstance(module, nn.Module):

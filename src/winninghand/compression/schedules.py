@@ -6,6 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from winninghand.base.errors import InputError
+
+MOST_EPOCHS = 1_000_000
+MOST_ROUNDS = 1_000
+
 
 @dataclass(frozen=True)
 class Ramp:
@@ -67,11 +72,16 @@ def round_sparsities(target: float, fraction: float, present: float = 0.0) -> tu
 
     Round k reaches 1 − (1 − present)·(1 − fraction)^k; the last round removes less, and ends at
     `target` exactly. 0.95 at 0.2 a round takes 14 rounds (Frankle & Carbin 2019). No round where
-    the target is the present sparsity.
+    the target is the present sparsity. Raises `InputError` for more than a thousand rounds.
     """
     if target <= present:
         return ()
-    exact = math.log((1 - target) / (1 - present)) / math.log(1 - fraction)
+    exact = math.log((1 - target) / (1 - present)) / math.log1p(-fraction)
+    if exact > MOST_ROUNDS:
+        raise InputError(
+            f"at fraction_per_round {fraction:g} the sparsity {target:g} takes {exact:.3g} rounds; "
+            f"at most {MOST_ROUNDS} are possible"
+        )
     # Rounding error must not add a round, and with it a whole training.
     rounds = math.ceil(exact - 1e-6)
     return (*(1 - (1 - present) * (1 - fraction) ** number for number in range(1, rounds)), target)

@@ -21,7 +21,7 @@ Answers = Sequence[Prediction | Unreadable]
 def lines(answers: Iterable[Prediction | Unreadable]) -> list[str]:
     """Return one line for each image that could be read: file, class, probability, cards played.
 
-    The four are separated by tabs, and none holds a tab or a line's end: see `base.text.shown`.
+    The four are separated by tabs, and none holds a tab or a line's end: see `base.errors.shown`.
     """
     return [_line(answer) for answer in answers if isinstance(answer, Prediction)]
 

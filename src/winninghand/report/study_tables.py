@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import statistics
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from winninghand.augmentation import DOMAINS
 from winninghand.base.errors import shown
 from winninghand.base.files import write_text
+from winninghand.compression.method import RENAMED, Method
 from winninghand.corruptions import family_of
 from winninghand.evaluation import CLEAN
 from winninghand.results import RunResult, by_choice
@@ -21,23 +23,27 @@ def summary(runs: Sequence[RunResult]) -> tuple[list[str], list[list[str]]]:
 
     Figures are percent, mean ± standard deviation over the seeds (no spread for a single one).
     `robust` is the mean over all cells. A column per family of corruptions follows. `no overlap`
-    leaves out the corruptions that any domain of the study trains on.
+    leaves out the corruptions that any domain of the study trains on. A choice that a run's method
+    ignores is not shown.
     """
     groups = by_choice(runs)
-    keys = list(dict.fromkeys(key for group in groups for key, _ in group))
+    shown_choices = [
+        {key: value for key, value in group if _is_heeded(key, members[0])}
+        for group, members in groups.items()
+    ]
+    keys = list(dict.fromkeys(key for chosen in shown_choices for key in chosen))
     names = list(dict.fromkeys(name for run in runs for name in run.corruptions))
     families = list(dict.fromkeys(family_of(name) for name in names))
     kept = _without_overlap(runs, names)
     columns = [*_short(keys), "seeds", "clean", "robust", *families]
     columns += ["no overlap"] if len(kept) < len(names) else []
     rows = []
-    for group, members in groups.items():
+    for chosen, members in zip(shown_choices, groups.values(), strict=True):
         selections = [[CLEAN], names]
         selections += [[name for name in names if family_of(name) == family] for family in families]
         selections += [kept] if len(kept) < len(names) else []
         figures = [_figure([_mean(run, selection) for run in members]) for selection in selections]
         size = statistics.mean(run.about.bytes or 0 for run in members)
-        chosen = dict(group)
         rows.append([*(chosen.get(key, "") for key in keys), str(len(members)), *figures, f"{size:,.0f}"])
     return [*columns, "bytes"], rows
 
@@ -92,6 +98,26 @@ def _logged(run: RunResult) -> list[str]:
         f"{100 * run.robust_accuracy:.2f}",
         f"{about.bytes:,}",
     ]
+
+
+def _is_heeded(key: str, run: RunResult) -> bool:
+    """Say whether what was chosen under a dotted key of a recipe changes anything about a run."""
+    table, _, setting = key.partition(".")
+    recipe = run.about.recipe
+    if recipe is None or setting in ("", "method"):
+        return True
+    if table == "quantization":
+        return setting == "weights" or recipe["quantization"]["weights"] != "none"
+    if table != "compression":
+        return True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # a stored recipe may have old keys
+            method = Method.model_validate(recipe["compression"])
+    except ValueError:  # a method that is not installed here
+        return True
+    setting = RENAMED.get(setting, setting)
+    return setting in type(method).model_fields and setting not in method.ignored()
 
 
 def _short(keys: Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any, overload
 from winninghand.base.errors import InputError, checked_path
 from winninghand.base.extras import needed
 from winninghand.base.files import atomic_write
+from winninghand.base.sealed import read_sealed, write_sealed
 from winninghand.results.runs import RunResult
 from winninghand.results.schema import (
     CELL_COLUMNS,
@@ -182,22 +183,21 @@ class ResultsWriter:
         """Write `study.json`; each planned run has `run`, `parent` and `choice`. Claims stay."""
         path = self.folder / STUDY
         claims = _read_study(path)["claims"] if path.is_file() else []
-        self._write_json(
-            {
-                "schema": SCHEMA,
-                "winninghand": version,
-                "title": title,
-                "data": data,
-                "evaluation": dict(evaluation),
-                "runs": [dict(one) for one in runs],
-                "claims": claims,
-            }
-        )
+        study = {
+            "schema": SCHEMA,
+            "winninghand": version,
+            "title": title,
+            "data": data,
+            "evaluation": dict(evaluation),
+            "runs": [dict(one) for one in runs],
+            "claims": claims,
+        }
+        write_sealed(study, path)
 
     def write_claims(self, claims: Iterable[Mapping[str, Any]]) -> None:
         """Put claims into `study.json` in place of those that it holds."""
         study = _read_study(self.folder / STUDY)
-        self._write_json({**study, "claims": [dict(claim) for claim in claims]})
+        write_sealed({**study, "claims": [dict(claim) for claim in claims]}, self.folder / STUDY)
 
     def add(self, run: RunResult) -> None:
         """Write a run as a part of its own, in place of what was known of it on these images."""
@@ -217,14 +217,6 @@ class ResultsWriter:
         if not any((self.folder / PARTS).iterdir()):
             (self.folder / PARTS).rmdir()
 
-    def _write_json(self, study: Mapping[str, Any]) -> None:
-        path = self.folder / STUDY
-        text = json.dumps(study, indent=1) + "\n"
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
-            return
-        with atomic_write(path) as tmp:
-            tmp.write_text(text, encoding="utf-8")
-
 
 def _parts(folder: Path) -> list[Path]:
     """Return the parts that are whole; those that are being written have a dot before their names."""
@@ -232,13 +224,10 @@ def _parts(folder: Path) -> list[Path]:
 
 
 def _read_study(path: Path) -> dict[str, Any]:
-    try:
-        study: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        number = study["schema"]
-        missing = {"title", "evaluation", "runs", "claims"} - study.keys()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({type(error).__name__}); get it again") from error
-    check_schema(number, path)
+    study = read_sealed(path)
+    if "schema" in study:
+        check_schema(study["schema"], path)
+    missing = {"schema", "title", "evaluation", "runs", "claims"} - study.keys()
     if missing:
         raise InputError(f"{path} is damaged: it has no {sorted(missing)[0]!r}; get it again")
     return study
@@ -262,21 +251,23 @@ def _columns(table: Any, *names: str) -> list[list[Any]]:  # noqa: ANN401 (pyarr
 
 
 def _read_parquet(path: Path, schema: Any) -> Any:  # noqa: ANN401 (pyarrow has no types)
+    read_table = needed("pyarrow.parquet", "parquet", "for the results of studies").read_table
     try:
-        table = needed("pyarrow.parquet", "parquet", "for the results of studies").read_table(str(path))
-        number = int((table.schema.metadata or {}).get(b"winninghand.schema", b"0"))
-    except (OSError, ValueError) as error:
+        table = read_table(str(path), page_checksum_verification=True)
+        check_schema(int((table.schema.metadata or {}).get(b"winninghand.schema", b"0")), path)
+        lacking = set(schema.names) - set(table.column_names)
+        if lacking:
+            raise InputError(f"{path} lacks the column {sorted(lacking)[0]!r}; delete it to measure again")
+        return table.select(schema.names).cast(schema)
+    except InputError:
+        raise
+    except (OSError, ValueError, NotImplementedError) as error:  # those of pyarrow are of these kinds
         raise InputError(
             f"cannot read {path} ({type(error).__name__}); delete it to measure again"
         ) from error
-    check_schema(number, path)
-    lacking = set(schema.names) - set(table.column_names)
-    if lacking:
-        raise InputError(f"{path} lacks the column {sorted(lacking)[0]!r}; delete it to measure again")
-    return table.select(schema.names).cast(schema)
 
 
 def _write_cells(table: Any, path: Path) -> None:  # noqa: ANN401 (pyarrow has no types)
     parquet = needed("pyarrow.parquet", "parquet", "for the results of studies")
     with atomic_write(path) as tmp:
-        parquet.write_table(table, str(tmp), compression="zstd")
+        parquet.write_table(table, str(tmp), compression="zstd", write_page_checksum=True)

@@ -14,7 +14,7 @@ import torch
 
 from winninghand.base.device import best_device, bf16_pays, to_unit
 from winninghand.base.errors import InputError
-from winninghand.base.files import atomic_write
+from winninghand.base.files import atomic_write, checked_name
 from winninghand.base.progress import with_progress
 from winninghand.cards import Card
 from winninghand.decks import Deck, fit_gate, load_card
@@ -110,7 +110,8 @@ class Publisher:
         sparsity = f"{100 * settings['sparsity']:g}" if settings["method"] != "dense" else ""
         parts = [self.images.name, f"{settings['method']}{sparsity}", recipe["domain"]["name"]]
         own = make_recipe(self.study.recipe).network
-        return "-".join(parts if network == own else [*parts, *map(str, network.values())])
+        whole = parts if network == own else [*parts, *map(str, network.values())]
+        return checked_name("-".join(whole))
 
     def _deck(self, plan: DeckPlan, runs: Sequence[RunResult]) -> Model:
         members = [run for run in runs if run.chose(plan.choice)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,6 +33,13 @@ class RunSpec:
         """The phases that the run goes through."""
         return self.recipe.compression.plan(self.recipe.training.epochs)
 
+    @cached_property
+    def without_sparsity(self) -> str:
+        """The recipe but for its sparsity: what runs that extend each other have in common."""
+        table = self.recipe.model_dump(mode="json")
+        del table["compression"]["sparsity"]
+        return json.dumps(table, sort_keys=True)
+
     def extends(self, other: RunSpec) -> bool:
         """Say whether the first phases of this run are all those of the other, bit for bit."""
         theirs = other.phases
@@ -55,21 +63,35 @@ def run_specs(study: Study) -> tuple[RunSpec, ...]:
                 set_dotted(table, key, value)
             spec = RunSpec(choice, make_recipe(table))
             found.setdefault(spec.name, spec)
+    extended = _extended(found.values())
     ordered: dict[str, RunSpec] = {}
     for spec in found.values():
-        for other in sorted(_extended(spec, found.values()), key=lambda one: len(one.phases)):
+        for other in extended[spec.name]:
             ordered.setdefault(other.name, other)
         ordered.setdefault(spec.name, spec)
     return tuple(ordered.values())
 
 
+def parents(specs: Iterable[RunSpec]) -> dict[str, RunSpec | None]:
+    """Return for each run, by its name, the longest of the runs that it extends; None where there is none."""
+    return {name: others[-1] if others else None for name, others in _extended(specs).items()}
+
+
 def parent_of(spec: RunSpec, specs: Iterable[RunSpec]) -> RunSpec | None:
     """Return the longest run that this one extends, None where there is none."""
-    return max(_extended(spec, specs), key=lambda one: len(one.phases), default=None)
+    return parents((*specs, spec))[spec.name]
 
 
-def _extended(spec: RunSpec, specs: Iterable[RunSpec]) -> list[RunSpec]:
-    return [other for other in specs if spec.extends(other)]
+def _extended(specs: Iterable[RunSpec]) -> dict[str, list[RunSpec]]:
+    """Return for each run, by its name, the runs that it extends, the shortest first."""
+    groups: dict[str, list[RunSpec]] = defaultdict(list)
+    for spec in specs:
+        groups[spec.without_sparsity].append(spec)
+    return {
+        spec.name: sorted(filter(spec.extends, group), key=lambda one: len(one.phases))
+        for group in groups.values()
+        for spec in group
+    }
 
 
 def _choices(sweep: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

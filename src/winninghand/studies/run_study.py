@@ -22,7 +22,7 @@ from winninghand.results.predecessor import card_before, measured_before
 from winninghand.results.schema import pyarrow
 from winninghand.studies.environment import ran_on
 from winninghand.studies.executors import EXECUTORS, Failed, Task
-from winninghand.studies.run_spec import RunSpec, parent_of, run_specs
+from winninghand.studies.run_spec import RunSpec, parents, run_specs
 from winninghand.studies.study import Study
 from winninghand.training import new_run
 from winninghand.training.identity import data_digest, run_path, whole
@@ -49,7 +49,8 @@ def run_study(
     on. At the end `InputError` says how many failed, or `RuntimeError` where that was not the input's fault.
     """
     chosen, specs = EXECUTORS[executor](), run_specs(study)
-    tasks = [_task(spec, specs) for spec in specs]
+    parent = parents(specs)
+    tasks = [Task(spec, parent[spec.name]) for spec in specs]
     pyarrow()  # missing, it is missed before a folder is made
     with folder_lock(out):
         writer = ResultsWriter(out)
@@ -143,7 +144,6 @@ class TrainAndMeasure:
     def _about(self, task: Task, folder: RunFolder, **known: object) -> About:
         epochs, parent = folder.read_metrics(), self._parent_folder(task)
         before = 0 if parent is None else len(parent.read_metrics())
-        last = epochs[-1].get("validation_accuracy") if epochs else None
         return About(
             run=task.name,
             kind="card",
@@ -155,8 +155,8 @@ class TrainAndMeasure:
             recipe=whole(task.spec.recipe),
             parent=_name(task.parent),
             epochs=len(epochs[before:]),
-            seconds=sum(float(epoch["seconds"]) for epoch in epochs[before:]),
-            last_validation_accuracy=float(last) if last else None,
+            seconds=sum(epoch.get("seconds", 0.0) for epoch in epochs[before:]),
+            last_validation_accuracy=epochs[-1].get("validation_accuracy") if epochs else None,
             **known,  # type: ignore[arg-type]
         )
 
@@ -179,10 +179,6 @@ def card_of(out: Path, run: RunResult) -> Path:
 def _digest(card: Path) -> str | None:
     """Return a hash of a card's file, None where it was deleted."""
     return blake2b(card.read_bytes(), digest_size=8).hexdigest() if card.exists() else None
-
-
-def _task(spec: RunSpec, specs: Iterable[RunSpec]) -> Task:
-    return Task(spec, parent_of(spec, specs))
 
 
 def _name(spec: RunSpec | None) -> str | None:

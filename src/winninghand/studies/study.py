@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    ValidationError,
+    field_validator,
+)
 
 from winninghand.base.errors import InputError, first_error
+from winninghand.base.files import checked_name
 from winninghand.base.toml import read_toml
 from winninghand.evaluation import Measurement
+
+MOST_RUNS = 10_000
 
 
 def _as_measurement(table: object) -> object:
@@ -25,7 +39,7 @@ class DeckPlan(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    name: str
+    name: Annotated[str, AfterValidator(checked_name)]
     choice: dict[str, Any] = {}
     gate: str = "weighted"
     settings: dict[str, Any] = {}
@@ -46,6 +60,15 @@ class ZooPlan(BaseModel):
     leave_out: tuple[dict[str, Any], ...] = Field(default=(), strict=False)
     decks: tuple[DeckPlan, ...] = Field(default=(), strict=False)
 
+    @field_validator("decks")
+    @classmethod
+    def _have_names_of_their_own(cls, decks: tuple[DeckPlan, ...]) -> tuple[DeckPlan, ...]:
+        # In lower case: some file systems do not tell `A.deck` from `a.deck`.
+        for name, count in Counter(deck.name.lower() for deck in decks).items():
+            if count > 1:
+                raise InputError(f"{count} decks have the name {name!r}; give each its own")
+        return decks
+
 
 class Study(BaseModel):
     """The file: a base recipe, and sweeps that lay values over it.
@@ -62,6 +85,21 @@ class Study(BaseModel):
     sweeps: list[dict[str, Any]] = Field(default=[{}], min_length=1)
     evaluation: Evaluation = Measurement()
     zoo: ZooPlan | None = None
+
+    @field_validator("sweeps")
+    @classmethod
+    def _can_be_counted(cls, sweeps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Count the runs before they are multiplied out."""
+        runs = 0
+        for sweep in sweeps:
+            lists = {key: value for key, value in sweep.items() if isinstance(value, list)}
+            for key, value in lists.items():
+                if not value:
+                    raise InputError(f"{key!r} has no value to sweep over; give one, or leave the key out")
+            runs += math.prod(map(len, lists.values()))
+        if runs > MOST_RUNS:
+            raise InputError(f"the sweeps make {runs:.3g} runs; at most {MOST_RUNS} are possible")
+        return sweeps
 
 
 def load_study(path: Path | str) -> Study:

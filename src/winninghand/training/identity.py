@@ -23,6 +23,8 @@ import numpy as np
 import torch
 
 from winninghand.augmentation import make_domain
+from winninghand.base.errors import InputError
+from winninghand.base.sealed import read_sealed
 from winninghand.base.version import __version__
 from winninghand.images import ImageSet, Split
 from winninghand.networks import NETWORKS, complete_settings
@@ -105,12 +107,12 @@ def run_path(folder: Path, recipe: Recipe) -> Path:
         return path
     asked = whole(recipe)
     for about in sorted(folder.glob(f"{_beginning(recipe)}-*/run.json")):
-        with suppress(OSError, ValueError):  # a damaged one is of no run
-            present = json.loads(about.read_text(encoding="utf-8"))
-            if (
-                "schema" not in present
-                and _first_difference(_with_defaults(present["recipe"], asked), _flat(asked)) is None
-            ):
+        with suppress(InputError):  # a damaged one is of no run
+            present = read_sealed(about)
+            theirs = present.get("recipe")
+            if "schema" in present or not isinstance(theirs, dict):
+                continue
+            if _first_difference(_with_defaults(theirs, asked), _flat(asked)) is None:
                 return about.parent
     return path
 

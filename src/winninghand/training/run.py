@@ -22,6 +22,8 @@ from winninghand.base.device import (
     resolve_device,
     resolve_precision,
 )
+from winninghand.base.files import check_room
+from winninghand.base.locks import tidy
 from winninghand.base.version import __version__
 from winninghand.cards import Card, CardMetadata, Normalisation, architecture_metadata
 from winninghand.compression import Compressor, Phase
@@ -157,6 +159,7 @@ class Run:
         )
 
     def _finished(self, folder: RunFolder) -> Card:
+        tidy(folder.path)
         return load_card(folder.card, network=copied(self.network))
 
     def _train(
@@ -168,6 +171,8 @@ class Run:
     ) -> Card:
         trainer = self._trainer(folder, device, callbacks, loggers)
         precision = resolve_precision(self.recipe.training.precision, trainer.fabric.device)
+        # The next checkpoint lies beside the last until it takes its place.
+        check_room(folder.path, trainer.checkpoint_bytes * (1 if folder.checkpoint.exists() else 2))
         folder.begin(self._identity, environment(trainer.fabric.device, precision))
         trainer.run()
         card = self._card(trainer)

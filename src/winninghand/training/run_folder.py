@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 import logging
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,8 +15,9 @@ from typing import Any
 import torch
 
 from winninghand.base.errors import InputError
-from winninghand.base.files import atomic_write, write_text
+from winninghand.base.files import atomic_write
 from winninghand.base.locks import folder_lock
+from winninghand.base.sealed import read_sealed, write_sealed
 from winninghand.images import ImageSet
 from winninghand.training.identity import SCHEMA, changed, difference
 
@@ -52,7 +52,11 @@ class RunFolder:
 
     def check(self, identity: Mapping[str, Any], images: ImageSet) -> None:
         """Raise `InputError` where the folder holds another run than the one of `identity`."""
-        if self.path.exists() and not self.path.is_dir():
+        try:
+            is_file = self.path.exists() and not self.path.is_dir()
+        except OSError as error:  # too long, or forbidden
+            raise InputError(f"{str(self.path)!r} cannot be a folder ({error}); give another one") from error
+        if is_file:
             raise InputError(f"{self.path} is a file; give a folder for the run")
         present = self._read_about()
         if present is None:
@@ -81,7 +85,7 @@ class RunFolder:
                 self.path,
                 differences,
             )
-        self._write_about({**about, "ran_on": [*ran_on, environment]})
+        write_sealed({**about, "ran_on": [*ran_on, environment]}, self.about)
 
     def extend(self, other: RunFolder, identity: Mapping[str, Any]) -> None:
         """Begin at the checkpoint that `other`, whose phases are the first of this run, ended with.
@@ -91,7 +95,7 @@ class RunFolder:
         if self.checkpoint.exists() or not other.checkpoint.exists():
             return
         if not self.about.exists():
-            self._write_about(identity)
+            write_sealed(identity, self.about)
         # The checkpoint comes last: once it is there, so is what it needs.
         for source, target in ((other.rewind, self.rewind), (other.checkpoint, self.checkpoint)):
             if source.exists():
@@ -129,22 +133,35 @@ class RunFolder:
             writer.writeheader()
             writer.writerows(rows)
 
-    def read_metrics(self) -> list[dict[str, str]]:
-        """Return the rows of `metrics.csv` as text, with present names; empty without the file."""
+    def read_metrics(self) -> list[EpochMetrics]:
+        """Return what was measured in each epoch, under present names; empty before the first.
+
+        It comes from the checkpoint, which has a digest, and from `metrics.csv` where that was deleted.
+        Raises `InputError` where the file is damaged.
+        """
+        state = self.load_checkpoint(torch.device("cpu"))
+        if state is not None:
+            rows: list[EpochMetrics] = state["rows"]
+            return rows
         if not self.metrics.exists():
             return []
-        with self.metrics.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        return [{_METRICS_IN_0_1.get(key, key): value for key, value in row.items()} for row in rows]
+        try:
+            with self.metrics.open(newline="", encoding="utf-8") as file:
+                return [
+                    {_METRICS_IN_0_1.get(key, key): float(value) for key, value in row.items() if value}
+                    for row in csv.DictReader(file)
+                ]
+        except (OSError, ValueError, TypeError, csv.Error) as error:
+            raise InputError(f"{self.metrics} is damaged ({error}); delete it") from error
 
     def _read_about(self) -> dict[str, Any] | None:
         if not self.about.exists():
             return None
         try:
-            present = json.loads(self.about.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(f"{self.about} is damaged; delete the folder or give another one") from error
-        if not isinstance(present, dict) or not isinstance(present.get("recipe"), dict):
+            present = read_sealed(self.about)
+        except InputError as error:
+            raise InputError(f"{error}; delete the folder or give another one") from error
+        if not isinstance(present.get("recipe"), dict):
             raise InputError(f"{self.about} does not say which run it is; give another folder")
         if not _is_record(present.get("ran_on", [])):
             raise InputError(f"{self.about} does not say what the run ran on; give another folder")
@@ -152,9 +169,6 @@ class RunFolder:
         if schema != SCHEMA:
             raise InputError(f"{self.about} has schema {schema!r}; a newer version of winninghand reads it")
         return present
-
-    def _write_about(self, about: Mapping[str, Any]) -> None:
-        write_text(json.dumps(about, indent=1), self.about)
 
 
 def _is_record(ran_on: object) -> bool:

@@ -76,8 +76,9 @@ class Schedule:
     def described(self) -> PlannedPhase:
         """Return the phase in words and numbers."""
         phase = self.phase
-        rates = [self.learning_rate(step) for step in range(self.first, self.end)]
-        highest = max(rates)
+        # It rises to a top and falls from there.
+        top = min(max(self.first, round(self.end * self.settings.warmup)), self.end - 1)
+        first, highest, last = (self.learning_rate(step) for step in (self.first, top, self.end - 1))
         sparsity = f"{phase.sparsity:.2%}"
         if phase.ramp is not None:
             begin, end = phase.ramp.begin * phase.epochs, phase.ramp.end * phase.epochs
@@ -88,7 +89,7 @@ class Schedule:
             sparsity=sparsity,
             learning_rate=f"{highest:.3g}, constant"
             if phase.constant
-            else f"{rates[0]:.3g} → {highest:.3g} → {rates[-1]:.1g}",
+            else f"{first:.3g} → {highest:.3g} → {last:.1g}",
             start=f"the weights of epoch {phase.begin:g}" if phase.rewound else "the present weights",
         )
 
@@ -147,6 +148,12 @@ class TrainingState:
             self.masks.apply()
             yield
         self.masks.apply()
+
+    @property
+    def checkpoint_bytes(self) -> int:
+        """How many bytes a checkpoint takes, roughly: the network, its momentum and its average."""
+        copies = 1 + (self.settings.momentum > 0) + (self.settings.average > 0)
+        return copies * sum(int(tensor.nbytes) for tensor in self.network.state_dict().values())
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a training goes on from after the present epoch, but for the metrics."""
