@@ -1,10 +1,13 @@
 import errno
+import fcntl
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from winninghand.base.errors import InputError
-from winninghand.base.files import atomic_write
+from winninghand.base.files import atomic_write, sweep, write_text
 
 
 def test_a_file_appears_whole(tmp_path):
@@ -45,3 +48,28 @@ def test_what_the_disk_refuses_is_told_in_one_line(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a.txt"):
         (tmp_path / "other").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_write_and_what_is_being_written_stays(tmp_path):
+    left, held = tmp_path / ".a.txt.abcdefgh.tmp.txt", tmp_path / ".a.txt.ijklmnop.tmp.txt"
+    others = tmp_path / ".b.txt.abcdefgh.tmp.txt"
+    for path in (left, held, others):
+        path.write_text("half")
+    handle = os.open(held, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    write_text("whole", tmp_path / "a.txt")
+    os.close(handle)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.txt", held.name, others.name}
+    sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_two_writers_of_one_file_do_not_delete_each_other_s(tmp_path):
+    def write(number):
+        for _ in range(50):
+            write_text(str(number), tmp_path / "a.txt")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() in "0123"

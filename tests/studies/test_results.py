@@ -8,7 +8,7 @@ import pytest
 
 import winninghand as wh
 from winninghand.base.errors import InputError
-from winninghand.base.sealed import read_sealed, write_sealed
+from winninghand.base.files import read_sealed, write_sealed
 from winninghand.evaluation import CLEAN, Cell, Outcome
 from winninghand.results import About, CellResult, ResultsWriter, RunResult
 

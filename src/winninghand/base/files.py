@@ -1,17 +1,20 @@
-"""Files that appear whole or not at all, and what a killed writer leaves of them."""
+"""Files that appear whole or not at all, what a killed writer leaves of them, and how damage shows."""
 
 from __future__ import annotations
 
 import errno
+import glob
+import hashlib
+import json
 import os
 import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from winninghand.base.errors import InputError
 
@@ -30,6 +33,7 @@ _PIPE = ("pipe:[", "socket:[")
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 """What the operating system says where a disk takes no more."""
 
+_DIGEST = "digest"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -38,10 +42,11 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
     """Yield a path to write to; when the block ends well the file is moved to `path` in one step.
 
     The file is written beside its target, flushed to disk and renamed, so that a reader or a kill
-    at any moment finds the old file or the new one. When the block raises, nothing is left. The
-    temporary file is called `.NAME.xxxxxxxx.tmp.SUFFIX`: it ends as its target does, because some
-    writers choose a format by that. A symbolic link stays one, and what it points to is replaced, with
-    the rights that it had. A device, a pipe and the process's own output are written to.
+    at any moment finds the old file or the new one. When the block raises, nothing is left; what a
+    killed writer of this file left is deleted. The temporary file is called `.NAME.xxxxxxxx.tmp.SUFFIX`:
+    it ends as its target does, because some writers choose a format by that. A symbolic link stays one,
+    and what it points to is replaced, with the rights that it had. A device, a pipe and the process's
+    own output are written to.
 
     Raises `InputError` where the disk is full and where the folder is missing rights or is a file.
     """
@@ -51,10 +56,12 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
         folder = Path(tempfile.gettempdir()) if stream else target.parent
         folder.mkdir(parents=True, exist_ok=True)
         # A name of full length leaves no room for what is added to it.
-        handle, name = tempfile.mkstemp(f".tmp{target.suffix[:20]}", f".{target.name[:40]}.", folder)
+        start = f".{target.name[:40]}."
+        for left in folder.glob(f"{glob.escape(start)}*"):
+            _delete_if_left(left)
+        handle, name = _made(folder, start, f".tmp{target.suffix[:20]}")
     tmp = Path(name)
     try:
-        _claim(handle)
         try:
             yield tmp
         except OSError as error:
@@ -106,6 +113,30 @@ def write_text(text: str, path: Path | str) -> None:
         tmp.write_text(text, encoding="utf-8")
 
 
+def write_sealed(table: Mapping[str, Any], path: Path) -> None:
+    """Write a table of JSON values with its digest, whole or not at all; an equal file stays as it is."""
+    text = json.dumps({**table, _DIGEST: _digest(table)}, indent=1) + "\n"
+    if not (path.is_file() and path.read_bytes() == text.encode()):
+        write_text(text, path)
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """Return the table that a file holds, without its digest; one that has none, as of 0.1, is not checked.
+
+    Raises `InputError` for what cannot be read, is no table or does not fit its digest.
+    """
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} is damaged ({type(error).__name__})") from error
+    if not isinstance(table, dict):
+        raise InputError(f"{path} is damaged: it holds a {type(table).__name__} in place of a table")
+    digest = table.pop(_DIGEST, None)
+    if digest not in (None, _digest(table)):
+        raise InputError(f"{path} is damaged: its content does not fit its digest")
+    return table
+
+
 def checked_output(path: Path | str, folder: bool = False) -> Path:
     """Return a path that a file, or a folder, can be written to, as far as that is known beforehand.
 
@@ -147,9 +178,12 @@ def check_apart(outputs: Iterable[Path | str | None], inputs: Iterable[Path | st
 def sweep(folder: Path) -> None:
     """Delete the temporary files that killed writers left in `folder`, and none that is being written."""
     for path in folder.iterdir():
-        if _TEMPORARY.fullmatch(path.name) and path.is_file() and not path.is_symlink() and _is_left(path):
-            with suppress(OSError):  # of another user, or open, on Windows
-                path.unlink()
+        _delete_if_left(path)
+
+
+def _digest(table: Mapping[str, Any]) -> str:
+    content = json.dumps(table, sort_keys=True).encode()
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def _target(path: Path | str, folder: bool = False) -> Path:
@@ -191,23 +225,29 @@ def _opened(target: Path) -> BinaryIO:
     return target.open("wb") if handle is None else os.fdopen(os.dup(handle), "wb")
 
 
-def _claim(handle: int) -> None:
-    """Hold the operating system's lock on a temporary file, which ends with the process."""
-    if fcntl is not None:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _made(folder: Path, start: str, end: str) -> tuple[int, str]:
+    """Make a temporary file; hold the operating system's lock on it, which ends with the process."""
+    while True:
+        handle, name = tempfile.mkstemp(end, start, folder)
+        if fcntl is not None:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle, name
+        os.close(handle)  # another process took it, before it was locked, for one that was left
 
 
-def _is_left(path: Path) -> bool:
-    """Say whether no living process claims a temporary file."""
-    if fcntl is None:
-        return True
-    try:
+def _delete_if_left(path: Path) -> None:
+    """Delete a temporary file that no living process holds."""
+    if not _TEMPORARY.fullmatch(path.name) or path.is_symlink() or not path.is_file():
+        return
+    with suppress(OSError):  # it is held, of another user, or open, on Windows
+        if fcntl is None:
+            path.unlink()
+            return
         with path.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+            path.unlink()
 
 
 def _closed(handle: int) -> int:

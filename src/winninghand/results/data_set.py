@@ -10,8 +10,7 @@ from typing import Any, overload
 
 from winninghand.base.errors import InputError, checked_path
 from winninghand.base.extras import needed
-from winninghand.base.files import atomic_write
-from winninghand.base.sealed import read_sealed, write_sealed
+from winninghand.base.files import atomic_write, read_sealed, write_sealed
 from winninghand.results.runs import RunResult
 from winninghand.results.schema import (
     CELL_COLUMNS,

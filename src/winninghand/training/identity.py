@@ -24,7 +24,7 @@ import torch
 
 from winninghand.augmentation import make_domain
 from winninghand.base.errors import InputError
-from winninghand.base.sealed import read_sealed
+from winninghand.base.files import read_sealed
 from winninghand.base.version import __version__
 from winninghand.images import ImageSet, Split
 from winninghand.networks import NETWORKS, complete_settings

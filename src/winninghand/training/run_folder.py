@@ -15,9 +15,8 @@ from typing import Any
 import torch
 
 from winninghand.base.errors import InputError
-from winninghand.base.files import atomic_write
+from winninghand.base.files import atomic_write, read_sealed, write_sealed
 from winninghand.base.locks import folder_lock
-from winninghand.base.sealed import read_sealed, write_sealed
 from winninghand.images import ImageSet
 from winninghand.training.identity import SCHEMA, changed, difference
 
