@@ -17,6 +17,11 @@ BAD = [
     ({"compression": {"sparsity": "0.9"}}, "compression.sparsity"),
     ({"compression": {"method": "lr"}}, "lrr"),
     ({"compression": {"scope": "local"}}, "compression.scope"),
+    ({"compression": {"method": ["lrr"]}}, "unknown method"),
+    ({"compression": {"method": {}}}, "unknown method"),
+    ({"compression": {"distribution": []}}, "distribution"),
+    ({"network": {"name": ["conv2"]}}, "network"),
+    ({"domain": {"name": {"a": 1}}}, "domain"),
     ({"colour": 1}, "colour"),
 ]
 

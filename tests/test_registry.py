@@ -24,6 +24,12 @@ def test_an_unknown_name_gets_the_nearest_known_one():
         registry["paer"]
 
 
+@pytest.mark.parametrize("name", [["pear"], {}, None, 1.5])
+def test_what_is_no_name_is_refused(name):
+    with pytest.raises(InputError, match="unknown fruit"):
+        Registry("fruit", "fruit")[name]
+
+
 @pytest.fixture
 def stranger(tmp_path, monkeypatch):
     """Install a package with the entry points of one group, beside what is installed."""

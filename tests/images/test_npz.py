@@ -53,6 +53,7 @@ def test_grey_images_with_labels_in_a_column_are_read_and_resized(tmp_path, pixe
         ({"test_labels": np.array([0, -1])}, r"a\.npz: test labels must lie in 0..65535"),
         ({"classes": np.array([b"x", b"y", b"z"])}, "must be text, not b'x'"),
         ({"classes": np.array(["x", "", "z"])}, "must be readable"),
+        ({"classes": np.full(3, 2**31 - 1, np.uint32).view("<U1")}, "are no text"),
         ({"classes": np.array(["x", "y", "x"])}, "'x' is given more than once"),
         ({"classes": np.array(["x", "y", "z" * 201])}, "classes holds <U201"),
         ({"train_labels": np.zeros(4, [("a", "i8")])}, "plain arrays"),

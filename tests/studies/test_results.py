@@ -126,6 +126,28 @@ def test_other_results_are_refused_in_one_line(writer, tmp_path):
         str(wh.Results(tmp_path).title)
 
 
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"title": 3}, "title"),
+        ({"schema": True}, "schema True"),
+        ({"schema": [1]}, "schema"),
+        ({"evaluation": []}, "evaluation"),
+        ({"runs": {}}, "runs"),
+        ({"runs": [3]}, r"runs\.0"),
+        ({"runs": [{"run": [], "parent": None, "choice": {}}]}, r"runs\.0\.run"),
+        ({"runs": [{"run": "a", "parent": None}]}, r"runs\.0\.choice"),
+        ({"claims": [{"claim": "a", "found": 1.5, "holds": True}]}, r"claims\.0\.found"),
+    ],
+)
+def test_a_file_that_no_study_writes_is_refused(change, named, writer, tmp_path):
+    study = tmp_path / "results/study.json"
+    write_sealed({**read_sealed(study), **change}, study)  # its digest is right
+    with pytest.raises(InputError, match=named) as error:
+        str(wh.Results(tmp_path).title)
+    assert "\n" not in str(error.value)
+
+
 @pytest.mark.parametrize("name", ["cells.parquet", "study.json"])
 def test_a_flipped_bit_is_refused_or_changes_nothing(name, writer, tmp_path):
     def read():

@@ -113,7 +113,17 @@ def test_runs_that_share_their_first_phases_are_trained_once(tiny_images, tmp_pa
 
 @pytest.mark.parametrize(
     ("text", "named"),
-    [("titel = 3", "titel"), ("title = 3", "title"), ('title = "a"\nsweeps = []', "sweeps"), ("=", "study")],
+    [
+        ("titel = 3", "titel"),
+        ("title = 3", "title"),
+        ('title = "a"\nsweeps = []', "sweeps"),
+        ("=", "study"),
+        ('title = "a"\nevaluation.corruptions = 3', "evaluation.*not 3"),
+        ('title = "a"\nevaluation.corruptions = ["fog", {}]', "evaluation.*a list of names"),
+        ('title = "a"\nevaluation.archive = 3', "archive must be"),
+        ('title = "a"\nevaluation.archive = ["c"]', "archive must be"),
+        ('title = "a"\nevaluation.severities = [{}]', "severit"),
+    ],
 )
 def test_a_bad_study_is_refused(tmp_path, text, named):
     (tmp_path / "study.toml").write_text(text)

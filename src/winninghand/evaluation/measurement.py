@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from winninghand.base.deprecation import renamed_arguments
 from winninghand.base.device import on_device, to_unit
-from winninghand.base.errors import InputError, checked_whole, shown
+from winninghand.base.errors import InputError, checked_path, checked_whole, shown
 from winninghand.base.registry import nearest
 from winninghand.cards.player import adaptation_of, player_of
 from winninghand.corruptions import (
@@ -336,7 +336,7 @@ def balanced_sample(split: Split, limit: int | None, seed: int) -> Int64Array:
 
 
 def _opened(folder: Path | str) -> Archive:
-    archive = open_archive(folder)
+    archive = open_archive(checked_path("archive", folder, "an archive or the path of its folder"))
     if archive is None:
         raise InputError(f"{folder} holds no archive: no .npy file in it is named after a corruption")
     return archive

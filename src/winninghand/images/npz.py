@@ -44,12 +44,19 @@ def _decode(path: Path, size: Size | None) -> ImageSet:
     labels = [_without_last_axis(arrays[f"{split}_labels"]) for split in ("train", "test")]
     try:
         if "classes" in arrays:
-            names = checked_classes(arrays["classes"].ravel().tolist())
+            names = checked_classes(_texts(arrays["classes"]))
         else:
             labels[0], labels[1], names = numbered(labels[0], labels[1], (len(images[0]), len(images[1])))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return image_set(path.stem, (images[0], labels[0]), (images[1], labels[1]), names, size)
+
+
+def _texts(names: npt.NDArray[Any]) -> list[object]:
+    try:
+        return list(names.ravel().tolist())
+    except SystemError:  # NumPy does not check that its text consists of characters
+        raise InputError("its class names are no text") from None
 
 
 def _arrays(path: Path) -> Arrays:

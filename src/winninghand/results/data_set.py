@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
-from winninghand.base.errors import InputError, checked_path
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from winninghand.base.errors import InputError, checked_path, first_error
 from winninghand.base.extras import needed
 from winninghand.base.files import atomic_write, read_sealed, write_sealed
 from winninghand.results.runs import RunResult
@@ -222,13 +224,40 @@ def _parts(folder: Path) -> list[Path]:
     return [path for path in sorted((folder / PARTS).glob("*.parquet")) if not path.name.startswith(".")]
 
 
+class _PlannedRun(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    run: str
+    parent: str | None
+    choice: dict[str, Any]
+
+
+class _FoundClaim(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    claim: str
+    found: str
+    holds: bool
+
+
+class _StudyFile(BaseModel):
+    """What `study.json` must hold; a later version of the same schema may add to it."""
+
+    model_config = ConfigDict(strict=True)
+
+    title: str
+    evaluation: dict[str, Any]
+    runs: list[_PlannedRun]
+    claims: list[_FoundClaim]
+
+
 def _read_study(path: Path) -> dict[str, Any]:
     study = read_sealed(path)
-    if "schema" in study:
-        check_schema(study["schema"], path)
-    missing = {"schema", "title", "evaluation", "runs", "claims"} - study.keys()
-    if missing:
-        raise InputError(f"{path} is damaged: it has no {sorted(missing)[0]!r}; get it again")
+    check_schema(study.get("schema"), path)
+    try:
+        _StudyFile.model_validate(study)
+    except ValidationError as error:
+        raise InputError(f"{path} is damaged: {first_error(error)}; get it again") from error
     return study
 
 

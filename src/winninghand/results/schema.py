@@ -80,7 +80,7 @@ def arrow_schema(columns: dict[str, str]) -> Any:  # noqa: ANN401 (pyarrow has n
 
 def check_schema(number: object, place: object) -> None:
     """Raise `InputError` where results are of another schema than this version reads."""
-    if number != SCHEMA:
+    if number != SCHEMA or isinstance(number, bool):
         raise InputError(
             f"{place} holds results of schema {number!r} and this version reads {SCHEMA}; "
             "open them with the version that wrote them"
