@@ -172,6 +172,7 @@ WEIGHT, MEAN = "network.features.0.weight", "profile.mean"
         ({"card": {"recipe": {"training": {"validation": "much"}}}}, "fraction"),
         ({"card": {"recipe": {"training": {"held_out": 7}}}}, "fraction"),
         ({"card": {"domain": {"name": ["clean"]}}}, "name must be a text"),
+        ({"card": {"domain": {"name": "x" * 201}}}, "at most 200 characters"),
         ({"card": {"quantization": {"weights": "int2"}}}, "int8"),
         ({"card": {"recipe": eval("[" * 50 + "]" * 50)}}, "header is damaged"),
         ({"card": {"recipe": {"a": eval("[" * 50 + "]" * 50)}}}, "nested"),
@@ -200,6 +201,11 @@ def test_what_would_fail_later_is_refused_on_load(tmp_path, forgery, said):
     with pytest.raises(wh.InputError, match=said) as caught:
         wh.load(forged(tmp_path, **forgery))
     assert "\n" not in str(caught.value)
+
+
+def test_a_stranger_s_domain_moves_no_cursor(tmp_path):
+    card = wh.load(forged(tmp_path, {"domain": {"name": "a\x1b[2J\nCard(good)"}}))
+    assert repr(card) == r"Card(conv2, 3 classes, 16×16, sparsity 0.0%, domain a\x1b[2J\nCard(good))"
 
 
 def test_shapes_are_compared_before_anything_is_decoded(tmp_path):

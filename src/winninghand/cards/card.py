@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from winninghand.base.deprecation import renamed_arguments
 from winninghand.base.device import device_of, on_device
-from winninghand.base.errors import InputError, first_error, percent
+from winninghand.base.errors import InputError, first_error, percent, shown
 from winninghand.base.version import __version__
 from winninghand.cards.answer import Answer
 from winninghand.cards.container import write_streams
@@ -289,7 +289,7 @@ class Card(OldCardNames, nn.Module):
         ]
         words += [f"domain {self.metadata.domain.get('name')}"] if self.metadata.domain else []
         words += [str(self.metadata.quantization.get("weights"))] if self.metadata.quantization else []
-        return f"Card({', '.join(words)})"
+        return shown(f"Card({', '.join(words)})")
 
     def _batches(self, images: Tensor) -> Iterator[Tensor]:
         """Yield images as the network sees them, 256 at a time."""

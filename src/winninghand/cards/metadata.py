@@ -18,7 +18,7 @@ from pydantic import (
 from torch import Tensor, nn
 
 from winninghand.base.deprecation import renamed
-from winninghand.base.errors import InputError, first_error
+from winninghand.base.errors import InputError, first_error, shown
 from winninghand.cards.quantization import WeightFormat
 from winninghand.networks import architecture_of
 
@@ -98,8 +98,9 @@ class CardMetadata(BaseModel):
             return None
         if _depth(table) > _DEEPEST:
             raise InputError(f"it is nested more than {_DEEPEST} deep")
-        if not isinstance(table.get("name", ""), str):
-            raise InputError(f"its name must be a text, not {table['name']!r}")
+        name = table.get("name", "")
+        if not isinstance(name, str) or len(name) > 200:
+            raise InputError(f"its name must be a text of at most 200 characters, not {shown(repr(name))}")
         training = table.get("training", {})
         if not isinstance(training, dict):
             raise InputError("its training must be a table")
