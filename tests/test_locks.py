@@ -103,6 +103,20 @@ def test_many_take_turns(tmp_path):
     assert max(worst) == 1 and len(worst) == 80
 
 
+def test_folders_that_were_made_for_nothing_go_again(tmp_path):
+    with pytest.raises(KeyError), folder_lock(tmp_path / "study/run"):
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "mine").mkdir()
+    for _ in range(2):
+        with folder_lock(tmp_path / "mine/run") as _, folder_lock(tmp_path / "mine"):
+            pass
+    assert list((tmp_path / "mine").iterdir()) == []
+    with folder_lock(tmp_path / "study/run"):
+        (tmp_path / "study/log").touch()
+    assert [path.name for path in (tmp_path / "study").iterdir()] == ["log"]
+
+
 def test_a_folder_that_cannot_be_had_is_told_in_one_line(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "file/run"):

@@ -179,3 +179,31 @@ def test_a_module_is_compressed_within_no_grad(tiny_images):
     with torch.inference_mode():
         card = wh.compress(Plain(), tiny_images, sparsity=0.5, epochs=1, training={"batch_size": 16})
     assert card.metadata.accuracies["test"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"callbacks": [wh.Callback]}, "an object of wh.Callback, not <class"),
+        ({"callbacks": wh.Callback()}, "callbacks must be a list, not Callback"),
+        ({"loggers": "tensorboard"}, "loggers must be a list, not str"),
+        ({"loggers": [3]}, "log_hyperparams, log_metrics, save, finalize, as Lightning's are, not 3"),
+        (
+            {"normalisation": ((0, 0, 0), (1, 0, 1))},
+            r"the standard deviation of each channel.* 1\.1: .*not 0",
+        ),
+        ({"training": {"validation": 0.001}}, "for validation: add images"),
+        ({"device": "nope"}, "'nope' cannot be used"),
+    ],
+)
+def test_what_is_refused_before_the_training_leaves_no_folder(tiny_images, tmp_path, given, named):
+    few = wh.ImageSet(tiny_images.train.take([0, 1]), tiny_images.test, tiny_images.classes)
+    with pytest.raises(wh.InputError, match=named):
+        wh.compress(
+            wh.network("conv2", width=2, classes=2, input_size=16),
+            few,
+            epochs=1,
+            out=tmp_path / "runs/first",
+            **given,
+        )
+    assert not list(tmp_path.iterdir())

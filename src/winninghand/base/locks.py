@@ -33,7 +33,8 @@ def folder_lock(folder: Path | str, wait: bool = True) -> Iterator[None]:
     Whoever comes second waits, and is told after a second who works there; without `wait`,
     `InputError` says so at once. The lock is the operating system's, on a file `.lock` in the folder
     that says who holds it: it ends with its holder, however that dies. Who gets it first deletes
-    what killed writers left in the folder.
+    what killed writers left in the folder. A folder that was made for the block and is empty after it
+    goes again.
 
     A thread may lock a folder again that it holds. Threads and processes that lock several folders
     must take the outer one first: a study's, then a run's.
@@ -53,6 +54,7 @@ def folder_lock(folder: Path | str, wait: bool = True) -> Iterator[None]:
         finally:
             depths[key] -= 1
         return
+    made = _absent(folder)
     handle = _acquired(folder, wait)
     depths[key] = 1
     try:
@@ -61,6 +63,17 @@ def folder_lock(folder: Path | str, wait: bool = True) -> Iterator[None]:
     finally:
         del depths[key]
         _release(folder / _NAME, handle)
+        with suppress(OSError):  # something lies in it
+            for one in made:
+                one.rmdir()
+
+
+def _absent(folder: Path) -> list[Path]:
+    """Return the folder and those above it, as far as they are not there, the innermost first."""
+    try:
+        return [one for one in (folder, *folder.parents) if not one.exists()]
+    except (OSError, ValueError):  # such as a name that is too long: to open it says so
+        return []
 
 
 def tidy(folder: Path | str) -> None:
@@ -89,6 +102,12 @@ def _acquired(folder: Path, wait: bool) -> int:
 
 def _opened(folder: Path) -> int:
     """Open the lock file; its content stays, since it may be another's."""
+    with suppress(FileNotFoundError):  # whoever made the folder took it away in between
+        return _made_and_opened(folder)
+    return _made_and_opened(folder)
+
+
+def _made_and_opened(folder: Path) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return os.open(folder / _NAME, os.O_RDWR | os.O_CREAT, 0o666)

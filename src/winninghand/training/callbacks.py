@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from winninghand.base.device import to_unit
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, shown
 from winninghand.base.progress import progress_bar
 from winninghand.cards import Card
 from winninghand.training.data import ResidentSplit
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("winninghand")
 _STEPS_BETWEEN_CHECKS = 100
+_LOGGER_HOOKS = ("log_hyperparams", "log_metrics", "save", "finalize")
 
 
 class Callback:
@@ -72,6 +73,22 @@ class Callback:
 
     def on_exception(self, trainer: TrainingState, error: BaseException) -> None:
         """Called where the training stops early: by an error, or by Ctrl-C."""
+
+
+def check_watchers(callbacks: object, loggers: object) -> None:
+    """Raise `InputError` unless these are lists of callbacks, and of what logs as Lightning's loggers do."""
+    for name, given in (("callbacks", callbacks), ("loggers", loggers)):
+        if not isinstance(given, Sequence) or isinstance(given, str):
+            raise InputError(f"{name} must be a list, not {type(given).__name__}")
+        for one in given:
+            if name == "callbacks" and not isinstance(one, Callback):
+                raise InputError(f"a callback must be an object of wh.Callback, not {shown(repr(one))}")
+            missing = [hook for hook in _LOGGER_HOOKS if not callable(getattr(one, hook, None))]
+            if name == "loggers" and (missing or isinstance(one, type)):
+                raise InputError(
+                    f"a logger must be an object with {', '.join(_LOGGER_HOOKS)}, as Lightning's are, "
+                    f"not {shown(repr(one))}"
+                )
 
 
 class Meter(Callback):

@@ -22,6 +22,7 @@ from winninghand.base.device import (
     resolve_device,
     resolve_precision,
 )
+from winninghand.base.errors import checked_path
 from winninghand.base.files import check_room
 from winninghand.base.locks import tidy
 from winninghand.base.version import __version__
@@ -32,7 +33,15 @@ from winninghand.evaluation import accuracy
 from winninghand.images import ImageSet, Split
 from winninghand.networks import copied, takes_channels_last
 from winninghand.recipe import Recipe
-from winninghand.training.callbacks import Callback, Checkpoint, Loggers, Meter, Progress, Validation
+from winninghand.training.callbacks import (
+    Callback,
+    Checkpoint,
+    Loggers,
+    Meter,
+    Progress,
+    Validation,
+    check_watchers,
+)
 from winninghand.training.data import (
     ResidentSplit,
     Triple,
@@ -88,11 +97,14 @@ class Run:
         """
         # What cannot be is refused before a folder is made.
         self.phases  # noqa: B018
+        check_watchers(callbacks, loggers)
+        out = None if out is None else checked_path("out", out)
         device = resolve_device(device)
         with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as path:
             folder = self.folder(path)
             if folder.card.exists():
                 return self._finished(folder)
+            self._parts  # noqa: B018
             with folder.lock(wait):
                 self.folder(path)
                 if folder.card.exists():  # by now: another process had the lock

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
-from winninghand.base.errors import InputError, checked_path
+from winninghand.base.errors import InputError, checked_path, first_error
 from winninghand.cards import Card, architecture_metadata
+from winninghand.cards.metadata import PositiveTriple
 from winninghand.compression import Scope
 from winninghand.images import ImageSet
 from winninghand.networks import entering
@@ -23,6 +25,8 @@ from winninghand.training.run import Run
 
 if TYPE_CHECKING:
     from lightning_fabric.loggers.logger import Logger
+
+_NORMALISATION = TypeAdapter(tuple[Triple, PositiveTriple])
 
 
 def train(
@@ -47,7 +51,7 @@ def train(
     `wait` it raises `InputError`.
 
     `callbacks` watch the training: see `wh.Callback`. `loggers` are any of Lightning's
-    (`log_hyperparams`, `log_metrics`, `finalize`): each gets the whole recipe, one set of metrics per
+    (`log_hyperparams`, `log_metrics`, `save`, `finalize`): each gets the whole recipe, one set of metrics per
     epoch and at last the card's accuracies.
 
     The card's `accuracies` are fractions: `validation` on the part of the training images that was
@@ -126,7 +130,7 @@ def compress(
         trained=not train_first,
         origin=_weights_hash(network),
         exclude=tuple(exclude),
-        normalisation=normalisation,
+        normalisation=_checked_normalisation(normalisation),
     )
     return run.train(out, device, callbacks, loggers, wait)
 
@@ -137,6 +141,18 @@ def _check_images(images: ImageSet) -> None:
             f"images must be an ImageSet, not {type(images).__name__}; "
             "make one by wh.load_images or wh.ImageSet.from_arrays"
         )
+
+
+def _checked_normalisation(given: object) -> tuple[Triple, Triple] | None:
+    if given is None:
+        return None
+    try:
+        return _NORMALISATION.validate_python(given)
+    except ValidationError as error:
+        raise InputError(
+            "normalisation must be the mean and the standard deviation of each channel, such as "
+            f"((0.5, 0.5, 0.5), (0.25, 0.25, 0.25)): {first_error(error)}"
+        ) from None
 
 
 def _weights_hash(module: nn.Module) -> str:
