@@ -1,6 +1,7 @@
 """A run's folder is named, refused and recognised by its whole recipe, whatever defaults become."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -142,8 +143,21 @@ def test_one_pixel_makes_another_run(tiny_images, tmp_path):
         (tiny_images.test.images, tiny_images.test.labels),
         tiny_images.classes,
     )
-    with pytest.raises(wh.InputError, match="data is"):
+    with pytest.raises(wh.InputError, match=r"begun on other images, .* give another folder") as told:
         wh.train(TINY, other, tmp_path)
+    assert not re.search(r"[0-9a-f]{16}", str(told.value).removeprefix(str(tmp_path)))
+
+
+def test_other_weights_are_told_without_their_digest(tiny_images, tmp_path):
+    for seed, said in ((1, None), (2, r"began with other weights; .* give another folder")):
+        torch.manual_seed(seed)
+        network = wh.network("conv2", width=2, classes=2, input_size=16)
+        if said is None:
+            wh.compress(network, tiny_images, "dense", 0.0, epochs=1, out=tmp_path)
+            continue
+        with pytest.raises(wh.InputError, match=said) as told:
+            wh.compress(network, tiny_images, "dense", 0.0, epochs=1, out=tmp_path)
+        assert not re.search(r"[0-9a-f]{16}", str(told.value).removeprefix(str(tmp_path)))
 
 
 def test_a_run_keeps_its_whole_recipe_and_what_it_ran_on(tiny_images, tmp_path):

@@ -41,6 +41,15 @@ _RENAMED = {
 }
 # The tables whose other keys depend on one of them.
 _KINDS = {"network": "name", "domain": "name", "compression": "method"}
+_OTHER_IMAGES = (
+    "it was begun on other images, labels or class names, or on these in another order; load the images "
+    "that it was begun on to go on with it"
+)
+_DIGESTS = {
+    "data": _OTHER_IMAGES,
+    "images": _OTHER_IMAGES,
+    "origin": "its network began with other weights; start from those to go on with it",
+}
 _MISSING = object()
 
 
@@ -88,6 +97,10 @@ def difference(present: Mapping[str, Any], asked: Mapping[str, Any], images: Ima
     if "schema" not in present:
         asked = {**asked, "images": _fingerprint(images.train)}
     keys = present.keys() & asked.keys() - {"schema", "recipe"}
+    # Digests tell people nothing.
+    for key in sorted(keys & _DIGESTS.keys()):
+        if present[key] != asked[key]:
+            return _DIGESTS[key]
     return _first_difference({key: present[key] for key in keys}, {key: asked[key] for key in keys})
 
 
