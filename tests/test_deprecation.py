@@ -1,10 +1,13 @@
 """Names of version 0.1 still work, and say what they are called now."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 from torch import nn
 
 import winninghand as wh
+from winninghand.cards.importing import Import
 from winninghand.decks import fit_gate
 from winninghand.evaluation import fourier_heatmap
 from winninghand.recipe import make_recipe
@@ -56,6 +59,41 @@ def test_old_arguments(card):
     assert told
     with pytest.warns(DeprecationWarning, match="advance is now called progress"):
         fit_gate(wh.Deck([card], "average"), split, limit=4, advance=told.append)
+
+
+def test_old_names_of_modules(card, tmp_path):
+    for module, name, said in [
+        ("cards", "CardFacts", "CardMetadata"),
+        ("cards", "architecture_facts", "architecture_metadata"),
+        ("cards", "card_entropy_bound", "Card.entropy_bound"),
+        ("cards", "save_card", "Card.save"),
+        ("decks", "adaptation_of", "winninghand.cards.player.adaptation_of"),
+        ("decks", "adapted", "winninghand.decks.adaptation.with_bn_adaptation"),
+    ]:
+        with pytest.warns(DeprecationWarning, match=f"winninghand.{module}.{name} is now called {said};"):
+            assert callable(getattr(import_module(f"winninghand.{module}"), name))
+    with pytest.warns(DeprecationWarning):
+        from winninghand.cards import card_entropy_bound, save_card
+    save_card(card, tmp_path / "old.card")
+    card.save(tmp_path / "new.card")
+    assert (tmp_path / "old.card").read_bytes() == (tmp_path / "new.card").read_bytes()
+    assert card_entropy_bound(card) == card.entropy_bound()
+
+
+def test_old_keywords_of_constructors(card):
+    with pytest.warns(DeprecationWarning, match="facts is now called metadata"):
+        assert wh.Card(card.network, facts=card.metadata).metadata == card.metadata
+    with pytest.warns(DeprecationWarning, match="deviation is now called std") as told:
+        assert Import("conv2", deviation=(0.5, 0.5, 0.25)).std == (0.5, 0.5, 0.25)
+    assert told[0].filename == __file__
+    with pytest.raises(wh.InputError, match="deviation is the old name of std; give one"):
+        Import("conv2", std=(1, 1, 1), deviation=(1, 1, 1))
+    old, new = both_names(
+        lambda: card.normalisation.deviation,
+        lambda: card.normalisation.std,
+        "is now called Normalisation.std",
+    )
+    assert old is new
 
 
 def test_an_old_and_a_new_name_at_once_are_refused():

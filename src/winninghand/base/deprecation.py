@@ -18,9 +18,10 @@ class OldNameWarning(DeprecationWarning):
     """What is said of an old name that still works; the command line shows it in one line."""
 
 
-def renamed(old: str, new: str, removal: str = "0.3") -> None:
+def renamed(old: str, new: str, removal: str = "0.3", stacklevel: int = 3) -> None:
     """Warn that `old` is now called `new`, at the place that called the caller."""
-    warnings.warn(f"{old} is now called {new}; the old name goes in {removal}", OldNameWarning, stacklevel=3)
+    said = f"{old} is now called {new}; the old name goes in {removal}"
+    warnings.warn(said, OldNameWarning, stacklevel=stacklevel)
 
 
 def with_new_keys(table: Any, names: Mapping[str, str], place: str) -> Any:  # noqa: ANN401 (checked later)

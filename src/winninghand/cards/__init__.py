@@ -26,10 +26,19 @@ __all__ = [
     "player_of",
 ]
 
+# What version 0.1 had here, and what does it now.
+_OLD = {
+    "CardFacts": ("CardMetadata", CardMetadata),
+    "architecture_facts": ("architecture_metadata", architecture_metadata),
+    "card_entropy_bound": ("Card.entropy_bound", Card.entropy_bound),
+    "save_card": ("Card.save", Card.save),
+}
+
 if not TYPE_CHECKING:
 
-    def __getattr__(name: str) -> type[CardMetadata]:
-        if name != "CardFacts":
+    def __getattr__(name: str) -> object:
+        if name not in _OLD:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        renamed("winninghand.cards.CardFacts", "CardMetadata")
-        return CardMetadata
+        new, thing = _OLD[name]
+        renamed(f"winninghand.cards.{name}", new)
+        return thing

@@ -11,7 +11,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from winninghand.base.deprecation import renamed_arguments
+from winninghand.base.deprecation import renamed, renamed_arguments
 from winninghand.base.device import device_of, on_device
 from winninghand.base.errors import InputError, first_error, percent, shown
 from winninghand.base.version import __version__
@@ -49,6 +49,12 @@ class Normalisation(nn.Module):
         """Return the normalised images."""
         return (images - self.mean) / self.std
 
+    @property
+    def deviation(self) -> Tensor:
+        """Old name of `std`."""
+        renamed("Normalisation.deviation", "Normalisation.std")
+        return self.std
+
 
 class Card(OldCardNames, nn.Module):
     """A network with its normalisation, classes, training domain and spectral profile.
@@ -62,6 +68,7 @@ class Card(OldCardNames, nn.Module):
     kind: ClassVar[Literal["card"]] = "card"
     gate: ClassVar[None] = None
 
+    @renamed_arguments(facts="metadata")
     def __init__(
         self,
         network: nn.Module,

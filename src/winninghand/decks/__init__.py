@@ -49,6 +49,7 @@ __all__ = [
 _MOVED = {
     "Prediction": "winninghand.cards.prediction.Prediction",
     "Unreadable": "winninghand.cards.prediction.Unreadable",
+    "adaptation_of": "winninghand.cards.player.adaptation_of",
     "adapted": "winninghand.decks.adaptation.with_bn_adaptation",
     "image_paths": "winninghand.cards.prediction.image_paths",
     "predict": "winninghand.cards.prediction.predictions",

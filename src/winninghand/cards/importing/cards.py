@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +11,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from winninghand.base.deprecation import renamed
 from winninghand.base.errors import InputError
 from winninghand.cards.card import Card
 from winninghand.cards.importing.checkpoint import StateDict, read_checkpoint
@@ -37,7 +38,8 @@ class Import:
     other `settings` are the catalog's defaults. `classes`, `mean` and `std` (per channel, for
     images in [0, 1]), where None, are the checkpoint's own, else those of RobustBench for its
     families, else numbers and no normalisation. `input_size` is the side of the images in pixels,
-    for a network that takes any. `subnetwork` says how scores were meant.
+    for a network that takes any. `subnetwork` says how scores were meant. `deviation` is the old name
+    of `std`.
     """
 
     architecture: str
@@ -47,6 +49,16 @@ class Import:
     std: Triple | None = None
     input_size: int | None = None
     subnetwork: Subnetwork | None = None
+    deviation: InitVar[Triple | None] = None
+
+    def __post_init__(self, deviation: Triple | None) -> None:
+        """Take the deviation that version 0.1 took."""
+        if deviation is None:
+            return
+        if self.std is not None:
+            raise InputError("deviation is the old name of std; give one of them")
+        renamed("deviation", "std", stacklevel=4)
+        object.__setattr__(self, "std", deviation)  # frozen for everybody but its own construction
 
 
 def import_cards(path: Path | str, wanted: Import) -> list[Card]:
