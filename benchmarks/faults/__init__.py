@@ -1,0 +1,1 @@
+"""Faults on purpose: killed processes, full disks, races, strangers' files: `python -m benchmarks.faults`."""

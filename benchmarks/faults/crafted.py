@@ -1,0 +1,322 @@
+"""What a stranger would write: files changed where they mean something, checksums made right again."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import struct
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.faults.damage import DAMAGES
+from winninghand.cards.container import read_streams, safetensors_of
+
+ODD: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    0,
+    1,
+    2,
+    7,
+    0.5,
+    -0.0,
+    1e-300,
+    1e308,
+    2**31 - 1,
+    2**31,
+    2**63,
+    -(2**63),
+    10**30,
+    "",
+    "a",
+    "../../../evil",
+    "\x1b[2K\n\u202e",
+    "x" * 100_000,
+    [],
+    [0] * 100_000,
+    {},
+    {"name": "resnet18", "width": 4096},
+    [[[[[[]]]]]],
+)
+
+
+def odd_json(value: Any, chance: random.Random) -> Any:  # noqa: ANN401 (JSON)
+    """Return a JSON value with one to three of its parts replaced, left out, repeated or renamed."""
+    value = json.loads(json.dumps(value))
+    for _ in range(chance.choice((1, 1, 1, 2, 3))):
+        places = list(_places(value))
+        if not places:
+            return chance.choice(ODD)
+        holder, key = chance.choice(places)
+        match chance.randrange(8):
+            case 0:
+                del holder[key]
+            case 1 if isinstance(holder, list):
+                holder.insert(key, holder[key])
+            case 1:
+                holder[chance.choice(("name", "", "extra", str(key).upper()))] = holder[key]
+            case 2:
+                other, place = chance.choice(places)
+                holder[key] = json.loads(json.dumps(other[place])) if _holds(other, place) else None
+            case 3 if isinstance(holder[key], int | float) and not isinstance(holder[key], bool):
+                holder[key] = holder[key] * chance.choice(
+                    (-1, 2, 1 << chance.randrange(1, 62))
+                ) + chance.choice((0, 1, -1))
+            case 4 if isinstance(holder[key], list):
+                holder[key] = (
+                    holder[key] * chance.choice((2, 3)) if chance.random() < 0.7 else holder[key][::-1]
+                )
+            case _:
+                holder[key] = chance.choice(ODD)
+    return value
+
+
+def _places(value: Any) -> Any:  # noqa: ANN401 (JSON)
+    """Yield every part of a JSON value as the list or table that holds it, and its place there."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in list(items)[:200]:
+        yield value, key
+        yield from _places(part)
+
+
+def _holds(holder: Any, key: Any) -> bool:  # noqa: ANN401 (JSON)
+    return key in holder if isinstance(holder, dict) else key < len(holder)
+
+
+def of_json(whole: bytes, other: bytes, chance: random.Random) -> bytes:
+    """Change a JSON file; Python writes and reads NaN and infinities too."""
+    return json.dumps(odd_json(json.loads(whole), chance)).encode()
+
+
+def of_toml(whole: bytes, other: bytes, chance: random.Random) -> bytes:
+    """Change values of a TOML file, leave out lines, or repeat them."""
+    lines = whole.decode().splitlines()
+    for _ in range(chance.randint(1, 3)):
+        place = chance.randrange(len(lines))
+        key, equals, _ = lines[place].partition("=")
+        match chance.randrange(5):
+            case 0:
+                lines.insert(place, chance.choice(lines))
+            case 1:
+                lines[place] = ""
+            case _ if equals:
+                odd = chance.choice(
+                    (*ODD, "nan", "inf", "-inf", "[" * 900 + "]" * 900, "9" * 5000, 1e-7, 10**8)
+                )
+                bare = isinstance(odd, str) and odd[:1] in "ni-[9" and odd
+                lines[place] = f"{key}= {odd if bare else _toml(odd)}"
+    return "\n".join(lines).encode("utf-8", "replace")
+
+
+def _toml(value: Any) -> str:  # noqa: ANN401 (TOML)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return "nan" if value is None else json.dumps(value)
+
+
+# Cards and decks
+
+
+def header_of_a_card(whole: bytes, other: bytes, chance: random.Random) -> bytes:
+    """Change what a card's or deck's header says."""
+    header, streams = _read(whole)
+    return safetensors_of(odd_json(header, chance), streams)
+
+
+def index_of_a_card(whole: bytes, other: bytes, chance: random.Random) -> bytes:
+    """Change what an index of tensors says: names, kinds, shapes."""
+    header, streams = _read(whole)
+    name = chance.choice([name for name in streams if name.endswith("index")])
+    rows = json.loads(zlib.decompress(streams[name].numpy().tobytes()))
+    packed = zlib.compress(json.dumps(odd_json(rows, chance)).encode())
+    return safetensors_of(header, {**streams, name: _stream(packed)})
+
+
+def stream_of_a_card(whole: bytes, other: bytes, chance: random.Random) -> bytes:
+    """Damage a coded stream, leave it out, or take the other file's."""
+    header, streams = _read(whole)
+    name = chance.choice(list(streams))
+    content = streams[name].numpy().tobytes()
+    match chance.randrange(6):
+        case 0:
+            return safetensors_of(header, {key: streams[key] for key in streams if key != name})
+        case 1:
+            return safetensors_of(header, streams | {name: _read(other)[1].get(name, streams[name])})
+        case 2:
+            return safetensors_of(header, streams | {name: _stream(b"")})
+    damaged = chance.choice(DAMAGES)(content, content[::-1], chance) if len(content) > 1 else b"\0"
+    return safetensors_of(header, streams | {name: _stream(damaged)})
+
+
+def container_of_a_card(whole: bytes, other: bytes, chance: random.Random) -> bytes:
+    """Change the header of the safetensors container: lengths, types, offsets."""
+    end = 8 + int.from_bytes(whole[:8], "little")
+    if chance.random() < 0.2:
+        return chance.randrange(1 << chance.randint(1, 64)).to_bytes(8, "little") + whole[8:]
+    if chance.random() < 0.2:
+        return other[: 8 + int.from_bytes(other[:8], "little")] + whole[end:]
+    text = json.dumps(odd_json(json.loads(whole[8:end]), chance)).encode()
+    return len(text).to_bytes(8, "little") + text + whole[end:]
+
+
+def _stream(content: bytes) -> torch.Tensor:
+    return (
+        torch.frombuffer(bytearray(content), dtype=torch.uint8)
+        if content
+        else torch.empty(0, dtype=torch.uint8)
+    )
+
+
+@lru_cache
+def _read(whole: bytes) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Return header and streams of a file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.card"
+        path.write_bytes(whole)
+        return read_streams(path)
+
+
+# Other people's formats
+
+
+def zip_entry(whole: bytes, other: bytes, chance: random.Random) -> bytes:
+    """Damage an entry of a zip file (an npz file, a checkpoint), with the right checksum, or leave it out."""
+    entries = _entries(whole)
+    name = chance.choice(list(entries))
+    match chance.randrange(6):
+        case 0:
+            del entries[name]
+        case 1:
+            entries[name] = chance.choice(list(entries.values()))
+        case 2:
+            entries[chance.choice(("extra.npy", "../evil", name.upper()))] = entries[name]
+        case 3 if entries[name].startswith(b"\x93NUMPY"):
+            entries[name] = npy_header(entries[name], b"", chance)
+        case _:
+            entries[name] = _damaged(entries[name], chance)
+    return _zipped(entries, chance.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)))
+
+
+def npy_header(whole: bytes, other: bytes, chance: random.Random) -> bytes:
+    """Say another shape, type or order of an npy array."""
+    end = 10 + int.from_bytes(whole[8:10], "little")
+    text = whole[10:end].decode("latin-1")
+    old, new = chance.choice(
+        [
+            ("(", f"({chance.choice((0, 1, -1, 2**31, 2**63, 10**30))}, "),
+            ("|u1", chance.choice(("|O", "|S1", "<f8", ">i8", "|b1", "<M8[s]", "|V4", "u1,u1", "nope"))),
+            ("<i8", chance.choice(("|O", "|u1", "<f8", ">i8", "<c16", "<U4"))),
+            ("False", chance.choice(("True", "1", "[]", "None"))),
+            ("'shape'", "'shape': (1,), 'shape'"),
+            ("}", "'x': " + "(" * 400 + ")" * 400 + "}"),
+        ]
+    )
+    changed = text.replace(old, new, 1).encode("latin-1")
+    return whole[:8] + len(changed).to_bytes(2, "little") + changed + whole[end:]
+
+
+def png_chunk(whole: bytes, other: bytes, chance: random.Random) -> bytes:
+    """Change a chunk of a PNG, its size fields first, with the right checksum; or add one."""
+    if not whole.startswith(b"\x89PNG"):
+        return chance.choice(DAMAGES)(whole, other, chance)
+    chunks, place = [], 8
+    while place < len(whole):
+        length = int.from_bytes(whole[place : place + 4], "big")
+        chunks.append((whole[place + 4 : place + 8], whole[place + 8 : place + 8 + length]))
+        place += length + 12
+    match chance.randrange(4):
+        case 0:
+            sizes = (0, 1, 7, 100, 20_000, 2**16, 2**31 - 1, 2**32 - 1)
+            chunks[0] = (
+                b"IHDR",
+                struct.pack(">II", chance.choice(sizes), chance.choice(sizes)) + chunks[0][1][8:],
+            )
+        case 1:
+            head = chunks[0][1]
+            chunks[0] = (
+                b"IHDR",
+                head[:8] + bytes(chance.choice((0, 1, 2, 3, 4, 6, 8, 16, 255)) for _ in head[8:]),
+            )
+        case 2:
+            kind = chance.choice(
+                (b"iTXt", b"eXIf", b"zTXt", b"acTL", b"PLTE", b"tRNS", b"IHDR", b"fcTL", b"iCCP")
+            )
+            chunks.insert(chance.randrange(1, len(chunks)), (kind, chance.randbytes(chance.randrange(64))))
+        case _:
+            number = chance.randrange(len(chunks))
+            chunks[number] = (chunks[number][0], _damaged(chunks[number][1], chance))
+    return whole[:8] + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+
+
+def parquet_table(whole: bytes, other: bytes, chance: random.Random) -> bytes:
+    """Write a parquet file anew with a column of another type, other values, or none."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(io.BytesIO(whole))
+    labels: list[Any] = table.column("label").to_pylist()
+    pictures = table.column("image").to_pylist()
+    match chance.randrange(7):
+        case 0:
+            labels[chance.randrange(len(labels))] = chance.choice((-1, 2**40, None, 2**62, 99))
+        case 1:
+            labels = [chance.choice(("a", "\x1b", "")) for _ in labels]
+        case 2:
+            labels = [chance.choice((0.0, 1.5, float("nan"))) for _ in labels]
+        case 3:
+            one = pictures[chance.randrange(len(pictures))]
+            one["bytes"] = chance.choice((None, b"", png_chunk(one["bytes"], b"", chance)))
+        case 4:
+            pictures = [chance.choice((1, 2)) for _ in pictures]
+        case 5:
+            labels, pictures = [], []
+        case _:
+            metadata = chance.choice(
+                (
+                    b"{",
+                    b"[]",
+                    b'{"info": {"features": 3}}',
+                    b'{"info": {"features": {"label": {"names": [1]}}}}',
+                )
+            )
+            table = table.replace_schema_metadata({b"huggingface": metadata})
+    changed = pa.table({"image": pictures, "label": labels}).replace_schema_metadata(table.schema.metadata)
+    if chance.random() < 0.2:
+        changed = changed.drop_columns([chance.choice(("image", "label"))])
+    sink = io.BytesIO()
+    pq.write_table(changed, sink)
+    return sink.getvalue()
+
+
+def _damaged(content: bytes, chance: random.Random) -> bytes:
+    return chance.choice(DAMAGES)(content, content[::-1], chance) if len(content) > 1 else chance.randbytes(8)
+
+
+def _entries(whole: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(whole)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _zipped(entries: dict[str, bytes], how: int) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", how) as archive:
+        for name, content in entries.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+Crafted = Callable[[bytes, bytes, random.Random], bytes]
