@@ -117,7 +117,8 @@ def some_card(seed: int) -> wh.Card:
     with torch.no_grad():
         for weight in network.parameters():
             weight.mul_(torch.rand(weight.shape) < 0.3)
-    profile = SpectralProfile.of(torch.rand(8, 3, 16, 16))
+    clean, seen = (SpectralProfile.of(torch.rand(8, 3, 16, 16)) for _ in range(2))
+    profile = SpectralProfile(seen.mean, seen.spread, clean)
     return wh.Card.from_module(network, CLASSES, (16, 16), profile=profile)
 
 
