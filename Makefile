@@ -7,7 +7,7 @@ INSTALLED := $(VENV)/.installed
 # Processes that share the tests; give more cores more of them.
 WORKERS ?= 2
 
-.PHONY: demo test test-fast lint bench api install clean
+.PHONY: demo test test-fast lint bench faults api lock audit sbom install clean
 
 demo: install
 	$(BIN)/winninghand demo --out runs/demo
@@ -25,6 +25,22 @@ lint: install
 
 bench: install
 	$(BIN)/python -m benchmarks
+
+# What a release is measured by; give FAULTS="mutate --cases 1000" or the like for less.
+faults: install
+	$(BIN)/python -m benchmarks.faults $(FAULTS)
+
+# The versions that are tested: write them down, look for known weaknesses of theirs, list them for others.
+lock: install
+	$(BIN)/python tools/packages.py lock requirements-tested.txt
+
+audit: install
+	$(BIN)/python -m pip install --quiet pip-audit
+	$(BIN)/pip-audit --no-deps --disable-pip --requirement requirements-tested.txt
+
+sbom: install
+	mkdir -p dist
+	$(BIN)/python tools/packages.py sbom dist/winninghand.cdx.json
 
 api: install
 	$(BIN)/python docs/make_api.py docs/api
