@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+TOOLS := $(VENV)-tools/bin
 
 # Processes that share the tests; give more cores more of them.
 WORKERS ?= 2
@@ -30,17 +31,25 @@ bench: install
 faults: install
 	$(BIN)/python -m benchmarks.faults $(FAULTS)
 
-# The versions that are tested: write them down, look for known weaknesses of theirs, list them for others.
+# The versions that are tested, without the build they are of (+cpu).
 lock: install
-	$(BIN)/python tools/packages.py lock requirements-tested.txt
+	{ echo "# The versions that all tests were last run with: $$($(BIN)/python -c 'import platform as p; \
+	print("Python", p.python_version(), "on", p.system(), p.machine())'). Written by make lock."; \
+	$(BIN)/python -m pip freeze --exclude-editable | sed 's/+[a-z0-9.]*$$//'; } > requirements-tested.txt
 
-audit: install
-	$(BIN)/python -m pip install --quiet pip-audit
-	$(BIN)/pip-audit --no-deps --disable-pip --requirement requirements-tested.txt
+# What is listed with a reason for being skipped was not checked: the service of advisories does not know it.
+audit: $(TOOLS)
+	$(TOOLS)/pip-audit --no-deps --disable-pip --progress-spinner off --requirement requirements-tested.txt
 
-sbom: install
+sbom: install $(TOOLS)
 	mkdir -p dist
-	$(BIN)/python tools/packages.py sbom dist/winninghand.cdx.json
+	$(TOOLS)/cyclonedx-py environment --pyproject pyproject.toml --mc-type library --short-PURLs \
+		--output-reproducible --output-file dist/winninghand.cdx.json $(BIN)/python
+
+# Apart from the project's own packages, whose versions they would change.
+$(TOOLS):
+	$(PYTHON) -m venv $(VENV)-tools
+	$(TOOLS)/python -m pip install --quiet cyclonedx-bom pip-audit
 
 api: install
 	$(BIN)/python docs/make_api.py docs/api
@@ -57,4 +66,4 @@ $(INSTALLED): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) dist build docs/api
+	rm -rf $(VENV) $(VENV)-tools dist build docs/api

@@ -31,9 +31,9 @@ def test_damaged_and_crafted_files_are_read_or_refused(name, tmp_path, monkeypat
     (tmp_path / "none").touch()
     monkeypatch.setenv("WINNINGHAND_CACHE", str(tmp_path / "none/of/it"))
     subject = Subject(KINDS[name], tmp_path)
-    found = [subject.case(0, number) for number in range(40)]
+    found = [subject.case(0, number) for number in range(32)]
     assert [case for case in found if case.outcome in FAULTS] == []
-    assert sum(case.outcome == "refused" for case in found) >= 5
+    assert sum(case.outcome == "refused" for case in found) >= 4
 
 
 LOADERS = {
@@ -44,7 +44,14 @@ LOADERS = {
     "picture": lambda path: decoded([Picture("p", path)], (4, 4)),
     "images": wh.load_images,
 }
-BEGINNINGS = [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"\x80\x02}q\x00", b"PK\x03\x04", b"\x93NUMPY\x01\0"]
+BEGINNINGS = [
+    b"",
+    b"\x89PNG\r\n\x1a\n",
+    b"\xff\xd8\xff\xe0",
+    b"\x80\x02}q\x00",
+    b"PK\x03\x04",
+    b"\x93NUMPY\x01\0",
+]
 
 
 @pytest.mark.parametrize("name", LOADERS)
@@ -78,20 +85,22 @@ import os, sys, time
 from benchmarks.faults import mutate
 from benchmarks.faults.kinds import Kind
 
-mutate.SECONDS = 0.5
+mutate.SECONDS, mutate.IDLE, mutate.MEBIBYTES = 0.5, 1.5, 64
 
 def read(path):
     match path.read_bytes()[:1]:
         case b"h": time.sleep(60)
+        case b"w":
+            while True: pass
         case b"k": os.kill(os.getpid(), 11)
-        case b"m": return str(len(bytearray(1200 << 20)))
+        case b"m": return str(len(bytearray(100 << 20)))
         case b"e": raise ValueError("two\\nlines")
         case b"c": return "another"
     return "as it is"
 
 mutate.KINDS["bad"] = Kind("a", lambda path, seed: path.write_bytes(b"as it is"), read, sealed=True)
-mutate.Subject.content = lambda self, seed, number: b"ahkmec"[number:number + 1]
-for case in mutate.cases("bad", 0, range(6)):
+mutate.Subject.content = lambda self, seed, number: b"ahwkmec"[number:number + 1]
+for case in mutate.cases("bad", 0, range(7)):
     print(case.outcome)
 """
 
@@ -105,11 +114,12 @@ def started(*words):
 
 def test_the_watchdog_tells_every_kind_of_fault():
     code, out, err = started("-c", WATCHED)
-    assert (code, out.split("\n")[:-1]) == (0, ["equal", "hung", "crashed", "over memory", "crashed", "changed"]), err
+    assert code == 0, err
+    assert out.split() == ["equal", "hung", "hung", "crashed", "over", "memory", "crashed", "changed"]
 
 
 @pytest.mark.slow
 def test_killed_and_racing_commands_end_as_undisturbed_ones():
-    words = ("-m", "benchmarks.faults", "kill", "fill", "race", "--kinds", "corrupt,export", "--cases", "3")
+    words = ("-m", "benchmarks.faults", "kill", "fill", "race", "--kinds", "corrupt", "--cases", "2")
     code, out, err = started(*words)
     assert code == 0, out + err

@@ -6,18 +6,11 @@ import io
 import json
 import random
 import struct
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-import torch
-
 from benchmarks.faults.damage import DAMAGES
-from winninghand.cards.container import read_streams, safetensors_of
 
 ODD: tuple[Any, ...] = (
     None,
@@ -123,71 +116,6 @@ def _toml(value: Any) -> str:  # noqa: ANN401 (TOML)
     if isinstance(value, list):
         return "[" + ", ".join(map(_toml, value)) + "]"
     return "nan" if value is None else json.dumps(value)
-
-
-# Cards and decks
-
-
-def header_of_a_card(whole: bytes, other: bytes, chance: random.Random) -> bytes:
-    """Change what a card's or deck's header says."""
-    header, streams = _read(whole)
-    return safetensors_of(odd_json(header, chance), streams)
-
-
-def index_of_a_card(whole: bytes, other: bytes, chance: random.Random) -> bytes:
-    """Change what an index of tensors says: names, kinds, shapes."""
-    header, streams = _read(whole)
-    name = chance.choice([name for name in streams if name.endswith("index")])
-    rows = json.loads(zlib.decompress(streams[name].numpy().tobytes()))
-    packed = zlib.compress(json.dumps(odd_json(rows, chance)).encode())
-    return safetensors_of(header, {**streams, name: _stream(packed)})
-
-
-def stream_of_a_card(whole: bytes, other: bytes, chance: random.Random) -> bytes:
-    """Damage a coded stream, leave it out, or take the other file's."""
-    header, streams = _read(whole)
-    name = chance.choice(list(streams))
-    content = streams[name].numpy().tobytes()
-    match chance.randrange(6):
-        case 0:
-            return safetensors_of(header, {key: streams[key] for key in streams if key != name})
-        case 1:
-            return safetensors_of(header, streams | {name: _read(other)[1].get(name, streams[name])})
-        case 2:
-            return safetensors_of(header, streams | {name: _stream(b"")})
-    damaged = chance.choice(DAMAGES)(content, content[::-1], chance) if len(content) > 1 else b"\0"
-    return safetensors_of(header, streams | {name: _stream(damaged)})
-
-
-def container_of_a_card(whole: bytes, other: bytes, chance: random.Random) -> bytes:
-    """Change the header of the safetensors container: lengths, types, offsets."""
-    end = 8 + int.from_bytes(whole[:8], "little")
-    if chance.random() < 0.2:
-        return chance.randrange(1 << chance.randint(1, 64)).to_bytes(8, "little") + whole[8:]
-    if chance.random() < 0.2:
-        return other[: 8 + int.from_bytes(other[:8], "little")] + whole[end:]
-    text = json.dumps(odd_json(json.loads(whole[8:end]), chance)).encode()
-    return len(text).to_bytes(8, "little") + text + whole[end:]
-
-
-def _stream(content: bytes) -> torch.Tensor:
-    return (
-        torch.frombuffer(bytearray(content), dtype=torch.uint8)
-        if content
-        else torch.empty(0, dtype=torch.uint8)
-    )
-
-
-@lru_cache
-def _read(whole: bytes) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Return header and streams of a file."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "a.card"
-        path.write_bytes(whole)
-        return read_streams(path)
-
-
-# Other people's formats
 
 
 def zip_entry(whole: bytes, other: bytes, chance: random.Random) -> bytes:
@@ -317,6 +245,3 @@ def _zipped(entries: dict[str, bytes], how: int) -> bytes:
         for name, content in entries.items():
             archive.writestr(name, content)
     return file.getvalue()
-
-
-Crafted = Callable[[bytes, bytes, random.Random], bytes]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import pickle
@@ -18,8 +17,9 @@ import torch
 from PIL import Image
 
 import winninghand as wh
-from benchmarks.faults import crafted
+from benchmarks.faults import crafted, crafted_cards
 from benchmarks.faults.damage import Damage
+from benchmarks.faults.examples import CLASSES, RECIPE, STUDY, digest, some_card
 from winninghand.cards.importing import Import
 from winninghand.cards.prediction import Unreadable, predict, predictions
 from winninghand.corruptions import open_archive, write_archive
@@ -28,7 +28,6 @@ from winninghand.images import load_images
 from winninghand.recipe import load_recipe, make_recipe
 from winninghand.report.study_tables import summary
 from winninghand.results import Results
-from winninghand.spectra import SpectralProfile
 from winninghand.studies import load_study
 from winninghand.studies.run_spec import run_specs
 from winninghand.training import new_run
@@ -37,46 +36,7 @@ from winninghand.training.run import Run
 from winninghand.training.run_folder import RunFolder
 
 STUDIES = [Path(__file__).parents[2] / f"studies/{name}/results" for name in ("conv4", "cifar10-cpu")]
-CLASSES = ("a", "b", "c")
 PIXELS = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-RECIPE = """\
-seed = 3
-network = {name = "conv2", width = 2}
-domain = {name = "gaussian", flip = false, padding = 2}
-[compression]
-method = "lrr"
-sparsity = 0.5
-fraction_per_round = 0.3
-[training]
-epochs = 2
-batch_size = 32
-learning_rate = 0.1
-weight_decay = 1e-4
-[quantization]
-weights = "int8"
-"""
-STUDY = """\
-title = "a study"
-[recipe]
-network = {name = "conv2", width = 2}
-[recipe.training]
-epochs = 1
-[[sweeps]]
-"compression.sparsity" = [0.5, 0.6]
-seed = [0, 1]
-[[sweeps]]
-"compression.method" = "dense"
-[evaluation]
-corruptions = "fog,contrast"
-severities = [1, 5]
-limit = 20
-[zoo]
-data = "digits"
-reference = 10
-[[zoo.decks]]
-name = "both"
-choice = {"compression.sparsity" = 0.5}
-"""
 
 
 @dataclass(frozen=True)
@@ -94,32 +54,6 @@ class Kind:
     read: Callable[[Path], str]
     crafted: Sequence[Damage] = ()
     sealed: bool = False
-
-
-def digest(*parts: object) -> str:
-    """Return a hash of tensors, arrays, bytes and plain values."""
-    found = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        if isinstance(part, torch.Tensor):
-            part = part.detach().contiguous().numpy()
-        if isinstance(part, np.ndarray):
-            found.update(f"{part.dtype} {part.shape}".encode())
-            part = np.ascontiguousarray(part).tobytes()
-        found.update(part if isinstance(part, bytes) else repr(part).encode("utf-8", "surrogatepass"))
-    return found.hexdigest()
-
-
-@lru_cache
-def some_card(seed: int) -> wh.Card:
-    """Return a small card with pruned weights and a profile."""
-    torch.manual_seed(seed)
-    network = wh.network("resnet20", width=2, classes=3)
-    with torch.no_grad():
-        for weight in network.parameters():
-            weight.mul_(torch.rand(weight.shape) < 0.3)
-    clean, seen = (SpectralProfile.of(torch.rand(8, 3, 16, 16)) for _ in range(2))
-    profile = SpectralProfile(seen.mean, seen.spread, clean)
-    return wh.Card.from_module(network, CLASSES, (16, 16), profile=profile)
 
 
 def _write_deck(path: Path, seed: int) -> None:
@@ -287,29 +221,25 @@ def _read_results(path: Path) -> str:
     return digest(tables, list(results.runs), list(results.claims))
 
 
+_CRAFTED = (
+    crafted_cards.header_of_a_card,
+    crafted_cards.index_of_a_card,
+    crafted_cards.stream_of_a_card,
+    crafted_cards.container_of_a_card,
+)
 KINDS = {
     "card": Kind(
         "a.card",
         lambda path, seed: some_card(seed).save(path),
         _read_model,
-        (
-            crafted.header_of_a_card,
-            crafted.index_of_a_card,
-            crafted.stream_of_a_card,
-            crafted.container_of_a_card,
-        ),
+        _CRAFTED,
         sealed=True,
     ),
     "deck": Kind(
         "a.deck",
         _write_deck,
         _read_model,
-        (
-            crafted.header_of_a_card,
-            crafted.index_of_a_card,
-            crafted.stream_of_a_card,
-            crafted.container_of_a_card,
-        ),
+        _CRAFTED,
         sealed=True,
     ),
     "checkpoint": Kind("a.pt", _write_checkpoint, _read_checkpoint, (crafted.zip_entry,)),

@@ -30,7 +30,12 @@ OUTCOMES = ("refused", "equal", "other", "changed", "crashed", "hung", "over mem
 
 FAULTS = OUTCOMES[3:]
 SECONDS, MEBIBYTES = 5.0, 1024
-_SECONDS_TO_START = 120.0
+"""How much time of a processor and how much memory a case may take."""
+
+IDLE = 120.0
+"""How many seconds a case may take at all; a busy machine makes every case slow."""
+
+_SECONDS_TO_START = 600.0
 # What stops a process before it takes the machine with it.
 _MOST_MEBIBYTES = 4096
 
@@ -64,25 +69,18 @@ def _watched(name: str, seed: int, numbers: range) -> Iterator[Case]:
         os.close(reading)
         _work(name, seed, numbers, writing)
     os.close(writing)
-    number, wait, rest = numbers.start, _SECONDS_TO_START, b""
+    number, rest, started = numbers.start, b"", False
     try:
         while number < numbers.stop:
-            ready, _, _ = select.select([reading], [], [], wait)
-            content = os.read(reading, 65536) if ready else b""
-            if not content and wait == _SECONDS_TO_START:
+            ended = _heard_or_overdue(child, reading, IDLE if started else _SECONDS_TO_START)
+            content = b"" if ended == "hung" else os.read(reading, 65536)
+            if not content and not started:
                 raise RuntimeError(f"no case of {name} could be read: the example cannot be")
             if not content:
-                how = "hung" if not ready else "crashed"
-                yield Case(
-                    number,
-                    _damage(KINDS[name], number).__name__,
-                    how,
-                    wait,
-                    0,
-                    "the process ended" * bool(ready),
-                )
+                damage, outcome = _damage(KINDS[name], number).__name__, ended or "crashed"
+                yield Case(number, damage, outcome, SECONDS, 0, "the process was ended, or ended")
                 return
-            wait = SECONDS + 1
+            started = True
             *lines, rest = (rest + content).split(b"\n")
             for line in lines:
                 if line:
@@ -93,6 +91,23 @@ def _watched(name: str, seed: int, numbers: range) -> Iterator[Case]:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         os.close(reading)
+
+
+def _heard_or_overdue(child: int, reading: int, seconds: float) -> str:
+    """Wait until a child writes or ends; return "hung" where it takes too much time instead."""
+    begun, worked = time.monotonic(), _processor_seconds(child)
+    while not select.select([reading], [], [], 0.2)[0]:
+        if time.monotonic() - begun > seconds:
+            return "hung"
+        if seconds == IDLE and _processor_seconds(child) - worked > SECONDS + 0.5:
+            return "hung"
+    return ""
+
+
+def _processor_seconds(process: int) -> float:
+    """Return how long processors have worked for a process."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _work(name: str, seed: int, numbers: range, writing: int) -> None:
@@ -144,7 +159,7 @@ class Subject:
         content, damage = self.content(seed, number), _damage(self.kind, number)
         self._lay_out(content)
         Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-        start, note = time.perf_counter(), ""
+        start, note = time.process_time(), ""
         try:
             same = self.kind.read(self.folder / self.kind.name) == self._original
             whole_by_checksum = self.kind.sealed and damage in DAMAGES
@@ -155,7 +170,7 @@ class Subject:
             outcome = "over memory"
         except BaseException as error:
             outcome, note = "crashed", f"{type(error).__name__}: {error} {traceback.format_exc()[-150:]}"
-        seconds, grown = time.perf_counter() - start, _of_process("VmHWM") - self._before
+        seconds, grown = time.process_time() - start, _of_process("VmHWM") - self._before
         if grown > MEBIBYTES:
             outcome = "over memory"
         elif seconds > SECONDS:

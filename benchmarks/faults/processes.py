@@ -1,15 +1,9 @@
-"""Commands that are killed, run on a full disk, or run twice at once: the work goes on, and ends the same.
-
-Each command runs in a fork of this process, which has imported everything once.
-"""
+"""Commands that are killed, run on a full disk, or run twice at once: the work goes on, and ends the same."""
 
 from __future__ import annotations
 
-import csv
-import json
 import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -18,160 +12,12 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.table import Table
 
-from benchmarks.faults.kinds import STUDY, some_card
-from winninghand.cli import main
-
-_RECIPE = """\
-network = {name = "conv2", width = 2, input_size = 16}
-[compression]
-method = "lrr"
-sparsity = 0.5
-fraction_per_round = 0.3
-[training]
-epochs = 2
-batch_size = 32
-"""
-# Files that say when and where something ran, and hold no result.
-_OF_THE_MOMENT = ("run.json", "log.md")
-_COLUMNS_OF_THE_MOMENT = {"seconds", "images_per_second"}
-
-COMMANDS: dict[str, tuple[str, ...]] = {
-    "train": ("train", "recipe.toml", "--data", "few.npz", "--out", "out/run"),
-    "study": ("study", "study.toml", "--data", "few.npz", "--out", "out"),
-    "corrupt": ("corrupt", "--data", "few.npz", "--out", "out", "--corruptions", "fog,contrast,snow"),
-    "deck": ("deck", "out/a.deck", "0.card", "1.card", "--data", "few.npz", "--gate", "spectral"),
-    "evaluate": (
-        *("evaluate", "0.card", "--data", "few.npz", "--corruptions", "fog,contrast"),
-        *("--json", "out/a.json", "--cells", "out/a.csv"),
-    ),
-    "export": ("export", "0.card", "out/a.safetensors"),
-}
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended: its exit code, negative for a signal, its standard error, and its renames."""
-
-    code: int
-    errors: str
-    renames: int
-    seconds: float
-
-
-def lay_out(place: Path) -> None:
-    """Make what the commands read: a few images, two cards, a recipe and a study."""
-    chance = np.random.default_rng(0)
-    parts = {"classes": np.array(["a", "b", "c"])}
-    for split, count in (("train", 96), ("test", 24)):
-        parts[f"{split}_images"] = chance.integers(0, 256, (count, 16, 16, 3), dtype=np.uint8)
-        parts[f"{split}_labels"] = np.arange(count) % 3
-    np.savez(place / "few.npz", **parts)
-    for seed in (0, 1):
-        some_card(seed).save(place / f"{seed}.card")
-    (place / "recipe.toml").write_text(_RECIPE)
-    plain = STUDY.partition("[zoo]")[0]
-    (place / "study.toml").write_text(plain.replace("width = 2", "width = 2, input_size = 16"))
-
-
-def start(
-    place: Path, command: str, die_at: int | None = None, before: bool = True, largest: int | None = None
-) -> int:
-    """Start a command in the folder `place`; return the process.
-
-    It kills itself before or after rename number `die_at`. No file may have more than `largest` bytes.
-    """
-    child = os.fork()
-    if child:
-        return child
-    code = 70
-    try:
-        os.chdir(place)
-        handle = os.open(f"{command}.err", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(handle, 1)
-        os.dup2(handle, 2)
-        sys.stdout = os.fdopen(1, "w", closefd=False)
-        sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        if largest is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
-        _count_renames(die_at, before, place / f"{command}.renames")
-        sys.argv = ["winninghand", *COMMANDS[command]]
-        main()
-    except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else 0
-    finally:
-        os._exit(code)
-
-
-def _count_renames(die_at: int | None, before: bool, record: Path) -> None:
-    replace, done = os.replace, 0
-
-    def counted(*args: object, **options: object) -> None:
-        nonlocal done
-        if before and done == die_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        replace(*args, **options)  # type: ignore[arg-type]
-        if not before and done == die_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        done += 1
-        if die_at is None:
-            record.write_text(str(done))
-
-    os.replace = counted
-
-
-def finish(place: Path, command: str, child: int, seconds: float = 120) -> Ended:
-    """Wait for a command, and kill it where it hangs."""
-    begun = time.monotonic()
-    while True:
-        done, status = os.waitpid(child, os.WNOHANG)
-        spent = time.monotonic() - begun
-        if done:
-            break
-        if spent > seconds:
-            os.kill(child, signal.SIGKILL)
-        time.sleep(0.002)
-    code = os.waitstatus_to_exitcode(status)
-    record = place / f"{command}.renames"
-    renames = int(record.read_text()) if record.exists() else 0
-    return Ended(code, (place / f"{command}.err").read_text(errors="replace"), renames, spent)
-
-
-def run(place: Path, command: str, **how: object) -> Ended:
-    """Run a command to its end."""
-    (place / f"{command}.renames").unlink(missing_ok=True)
-    return finish(place, command, start(place, command, **how))  # type: ignore[arg-type]
-
-
-def results(folder: Path) -> dict[str, bytes]:
-    """Return the files below a folder by their paths, without what differs from one moment to the next."""
-    return {
-        str(path.relative_to(folder)): _content(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in _OF_THE_MOMENT
-    }
-
-
-def _content(path: Path) -> bytes:
-    content = path.read_bytes()
-    if path.name == "metrics.csv":
-        rows = list(csv.DictReader(content.decode().splitlines()))
-        kept = [{key: row[key] for key in row if key not in _COLUMNS_OF_THE_MOMENT} for row in rows]
-        return json.dumps(kept).encode()
-    if path.suffix in (".pt", ".parquet", ".json") and path.name in (
-        "checkpoint.pt",
-        "cells.parquet",
-        "rewind.pt",
-    ):
-        return b"there"  # these hold times, too; what is made of them is compared
-    return content
+from benchmarks.faults.commands import COMMANDS, Ended, finish, lay_out, results, run, start
 
 
 class Campaign:

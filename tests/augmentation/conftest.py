@@ -1,16 +1,11 @@
-"""Real images for the augmentation tests, and the way to the Pillow peer in `benchmarks`."""
+"""Real images for the augmentation tests."""
 
 from __future__ import annotations
-
-import sys
-from pathlib import Path
 
 import pytest
 import torch
 from sklearn.datasets import load_sample_images
 from torch import Tensor
-
-sys.path.insert(0, str(Path(__file__).parents[2]))
 
 TILE = 32
 
