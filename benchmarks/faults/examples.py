@@ -7,6 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
+from torch import nn
 
 import winninghand as wh
 from winninghand.spectra import SpectralProfile
@@ -65,14 +66,20 @@ def digest(*parts: object) -> str:
     return found.hexdigest()
 
 
-@lru_cache
-def some_card(seed: int) -> wh.Card:
-    """Return a small card with pruned weights and a profile."""
+def some_network(seed: int, name: str, **settings: int) -> nn.Module:
+    """Return a network for three classes with about a third of its weights."""
     torch.manual_seed(seed)
-    network = wh.network("resnet20", width=2, classes=3)
+    network = wh.network(name, classes=len(CLASSES), **settings)
     with torch.no_grad():
         for weight in network.parameters():
             weight.mul_(torch.rand(weight.shape) < 0.3)
+    return network
+
+
+@lru_cache
+def some_card(seed: int) -> wh.Card:
+    """Return a small card with pruned weights and a profile."""
+    network = some_network(seed, "wideresnet", depth=10, widen_factor=1, width=2)
     clean, seen = (SpectralProfile.of(torch.rand(8, 3, 16, 16)) for _ in range(2))
     profile = SpectralProfile(seen.mean, seen.spread, clean)
     return wh.Card.from_module(network, CLASSES, (16, 16), profile=profile)
