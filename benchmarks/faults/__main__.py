@@ -51,7 +51,7 @@ def _arguments() -> argparse.Namespace:
 
 def _mutate(given: argparse.Namespace) -> int:
     from benchmarks.faults.kinds import KINDS
-    from benchmarks.faults.mutate import OUTCOMES, Tally, cases
+    from benchmarks.faults.mutate import FAULTS, OUTCOMES, Tally, cases
 
     table = Table(
         "kind", "cases", *OUTCOMES, "slowest", "MiB", title=f"damaged and crafted files, seed {given.seed}"
@@ -62,24 +62,22 @@ def _mutate(given: argparse.Namespace) -> int:
         tally, started = Tally(), time.monotonic()
         for case in cases(name, given.seed, range(given.first, given.first + count)):
             tally.add(case)
+            if case.outcome in FAULTS:
+                what = f"{case.outcome}, {case.seconds:.1f} s: {case.note}"
+                print(f"{name} {case.number} ({case.damage}): {what}", file=sys.stderr, flush=True)
+            done = case.number + 1 - given.first
+            if done % 2000 == 0 or done == count:
+                row = ", ".join(
+                    f"{outcome} {found}" for outcome, found in zip(OUTCOMES, tally.row(), strict=True)
+                )
+                print(f"{name}, {done:,} cases from {given.first:,}: {row}", file=sys.stderr, flush=True)
             if given.minutes is not None and time.monotonic() - started > 60 * given.minutes:
                 break
-        cells = [
-            f"{sum(tally.counts.values()):,}",
-            *tally.row(),
-            f"{tally.slowest:.2f} s",
-            str(tally.mebibytes),
-        ]
-        table.add_row(name, *cells)
+        read = f"{sum(tally.counts.values()):,}"
+        table.add_row(name, read, *tally.row(), f"{tally.slowest:.2f} s", str(tally.mebibytes))
         for damage in dict.fromkeys(damage for damage, _ in tally.counts) if given.by_damage else ():
             table.add_row(f"  {damage.replace('_', ' ')}", "", *tally.row(damage), "", "")
-        for case in tally.faults[:50]:
-            print(
-                f"{name} {case.number} ({case.damage}): {case.outcome}, {case.seconds:.1f} s: {case.note}",
-                file=sys.stderr,
-            )
-        faults += len(tally.faults)
-        print(f"{name}: {cells}", file=sys.stderr, flush=True)
+        faults += tally.faults
     Console(width=160).print(table)
     return faults
 

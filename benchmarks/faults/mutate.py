@@ -200,20 +200,19 @@ def _of_process(key: str) -> int:
 
 
 class Tally:
-    """Counts of a kind's outcomes, and the faults among them."""
+    """Counts of a kind's outcomes."""
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()
-        self.faults: list[Case] = []
+        self.faults = 0
         self.slowest = 0.0
         self.mebibytes = 0
 
     def add(self, case: Case) -> None:
         """Count a case."""
         self.counts[case.damage, case.outcome] += 1
+        self.faults += case.outcome in FAULTS
         self.slowest, self.mebibytes = max(self.slowest, case.seconds), max(self.mebibytes, case.mebibytes)
-        if case.outcome in FAULTS:
-            self.faults.append(case)
 
     def row(self, damage: str | None = None) -> list[str]:
         """Return the counts by outcome, of one damage or of all."""
