@@ -8,15 +8,14 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from winninghand.base.errors import InputError
-from winninghand.base.extras import needed
-from winninghand.images.checks import Int64Array, allowance, check_inflation, checked_classes, numbered
+from winninghand.images.checks import Int64Array, checked_classes, numbered
 from winninghand.images.image_set import ImageSet
+from winninghand.images.parquet_files import arrow, batches, opened, unreadable
 from winninghand.images.pictures import Picture, decoded
 from winninghand.images.resizing import Size
 from winninghand.images.source import Source, image_set
@@ -100,11 +99,7 @@ def _check_complete(place: str, split: str, paths: Sequence[Path]) -> None:
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-_LEAST_ROW = 256
-"""Bytes of memory that a row takes at least."""
-_MOST_ROWS = 16
 _USUAL_LABELS = ("label", "labels", "fine_label")
 
 
@@ -144,26 +139,10 @@ def _decode(name: str, files: dict[str, tuple[Path, ...]], size: Size | None) ->
 
 def _classes(paths: Sequence[Path]) -> list[object] | None:
     """Return the class names that all files of a split agree on, `None` where they give none."""
-    named = [_class_names(path, _opened(path).schema_arrow) for path in paths]
+    named = [_class_names(path, opened(path).schema_arrow) for path in paths]
     if any(names != named[0] for names in named):
         raise InputError(f"{paths[0].parent}: the parquet files name different classes; make them agree")
     return named[0]
-
-
-def _arrow() -> ModuleType:
-    """Return pyarrow with its `parquet`; it is large, and imported only where a parquet file is read."""
-    arrow = needed("pyarrow", "parquet", "to read parquet files")
-    needed("pyarrow.parquet", "parquet", "to read parquet files")
-    return arrow
-
-
-def _opened(path: Path) -> pq.ParquetFile:
-    arrow = _arrow()
-    try:
-        return arrow.parquet.ParquetFile(path)
-    # Broken metadata raise nearly anything: ArrowException, OSError, JSONDecodeError, OverflowError …
-    except Exception as error:
-        raise _unreadable(path, error) from None
 
 
 def _contents(paths: Sequence[Path]) -> tuple[list[Picture], Int64Array]:
@@ -199,41 +178,24 @@ def _check_different(paths: Sequence[Path]) -> None:
 
 
 def _batches(path: Path) -> Iterator[tuple[list[bytes | None], Int64Array]]:
-    """Yield encoded pictures and labels by some rows at once, no more of them than the file may hold.
-
-    A dictionary in the file can make a few bytes a million large values: what is read is counted.
-    """
-    file = _opened(path)
-    schema, metadata, left = file.schema_arrow, file.metadata, allowance(path)
+    """Yield encoded pictures and labels by some rows at once."""
+    schema = opened(path).schema_arrow
     image, label = _image_column(path, schema), _label_column(path, schema)
-    # Not the sizes of columns: pyarrow ends the process where damaged metadata hold some of them.
-    sizes = [metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups)]
-    check_inflation(path, max(sum(sizes), metadata.num_rows * _LEAST_ROW))
-    rows = min(_MOST_ROWS, max(1, left // max(1, *sizes, 1)))
-    try:
-        # Only the bytes of the pictures: the paths beside them are nobody's business.
-        for batch in file.iter_batches(batch_size=rows, columns=[f"{image}.bytes", label]):
-            left -= batch.nbytes
-            if left < 0:
-                check_inflation(path, allowance(path) - left)
-            marks = batch.column(label)
-            if marks.null_count:
-                raise InputError(f"{path} has rows without a label in column {label!r}; remove them")
+    # Only the bytes of the pictures: the paths beside them are nobody's business.
+    for batch in batches(path, [f"{image}.bytes", label]):
+        marks = batch.column(label)
+        if marks.null_count:
+            raise InputError(f"{path} has rows without a label in column {label!r}; remove them")
+        try:
             numbers = marks.to_numpy(zero_copy_only=False).astype(np.int64)
             yield batch.column(image).field("bytes").to_pylist(), numbers
-    except InputError:
-        raise
-    except Exception as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path} is not a readable parquet file ({error}); fetch it again")
+        except Exception as error:
+            raise unreadable(path, error) from None
 
 
 def _image_column(path: Path, schema: pa.Schema) -> str:
     """Return the name of the one column of the type struct{bytes, path}, whatever it is called."""
-    is_struct = _arrow().types.is_struct
+    is_struct = arrow().types.is_struct
     found = [field.name for field in schema if is_struct(field.type) and _has_bytes(field.type)]
     if len(found) != 1:
         raise InputError(
@@ -249,7 +211,7 @@ def _label_column(path: Path, schema: pa.Schema) -> str:
     It is the one the metadata calls a ClassLabel, or else the one of whole numbers; among
     several, the one with a usual name (CIFAR-100 has `fine_label` and `coarse_label`).
     """
-    is_integer = _arrow().types.is_integer
+    is_integer = arrow().types.is_integer
     whole = [field.name for field in schema if is_integer(field.type)]
     features = _features(path, schema)
     found = [name for name in whole if features.get(name, {}).get("_type") == "ClassLabel"] or whole

@@ -11,8 +11,8 @@ from typing import Any, overload
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from winninghand.base.errors import InputError, checked_path, first_error
-from winninghand.base.extras import needed
-from winninghand.base.files import atomic_write, read_sealed, write_sealed
+from winninghand.base.files import read_sealed, write_sealed
+from winninghand.results.cells import PARTS, WHOLE, parts, read_cells, write_cells
 from winninghand.results.runs import RunResult
 from winninghand.results.schema import (
     CELL_COLUMNS,
@@ -24,7 +24,7 @@ from winninghand.results.schema import (
     pyarrow,
 )
 
-FOLDER, PARTS, WHOLE, STUDY = "results", "cells", "cells.parquet", "study.json"
+FOLDER, STUDY = "results", "study.json"
 
 
 class Rows(Sequence[dict[str, Any]]):
@@ -110,7 +110,7 @@ class Results:
     @cached_property
     def cells(self) -> Rows:
         """One row per run and cell: see `winninghand.results.schema` and `About` for the columns."""
-        return Rows(_read_cells(self.folder))
+        return Rows(read_cells(self.folder))
 
     @cached_property
     def runs(self) -> Rows:
@@ -205,23 +205,18 @@ class ResultsWriter:
         name = run.name if run.about.measured_on == "study" else f"{run.name}.{run.about.measured_on}"
         schema = arrow_schema({**RUN_COLUMNS, **CELL_COLUMNS})
         table = pyarrow().Table.from_pylist(run.rows(), schema=schema)
-        _write_cells(table, self.folder / PARTS / f"{name}.parquet")
+        write_cells(table, self.folder / PARTS / f"{name}.parquet")
 
     def compact(self) -> None:
         """Make one file of all parts."""
-        parts = _parts(self.folder)
-        if not parts:
+        found = parts(self.folder)
+        if not found:
             return
-        _write_cells(_read_cells(self.folder), self.folder / WHOLE)
-        for part in parts:
+        write_cells(read_cells(self.folder), self.folder / WHOLE)
+        for part in found:
             part.unlink()
         if not any((self.folder / PARTS).iterdir()):
             (self.folder / PARTS).rmdir()
-
-
-def _parts(folder: Path) -> list[Path]:
-    """Return the parts that are whole; those that are being written have a dot before their names."""
-    return [path for path in sorted((folder / PARTS).glob("*.parquet")) if not path.name.startswith(".")]
 
 
 class _PlannedRun(BaseModel):
@@ -259,43 +254,3 @@ def _read_study(path: Path) -> dict[str, Any]:
     except ValidationError as error:
         raise InputError(f"{path} is damaged: {first_error(error)}; get it again") from error
     return study
-
-
-def _read_cells(folder: Path) -> Any:  # noqa: ANN401 (pyarrow has no types)
-    """Return all rows; of a run in a part and in the whole file the part counts."""
-    arrow, schema = pyarrow(), arrow_schema({**RUN_COLUMNS, **CELL_COLUMNS})
-    parts = [_read_parquet(path, schema) for path in _parts(folder)]
-    whole = folder / WHOLE
-    if whole.is_file():
-        table = _read_parquet(whole, schema)
-        newer = {pair for part in parts for pair in zip(*_columns(part, "run", "measured_on"), strict=True)}
-        kept = [pair not in newer for pair in zip(*_columns(table, "run", "measured_on"), strict=True)]
-        parts.insert(0, table.filter(arrow.array(kept, arrow.bool_())))
-    return arrow.concat_tables(parts) if parts else schema.empty_table()
-
-
-def _columns(table: Any, *names: str) -> list[list[Any]]:  # noqa: ANN401 (pyarrow has no types)
-    return [table.column(name).to_pylist() for name in names]
-
-
-def _read_parquet(path: Path, schema: Any) -> Any:  # noqa: ANN401 (pyarrow has no types)
-    read_table = needed("pyarrow.parquet", "parquet", "for the results of studies").read_table
-    try:
-        table = read_table(str(path), page_checksum_verification=True)
-        check_schema(int((table.schema.metadata or {}).get(b"winninghand.schema", b"0")), path)
-        lacking = set(schema.names) - set(table.column_names)
-        if lacking:
-            raise InputError(f"{path} lacks the column {sorted(lacking)[0]!r}; delete it to measure again")
-        return table.select(schema.names).cast(schema)
-    except InputError:
-        raise
-    except (OSError, ValueError, NotImplementedError) as error:  # those of pyarrow are of these kinds
-        raise InputError(
-            f"cannot read {path} ({type(error).__name__}); delete it to measure again"
-        ) from error
-
-
-def _write_cells(table: Any, path: Path) -> None:  # noqa: ANN401 (pyarrow has no types)
-    parquet = needed("pyarrow.parquet", "parquet", "for the results of studies")
-    with atomic_write(path) as tmp:
-        parquet.write_table(table, str(tmp), compression="zstd", write_page_checksum=True)

@@ -6,11 +6,15 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from winninghand.base import errors
+from winninghand.base.errors import InputError, first_error
 from winninghand.evaluation import CLEAN, Cell, Measured
 from winninghand.evaluation.table import check_each_once
 
@@ -19,6 +23,38 @@ MeasuredOn = Literal["study", "all", "reference"]
 Choice = tuple[tuple[str, str], ...]
 
 _TABLES = ("evaluation", "choice", "recipe", "versions")
+
+
+class _Evaluation(BaseModel):
+    """What `evaluation` holds at least."""
+
+    model_config = ConfigDict(strict=True)
+
+    seed: int
+    batch_size: int
+
+
+class _Compression(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    method: str
+    sparsity: float
+
+
+class _Domain(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    name: str
+
+
+class _Recipe(BaseModel):
+    """What `recipe` holds at least; the whole is checked where a recipe is made of it."""
+
+    model_config = ConfigDict(strict=True)
+
+    seed: int
+    compression: _Compression
+    domain: _Domain
 
 
 @dataclass(frozen=True)
@@ -119,11 +155,19 @@ class About:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
-        """Return what a row says of its run."""
-        values = {one.name: row[one.name] for one in fields(cls)}
-        for key in _TABLES:
-            values[key] = None if values[key] is None else json.loads(values[key])
-        return cls(**{**values, "members": tuple(values["members"] or ())})
+        """Return what a row says of its run; raise `InputError` where that is not of the right types."""
+        values = {one.name: row[one.name] for one in fields(cls)} | {"members": tuple(row["members"] or ())}
+        try:
+            for key in _TABLES:
+                values[key] = None if values[key] is None else json.loads(values[key])
+            _about().validate_python(values)
+            _Evaluation.model_validate(values["evaluation"])
+            if values["recipe"] is not None:
+                _Recipe.model_validate(values["recipe"])
+        except (ValueError, RecursionError) as error:  # those of JSON and of pydantic are of these kinds
+            why = first_error(error) if isinstance(error, ValidationError) else str(error)
+            raise InputError(f"the results of {errors.shown(row['run'])} are damaged: {why}") from error
+        return cls(**values)
 
     def row(self) -> dict[str, Any]:
         """Return the values of the run's columns; tables are JSON text."""
@@ -132,6 +176,11 @@ class About:
             values[key] = None if values[key] is None else json.dumps(values[key])
         derived = {key: getattr(self, key) for key in ("seed", "method", "sparsity", "domain")}
         return {**values, **derived, "members": list(self.members)}
+
+
+@lru_cache
+def _about() -> TypeAdapter[About]:
+    return TypeAdapter(About)
 
 
 @dataclass(frozen=True)
@@ -144,9 +193,10 @@ class RunResult(Measured):
 
     @classmethod
     def of(cls, about: About, cells: Iterable[CellResult]) -> Self:
-        """Put a run together; the clean cell comes first."""
+        """Put a run together; raise `InputError` unless the clean cell comes first and each comes once."""
         clean, *others = cells
-        assert clean.corruption == CLEAN
+        if clean.corruption != CLEAN:
+            raise InputError(f"{about.run} lacks the figures of its clean images; measure it again")
         check_each_once(others)
         return cls(about, clean, tuple(others))
 
