@@ -27,6 +27,7 @@ from winninghand.images import load_images
 from winninghand.recipe import load_recipe, make_recipe
 from winninghand.report.study_tables import summary
 from winninghand.results import Results
+from winninghand.results.cells import write_cells
 from winninghand.studies import load_study
 from winninghand.studies.run_spec import run_specs
 from winninghand.training import new_run
@@ -223,7 +224,7 @@ def _write_results(path: Path, seed: int) -> None:
     (path.parent / "study.json").write_text(json.dumps(study))
     cells = pq.read_table(folder / "cells.parquet")
     kept = pc.is_in(cells["run"], pa.array([run["run"] for run in study["runs"]]))
-    pq.write_table(cells.filter(kept), path.parent / "cells.parquet")
+    write_cells(cells.filter(kept), path.parent / "cells.parquet")
 
 
 def _read_results(path: Path) -> str:
@@ -273,5 +274,5 @@ KINDS = {
     "study": Kind("study.toml", lambda path, seed: path.write_text(STUDY), _read_study, (crafted.of_toml,)),
     "run": Kind("run.json", _write_run, _read_run, (crafted.of_json,)),
     "results": Kind("study.json", _write_results, _read_results, (crafted.of_json,)),
-    "cells": Kind("cells.parquet", _write_results, _read_results),
+    "cells": Kind("cells.parquet", _write_results, _read_results, (crafted.cells_table,), sealed=True),
 }

@@ -1,8 +1,10 @@
 """The data set of a study: whole, readable while it grows, and true to what was measured."""
 
+import dataclasses
 import random
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -10,7 +12,9 @@ import winninghand as wh
 from winninghand.base.errors import InputError
 from winninghand.base.files import read_sealed, write_sealed
 from winninghand.evaluation import CLEAN, Cell, Outcome
+from winninghand.report.study_tables import summary
 from winninghand.results import About, CellResult, ResultsWriter, RunResult
+from winninghand.results.cells import write_cells
 
 PLANNED = [{"run": name, "parent": None, "choice": {"seed": seed}} for seed, name in enumerate("abc")]
 EVALUATION = {"corruptions": "fog", "severities": [1, 5], "limit": 20, "seed": 0, "batch_size": 256}
@@ -114,7 +118,7 @@ def test_other_results_are_refused_in_one_line(writer, tmp_path):
     part = tmp_path / "results/cells/a.parquet"
     content = part.read_bytes()
     part.write_bytes(content[:-100])
-    with pytest.raises(InputError, match=r"cannot read .*a\.parquet"):
+    with pytest.raises(InputError, match=r"a\.parquet is not a readable .*, or delete it to measure again"):
         len(wh.Results(tmp_path).cells)
     part.write_bytes(content)
     study = tmp_path / "results/study.json"
@@ -124,6 +128,58 @@ def test_other_results_are_refused_in_one_line(writer, tmp_path):
     study.write_text("{")
     with pytest.raises(InputError, match=r"study\.json is damaged"):
         str(wh.Results(tmp_path).title)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "named"),
+    [
+        ("accuracy", 1.5, "'accuracy' holds what cannot be"),
+        ("rms_calibration_error", float("nan"), "'rms_calibration_error'"),
+        ("severity", 6, "'severity'"),
+        ("images", 2**40, "'images'"),
+        ("images", 22, None),
+        ("images", 90, "'correct'"),
+        ("correct", b"", "'correct'"),
+        ("run", None, "'run'"),
+        ("kind", "joker", "kind: input should be 'card' or 'deck'"),
+        ("evaluation", "[]", "evaluation"),
+        ("evaluation", '{"batch_size": 1}', "seed"),
+        ("recipe", "{", "the results of a are damaged"),
+        ("recipe", '{"seed": 1}', "compression"),
+        ("choice", "[" * 100_000, "the results of a are damaged"),
+        ("corruption", "fog", "lacks the figures of its clean images"),
+    ],
+)
+def test_cells_that_nothing_measured_are_refused(column, value, named, writer, tmp_path):
+    writer.add(run_of("a"))
+    path = tmp_path / "results/cells/a.parquet"
+    table = pq.read_table(path)
+    changed = pa.array([value] * len(table), table.schema.field(column).type)
+    changed_table = table.set_column(table.column_names.index(column), table.schema.field(column), changed)
+    write_cells(changed_table, path)  # its digest is right
+    if named is None:
+        assert len(wh.Results(tmp_path).measured) == 1
+        return
+    with pytest.raises(InputError, match=named) as error:
+        len(wh.Results(tmp_path).measured)
+    assert "\n" not in str(error.value)
+
+
+def test_a_run_that_lacks_a_corruption_of_another_s_has_no_figure_there():
+    run, other = run_of("a"), run_of("a", choice={"seed": 1})
+    cells = tuple(dataclasses.replace(cell, corruption="contrast") for cell in run.cells)
+    columns, ((*_, fog, _),) = summary([run, dataclasses.replace(other, cells=cells)])
+    assert (columns[-2], fog) == ("digital", "")
+
+
+def test_cells_whose_digest_does_not_fit_are_refused(writer, tmp_path):
+    writer.add(run_of("a"))
+    path = tmp_path / "results/cells/a.parquet"
+    table = pq.read_table(path)
+    device = pa.array(["moon"] * len(table), pa.string())
+    pq.write_table(table.set_column(table.column_names.index("device"), "device", device), path)
+    with pytest.raises(InputError, match="does not fit its digest"):
+        len(wh.Results(tmp_path).measured)
 
 
 @pytest.mark.parametrize(

@@ -132,11 +132,16 @@ def _without_overlap(runs: Sequence[RunResult], names: Sequence[str]) -> list[st
     return [name for name in names if not {name, family_of(name)} & trained_on]
 
 
-def _mean(run: RunResult, names: Sequence[str]) -> float:
+def _mean(run: RunResult, names: Sequence[str]) -> float | None:
+    """Return the mean accuracy under some corruptions, None of a run that was measured under none of them."""
     cells = [(CLEAN, run.clean_accuracy), *((cell.corruption, cell.accuracy) for cell in run.cells)]
-    return statistics.mean(accuracy for name, accuracy in cells if name in names)
+    found = [accuracy for name, accuracy in cells if name in names]
+    return statistics.mean(found) if found else None
 
 
-def _figure(values: Sequence[float]) -> str:
+def _figure(known: Sequence[float | None]) -> str:
+    values = [value for value in known if value is not None]
+    if len(values) < len(known):
+        return ""
     spread = f" ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
     return f"{100 * statistics.mean(values):.2f}{spread}"

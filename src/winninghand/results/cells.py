@@ -63,7 +63,7 @@ def _read(path: Path, schema: Any) -> Any:  # noqa: ANN401 (pyarrow has no types
         check_schema(_number(metadata.get(b"winninghand.schema", b"0")), path)
         lacking = set(schema.names) - set(found.names)
         if lacking:
-            raise InputError(f"{path} lacks the column {sorted(lacking)[0]!r}")
+            raise InputError(f"{path} lacks the column {sorted(lacking)[0]!r}; get it again")
         rows = list(batches(path, schema.names, 1024))
         table = pyarrow().Table.from_batches(rows) if rows else schema.empty_table()
         try:
@@ -73,9 +73,9 @@ def _read(path: Path, schema: Any) -> Any:  # noqa: ANN401 (pyarrow has no types
             raise unreadable(path, error) from error
         _check(table, path)
         if metadata.get(_DIGEST) not in (None, _digest(table)):
-            raise InputError(f"{path} is damaged: its content does not fit its digest")
+            raise InputError(f"{path} is damaged: its content does not fit its digest; get it again")
     except InputError as error:
-        raise InputError(f"{error}; delete it to measure again") from error
+        raise InputError(f"{error}, or delete it to measure again") from error
     return table
 
 
@@ -93,7 +93,7 @@ def _check(table: Any, path: Path) -> None:  # noqa: ANN401 (pyarrow has no type
     ]:
         wrong.append("correct")
     if wrong:
-        raise InputError(f"{path} is damaged: its column {wrong[0]!r} holds what cannot be")
+        raise InputError(f"{path} is damaged: its column {wrong[0]!r} holds what cannot be; get it again")
 
 
 def _digest(table: Any) -> bytes:  # noqa: ANN401 (pyarrow has no types)
