@@ -1,7 +1,10 @@
 """Callbacks and loggers see a training; nothing that they see costs a step that does not ask for it."""
 
+import csv
+
 import pytest
 import torch
+from lightning_fabric.loggers import CSVLogger
 from lightning_fabric.loggers.logger import Logger
 
 import winninghand as wh
@@ -109,6 +112,14 @@ def test_tensorboard_keeps_the_curves(tiny_images, tmp_path):
     events = accumulator.EventAccumulator(str(file)).Reload()
     assert [event.step for event in events.Scalars("train_loss")] == [7, 14, 21, 28]
     assert len(events.Scalars("card_test")) == 1
+
+
+def test_a_logger_that_keeps_no_hyperparameters_logs_the_rest(tiny_images, tmp_path):
+    card = wh.train(TABLE, tiny_images, loggers=[CSVLogger(tmp_path, flush_logs_every_n_steps=1)])
+    [written] = tmp_path.rglob("metrics.csv")
+    rows = list(csv.DictReader(written.open()))
+    assert [row["step"] for row in rows] == ["7", "14", "21", "28", "28"]
+    assert float(rows[-1]["card_test"]) == card.metadata.accuracies["test"]
 
 
 def test_a_logger_that_is_missing_says_what_to_install(tmp_path, monkeypatch):

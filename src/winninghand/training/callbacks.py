@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -224,7 +224,8 @@ class Loggers(Callback):
     def on_train_start(self, trainer: TrainingState) -> None:
         """Log the whole recipe as hyperparameters."""
         for logger in self._loggers:
-            logger.log_hyperparams(self._settings)
+            with suppress(NotImplementedError):  # Fabric's CSVLogger keeps metrics alone
+                logger.log_hyperparams(self._settings)
 
     def on_epoch_end(self, trainer: TrainingState, metrics: EpochMetrics) -> None:
         """Log an epoch's metrics at the number of steps that are done over all phases."""
