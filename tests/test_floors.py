@@ -1,6 +1,7 @@
 """Data flows one way: no file imports from a floor above its own, whatever the form of the import."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,9 @@ def test_floors_see_every_form_of_import(tmp_path, monkeypatch):
     names.add("winninghand.e")
     monkeypatch.setitem(globals(), "MODULES", names)
     assert set(imported(tmp_path / "a.py")) == names - {"winninghand", "winninghand.a"}
+
+
+def test_the_page_on_architecture_shows_these_floors():
+    page = (Path(__file__).parent.parent / "docs/architecture.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^(-?\d) +(\w+(?: · \w+)*)(?:  |$)", page, re.MULTILINE)
+    assert {name: int(floor) for floor, names in shown for name in names.split(" · ")} == FLOORS
