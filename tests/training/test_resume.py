@@ -202,5 +202,16 @@ def test_a_checkpoint_of_version_0_1_goes_on(tiny_images, tmp_path):
         content = path.read_bytes()
         path.write_bytes(content[content.index(b"\n") + 1 :])
     shutil.copy(Path(__file__).parent / "run_of_0_1.json", folder.about)
+    whole, draw = folder.checkpoint.read_bytes(), random.Random(0)
+    good = repr(folder.load_checkpoint(torch.device("cpu")))
+    for _ in range(30):  # a bit that is no part of a record may change nothing
+        damaged = bytearray(whole)
+        damaged[draw.randrange(len(whole))] ^= 1 << draw.randrange(8)
+        folder.checkpoint.write_bytes(damaged)
+        try:
+            assert repr(folder.load_checkpoint(torch.device("cpu"))) == good
+        except wh.InputError as error:
+            assert "checkpoint.pt is damaged" in str(error)
+    folder.checkpoint.write_bytes(whole)
     card = new_run(RECIPE, tiny_images).train(folder.path)
     assert all(map(torch.equal, undisturbed.state_dict().values(), card.state_dict().values()))
