@@ -42,7 +42,8 @@ def test_seed_index_and_severity_change_what_is_random(name, photographs):
         pytest.skip("textures missing")
     image = np.repeat(photographs[:1], 12, axis=0)
     drawn = corrupt(image, name, 4)
-    assert len({one.tobytes() for one in drawn}) > 6
+    # There are only six ways to deal three zooms to three channels.
+    assert len({one.tobytes() for one in drawn}) > (3 if name == "transverse_chromatic_abberation" else 6)
     assert not np.array_equal(drawn, corrupt(image, name, 4, seed=1))
     assert np.array_equal(drawn[5:], corrupt(image[5:], name, 4, start=5))
 

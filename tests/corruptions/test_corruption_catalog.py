@@ -20,13 +20,18 @@ COMMON = [
     *("contrast", "elastic_transform", "pixelate", "jpeg_compression"),
 ]
 EXTRA = ["speckle_noise", "gaussian_blur", "spatter", "saturate"]
+BAR = [
+    *("blue_noise_sample", "brownish_noise", "checkerboard_cutout", "sparkles", "inverse_sparkles"),
+    *("ripple", "pinch_and_twirl", "circular_motion_blur", "lines", "transverse_chromatic_abberation"),
+]
 
 
 def test_the_groups_are_the_benchmarks():
     assert list(corruption_names("common")) == COMMON
     assert list(corruption_names("extra")) == EXTRA
     assert corruption_names("all") == corruption_names(["common", "extra"])
-    assert set(corruption_names("all")) == set(CORRUPTIONS)
+    assert list(corruption_names("bar")) == BAR
+    assert {*corruption_names("all"), *BAR} == set(CORRUPTIONS)
 
 
 def test_names_are_selected_once_in_the_order_given():

@@ -18,7 +18,7 @@ EXACT = (
 
 def test_these_are_all():
     deterministic = {name for name in CORRUPTIONS if CORRUPTIONS[name].deterministic}
-    assert deterministic == {*EXACT, "zoom_blur"}
+    assert deterministic == {*EXACT, "zoom_blur", "circular_motion_blur"}
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)

@@ -1,15 +1,17 @@
 """The stochastic corruptions against the reference's statistics over 300 images and 8 seeds.
 
-A cell has nine statistics, and about one cell in fifty leaves the 4σ band by chance.
+A cell has nine statistics, ten for C-bar's, and about one cell in fifty leaves the 4σ band by chance;
+of the 45 cells of C-bar, whose spreads between seeds are less sure, one in fifteen.
 """
 
 import pytest
 from corruption_statistics import deviations, is_outside, reference_statistics, statistics_of
 
-from winninghand.corruptions import CORRUPTIONS, SEVERITIES, corrupt, missing_corruptions
+from winninghand.corruptions import CORRUPTIONS, SEVERITIES, corrupt, corruption_names, missing_corruptions
 
 STOCHASTIC = [name for name in CORRUPTIONS if not CORRUPTIONS[name].deterministic]
 AVAILABLE = [name for name in STOCHASTIC if not missing_corruptions([name])]
+BAR = corruption_names("bar")
 ALLOWED_OUTSIDE = 3
 NEVER_BEYOND = 8
 
@@ -33,13 +35,14 @@ def compared(measured, name, severity, other):
 
 def test_the_reference_has_the_same_stochastic_cells(photographs):
     cells = reference_statistics()
-    assert {name for name in CORRUPTIONS if "mean8" in cells[f"{name}_1"]} == set(STOCHASTIC)
+    assert {name for name in CORRUPTIONS if "tol" in cells[f"{name}_1"]} == set(STOCHASTIC)
 
 
-def test_cells_lie_in_the_references_band(measured):
-    found = {cell: compared(measured, *cell, cell[1]) for cell in measured}
+@pytest.mark.parametrize("is_bar", [False, True], ids=["CIFAR-10-C", "C-bar"])
+def test_cells_lie_in_the_references_band(measured, is_bar):
+    found = {cell: compared(measured, *cell, cell[1]) for cell in measured if (cell[0] in BAR) == is_bar}
     outside = {cell: values for cell, values in found.items() if is_outside(values)}
-    assert len(outside) <= ALLOWED_OUTSIDE, outside
+    assert len(outside) <= ALLOWED_OUTSIDE + is_bar, outside
     assert max(max(values.values()) for values in found.values()) < NEVER_BEYOND, outside
 
 

@@ -71,10 +71,20 @@ CORRUPTIONS: Registry[Any] = Registry(
         "pixelate": "winninghand.corruptions.digital:pixelate",
         "jpeg_compression": "winninghand.corruptions.digital:jpeg_compression",
         "saturate": "winninghand.corruptions.digital:saturate",
+        "blue_noise_sample": "winninghand.corruptions.bar.noise:blue_noise_sample",
+        "brownish_noise": "winninghand.corruptions.bar.noise:brownish_noise",
+        "checkerboard_cutout": "winninghand.corruptions.bar.overlays:checkerboard_cutout",
+        "sparkles": "winninghand.corruptions.bar.overlays:sparkles",
+        "inverse_sparkles": "winninghand.corruptions.bar.overlays:inverse_sparkles",
+        "ripple": "winninghand.corruptions.bar.warps:ripple",
+        "pinch_and_twirl": "winninghand.corruptions.bar.warps:pinch_and_twirl",
+        "circular_motion_blur": "winninghand.corruptions.bar.turning:circular_motion_blur",
+        "lines": "winninghand.corruptions.bar.lines:lines",
+        "transverse_chromatic_abberation": "winninghand.corruptions.bar.lens:transverse_chromatic_abberation",
     },
     instance_of="winninghand.corruptions.corrupt:Corruption",
 )
-"""Objects of `winninghand.corruptions.Corruption`, in the benchmark's order."""
+"""Objects of `winninghand.corruptions.Corruption`, in the benchmarks' order."""
 
 DOMAINS: Registry[Any] = Registry(
     "domain",

@@ -1,4 +1,4 @@
-"""The nineteen corruptions of CIFAR-10-C, at five severities, on batches of uint8 images."""
+"""The corruptions of CIFAR-10-C and CIFAR-10-C-bar, at five severities, on batches of uint8 images."""
 
 from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.archive import Archive, open_archive, write_archive

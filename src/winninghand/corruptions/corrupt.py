@@ -21,17 +21,17 @@ from winninghand.base.registry import Registry
 Function = Callable[[Tensor, int, CounterRNG], Tensor]
 
 SEVERITIES = (1, 2, 3, 4, 5)
-BENCHMARK_GROUPS = ("common", "extra")
+BENCHMARK_GROUPS = ("common", "extra", "bar")
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """One corruption at five severities (Hendrycks & Dietterich 2019).
+    """One corruption at five severities (Hendrycks & Dietterich 2019; Mintun, Kirillov & Xie 2021).
 
     `function` takes images uint8 (N, H, W, 3), a severity in 1..5 and a `CounterRNG` with one
     stream of random numbers per image; it returns new images of the same shape, type and device.
-    `family` is "noise", "blur", "weather", "digital" or a word of another package's own; `group`
-    is what selects it together with others. A `deterministic` one draws no random numbers.
+    `family` is "noise", "blur", "weather", "digital", "occlusion", "warp" or a word of another
+    package's own; `group` is what selects it together with others. A `deterministic` one draws no random numbers.
     `unavailable` returns None, or one line: why this machine cannot apply the corruption, and the
     command that mends it.
     """
@@ -63,9 +63,9 @@ def corruption_names(selection: str | Sequence[str] = "common") -> tuple[str, ..
     """Return the names that `selection` stands for, each once.
 
     `selection` is a name, several of these separated by commas, or a sequence of them. "common"
-    stands for the fifteen of the benchmark, "extra" for its other four, and "all" for both: these
-    three are the same whatever else is installed. Any other group stands for those of other
-    packages that carry it. Raises `InputError` for an unknown name or an empty selection.
+    stands for the fifteen of CIFAR-10-C, "extra" for its other four, "all" for both, and "bar" for
+    the ten of CIFAR-10-C-bar: these are the same whatever else is installed. Any other group stands
+    for those of other packages that carry it. Raises `InputError` for an unknown name or an empty selection.
     """
     items = selection.split(",") if isinstance(selection, str) else selection
     items = list(items) if isinstance(items, Iterable) else [items]
@@ -73,7 +73,7 @@ def corruption_names(selection: str | Sequence[str] = "common") -> tuple[str, ..
         raise InputError(f"corruptions must be a name or a list of names, not {shown(repr(selection))}")
     names = [name for item in items for name in _meant_by(item.strip())]
     if not names:
-        raise InputError("no corruption is selected; name some, or 'common', 'extra' or 'all'")
+        raise InputError("no corruption is selected; name some, or 'common', 'extra', 'all' or 'bar'")
     return tuple(dict.fromkeys(names))
 
 
