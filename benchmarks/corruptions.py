@@ -3,7 +3,8 @@
 `imagecorruptions` (1.1.2) runs on the same images in the same run where it can be imported, in turns
 with this library; it needs setuptools < 81, and some of its functions fail under today's libraries.
 For those, and where it is not installed, a figure recorded once stands in, marked with an asterisk;
-the reference script's figures are all recorded. Both recordings: one thread of an EPYC (Zen 4).
+the reference script's figures are all recorded. Both recordings: one thread of an EPYC (Zen 4). Of
+C-bar nothing else is installed that could be measured beside it.
 Times are the process's CPU seconds, which on one thread are wall seconds of an idle machine.
 """
 
@@ -89,7 +90,7 @@ def _measure(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Return median seconds per image of this library and, where it runs, of the peer."""
     own: dict[str, list[float]] = {
-        name: [] for name in corruption_names("all") if not missing_corruptions([name])
+        name: [] for name in corruption_names("all,bar,imagenet_bar") if not missing_corruptions([name])
     }
     other: dict[str, list[float]] = {}
     running = {name for name in RECORDED if peer and _runs(peer, few[0], name)}
@@ -164,7 +165,7 @@ def _memory() -> str:
     """Return how far the peak grows while 10,000 images go through every corruption."""
     images = np.repeat(_smooth_images(100), 100, axis=0)
     before = _peak()
-    for name in corruption_names("all"):
+    for name in corruption_names("all,bar,imagenet_bar"):
         if not missing_corruptions([name]):
             corrupt(images, name, 5)
     return (

@@ -12,6 +12,7 @@ import torch
 from numpy.random import RandomState
 
 from winninghand.corruptions.bar import lens, lines, noise, overlays, turning, warps
+from winninghand.corruptions.imagenet_bar import caustics, perlin, waves
 
 Draw = Callable[[RandomState, int, float], tuple]
 
@@ -20,7 +21,7 @@ TURN = 2 * np.pi
 
 def corrupted(images: np.ndarray, name: str, severity: int, seed: int) -> np.ndarray:
     """Return images uint8 (N, S, S, 3) as the benchmark would make them after `np.random.seed(seed)`."""
-    draw, apply, strengths = BAR[name]
+    draw, apply, strengths = {**BAR, **IMAGENET_BAR}[name]
     strength, state = strengths[severity - 1], RandomState(seed)
     draws = zip(*(draw(state, images.shape[1], strength) for _ in images), strict=True)
     return apply(
@@ -79,6 +80,32 @@ def _lines(state, side, strength):
     return side * rows, side * columns, angle + TURN * spread * (turns - 0.5)
 
 
+def _wave(state, *_):
+    larger = state.uniform(-np.pi, np.pi)
+    smaller = state.uniform(-abs(larger), abs(larger))
+    return np.array([larger, smaller])[state.permutation(2)], state.uniform(0, TURN)
+
+
+def _rings(state, side, _):
+    return state.uniform(0, side, 2), state.uniform(0, 10), *state.uniform(0, side / 10, 2)
+
+
+def _swirls(state, side, _):
+    time, folds = state.uniform(0, 3 * TURN), state.randint(4, 7)
+    return time, folds, state.uniform(0.5, 1), side * state.uniform(0.075, 0.2)
+
+
+def _turbulence(state, *_):
+    own = _started(state)
+    vectors = own.randint(0, 2**31, (514, 2)) % 512 - 256
+    partners = torch.from_numpy(own.randint(0, 2**31, (1, 256)) % 256)
+    return vectors[:256], perlin.shuffled(partners)[0].numpy()
+
+
+def _net(state, side, _):
+    return state.uniform(0.5, 2), side * state.uniform(0.75, 1.25)
+
+
 BAR: dict[str, tuple[Draw, Callable, tuple]] = {
     "blue_noise_sample": (_phases, noise.blackened, noise.BLUE_NOISE),
     "brownish_noise": (_three_phases, noise.clouded, noise.BROWNISH_NOISE),
@@ -100,3 +127,12 @@ BAR: dict[str, tuple[Draw, Callable, tuple]] = {
     ),
 }
 """Name: how to draw for one image, the function that takes such draws, and its five strengths."""
+
+IMAGENET_BAR: dict[str, tuple[Draw, Callable, tuple]] = {
+    "single_frequency_greyscale": (_wave, waves.waved, waves.SINGLE_FREQUENCY),
+    "cocentric_sine_waves": (_rings, waves.ringed, waves.COCENTRIC_WAVES),
+    "plasma_noise": (_swirls, waves.swirled, waves.PLASMA),
+    "perlin_noise": (_turbulence, perlin.turbulent, perlin.PERLIN),
+    "caustic_refraction": (_net, caustics.refracted, caustics.CAUSTIC),
+}
+"""The same for those that only ImageNet-C-bar has."""

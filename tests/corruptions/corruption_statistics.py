@@ -1,4 +1,4 @@
-"""Statistics of corrupted images, as `statistics.json` in `../shared/data/corruptions` and `cbar` gives them."""
+"""Statistics of corrupted images, as `../shared/data/*/statistics.json` gives them."""
 
 from __future__ import annotations
 

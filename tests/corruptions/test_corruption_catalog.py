@@ -24,6 +24,10 @@ BAR = [
     *("blue_noise_sample", "brownish_noise", "checkerboard_cutout", "sparkles", "inverse_sparkles"),
     *("ripple", "pinch_and_twirl", "circular_motion_blur", "lines", "transverse_chromatic_abberation"),
 ]
+IMAGENET_BAR = [
+    *("single_frequency_greyscale", "cocentric_sine_waves", "plasma_noise", "perlin_noise"),
+    "caustic_refraction",
+]
 
 
 def test_the_groups_are_the_benchmarks():
@@ -31,7 +35,8 @@ def test_the_groups_are_the_benchmarks():
     assert list(corruption_names("extra")) == EXTRA
     assert corruption_names("all") == corruption_names(["common", "extra"])
     assert list(corruption_names("bar")) == BAR
-    assert {*corruption_names("all"), *BAR} == set(CORRUPTIONS)
+    assert list(corruption_names("imagenet_bar")) == IMAGENET_BAR
+    assert {*corruption_names("all"), *BAR, *IMAGENET_BAR} == set(CORRUPTIONS)
 
 
 def test_names_are_selected_once_in_the_order_given():

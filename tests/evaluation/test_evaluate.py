@@ -79,6 +79,17 @@ def test_archives_are_found_by_the_name_of_the_images(official, tmp_path):
     assert find_archive("cifar10", tmp_path).names == ("fog", "contrast")
 
 
+def test_an_archive_of_bar_lies_in_a_folder_of_its_own(threshold, tiny_images, official, tmp_path):
+    assert find_archive("tiny", tmp_path, "bar").folder == official
+    folder = tmp_path / f"{official.name}-Bar"
+    write_archive(tiny_images.test.images, tiny_images.test.labels, folder, "ripple,lines")
+    assert find_archive("tiny", tmp_path, "bar").folder == folder
+    assert find_archive("tiny", tmp_path, "fog,ripple").folder == official
+    table = evaluate(threshold, tiny_images.test, "bar", [1], archive=folder)
+    assert [cell.corruption for cell in table.cells if cell.source == "archive"] == ["ripple", "lines"]
+    assert list(table.groups) == ["bar"] and len(table.cells) == 10
+
+
 def test_a_folder_without_an_archive_is_refused(threshold, tiny_images, tmp_path):
     with pytest.raises(InputError, match="holds no archive"):
         evaluate(threshold, tiny_images.test, "fog", archive=tmp_path)

@@ -81,6 +81,11 @@ CORRUPTIONS: Registry[Any] = Registry(
         "circular_motion_blur": "winninghand.corruptions.bar.turning:circular_motion_blur",
         "lines": "winninghand.corruptions.bar.lines:lines",
         "transverse_chromatic_abberation": "winninghand.corruptions.bar.lens:transverse_chromatic_abberation",
+        "single_frequency_greyscale": "winninghand.corruptions.imagenet_bar.waves:single_frequency_greyscale",
+        "cocentric_sine_waves": "winninghand.corruptions.imagenet_bar.waves:cocentric_sine_waves",
+        "plasma_noise": "winninghand.corruptions.imagenet_bar.waves:plasma_noise",
+        "perlin_noise": "winninghand.corruptions.imagenet_bar.perlin:perlin_noise",
+        "caustic_refraction": "winninghand.corruptions.imagenet_bar.caustics:caustic_refraction",
     },
     instance_of="winninghand.corruptions.corrupt:Corruption",
 )

@@ -74,7 +74,7 @@ def evaluate(
     if cells is not None:
         checked_rows_path(cells)
     images = load_images(data, root=root)
-    archive = find_archive(images.name, root)
+    archive = find_archive(images.name, root, corruptions)
     measurement = Measurement(corruptions, chosen, limit, seed, batch_size, archive, arrangement)
     player = opened(model, images, device)
     reference = None if baseline is None else opened(baseline, images, device)

@@ -55,7 +55,9 @@ Limit = Annotated[
     int | None, typer.Option(min=1, help="Use a seeded, class-balanced sample of this many images.")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
-Corruptions = Annotated[str, typer.Option(help="common, extra, all, or names joined by commas.")]
+Corruptions = Annotated[
+    str, typer.Option(help="common, extra, all, bar, imagenet_bar, or names joined by commas.")
+]
 Severities = Annotated[str, typer.Option(help="A range such as 1-5, or numbers joined by commas.")]
 Adapt = Annotated[
     float | None,

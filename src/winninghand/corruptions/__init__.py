@@ -12,6 +12,7 @@ from winninghand.corruptions.corrupt import (
     corruption,
     corruption_names,
     family_of,
+    group_of,
     missing_corruptions,
 )
 
@@ -27,6 +28,7 @@ __all__ = [
     "corruption",
     "corruption_names",
     "family_of",
+    "group_of",
     "missing_corruptions",
     "open_archive",
     "write_archive",

@@ -21,7 +21,7 @@ from winninghand.base.registry import Registry
 Function = Callable[[Tensor, int, CounterRNG], Tensor]
 
 SEVERITIES = (1, 2, 3, 4, 5)
-BENCHMARK_GROUPS = ("common", "extra", "bar")
+BENCHMARK_GROUPS = ("common", "extra", "bar", "imagenet_bar")
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Corruption:
     `function` takes images uint8 (N, H, W, 3), a severity in 1..5 and a `CounterRNG` with one
     stream of random numbers per image; it returns new images of the same shape, type and device.
     `family` is "noise", "blur", "weather", "digital", "occlusion", "warp" or a word of another
-    package's own; `group` is what selects it together with others. A `deterministic` one draws no random numbers.
-    `unavailable` returns None, or one line: why this machine cannot apply the corruption, and the
-    command that mends it.
+    package's own; `group` is what selects it together with others. A `deterministic` one draws no
+    random numbers. `unavailable` returns None, or one line: why this machine cannot apply the
+    corruption, and the command that mends it.
     """
 
     name: str
@@ -63,9 +63,10 @@ def corruption_names(selection: str | Sequence[str] = "common") -> tuple[str, ..
     """Return the names that `selection` stands for, each once.
 
     `selection` is a name, several of these separated by commas, or a sequence of them. "common"
-    stands for the fifteen of CIFAR-10-C, "extra" for its other four, "all" for both, and "bar" for
-    the ten of CIFAR-10-C-bar: these are the same whatever else is installed. Any other group stands
-    for those of other packages that carry it. Raises `InputError` for an unknown name or an empty selection.
+    stands for the fifteen of CIFAR-10-C, "extra" for its other four, "all" for both, "bar" for the
+    ten of CIFAR-10-C-bar, and "imagenet_bar" for the five that only ImageNet-C-bar has: these are
+    the same whatever else is installed. Any other group stands for those of other packages that
+    carry it. Raises `InputError` for an unknown name or an empty selection.
     """
     items = selection.split(",") if isinstance(selection, str) else selection
     items = list(items) if isinstance(items, Iterable) else [items]
@@ -89,6 +90,11 @@ def family_of(name: str) -> str:
     Results that were measured elsewhere can name such a one.
     """
     return CORRUPTIONS[name].family if name in CORRUPTIONS else "other"
+
+
+def group_of(name: str) -> str:
+    """Return the group of a corruption, such as "common"; "other" for one that is not installed here."""
+    return CORRUPTIONS[name].group if name in CORRUPTIONS else "other"
 
 
 def _meant_by(item: str) -> list[str]:

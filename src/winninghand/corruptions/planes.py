@@ -36,6 +36,13 @@ def to_images(planes: Tensor) -> Tensor:
     return planes.clamp_(0, 255).byte().permute(0, 2, 3, 1)
 
 
+def pixel_places(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the rows (H, 1) and columns (W,) of the pixels, float64."""
+    _, height, width, _ = images.shape
+    rows = torch.arange(height, dtype=torch.float64, device=images.device)[:, None]
+    return rows, torch.arange(width, dtype=torch.float64, device=images.device)
+
+
 def scale_of(images: Tensor) -> float:
     """Return what lengths in pixels are multiplied by: the shorter side over the benchmark's 32."""
     return min(images.shape[1:3]) / BENCHMARK_SIDE

@@ -34,7 +34,7 @@ from winninghand.evaluation.table import CLEAN, Cell, Int64Array, Outcome, Robus
 from winninghand.images import Split
 from winninghand.images.image_set import checked_split
 
-GROUPS = ("common", "extra", "all")
+GROUPS = ("common", "extra", "all", "bar", "imagenet_bar")
 
 # So many bytes of corrupted images of a stream are made at once, or one batch.
 _AT_ONCE = 2**26
@@ -44,7 +44,7 @@ _AT_ONCE = 2**26
 class Measurement:
     """What is measured, whatever the model: corruptions × severities, on which images, from which source.
 
-    `corruptions` is `common`, `extra`, `all`, names joined by commas, or a sequence of names; one that
+    `corruptions` is `common`, `extra`, `all`, `bar`, names joined by commas, or a sequence of names; one that
     is named twice counts once, as does a severity. `severities` lie in 1..5. `limit` takes a seeded,
     class-balanced sample of that many images. `batch_size` images, all of one cell, are looked at
     together: for a deck it is part of the result. `archive` is an archive in CIFAR-10-C's layout, or its
@@ -274,7 +274,7 @@ def evaluate(
 ) -> RobustnessTable:
     """Measure a card, a deck or any classifier of float images in [0, 1] on clean and corrupted images.
 
-    `corruptions` is `common`, `extra`, `all`, names joined by commas, or a sequence of names;
+    `corruptions` is `common`, `extra`, `all`, `bar`, names joined by commas, or a sequence of names;
     `severities` lie in 1..5. `limit` takes a seeded, class-balanced sample of that many images,
     corrupted as they would be in the whole split. For a deck the size of a batch is part of the
     result, since a gate looks at batches, and so is which images come together: in the `order` `cells`

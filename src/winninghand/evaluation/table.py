@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal, Protocol
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from winninghand.base.errors import InputError
-from winninghand.corruptions import family_of
+from winninghand.corruptions import family_of, group_of
 
 CLEAN = "clean"
 
@@ -213,10 +213,19 @@ class Measured:
     @property
     def families(self) -> dict[str, float]:
         """Mean accuracy over the cells of each family of corruptions that was measured."""
-        by_family: dict[str, list[float]] = {}
+        return self._means_by(family_of)
+
+    @property
+    def groups(self) -> dict[str, float]:
+        """Mean accuracy over the cells of each group that was measured, such as `common` and `bar`."""
+        return self._means_by(group_of)
+
+    def _means_by(self, kind_of: Callable[[str], str]) -> dict[str, float]:
+        """Return the mean accuracy over the cells of each kind of corruption."""
+        by_kind: dict[str, list[float]] = {}
         for cell in self.cells:
-            by_family.setdefault(family_of(cell.corruption), []).append(cell.accuracy)
-        return {family: float(np.mean(accuracies)) for family, accuracies in by_family.items()}
+            by_kind.setdefault(kind_of(cell.corruption), []).append(cell.accuracy)
+        return {kind: float(np.mean(accuracies)) for kind, accuracies in by_kind.items()}
 
     def by_severity(self, severity: int) -> float:
         """Mean accuracy over the corruptions at one severity."""
@@ -265,6 +274,7 @@ class RobustnessTable(Measured):
             "clean_interval": [self.clean_interval.low, self.clean_interval.high],
             "robust_accuracy": None if robust is None else self.robust_accuracy,
             "robust_interval": None if robust is None else [robust.low, robust.high],
+            "groups": self.groups,
             "families": self.families,
             "worst_cell": min(cells, key=lambda row: row["accuracy"], default=None),
             "mean_passes": self.mean_passes,

@@ -75,9 +75,13 @@ def print_robustness(table: RobustnessTable) -> None:
             say(f"corrupted images came as one stream: {table.order}")
         if table.adaptation is not None:
             say(f"batch norms adapted to each batch, with a prior of {table.adaptation:g} images")
-        families = ", ".join(f"{family} {accuracy:.1%}" for family, accuracy in table.families.items())
+        groups, families = (
+            ", ".join(f"{kind} {accuracy:.1%}" for kind, accuracy in means.items())
+            for means in (table.groups, table.families)
+        )
         worst = table.worst_cell
-        say(f"by family: {families}; worst: {worst.corruption} {worst.severity} with {worst.accuracy:.1%}")
+        say(f"by group: {groups}; by family: {families}")
+        say(f"worst: {worst.corruption} {worst.severity} with {worst.accuracy:.1%}")
 
 
 def _figures(cells: Sequence[Cell]) -> list[str]:

@@ -63,5 +63,5 @@ def random_field(phases: Tensor, amplitude: Amplitude) -> Tensor:
     strength = amplitude(torch.hypot(places[:, None], places))
     whole = torch.cat([phases, phases.flip(-2, -1)], -1)
     spectrum = torch.polar(strength.expand_as(whole), whole)
-    field = torch.fft.ifft2(torch.fft.ifftshift(spectrum, (-2, -1))).real
+    field: Tensor = torch.fft.ifft2(torch.fft.ifftshift(spectrum, (-2, -1))).real
     return field / field.std((-2, -1), correction=0, keepdim=True)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.corrupt import corruption
-from winninghand.corruptions.planes import to_images, to_planes
+from winninghand.corruptions.planes import pixel_places, to_images, to_planes
 
 GREY = 128
 
@@ -112,13 +112,6 @@ def _rays(images: Tensor, centres: Tensor, counts: Tensor, lengths: Tensor) -> t
     length = here + share * (after - here)
     distance = down.square() + across.square()
     return 1 - (share - 0.5).square(), length.square() / (distance + 0.0001)
-
-
-def pixel_places(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the rows (H, 1) and columns (W,) of the pixels, float64."""
-    _, height, width, _ = images.shape
-    rows = torch.arange(height, dtype=torch.float64, device=images.device)[:, None]
-    return rows, torch.arange(width, dtype=torch.float64, device=images.device)
 
 
 def _size(images: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ def turned(images: Tensor, strength: float) -> Tensor:
 
 
 class Rotations(NamedTuple):
-    """For every pixel of the result where its `sources` and `weights` begin, and these, one after the other."""
+    """The sources and weights of all pixels one after the other, and where those of each pixel begin."""
 
     begins: Tensor
     sources: Tensor
@@ -98,4 +98,5 @@ def prefilter(length: int) -> Tensor:
     """
     taps, weights = spline_taps(torch.arange(length, dtype=torch.float64), length)
     spline = torch.zeros(length, length, dtype=torch.float64).scatter_add_(1, taps, weights)
-    return torch.linalg.inv(spline)
+    inverse: Tensor = torch.linalg.inv(spline)
+    return inverse

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from winninghand.base.randomness import CounterRNG
-from winninghand.corruptions.bar.overlays import pixel_places
 from winninghand.corruptions.corrupt import corruption
+from winninghand.corruptions.planes import pixel_places
 
 RIPPLE = (5.5, 6, 6.5, 7.5, 8)
 
@@ -29,7 +29,7 @@ def rippled(images: Tensor, strength: float, wavelengths: Tensor, phases: Tensor
     for axis, places in enumerate(pixel_places(images)):
         length, phase = (draw[:, axis, None, None] for draw in (wavelengths, phases))
         sources.append(places + reach * torch.sin(2 * math.pi * places / length + phase))
-    return read_at(images, *sources)
+    return sampled(images.double(), *sources).byte()
 
 
 PINCH_AND_TWIRL = (5.5, 6, 6.5, 8.5, 10)
@@ -58,7 +58,7 @@ def twirled(images: Tensor, strength: float, signs: Tensor) -> Tensor:
     rest = (0, 0, 0, images.shape[2] - across * side, 0, images.shape[1] - down * side)
     shifts = torch.nn.functional.pad(shifts, rest)
     rows, columns = pixel_places(images)
-    return read_at(images, rows + shifts[..., 0], columns + shifts[..., 1])
+    return sampled(images.double(), rows + shifts[..., 0], columns + shifts[..., 1]).byte()
 
 
 def _twirl(side: int, strength: float, sign: int) -> Tensor:
@@ -77,13 +77,13 @@ def _twirl(side: int, strength: float, sign: int) -> Tensor:
     return torch.where(moving[..., None], pinch[..., None] * source - offset, 0)
 
 
-def read_at(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Return uint8 images read at `rows` and `columns`, broadcast to (N, H, W), by bilinear interpolation.
+def sampled(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Return images float64 (N, H, W, 3) read at `rows` and `columns`, broadcast to (N, H, W), bilinearly.
 
     Each of the four neighbours that lies outside the image counts as black.
     """
     count, height, width, _ = images.shape
-    padded = torch.nn.functional.pad(images, (0, 0, 1, 2, 1, 2)).double()
+    padded = torch.nn.functional.pad(images, (0, 0, 1, 2, 1, 2))
     top, down = _split(rows, height)
     left, across = _split(columns, width)
     first = torch.arange(count, device=images.device)[:, None, None] * (height + 3) * (width + 3)
@@ -94,7 +94,7 @@ def read_at(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     upper, lower = (
         (1 - across) * flat[corner + below] + across * flat[corner + below + 1] for below in (0, width + 3)
     )
-    return ((1 - down) * upper + down * lower).byte().view_as(images)
+    return ((1 - down) * upper + down * lower).view_as(images)
 
 
 def _split(places: Tensor, length: int) -> tuple[Tensor, Tensor]:
