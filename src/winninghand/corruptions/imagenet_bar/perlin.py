@@ -48,11 +48,11 @@ def turbulent(images: Tensor, strength: float, vectors: Tensor, table: Tensor) -
     side = min(height, width)
     noise = torch.zeros(images.shape[:3], dtype=torch.float64, device=images.device)
     for octave in OCTAVES:
-        places = [
+        rows, columns = (
             CELLS * octave * torch.arange(length, dtype=torch.float64, device=images.device) / side
             for length in (height, width)
-        ]
-        noise += (1.5 * _gradient_noise(*places, gradients, table)).abs() / octave
+        )
+        noise += (1.5 * _gradient_noise(rows, columns, gradients, table)).abs() / octave
     alpha = 0.05 * strength
     blended = to_planes(images, torch.float64).mul_(1 - alpha)
     return to_images(blended.add_((0.5 * noise + 0.5).clamp_(max=1)[:, None], alpha=255 * alpha))
