@@ -28,6 +28,17 @@ DOMAINS = {
     "trivialaugment": "trivialaugment",
     "pixmix": "pixmix",
 }
+SEVERAL_VIEWS = {
+    "augmix": "augmix",
+    "gaussian, divergence": {"name": "gaussian", "jsd": True},
+    "hybridaugment": "hybridaugment",
+    "hybridaugment, single": {"name": "hybridaugment", "paired": False},
+    "hybridaugment, paired": {"name": "hybridaugment", "single": False},
+    "prime": "prime",
+    "prime, no divergence": {"name": "prime", "jsd": False},
+    "afa": "afa",
+    "afa, no divergence": {"name": "afa", "jsd": False},
+}
 
 
 def main() -> None:
@@ -44,6 +55,7 @@ def main() -> None:
     images = torch.randint(256, (BATCH, 8, 8, 3), generator=generator, dtype=torch.uint8)
     images = images.repeat_interleave(4, 1).repeat_interleave(4, 2)
     console.print(_views_table(images))
+    console.print(_several_views_table(images.to(device)))
     console.print(_steps_table(images.to(device)))
 
 
@@ -78,6 +90,27 @@ def _views_table(images: Tensor) -> Table:
             f"{made / statistics.median(ours):,.0f}",
             f"{made / statistics.median(theirs):,.0f}",
             f"{statistics.median(ratios):.1f} ({min(ratios):.1f} - {max(ratios):.1f})",
+        )
+    return table
+
+
+def _several_views_table(images: Tensor) -> Table:
+    """Compare domains of several views, in turns; all views of the batch, the clean one included."""
+    table = Table(title=f"A batch beside AugMix's, {images.device}: medians of {VIEW_ROUNDS} rounds")
+    for column in ("domain", "views of an image", "ms", "ratio (lowest - highest)"):
+        table.add_column(column, justify="left" if column == "domain" else "right")
+    domains = {label: make_domain(spec) for label, spec in SEVERAL_VIEWS.items()}
+    generator = torch.Generator(images.device).manual_seed(0)
+    times = _in_turns(
+        VIEW_ROUNDS, *(lambda domain=domain: domain.views(images, generator) for domain in domains.values())
+    )
+    for (label, domain), mine in zip(domains.items(), times, strict=True):
+        ratios = [one / augmix for one, augmix in zip(mine, times[0], strict=True)]
+        table.add_row(
+            label,
+            str(len(domain.views(images[:1], generator))),
+            f"{1e3 * statistics.median(mine):.1f}",
+            f"{statistics.median(ratios):.2f} ({min(ratios):.2f} - {max(ratios):.2f})",
         )
     return table
 

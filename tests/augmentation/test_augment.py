@@ -15,7 +15,9 @@ from winninghand.augmentation import augment
 IMAGES = np.random.default_rng(0).integers(0, 256, (150, 8, 9, 3), np.uint8)
 
 
-@pytest.mark.parametrize("name", ["augmix", "gaussian", "pixmix", "trivialaugment"])
+@pytest.mark.parametrize(
+    "name", ["afa", "augmix", "gaussian", "hybridaugment", "pixmix", "prime", "trivialaugment"]
+)
 def test_arrays_and_tensors_come_back_as_what_they_were(name: str):
     array = augment(IMAGES[:5], name)
     tensor = augment(torch.from_numpy(IMAGES[:5]), name)
@@ -77,3 +79,11 @@ def test_one_image_is_augmented_as_the_first_of_a_batch():
 
 def test_the_largest_start_has_views_of_its_own():
     assert augment(IMAGES[:2], "trivialaugment", start=2**62).shape == (2, 8, 9, 3)
+
+
+def test_hybrids_are_made_of_images_of_the_call():
+    pairs = {"name": "hybridaugment", "single": False, "padding": 0, "flip": False, "probability": 1.0}
+    assert np.array_equal(augment(IMAGES[:1], pairs, start=70), IMAGES[:1])
+    dark = IMAGES[:70] // 2
+    assert augment(dark, pairs).max() < 255
+    assert not np.array_equal(augment(dark, pairs), dark)

@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from benchmarks.augmix_in_pillow import augmix as augmix_in_pillow
 from winninghand.augmentation import make_domain
-from winninghand.augmentation.augmix import AUGMIX_OPERATIONS, draw_operations, jensen_shannon
+from winninghand.augmentation.augmix import AUGMIX_OPERATIONS, draw_operations, draw_shares
+from winninghand.augmentation.consistency import jensen_shannon
 from winninghand.augmentation.operations import Operation
 
 STILL = {"name": "augmix", "padding": 0, "flip": False}
@@ -125,7 +126,7 @@ def test_the_divergence_lies_between_nought_and_the_logarithm_of_the_views(logit
 def test_shares_sum_to_one_and_concentrate_with_alpha(alpha: float):
     white = torch.full((200, 8, 8, 3), 255, dtype=torch.uint8)
     domain = make_domain(STILL | {"jsd": False, "alpha": alpha, "depth": 2, "width": 2})
-    shares = domain._shares(2_000, 1, torch.Generator().manual_seed(0))[:, 0]
+    shares = draw_shares((2_000, 1, 2), alpha, torch.Generator().manual_seed(0))[:, 0]
     assert (shares.sum(-1) - 1).abs().max() < 1e-5
     expected_spread = 0.25 / (2 * alpha + 1)
     assert shares[:, 0].var().item() == pytest.approx(expected_spread, rel=0.15)

@@ -12,7 +12,9 @@ from torch.nn import functional
 from winninghand import InputError
 from winninghand.augmentation import DOMAINS, Domain, make_domain
 
-NAMES = ["augmix", "clean", "gaussian", "pixmix", "trivialaugment"]
+NAMES = ["afa", "augmix", "clean", "gaussian", "hybridaugment", "pixmix", "prime", "trivialaugment"]
+HYBRID_ALONE = {"name": "hybridaugment", "paired": False}
+ALONE = [HYBRID_ALONE if name == "hybridaugment" else name for name in NAMES]
 
 
 @pytest.fixture
@@ -52,12 +54,18 @@ def test_the_generator_alone_decides(name: str, photographs: Tensor, two_threads
     assert torch.equal(first, views(domain, photographs[:, :, :27], seed=1))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_an_image_is_not_touched_by_its_neighbours(name: str, photographs: Tensor):
-    domain = make_domain(name)
+@pytest.mark.parametrize("spec", ALONE, ids=str)
+def test_an_image_is_not_touched_by_its_neighbours(spec: str | dict[str, object], photographs: Tensor):
+    domain = make_domain(spec)
     others = photographs.flip(0)
     others[7] = photographs[7]
     assert torch.equal(views(domain, photographs)[:, 7], views(domain, others)[:, 7])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_number_of_images_is_a_batch(name: str, photographs: Tensor):
+    for count, seed in [(0, 0), *((1, seed) for seed in range(8)), (3, 0)]:
+        assert views(make_domain(name), photographs[:count], seed).shape[1] == count
 
 
 def test_clean_shows_shifted_and_flipped_images(photographs: Tensor):
@@ -86,6 +94,29 @@ def test_gaussian_noise_has_its_sigma_and_its_probability():
     assert noisy.float().mean() == pytest.approx(0.3, abs=0.08)
 
 
+def test_gaussian_noise_may_come_in_two_views_that_must_agree_with_the_clean_one(photographs: Tensor):
+    domain = make_domain({"name": "gaussian", "jsd": True, "sigma": 0.05})
+    clean, first, second = views(domain, photographs)
+    assert torch.equal(clean, views(make_domain("clean"), photographs)[0])
+    inner = (clean > 0.3) & (clean < 0.7)
+    noise = torch.stack([first - clean, second - clean])[:, inner]
+    assert noise.std(1).tolist() == pytest.approx([0.05, 0.05], rel=0.02)
+    assert abs(torch.corrcoef(noise)[0, 1]) < 0.01
+    logits, labels = torch.randn(3, 5, 4), torch.tensor([0, 1, 2, 3, 0])
+    assert torch.equal(domain.loss(logits, labels, 0.1), make_domain("augmix").loss(logits, labels, 0.1))
+
+
+def test_one_view_is_as_noisy_as_before_there_could_be_three(photographs: Tensor):
+    domain = make_domain({"name": "gaussian", "probability": 0.5})
+    generator = torch.Generator().manual_seed(3)
+    clean = make_domain("clean").views(photographs, generator)
+    noise = 0.1 * torch.randn(clean.shape, generator=generator)
+    noise *= (torch.rand(len(photographs), generator=generator) < 0.5)[:, None, None, None]
+    assert torch.equal(views(domain, photographs, seed=3), (clean + noise).clamp(0, 1))
+    logits, labels = torch.randn(1, 5, 4), torch.tensor([0, 1, 2, 3, 0])
+    torch.testing.assert_close(domain.loss(logits, labels), functional.cross_entropy(logits[0], labels))
+
+
 def test_the_usual_loss_is_the_mean_cross_entropy_of_all_views():
     logits, labels = torch.randn(2, 5, 4), torch.tensor([0, 1, 2, 3, 0])
     parts = [functional.cross_entropy(view, labels, label_smoothing=0.1) for view in logits]
@@ -101,6 +132,12 @@ def test_the_usual_loss_is_the_mean_cross_entropy_of_all_views():
         ({"name": "augmix", "severity": 11}, "severity: input should be less than or equal to 10, not 11"),
         ({"name": "augmix", "depth": 0}, "depth: "),
         ({"name": "gaussian", "sigma": float("nan")}, "sigma: "),
+        ({"name": "prime", "depth": 0}, "depth: "),
+        ({"name": "prime", "waves": 2}, "waves: input should be greater than or equal to 3, not 2"),
+        ({"name": "prime", "color": -0.1}, "color: input should be greater than or equal to 0, not -0.1"),
+        ({"name": "afa", "strength": "5"}, "strength: input should be a valid number, not '5'"),
+        ({"name": "hybridaugment", "probability": 1.5}, "probability: "),
+        ({"name": "gaussian", "jsd": 1}, "jsd: "),
         ({"severity": 3}, "domain must be a name or a table with a name"),
         (7, "domain must be a name or a table with a name"),
     ],

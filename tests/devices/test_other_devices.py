@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", ["pictures", "cards", "decks"])
+@pytest.mark.parametrize("part", ["pictures", "domains", "cards", "decks"])
 def test_another_device_gives_what_the_cpu_gives(part):
     # In a process of its own: the pretence changes torch.
     script = Path(__file__).parent / "train_and_play.py"

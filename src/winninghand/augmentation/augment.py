@@ -26,9 +26,9 @@ def augment(images: Images, name: str | Mapping[str, object], seed: int = 0, sta
 
     One image (H, W, 3) comes back as one. `name` is a domain's name or a mapping of `name` and
     parameters; the view is the last one of `Domain.views`. Image i has index `start` + i, and its view
-    depends on its pixels, the domain, `seed` and that index alone: not on the other images of the call,
-    nor on the thread count. The same holds on a GPU, whose random numbers, and so whose views, are others
-    than the CPU's.
+    depends on its pixels, the domain, `seed` and that index alone: not on the other images of the call
+    (save for `hybridaugment`, which mixes images of one block of 64 indices), nor on the thread count.
+    The same holds on a GPU, whose random numbers, and so whose views, are others than the CPU's.
     Raises `InputError` for a bad name, parameter, seed, start, or shape and type of the images.
     """
     domain = make_domain(name)
@@ -51,8 +51,8 @@ def augment(images: Images, name: str | Mapping[str, object], seed: int = 0, sta
 
 def _block(domain: Domain, pixels: Tensor, place: int, generator: torch.Generator) -> Tensor:
     """Return the views of `pixels`, which lie from `place` on in a block that is always drawn whole."""
-    whole = pixels.new_zeros((BLOCK, *pixels.shape[1:]))
-    whole[place : place + len(pixels)] = pixels
+    # Elsewhere the images are repeated, for domains that mix the images of a batch.
+    whole = pixels[(torch.arange(BLOCK, device=pixels.device) - place) % len(pixels)]
     return to_bytes(domain.views(whole, generator)[-1, place : place + len(pixels)])
 
 

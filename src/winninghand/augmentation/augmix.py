@@ -7,9 +7,9 @@ from typing import ClassVar
 import torch
 from pydantic import Field, field_validator
 from torch import Tensor
-from torch.nn import functional
 
 from winninghand.augmentation.chains import mix_chains
+from winninghand.augmentation.consistency import consistency_loss
 from winninghand.augmentation.domain import Clean, flip_and_crop
 from winninghand.augmentation.operations import Operation
 
@@ -26,7 +26,6 @@ AUGMIX_OPERATIONS = (
 )
 LOWEST_LEVEL, HIGHEST_LEVEL = 0.1, 10.0
 LONGEST_CHAIN = 3
-SMALLEST_PROBABILITY = 1e-7
 
 
 class AugMix(Clean):
@@ -61,17 +60,14 @@ class AugMix(Clean):
         count, height, width, _ = base.shape
         views = 3 if self.jsd else 1
         operations, magnitudes = self._chains(count, views, (height, width), generator)
-        shares = self._shares(count, views, generator)
+        shares = draw_shares((count, views, self.width), self.alpha, generator)
         if self.jsd:
             shares[:, 0] = torch.eye(1 + self.width, device=base.device)[0]
         return mix_chains(base, operations, magnitudes, shares).movedim(-1, -3)
 
     def loss(self, logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
         """Return the clean view's cross-entropy plus the weighted divergence; without JSD, the former."""
-        if not self.jsd:
-            return super().loss(logits, labels, label_smoothing)
-        cross_entropy = functional.cross_entropy(logits[0].float(), labels, label_smoothing=label_smoothing)
-        return cross_entropy + self.jsd_weight * jensen_shannon(logits)
+        return consistency_loss(logits, labels, label_smoothing, self.jsd_weight)
 
     def _chains(
         self, count: int, views: int, size: tuple[int, int], generator: torch.Generator
@@ -86,15 +82,6 @@ class AugMix(Clean):
             beyond = torch.arange(steps, device=device) >= depths
             operations = operations.masked_fill(beyond, Operation.IDENTITY)
         return operations, magnitudes
-
-    def _shares(self, count: int, views: int, generator: torch.Generator) -> Tensor:
-        """Return the shares of the image and of each chain, (B, V, 1 + width); those of a view sum to 1."""
-        like = torch.full((count, views, self.width), self.alpha, device=generator.device).double()
-        weights = torch._sample_dirichlet(like, generator)
-        mixed = torch._sample_dirichlet(
-            torch.full_like(like[..., :1], self.alpha).expand(-1, -1, 2), generator
-        )
-        return torch.cat([mixed[..., :1], mixed[..., 1:] * weights], dim=-1).float()
 
 
 def draw_operations(
@@ -124,14 +111,12 @@ def draw_operations(
     return operations, magnitudes
 
 
-def jensen_shannon(logits: Tensor) -> Tensor:
-    """Return the mean divergence, in nats, of the predictions of V views from their mixture.
+def draw_shares(shape: tuple[int, int, int], alpha: float, generator: torch.Generator) -> Tensor:
+    """Return the shares of the image and of each chain, (B, V, 1 + W) for `shape` (B, V, W), which sum to 1.
 
-    `logits` is (V, B, classes); the mixture is clamped at 1e-7 (Hendrycks et al. 2020, equation 1).
+    Chains share by Dirichlet(`alpha`) what the image leaves by Beta(`alpha`, `alpha`).
     """
-    log_predictions = functional.log_softmax(logits.float(), dim=-1)
-    mixture = log_predictions.exp().mean(0).clamp(SMALLEST_PROBABILITY, 1).log()
-    divergences = functional.kl_div(
-        mixture.expand_as(log_predictions), log_predictions, reduction="none", log_target=True
-    )
-    return divergences.sum(-1).mean()
+    like = torch.full(shape, alpha, device=generator.device).double()
+    weights = torch._sample_dirichlet(like, generator)
+    mixed = torch._sample_dirichlet(torch.full_like(like[..., :1], alpha).expand(-1, -1, 2), generator)
+    return torch.cat([mixed[..., :1], mixed[..., 1:] * weights], dim=-1).float()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -36,12 +39,17 @@ def mix_compiled(images: Tensor, operations: Tensor, magnitudes: Tensor, shares:
     maps = affine_maps(operations, magnitudes, height, width)
     tensors = (images, operations, magnitudes.double(), maps, shares.float(), mixtures)
     arrays = [tensor.contiguous().numpy() for tensor in tensors]
+    over_threads(kernels.mix, count, arrays)
+    return mixtures
+
+
+def over_threads(work: Callable[..., None], count: int, arrays: Sequence[npt.NDArray[Any]]) -> None:
+    """Call `work` with a start, a stop and `arrays`, `count` images spread over torch's number of threads."""
     threads = max(1, min(torch.get_num_threads(), count // IMAGES_PER_THREAD))
     if threads == 1:
-        kernels.mix(0, count, *arrays)
-        return mixtures
+        work(0, count, *arrays)
+        return
     size = -(-count // threads)
     with ThreadPoolExecutor(threads) as pool:
         starts = range(0, count, size)
-        list(pool.map(lambda start: kernels.mix(start, min(start + size, count), *arrays), starts))
-    return mixtures
+        list(pool.map(lambda start: work(start, min(start + size, count), *arrays), starts))

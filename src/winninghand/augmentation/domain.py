@@ -35,8 +35,8 @@ class Domain(BaseModel, ABC):
         """Return augmented views of a batch, float32 (V, B, 3, H, W) in [0, 1], on its device.
 
         `images` is uint8 (B, H, W, 3), and `generator` lives on their device. Every view of an image
-        depends on the generator's state and that image alone, not on its neighbours. The last view is
-        the one that shows the domain.
+        depends on the generator's state and that image alone, not on its neighbours, unless the domain
+        mixes images of a batch. The last view is the one that shows the domain.
         """
 
     def plain(self) -> Domain:

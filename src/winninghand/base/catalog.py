@@ -100,6 +100,9 @@ DOMAINS: Registry[Any] = Registry(
         "gaussian": "winninghand.augmentation.gaussian:Gaussian",
         "pixmix": "winninghand.augmentation.pixmix:PixMix",
         "trivialaugment": "winninghand.augmentation.trivialaugment:TrivialAugment",
+        "hybridaugment": "winninghand.augmentation.hybridaugment:HybridAugment",
+        "prime": "winninghand.augmentation.prime:Prime",
+        "afa": "winninghand.augmentation.afa:AuxiliaryFourier",
     },
     subclass_of="winninghand.augmentation.domain:Domain",
 )
