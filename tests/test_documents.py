@@ -50,8 +50,11 @@ def test_a_page_names_only_what_is_there(page):
     missing = [path for path in found(FILES, page) if not (ROOT / path).exists() | (PACKAGE / path).exists()]
     missing += [path for path in found(SOURCES, page) if not (PACKAGE / path).exists()]
     missing += [name for name in found(r"`(\w+\.py)`", page) if not any(ROOT.glob(f"[!.]*/**/{name}"))]
+    modules = {name: ROOT / name.replace(".", "/") for name in found(COMMAND, page)}
     missing += [
-        name for name in found(COMMAND, page) if not (ROOT / f"{name.replace('.', '/')}.py").is_file()
+        name
+        for name, path in modules.items()
+        if not path.with_suffix(".py").is_file() and not (path / "__main__.py").is_file()
     ]
     links = [link for link in found(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page) if not link.startswith("docs/api")]
     missing += [link for link in links if not (page.parent / link).exists()]
