@@ -81,8 +81,6 @@ def test_old_names_of_modules(card, tmp_path):
 
 
 def test_old_keywords_of_constructors(card):
-    with pytest.warns(DeprecationWarning, match="facts is now called metadata"):
-        assert wh.Card(card.network, facts=card.metadata).metadata == card.metadata
     with pytest.warns(DeprecationWarning, match="deviation is now called std") as told:
         assert Import("conv2", deviation=(0.5, 0.5, 0.25)).std == (0.5, 0.5, 0.25)
     assert told[0].filename == __file__

@@ -68,7 +68,6 @@ class Card(OldCardNames, nn.Module):
     kind: ClassVar[Literal["card"]] = "card"
     gate: ClassVar[None] = None
 
-    @renamed_arguments(facts="metadata")
     def __init__(
         self,
         network: nn.Module,

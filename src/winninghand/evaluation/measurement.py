@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from winninghand.base.deprecation import renamed_arguments
+from winninghand.base.deprecation import renamed
 from winninghand.base.device import on_device, to_unit
 from winninghand.base.errors import InputError, checked_path, checked_whole, shown
 from winninghand.base.registry import nearest
@@ -258,7 +258,6 @@ def accuracy(model: nn.Module, split: Split, batch_size: int = 256) -> float:
     return play(model, Sample(split, np.arange(len(split))).batches(CLEAN, 0, batch_size)).accuracy
 
 
-@renamed_arguments(advance="progress")
 def evaluate(
     model: nn.Module,
     split: Split,
@@ -271,6 +270,8 @@ def evaluate(
     archive: Archive | Path | str | None = None,
     device: torch.device | str | None = None,
     order: Order = "cells",
+    *,
+    advance: Callable[[int], None] | None = None,
 ) -> RobustnessTable:
     """Measure a card, a deck or any classifier of float images in [0, 1] on clean and corrupted images.
 
@@ -287,6 +288,11 @@ def evaluate(
     `missing`; one that is asked for by name raises `InputError`, as do unknown names,
     severities outside 1..5, images of the wrong size and an archive of another split.
     """
+    if advance is not None:
+        if progress is not None:
+            raise InputError("advance is the old name of progress; give one of them")
+        renamed("advance", "progress")
+        progress = advance
     if not isinstance(model, nn.Module):
         raise InputError(
             f"evaluate takes a card, a deck or a module, not {shown(repr(model))}; open a file with load"

@@ -22,7 +22,7 @@ from winninghand.base.device import (
     resolve_device,
     resolve_precision,
 )
-from winninghand.base.errors import checked_path
+from winninghand.base.errors import InputError
 from winninghand.base.files import check_room
 from winninghand.base.locks import tidy
 from winninghand.base.version import __version__
@@ -98,7 +98,8 @@ class Run:
         # What cannot be is refused before a folder is made.
         self.phases  # noqa: B018
         check_watchers(callbacks, loggers)
-        out = None if out is None else checked_path("out", out)
+        if not isinstance(out, str | Path | None):
+            raise InputError(f"out must be a path, not {type(out).__name__}")
         device = resolve_device(device)
         with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as path:
             folder = self.folder(path)
