@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from winninghand.base.errors import InputError
-from winninghand.base.files import atomic_write, sweep, write_text
+from winninghand.base.files import atomic_write, check_apart, sweep, write_text
 
 
 def test_a_file_appears_whole(tmp_path):
@@ -43,6 +43,10 @@ def test_what_the_disk_refuses_is_told_in_one_line(tmp_path):
         pass
     with pytest.raises(InputError, match="is a folder"), atomic_write(tmp_path):
         pass
+    with pytest.raises(InputError, match="cannot be a path"), atomic_write(f"{tmp_path}/a\0b"):
+        pass
+    with pytest.raises(InputError, match="cannot be a path"):
+        check_apart([f"{tmp_path}/a\0b"])
     with pytest.raises(InputError, match="No space"), atomic_write(tmp_path / "a.txt"):
         raise OSError(errno.ENOSPC, "No space left on device")
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a.txt"):

@@ -79,7 +79,18 @@ def test_outputs_of_other_forms_become_logits(wrap):
     assert torch.equal(as_logits(module(IMAGES)), module.body(IMAGES))
 
 
-@pytest.mark.parametrize("wrap", [lambda x: None, lambda x: {"out": x}, lambda x: (), lambda x: x[:, 0]])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda x: None,
+        lambda x: {"out": x},
+        lambda x: (),
+        lambda x: x[:, 0],
+        lambda x: x.long(),
+        lambda x: x > 0,
+        lambda x: {"logits": x.to(torch.complex64)},
+    ],
+)
 def test_outputs_that_hold_no_logits_are_refused(wrap):
     with pytest.raises(wh.InputError, match="logits"):
         enter(Around(wrap))

@@ -38,7 +38,7 @@ def test_a_path_that_can_be_no_folder_is_refused_before_the_first_epoch(tiny_ima
     for out, named in (
         (tmp_path / "file", "file"),
         (tmp_path / "file/run", "file"),
-        ("a\0b", "cannot be a folder"),
+        ("a\0b", "cannot be a path"),
         (tmp_path / ("x" * 300), "too long"),
         ("/proc/run", "cannot write to"),
     ):

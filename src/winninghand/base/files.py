@@ -94,6 +94,14 @@ def check_room(folder: Path, needed: int) -> None:
         )
 
 
+def real_path(path: Path | str) -> Path:
+    """Return a path with its links followed; `InputError` where it cannot be one, as with a zero byte."""
+    try:
+        return Path(os.path.realpath(path))
+    except ValueError as error:
+        raise InputError(f"{str(path)!r} cannot be a path ({error}); give another one") from error
+
+
 def checked_name(name: str) -> str:
     """Return a name that becomes part of a file's name, or raise `InputError` unless it is fit for that.
 
@@ -162,11 +170,11 @@ def checked_output(path: Path | str, folder: bool = False) -> Path:
 def check_apart(outputs: Iterable[Path | str | None], inputs: Iterable[Path | str] = ()) -> None:
     """Raise `InputError` where two files to be written are one, or one would replace a file that is read."""
     written: set[Path] = set()
-    read = {Path(os.path.realpath(path)) for path in inputs}
+    read = {real_path(path) for path in inputs}
     for path in outputs:
         if path is None:
             continue
-        target = Path(os.path.realpath(path))
+        target = real_path(path)
         if target in read:
             raise InputError(f"{path} is read here and would be replaced; give another path to write to")
         if target in written:
@@ -188,7 +196,7 @@ def _digest(table: Mapping[str, Any]) -> str:
 
 def _target(path: Path | str, folder: bool = False) -> Path:
     """Return what is to be written, behind all links, where there is nothing of another kind."""
-    target = Path(os.path.realpath(path))
+    target = real_path(path)
     with _told(target):
         try:
             is_folder = stat.S_ISDIR(target.stat().st_mode)

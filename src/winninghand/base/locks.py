@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from winninghand.base.errors import InputError
-from winninghand.base.files import sweep
+from winninghand.base.files import real_path, sweep
 
 _LOG = logging.getLogger("winninghand")
 _NAME = ".lock"
@@ -42,10 +42,7 @@ def folder_lock(folder: Path | str, wait: bool = True) -> Iterator[None]:
     Raises `InputError` where the folder is a file or cannot be written to.
     """
     folder = Path(folder)
-    try:
-        key = os.path.realpath(folder)
-    except ValueError as error:  # a zero byte
-        raise InputError(f"{str(folder)!r} cannot be a folder ({error}); give another one") from error
+    key = str(real_path(folder))
     depths: dict[str, int] = vars(_held).setdefault("depths", {})
     if key in depths:
         depths[key] += 1

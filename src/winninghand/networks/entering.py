@@ -153,9 +153,14 @@ def as_logits(outputs: object) -> Tensor:
     """Return the logits (N, classes) among what a network gives.
 
     They are the `logits` of an object or a mapping that has them (`ImageClassifierOutput`), the first of a
-    tuple or list, or a tensor itself; (N, classes, 1, 1) loses its ones. Raises `InputError` for the rest.
+    tuple or list, or a tensor itself; (N, classes, 1, 1) loses its ones. Raises `InputError` for the rest,
+    and for numbers that are not floating point.
     """
     if isinstance(outputs, Tensor):
+        if not outputs.is_floating_point():
+            raise InputError(
+                f"the network must give floating-point logits, one per class, not {outputs.dtype}"
+            )
         return outputs.flatten(1) if outputs.ndim > 2 and set(outputs.shape[2:]) == {1} else outputs
     if isinstance(getattr(outputs, "logits", None), Tensor):
         return as_logits(outputs.logits)  # type: ignore[attr-defined]
