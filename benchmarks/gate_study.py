@@ -48,7 +48,7 @@ def play(deck: Deck, answers: FittingData, batches: Batches) -> Played:
     order = torch.arange(conditions * images)
     if batches.order == "mixed":
         order = order[torch.randperm(len(order), generator=torch.Generator().manual_seed(_MIXING_SEED))]
-    spectra = answers.spectra.flatten(0, 1)
+    seen = answers.seen_by(deck.gate).flatten(0, 1)
     weights = torch.empty(len(order), len(deck.cards))
     size = batches.size if deck.batch_matters else _ANY_SIZE
     whole = images if batches.order != "mixed" else len(order)
@@ -58,7 +58,7 @@ def play(deck: Deck, answers: FittingData, batches: Batches) -> Played:
             deck.reset()
         for start in range(begin, begin + whole, size):
             some = order[start : min(start + size, begin + whole)]
-            weights[some] = deck.weigh(spectra[some])
+            weights[some] = deck.weigh(seen[some])
     mixed = deck.mixed(answers.logits.flatten(1, 2), weights)
     correct = mixed.argmax(dim=1).unflatten(0, (conditions, images)) == answers.labels
     return Played(correct, weights.unflatten(0, (conditions, images)))

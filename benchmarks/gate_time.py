@@ -22,6 +22,7 @@ from torch import Tensor
 from winninghand.cards import Card
 from winninghand.decks import GATES, Deck
 from winninghand.decks.fitting import FittedScores
+from winninghand.decks.gates.features import FirstStage
 from winninghand.networks import network
 from winninghand.spectra import SpectralProfile
 from winninghand.spectra.profile import RINGS
@@ -70,10 +71,13 @@ def _card(profile: SpectralProfile) -> Card:
 def _deck(cards: list[Card], gate: str) -> Deck:
     if gate == "average":
         return Deck(cards, gate)
+    inputs = GATES[gate].inputs or "rings"
     generator = torch.Generator().manual_seed(0)
-    slopes = torch.randn(CARDS, RINGS, generator=generator)
-    scores = FittedScores(slopes=tuple(map(tuple, slopes.tolist())), offsets=(0.0,) * CARDS)
-    return Deck(cards, gate).with_gate(gate, scores=scores, max_active=2)
+    seen = FirstStage(cards[0]).numbers if inputs == "features" else RINGS
+    slopes = torch.randn(CARDS, seen, generator=generator)
+    rows = tuple(map(tuple, slopes.tolist()))
+    scores = FittedScores(slopes=rows, offsets=(0.0,) * CARDS, inputs=inputs)
+    return Deck(cards, gate, scores=scores, max_active=2)
 
 
 def _figures(deck: Deck, size: int) -> list[str]:

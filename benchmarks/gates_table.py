@@ -84,7 +84,9 @@ def _answers(cards: list[Card], paths: list[Path], images: ImageSet, wanted: Wan
     if not place.exists():
         _keep(_collected(cards, images.test, conditions, wanted.limit), place)
     kept = load_file(place)
-    return FittingData(conditions, kept["logits"], kept["spectra"], kept["labels"])
+    # A deck's gate looks at the first card alone.
+    features = (kept["features"],) * len(cards)
+    return FittingData(conditions, kept["logits"], kept["spectra"], kept["labels"], features)
 
 
 def _collected(cards: list[Card], split: Split, conditions: tuple[Condition, ...], limit: int) -> FittingData:
@@ -95,7 +97,12 @@ def _collected(cards: list[Card], split: Split, conditions: tuple[Condition, ...
 
 def _keep(answers: FittingData, place: Path) -> None:
     with atomic_write(place) as tmp:
-        tensors = {"logits": answers.logits, "spectra": answers.spectra, "labels": answers.labels}
+        tensors = {
+            "logits": answers.logits,
+            "spectra": answers.spectra,
+            "labels": answers.labels,
+            "features": answers.features[0],
+        }
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, tmp)
 
 

@@ -22,7 +22,21 @@ def test_a_program_gives_a_cards_logits_and_leaves_the_card_alone(card, batches,
     assert str(Path(wh.__file__).parent).encode() not in (tmp_path / "a.pt2").read_bytes()
 
 
-@pytest.mark.parametrize(("gate", "settings"), [("average", {}), ("weighted", {"temperature": 3.0})])
+SCORES = {
+    "slopes": [[1.0, 0.0, 2.0, -1.0], [-1.0, 1.0, 0.0, 1.0]],
+    "offsets": [0.5, 0.0],
+    "inputs": "features",
+}
+
+
+@pytest.mark.parametrize(
+    ("gate", "settings"),
+    [
+        ("average", {}),
+        ("weighted", {"temperature": 3.0}),
+        ("features", {"scores": SCORES, "confidence": 0.6}),
+    ],
+)
 def test_a_program_gives_a_decks_answers_and_weights(deck, batches, gate, settings, tmp_path):
     other = deck.with_gate(gate, **settings)
     export(other, tmp_path / "a.pt2")
@@ -68,4 +82,6 @@ def test_other_endings_and_a_gate_with_a_memory_are_refused(card, deck, tmp_path
             export(card, tmp_path / name)
     with pytest.raises(wh.InputError, match="'stream' remembers"):
         export(deck.with_gate("stream"), tmp_path / "a.pt2")
+    with pytest.raises(wh.InputError, match="batch=None"):
+        export(deck.with_gate("spectral", batch=4), tmp_path / "a.pt2")
     assert list(tmp_path.iterdir()) == []

@@ -63,9 +63,17 @@ def test_a_deck_chooses_image_by_image(deck, batches, tmp_path):
     assert by_image.choose(batches["mixed"]).argmax(dim=1).tolist() == [0, 1, 1]
 
 
-@pytest.mark.parametrize("gate", ["average", "weighted"])
-def test_a_deck_weighs_its_cards(deck, batches, tmp_path, gate):
-    weighing = deck.with_gate(gate)
+@pytest.mark.parametrize(
+    ("gate", "settings"),
+    [
+        ("average", {}),
+        ("weighted", {}),
+        ("features", {}),
+        ("spectral", {"amplitude": "linear", "distance": "l1"}),
+    ],
+)
+def test_a_deck_weighs_its_cards(deck, batches, tmp_path, gate, settings):
+    weighing = deck.with_gate(gate, **settings)
     export(weighing, tmp_path / "a.onnx")
     for images in batches.values():
         log_probabilities, weights = run(tmp_path / "a.onnx", images)

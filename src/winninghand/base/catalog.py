@@ -117,6 +117,7 @@ GATES: Registry[Any] = Registry(
         "spectral_image": "winninghand.decks.gates.spectral_image:SpectralImage",
         "stream": "winninghand.decks.gates.stream:Stream",
         "weighted": "winninghand.decks.gates.weighted:Weighted",
+        "features": "winninghand.decks.gates.features:Features",
     },
     subclass_of="winninghand.decks.gate:Gate",
 )

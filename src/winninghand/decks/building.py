@@ -122,11 +122,11 @@ def select(
 
 def corrupted_accuracy(deck: Deck, data: FittingData) -> float:
     """Return the deck's accuracy over the corrupted images, a fraction; each condition is one batch."""
-    accuracies = []
+    accuracies, seen = [], data.seen_by(deck.gate)
     for place, condition in enumerate(data.conditions):
         if condition != CLEAN:
             deck.reset()
-            mixed = deck.mixed(data.logits[:, place], deck.weigh(data.spectra[place]))
+            mixed = deck.mixed(data.logits[:, place], deck.weigh(seen[place]))
             accuracies.append((mixed.argmax(dim=1).cpu() == data.labels).float().mean())
     return float(torch.stack(accuracies).mean())
 
@@ -134,7 +134,7 @@ def corrupted_accuracy(deck: Deck, data: FittingData) -> float:
 def _full(gate: str, settings: GateSettings, cards: int) -> bool:
     """Tell whether a gate that plays all cards has as many as it may play."""
     most = settings.max_active
-    return not GATES[gate].needs_profiles and most is not None and cards >= most
+    return GATES[gate].inputs is None and most is not None and cards >= most
 
 
 def _accuracy(

@@ -16,7 +16,7 @@ from winninghand.cards import Answer, Card, check_batch, check_pixels
 from winninghand.cards.container import write_streams
 from winninghand.cards.prediction import OneOrMore, Prediction, predict
 from winninghand.decks.file import KIND, MOST_CARDS, DeckParts, pack_deck
-from winninghand.decks.gate import GATES, FittedScores, Gate, GateSettings, gate_settings
+from winninghand.decks.gate import FITTED_VALUES, GATES, FittedScores, Gate, GateSettings, gate_settings
 from winninghand.networks.entering import check_values, copied
 
 
@@ -29,8 +29,9 @@ class Deck(nn.Module):
     `temperatures` > 0 divide each card's logits before its softmax (1 where None).
 
     The state dict holds the cards', the temperatures and what was fitted of the gate: `slopes`
-    (cards, rings) and `offsets` (cards,). Raises `InputError` where the cards disagree on classes or
-    input size, lack the profiles that the gate needs, and for settings that the gate does not have.
+    (cards, numbers that the gate sees) and `offsets` (cards,). Raises `InputError` where the cards
+    disagree on classes or input size, lack the profiles that the gate needs, and for settings that the
+    gate does not have.
     """
 
     kind: ClassVar[Literal["deck"]] = "deck"
@@ -88,7 +89,7 @@ class Deck(nn.Module):
         self._input_size = cards[0].input_size
         self.register_buffer("temperatures", torch.tensor(divisors, dtype=torch.float32))
         self._gate = make_gate(gate, cards, settings)
-        for name in FittedScores.model_fields:
+        for name in FITTED_VALUES:
             fitted = None if self.settings.scores is None else getattr(self.settings.scores, name)
             self.register_buffer(name, None if fitted is None else torch.tensor(fitted, dtype=torch.float32))
         self.register_load_state_dict_post_hook(_follow_state)  # type: ignore[no-untyped-call]
@@ -160,10 +161,13 @@ class Deck(nn.Module):
         return weights
 
     @torch.no_grad()
-    def weigh(self, spectra: Tensor) -> Tensor:
-        """Return the weights (N, cards) for the log-amplitude spectra of one batch, without its images."""
+    def weigh(self, seen: Tensor) -> Tensor:
+        """Return the weights (N, cards) for what the gate sees of one batch, without its images.
+
+        That is log-amplitude spectra, or for the gate `features` statistics of the first convolution.
+        """
         self._check_playable()
-        weights: Tensor = self._gate.weigh(spectra.to(self.temperatures.device))
+        weights: Tensor = self._gate.weigh(seen.to(self.temperatures.device))
         return weights
 
     def _check_playable(self) -> None:
@@ -262,7 +266,7 @@ class Deck(nn.Module):
     ) -> None:
         """Take what is there of temperatures and fitted values; a state dict of version 0.1 has none."""
         check_values({key: tensor for key, tensor in state_dict.items() if key.startswith(prefix)})
-        for name in FittedScores.model_fields:
+        for name in FITTED_VALUES:
             if prefix + name in state_dict:
                 self.register_buffer(name, torch.empty_like(state_dict[prefix + name], device=self.device))
         for name, tensor in self.named_buffers(recurse=False):
@@ -277,7 +281,7 @@ def make_gate(gate: str, cards: Sequence[Card], settings: GateSettings) -> Gate:
     kind = GATES[gate]
     if not isinstance(settings, kind.settings_type):
         raise InputError(f"these settings are not those of the gate {gate!r}")
-    return kind([card.profile for card in cards], settings)
+    return kind.of_cards(cards, settings)
 
 
 def _follow_state(deck: Deck, _: object) -> None:
@@ -285,9 +289,8 @@ def _follow_state(deck: Deck, _: object) -> None:
     _checked_temperatures(deck.temperatures.tolist(), len(deck.cards))
     settings, scores = deck.settings, deck.settings.scores
     if deck.slopes is not None and deck.offsets is not None:
-        loaded = FittedScores.model_validate(
-            {"slopes": deck.slopes.tolist(), "offsets": deck.offsets.tolist()}
-        )
+        values = {name: getattr(deck, name).tolist() for name in FITTED_VALUES}
+        loaded = FittedScores.model_validate({**values, "inputs": deck._gate.inputs or "rings"})
         if scores is None or not _alike(scores, loaded):
             settings = settings.model_copy(update={"scores": loaded})
     deck._gate = make_gate(deck.gate, deck.cards, settings).to(deck.device)

@@ -16,10 +16,9 @@ from winninghand.cards import Card
 from winninghand.corruptions import SEVERITIES, corruption_names, missing_corruptions
 from winninghand.decks.deck import Deck
 from winninghand.decks.fitting_data import CLEAN, Condition, FittingData, Indices, collect
-from winninghand.decks.gate import GATES, FittedScores, ring_shifts
+from winninghand.decks.gate import GATES, FittedScores, Inputs, ring_shifts
 from winninghand.images import Split
 from winninghand.images.image_set import balanced_sample, checked_split
-from winninghand.spectra import SpectralProfile
 
 LIMIT = 1000
 """Number of images that a deck is fitted on by default."""
@@ -91,11 +90,13 @@ def fit_gate(
 
 def fitted(deck: Deck, data: FittingData) -> Deck:
     """Return the deck, fitted on these data."""
-    temperatures = fit_temperatures(data)
-    if not GATES[deck.gate].needs_profiles:
+    temperatures, kind = fit_temperatures(data), GATES[deck.gate]
+    if kind.inputs is None or not deck.settings.fits:
         return Deck(deck.cards, deck.gate, deck.settings, temperatures)
-    profiles = [card.profile for card in deck.cards if card.profile is not None]
-    scores = fit_scores(data, profiles, temperatures)
+    seen = data.seen_by(deck.gate)
+    if kind.needs_profiles:
+        seen = ring_shifts(seen, [card.profile for card in deck.cards if card.profile is not None])
+    scores = fit_scores(seen, kind.inputs, data, temperatures)
     settings = deck.settings.model_copy(update={"scores": scores})
     return Deck(deck.cards, deck.gate, settings, temperatures)
 
@@ -112,23 +113,24 @@ def fit_temperatures(data: FittingData) -> tuple[float, ...]:
 
 
 def fit_scores(
-    data: FittingData, profiles: Sequence[SpectralProfile], temperatures: Sequence[float]
+    seen: Tensor, inputs: Inputs, data: FittingData, temperatures: Sequence[float]
 ) -> FittedScores:
     """Return the scores whose softmax, as weights of the cards, gives the least cross-entropy.
 
-    The loss is that of a mixture of experts (Jacobs et al. 1991) whose experts, the cards, are fixed:
-    −log Σ w p(label), with a penalty on the squared slopes.
+    They are linear in what is `seen` of the images, float (S, M, numbers). The loss is that of a mixture of
+    experts (Jacobs et al. 1991) whose experts, the cards, are fixed: −log Σ w p(label), with a penalty on
+    the squared slopes.
     """
-    shifts = ring_shifts(data.spectra, profiles).flatten(0, 1).double()
-    mean, spread = shifts.mean(dim=0), shifts.std(dim=0).clamp_min(1e-6)
-    inputs, targets = (shifts - mean) / spread, _probabilities_of_labels(data, temperatures)
-    slopes = torch.zeros(shifts.shape[1], len(profiles), dtype=torch.float64, requires_grad=True)
-    offsets = torch.zeros(len(profiles), dtype=torch.float64, requires_grad=True)
+    values, cards = seen.flatten(0, 1).double(), len(data.logits)
+    mean, spread = values.mean(dim=0), values.std(dim=0).clamp_min(1e-6)
+    scaled, targets = (values - mean) / spread, _probabilities_of_labels(data, temperatures)
+    slopes = torch.zeros(values.shape[1], cards, dtype=torch.float64, requires_grad=True)
+    offsets = torch.zeros(cards, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([slopes, offsets], max_iter=_ITERATIONS, line_search_fn="strong_wolfe")
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        weights = torch.addmm(offsets, inputs, slopes).log_softmax(dim=1)
+        weights = torch.addmm(offsets, scaled, slopes).log_softmax(dim=1)
         penalty = _PENALTY * slopes.square().sum()
         penalty = penalty + _OFFSET_PENALTY * (offsets - offsets.mean()).square().sum()
         value: Tensor = penalty - (weights + targets).logsumexp(dim=1).mean()
@@ -137,10 +139,11 @@ def fit_scores(
 
     with torch.enable_grad():
         optimizer.step(loss)
-    by_ring = slopes.detach() / spread[:, None]
+    unscaled = slopes.detach() / spread[:, None]
     return FittedScores(
-        slopes=tuple(map(tuple, by_ring.T.tolist())),
-        offsets=tuple((offsets.detach() - mean @ by_ring).tolist()),
+        slopes=tuple(map(tuple, unscaled.T.tolist())),
+        offsets=tuple((offsets.detach() - mean @ unscaled).tolist()),
+        inputs=inputs,
     )
 
 

@@ -15,6 +15,8 @@ from winninghand.base.device import device_of, to_unit
 from winninghand.base.errors import InputError
 from winninghand.cards import Card
 from winninghand.corruptions import corrupt
+from winninghand.decks.gate import GATES
+from winninghand.decks.gates.features import FirstStage, first_convolution
 from winninghand.images import Split
 from winninghand.spectra import log_spectra
 
@@ -28,16 +30,19 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class FittingData:
-    """Logits of K cards for M images under S conditions, and the spectra of those images.
+    """Logits of K cards for M images under S conditions, and what gates see of those images.
 
     `logits` is float32 (K, S, M, classes), `spectra` float32 (S, M, rows, columns) as in
-    `log_spectra`, `labels` int64 (M,). Everything is on the CPU.
+    `log_spectra`, `labels` int64 (M,). `features` holds for each card statistics of its first convolution,
+    float32 (S, M, numbers) as in `FirstStage`; no numbers where it has no such convolution. Everything is
+    on the CPU.
     """
 
     conditions: tuple[Condition, ...]
     logits: Tensor
     spectra: Tensor
     labels: Tensor
+    features: tuple[Tensor, ...] = ()
 
     @property
     def correct(self) -> Tensor:
@@ -46,12 +51,22 @@ class FittingData:
 
     def of_cards(self, numbers: Sequence[int]) -> FittingData:
         """Return the data of some of the cards, in the order given."""
-        return FittingData(self.conditions, self.logits[list(numbers)], self.spectra, self.labels)
+        features = tuple(self.features[number] for number in numbers) if self.features else ()
+        return FittingData(self.conditions, self.logits[list(numbers)], self.spectra, self.labels, features)
 
     def of_images(self, half: int) -> FittingData:
         """Return the data of every second image, from image 0 or 1 on."""
         logits, spectra = self.logits[:, :, half::2], self.spectra[:, half::2]
-        return FittingData(self.conditions, logits, spectra, self.labels[half::2])
+        features = tuple(one[:, half::2] for one in self.features)
+        return FittingData(self.conditions, logits, spectra, self.labels[half::2], features)
+
+    def seen_by(self, gate: str) -> Tensor:
+        """Return what a gate of that name sees of the images, (S, M, …); `InputError` where it is lacking."""
+        if GATES[gate].inputs != "features":
+            return self.spectra
+        if not self.features:
+            raise InputError(f"what the gate {gate!r} sees was not collected; collect the data again")
+        return self.features[0]
 
 
 @torch.no_grad()
@@ -75,13 +90,14 @@ def collect(
         for condition in wanted
         for start in range(0, len(indices), batch_size)
     ]
-    logits, spectra = zip(*parts, strict=True)
+    logits, spectra, features = zip(*parts, strict=True)
     by_condition = (len(wanted), len(indices))
     return FittingData(
         wanted,
         torch.cat(logits, dim=1).unflatten(1, by_condition),
         torch.cat(spectra).unflatten(0, by_condition),
         torch.from_numpy(split.labels[indices]),
+        tuple(torch.cat(one).unflatten(0, by_condition) for one in zip(*features, strict=True)),
     )
 
 
@@ -92,7 +108,7 @@ def _one_batch(
     condition: Condition,
     seed: int,
     progress: Callable[[int], None],
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, list[Tensor]]:
     pixels = split.images[indices]
     if condition != CLEAN:
         pixels = corrupt(pixels, *condition, seed=seed, indices=indices)
@@ -103,7 +119,23 @@ def _one_batch(
         if not bool(found.isfinite().all()):
             raise InputError(f"card {number} gives logits that are NaN or infinite under {condition[0]}")
     progress(len(indices))
-    return logits.float().cpu(), log_spectra(images).cpu()
+    return logits.float().cpu(), log_spectra(images).cpu(), _features(cards, images)
+
+
+def _features(cards: Sequence[Card], images: Tensor) -> list[Tensor]:
+    """Return statistics of each card's first convolution; one that cards share is run once."""
+    shared: dict[object, Tensor] = {}
+    features = []
+    for card in cards:
+        found = first_convolution(card)
+        if found is None:
+            features.append(torch.empty(len(images), 0))
+            continue
+        one = id(found.weight), card.metadata.mean, card.metadata.std
+        if one not in shared:
+            shared[one] = FirstStage(card)(images).cpu()
+        features.append(shared[one])
+    return features
 
 
 @dataclass(frozen=True)

@@ -52,8 +52,12 @@ class DeckGraph(nn.Module):
                 f"the gate {deck.gate!r} remembers earlier images, which an exported graph cannot; "
                 "export the deck under another gate"
             )
+        if getattr(deck.settings, "batch", None) is not None:
+            raise InputError(
+                "an exported graph takes each batch as it comes; export the deck with batch=None"
+            )
         self.gate = gate
-        self.looks = gate.needs_profiles
+        self.looks = gate.inputs is not None
         self.transform = LogSpectra(deck.input_size)
         self.cards = nn.ModuleList(CardGraph(card) for card in deck.cards)
         self.classes = len(deck.classes)
@@ -62,12 +66,19 @@ class DeckGraph(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return log-probabilities (N, classes) and the weights (N, cards) they are made with."""
-        weights = self.gate.weigh(self.transform(images) if self.looks else images)
+        weights = self.gate.weigh(self._seen(images))
         probabilities = torch.zeros_like(images[:, :1, 0, 0]).repeat(1, self.classes)
         for number in range(len(self.cards)):
             weight = weights[:, number, None]
             probabilities = probabilities + weight * self._shares(number, images, weight)
         return probabilities.clamp_min(torch.finfo(torch.float32).tiny).log(), weights
+
+    def _seen(self, images: Tensor) -> Tensor:
+        """Return what the gate looks at; spectra by products alone, which every format has."""
+        if self.gate.inputs == "rings":
+            spectra: Tensor = self.transform(images)
+            return spectra
+        return self.gate.look(images) if self.looks else images
 
     def _shares(self, number: int, images: Tensor, weight: Tensor) -> Tensor:
         """Return a card's softmax (N, classes), or zeros where no image is played to it."""

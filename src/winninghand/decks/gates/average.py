@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from winninghand.base.errors import InputError
-from winninghand.decks.gate import Gate, GateSettings
+from winninghand.decks.gate import Gate, GateSettings, Inputs
 from winninghand.spectra import SpectralProfile
 
 
@@ -18,6 +18,7 @@ class Average(Gate):
 
     name: ClassVar[str] = "average"
     needs_profiles: ClassVar[bool] = False
+    inputs: ClassVar[Inputs | None] = None
 
     def __init__(self, profiles: Sequence[SpectralProfile | None], settings: GateSettings) -> None:
         super().__init__(profiles, settings)
@@ -32,6 +33,6 @@ class Average(Gate):
         """Return 1 / cards everywhere, without a look at the images."""
         return images.new_full((len(images), self.cards), 1 / self.cards, dtype=torch.float32)
 
-    def weigh(self, spectra: Tensor) -> Tensor:
+    def weigh(self, seen: Tensor) -> Tensor:
         """Return 1 / cards everywhere."""
-        return spectra.new_full((len(spectra), self.cards), 1 / self.cards)
+        return seen.new_full((len(seen), self.cards), 1 / self.cards)

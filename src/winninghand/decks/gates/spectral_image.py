@@ -14,6 +14,6 @@ class SpectralImage(DomainGate):
 
     name: ClassVar[str] = "spectral_image"
 
-    def weigh(self, spectra: Tensor) -> Tensor:
+    def weigh(self, seen: Tensor) -> Tensor:
         """Return each image's own row."""
-        return self.cards_of_best_domain(spectra)
+        return self.cards_of_best_domain(seen)

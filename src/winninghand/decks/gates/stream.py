@@ -11,11 +11,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from winninghand.decks.gate import DomainGate, GateSettings
+from winninghand.decks.gate import AdaptiveSettings, DomainGate, GateSettings
 from winninghand.spectra import SpectralProfile
 
 
-class StreamSettings(GateSettings):
+class StreamSettings(AdaptiveSettings):
     """`forgetting` in 10⁻⁶ .. 1 is the share of the newest image in the running mean of the spectra."""
 
     forgetting: float = Field(default=0.1, ge=1e-6, le=1)
@@ -39,9 +39,9 @@ class Stream(DomainGate):
         """Forget all images seen."""
         self._mean = RunningMean(self._mean.forgetting)
 
-    def weigh(self, spectra: Tensor) -> Tensor:
+    def weigh(self, seen: Tensor) -> Tensor:
         """Return each image's row, and remember the batch."""
-        return self.cards_of_best_domain(self._mean.after_each(spectra.flatten(1)))
+        return self.cards_of_best_domain(self._mean.after_each(seen.flatten(1)))
 
 
 # Values are averaged so many at a time: what it takes grows with their number, not with its square.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
-from winninghand.decks.gate import Gate, GateSettings
+from winninghand.decks.gate import AdaptiveSettings, Gate, GateSettings, best_shares
 
 
-class WeightedSettings(GateSettings):
+class WeightedSettings(AdaptiveSettings):
     """`temperature` in 10⁻⁶ .. 10⁶ divides the scores: the higher, the more equal the weights."""
 
     temperature: float = Field(default=1.0, ge=1e-6, le=1e6)
@@ -23,16 +22,11 @@ class Weighted(Gate):
     name: ClassVar[str] = "weighted"
     settings_type: ClassVar[type[GateSettings]] = WeightedSettings
 
-    def weigh(self, spectra: Tensor) -> Tensor:
+    def weigh(self, seen: Tensor) -> Tensor:
         """Return each image's own row."""
         assert self.scores is not None
         assert isinstance(self.settings, WeightedSettings)
-        scores: Tensor = self.scores(spectra)
+        scores: Tensor = self.scores(seen)
         if self.settings.temperature != 1:
             scores = scores / self.settings.temperature
-        most = self.settings.max_active
-        if most is None or most >= scores.shape[1]:
-            return scores.softmax(dim=1)
-        best, cards = scores.topk(most, dim=1)
-        weights: Tensor = torch.zeros_like(scores).scatter_(1, cards, best.softmax(dim=1))
-        return weights
+        return best_shares(scores, self.settings.max_active, self.settings.confidence)
