@@ -40,7 +40,7 @@ def crossed(images: Tensor, rows: Tensor, columns: Tensor, angles: Tensor) -> Te
     cover = line_cover(begin, end, height, width)
     planes = to_planes(images, torch.float64)
     for weight in cover.view(count, -1, 1, height, width).unbind(1):
-        planes = ((1 - weight) * planes).add_(weight, alpha=GREY).trunc_()
+        planes.mul_(1 - weight).add_(weight, alpha=GREY).trunc_()
     return to_images(planes)
 
 
@@ -48,31 +48,45 @@ def line_cover(begin: Tensor, end: Tensor, height: int, width: int) -> Tensor:
     """Return how much of every pixel lines cover, float64 (…, H · W), 0 where they do not pass.
 
     `begin` and `end` are int64 (2, …), rows and columns, inside the image or not. Bresenham's
-    algorithm with smoothed rims (Zingl 2012), for all lines at once, one step after the other.
+    algorithm with smoothed rims (Zingl 2012) for all lines at once: first all steps, one after the
+    other, then what they draw.
     """
     down, across = (end - begin).abs()
     step_down, step_across = torch.where(begin < end, 1, -1)
-    length = torch.where(down + across == 0, 1, torch.hypot(across.double(), down.double()))
+    nothing = torch.zeros_like(down)
+    doubled = 2 * (across - down)
+    doubles, asides, aheads = [], [], []
+    for _ in range(2 * min(height, width) + 2):
+        aside, ahead = doubled >= -across, doubled <= down
+        doubles.append(doubled)
+        asides.append(aside)
+        aheads.append(ahead)
+        doubled = doubled - torch.where(aside, 2 * down, nothing) + torch.where(ahead, 2 * across, nothing)
+    error, aside, ahead = torch.stack(doubles) // 2, torch.stack(asides), torch.stack(aheads)
+    row = begin[0] + step_down * (ahead.cumsum(0) - ahead.long())
+    column = begin[1] + step_across * (aside.cumsum(0) - aside.long())
+
+    # A line ends at its last column, or at its last row; what it would draw after that is left out.
+    last_column = aside & (column == end[1])
+    ends = last_column | (ahead & (row == end[0]))
+    running = ends.cumsum(0) - ends.long() == 0
+    length = torch.hypot(across.double(), down.double()).clamp_(min=1)
+    after, beside = error + down, across - error
+    rows = torch.stack([row, row + step_down, row])
+    columns = torch.stack([column, column, column + step_across])
+    far = torch.stack([error - across + down, after, beside])
+    drawn = torch.stack(
+        [
+            running,
+            running & aside & ~last_column & (after < length),
+            running & ahead & ~ends & (beside < length),
+        ]
+    )
+    inside = drawn & (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     # Outside the image lies one place that is cut off in the end.
     outside = height * width
+    places = torch.where(inside, rows * width + columns, outside)
+    weights = 1 - far.abs() / length
     cover = torch.zeros(*down.shape, outside + 1, dtype=torch.float64, device=begin.device)
-
-    def emit(row: Tensor, column: Tensor, far: Tensor, seen: Tensor) -> None:
-        inside = seen & (row >= 0) & (row < height) & (column >= 0) & (column < width)
-        place = torch.where(inside, row * width + column, outside)
-        cover.scatter_(-1, place[..., None], (1 - far.abs() / length)[..., None])
-
-    row, column = begin
-    error = across - down
-    running = torch.ones_like(down, dtype=torch.bool)
-    for _ in range(2 * min(height, width) + 2):
-        emit(row, column, error - across + down, running)
-        aside = 2 * error >= -across
-        running = running & ~(aside & (column == end[1]))
-        emit(row + step_down, column, error + down, running & aside & (error + down < length))
-        ahead = 2 * error <= down
-        running = running & ~(ahead & (row == end[0]))
-        emit(row, column + step_across, across - error, running & ahead & (across - error < length))
-        row, column = row + step_down * ahead, column + step_across * aside
-        error = error - down * aside + across * ahead
+    cover.scatter_(-1, *(part.flatten(0, 1).movedim(0, -1) for part in (places, weights)))
     return cover[..., :outside]

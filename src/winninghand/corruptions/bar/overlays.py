@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.corrupt import corruption
@@ -71,7 +72,7 @@ def sparkling(images: Tensor, strength: float, centres: Tensor, counts: Tensor, 
     for centre, count, normal in zip(centres.unbind(1), counts.unbind(1), normals.unbind(1), strict=True):
         lengths = (reach * (1 + RAY_STD * normal.double())).clamp_(min=1)
         profile, fall = _rays(images, centre, count, lengths)
-        planes += (profile * fall).clamp_(0, 1)[:, None] * (255 - planes)
+        planes.addcmul_(profile.mul_(fall).clamp_(0, 1)[:, None], 255 - planes)
     return to_images(planes)
 
 
@@ -101,17 +102,16 @@ def _rays(images: Tensor, centres: Tensor, counts: Tensor, lengths: Tensor) -> t
     """
     rows, columns = pixel_places(images)
     down, across = rows - centres[:, :1, None], columns - centres[:, 1:, None]
-    count = counts[:, None, None]
-    ray = (torch.atan2(across, down) + math.pi).mul_(count).div_(2 * math.pi)
-    before = ray.trunc()
-    share = ray - before
-    first = before.long()
-    here, after = (
-        lengths.gather(1, place.remainder(count).flatten(1)).view_as(share) for place in (first, first + 1)
-    )
-    length = here + share * (after - here)
+    ray = torch.atan2(across, down).add_(math.pi).mul_(counts[:, None, None]).div_(2 * math.pi)
+    # After the last ray comes the first; the one after that only where an angle is exactly a whole turn.
+    lengths = functional.pad(lengths, (0, 2)).scatter(1, counts[:, None], lengths[:, :1])
+    lengths = lengths.scatter(1, counts[:, None] + 1, lengths[:, 1:2])
+    first = ray.long()
+    share = ray.sub_(first)
+    here, after = (lengths.gather(1, place.flatten(1)).view_as(share) for place in (first, first + 1))
+    length = after.sub_(here).mul_(share).add_(here)
     distance = down.square() + across.square()
-    return 1 - (share - 0.5).square(), length.square() / (distance + 0.0001)
+    return 1 - share.sub_(0.5).square_(), length.square_().div_(distance.add_(0.0001))
 
 
 def _size(images: Tensor) -> Tensor:

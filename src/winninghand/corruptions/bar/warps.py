@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.corrupt import corruption
@@ -25,11 +26,13 @@ def ripple(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
 def rippled(images: Tensor, strength: float, wavelengths: Tensor, phases: Tensor) -> Tensor:
     """Return images read at places that swing about their own; both draws are (N, 2), rows then columns."""
     reach = 0.0025 * strength * min(images.shape[1:3])
-    sources = []
-    for axis, places in enumerate(pixel_places(images)):
-        length, phase = (draw[:, axis, None, None] for draw in (wavelengths, phases))
-        sources.append(places + reach * torch.sin(2 * math.pi * places / length + phase))
-    return sampled(images.double(), *sources).byte()
+    rows, columns = (
+        places + reach * torch.sin(2 * math.pi * places / length[:, None, None] + phase[:, None, None])
+        for places, length, phase in zip(
+            pixel_places(images), wavelengths.unbind(1), phases.unbind(1), strict=True
+        )
+    )
+    return sampled(images, rows, columns).byte()
 
 
 PINCH_AND_TWIRL = (5.5, 6, 6.5, 8.5, 10)
@@ -56,9 +59,9 @@ def twirled(images: Tensor, strength: float, signs: Tensor) -> Tensor:
     # (N, down, across, row, column, axis)
     shifts = turned[(1 - signs.mT) // 2].transpose(2, 3).reshape(len(images), down * side, across * side, 2)
     rest = (0, 0, 0, images.shape[2] - across * side, 0, images.shape[1] - down * side)
-    shifts = torch.nn.functional.pad(shifts, rest)
+    shifts = functional.pad(shifts, rest)
     rows, columns = pixel_places(images)
-    return sampled(images.double(), rows + shifts[..., 0], columns + shifts[..., 1]).byte()
+    return sampled(images, rows + shifts[..., 0], columns + shifts[..., 1]).byte()
 
 
 def _twirl(side: int, strength: float, sign: int) -> Tensor:
@@ -77,24 +80,29 @@ def _twirl(side: int, strength: float, sign: int) -> Tensor:
     return torch.where(moving[..., None], pinch[..., None] * source - offset, 0)
 
 
-def sampled(images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Return images float64 (N, H, W, 3) read at `rows` and `columns`, broadcast to (N, H, W), bilinearly.
+def sampled(images: Tensor, rows: Tensor, columns: Tensor, white: float = 255) -> Tensor:
+    """Return float64 (N, H, W, 3), uint8 images read at `rows` and `columns` by bilinear interpolation.
 
-    Each of the four neighbours that lies outside the image counts as black.
+    Both are broadcast to (N, H, W). Each of the four neighbours that lies outside the image counts as
+    black. The result is in 0 .. `white`.
     """
     count, height, width, _ = images.shape
-    padded = torch.nn.functional.pad(images, (0, 0, 1, 2, 1, 2))
+    flat = functional.pad(images, (0, 0, 1, 2, 1, 2)).view(-1, 3)
     top, down = _split(rows, height)
     left, across = _split(columns, width)
     first = torch.arange(count, device=images.device)[:, None, None] * (height + 3) * (width + 3)
     corner = (first + (top + 1) * (width + 3) + left + 1).flatten()
-    flat = padded.view(-1, 3)
-    across = across.expand(count, height, width).reshape(-1, 1)
-    down = down.expand(count, height, width).reshape(-1, 1)
-    upper, lower = (
-        (1 - across) * flat[corner + below] + across * flat[corner + below + 1] for below in (0, width + 3)
-    )
-    return ((1 - down) * upper + down * lower).view_as(images)
+    down, across = (part.expand(count, height, width).reshape(-1, 1) for part in (down, across))
+
+    def pixels(step: int) -> Tensor:
+        levels = flat.index_select(0, corner + step).double()
+        return levels if white == 255 else levels.mul_(white).div_(255)
+
+    def between(step: int) -> Tensor:
+        return pixels(step).mul_(1 - across).add_(pixels(step + 1).mul_(across))
+
+    upper, lower = between(0), between(width + 3)
+    return upper.mul_(1 - down).add_(lower.mul_(down)).view_as(images)
 
 
 def _split(places: Tensor, length: int) -> tuple[Tensor, Tensor]:

@@ -38,7 +38,7 @@ def refracted(images: Tensor, strength: float, times: Tensor, sizes: Tensor) -> 
     reach = torch.where(cosine < FLATTEST, reach / slope, 0)
     shifts = [(reach * part).round(decimals=3) for part in (down, across)]
     rows, columns = pixel_places(images)
-    bent = sampled(images.double().div_(255), rows + shifts[0], columns + shifts[1])
+    bent = sampled(images, rows + shifts[0], columns + shifts[1], white=1)
     lit = bent + ((down - across) * strength / 5)[..., None]
     return lit.clamp_(0, 1).mul_(255).byte()
 
@@ -47,15 +47,15 @@ def caustics(images: Tensor, times: Tensor, sizes: Tensor) -> Tensor:
     """Return a net of light, float64 (N, H, W) in [0, 1]."""
     size = sizes[:, None, None]
     down, across = ((part / size).remainder(1) * TURN - 250 for part in pixel_places(images))
-    here, there = down, across
+    here, there = (part.expand(images.shape[:3]) for part in (down, across))
     light = torch.ones(images.shape[:3], dtype=torch.float64, device=images.device)
     for turn in range(1, ROUNDS + 1):
         time = times[:, None, None] * (1 - 3.5 / turn)
         here, there = (
-            down + torch.cos(time - here) + torch.sin(time + there),
-            across + torch.sin(time - there) + torch.cos(time + here),
+            (time - here).cos_().add_((time + there).sin_()).add_(down),
+            (time - there).sin_().add_((time + here).cos_()).add_(across),
         )
-        light = light + 1 / torch.hypot(
-            down * INTENSITY / torch.sin(here + time), across * INTENSITY / torch.cos(there + time)
-        )
-    return (1.17 - (light / ROUNDS) ** 1.4).abs().pow(8).clamp(max=1)
+        rise = (here + time).sin_().reciprocal_().mul_(down * INTENSITY)
+        shift = (there + time).cos_().reciprocal_().mul_(across * INTENSITY)
+        light += rise.hypot_(shift).reciprocal_()
+    return light.div_(ROUNDS).pow_(1.4).sub_(1.17).square_().square_().square_().clamp_(max=1)

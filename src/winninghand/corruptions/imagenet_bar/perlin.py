@@ -60,16 +60,22 @@ def turbulent(images: Tensor, strength: float, vectors: Tensor, table: Tensor) -
 
 def _gradient_noise(rows: Tensor, columns: Tensor, gradients: Tensor, table: Tensor) -> Tensor:
     """Return gradient noise float64 (N, H, W) at `rows` (H,) and `columns` (W,), in cells."""
-    row, column = rows.floor().long(), columns.floor().long()
+    row, column = rows.floor().int(), columns.floor().int()
     down, across = (rows - row)[:, None], columns - column
-    count, shape = len(table), (len(table), len(rows), len(columns))
+    own = TABLE * torch.arange(len(table), device=table.device, dtype=torch.int32)[:, None, None]
+    line = table.int()
+    slopes = gradients.gather(1, table[..., None].expand(-1, -1, 2)).view(-1, 2)
+    down_slopes, across_slopes = slopes.T.contiguous()
 
     def corner(below: int, beside: int) -> Tensor:
-        first = table[:, (row + below) % TABLE]
-        place = (first[:, :, None] + (column + beside)) % TABLE
-        chosen = table.gather(1, place.view(count, -1))
-        slope = gradients.gather(1, chosen[..., None].expand(-1, -1, 2)).view(*shape, 2)
-        return slope[..., 0] * (down - below) + slope[..., 1] * (across - beside)
+        first = line.index_select(1, (row + below) % TABLE)[:, :, None]
+        place = (first + (column + beside)).bitwise_and_(TABLE - 1).add_(own).flatten()
+        steep, wide = (
+            part.index_select(0, place).view(len(table), len(row), len(column))
+            for part in (down_slopes, across_slopes)
+        )
+        slope: Tensor = steep.mul_(down - below).add_(wide.mul_(across - beside))
+        return slope
 
     down_share, across_share = (3 * part**2 - 2 * part**3 for part in (down, across))
     upper, lower = (_between(corner(below, 0), corner(below, 1), across_share) for below in (0, 1))
@@ -77,4 +83,4 @@ def _gradient_noise(rows: Tensor, columns: Tensor, gradients: Tensor, table: Ten
 
 
 def _between(first: Tensor, second: Tensor, share: Tensor) -> Tensor:
-    return first + share * (second - first)
+    return second.sub_(first).mul_(share).add_(first)

@@ -94,11 +94,12 @@ def swirled(
     across, down = torch.broadcast_tensors(columns / size, rows / size)
     frequency, delay, weakness = 1.0, 1.0, torch.ones_like(rough)
     for turn in range(FOLDS_END - 1):
-        first = torch.cos(down * frequency + time / delay) / weakness
-        second = torch.sin(across * frequency + time / delay) / weakness
-        folding = turn < fold
-        across = torch.where(folding, across + (first - 0.3 * second), across)
-        down = torch.where(folding, down + (second + 0.3 * first), down)
+        # Where the plane is folded no more, the last fold weighs nothing.
+        strength_of_fold = (turn < fold) / weakness
+        first = torch.cos((down * frequency).add_(time / delay)).mul_(strength_of_fold)
+        second = torch.sin((across * frequency).add_(time / delay)).mul_(strength_of_fold)
+        across = across + first.sub(second, alpha=0.3)
+        down = down + second.add_(first, alpha=0.3)
         frequency, delay, weakness = frequency * 1.93, delay * 1.15, weakness * (2.25 - rough)
     colours = [
         torch.sin(across - time),
