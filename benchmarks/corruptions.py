@@ -15,7 +15,7 @@ import platform
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,15 +56,18 @@ def main() -> None:
     options.add_argument("--images", type=int, default=512)
     options.add_argument("--peer-images", type=int, default=16)
     options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--corruptions", default="all,bar,imagenet_bar")
     chosen = options.parse_args()
     torch.set_num_threads(1)
     console = Console(width=130)
     images = _smooth_images(chosen.images)
     peer = _peer()
-    own, other = _measure(images, images[: chosen.peer_images], peer, chosen.rounds)
+    names = [name for name in corruption_names(chosen.corruptions) if not missing_corruptions([name])]
+    own, other = _measure(names, images, images[: chosen.peer_images], peer, chosen.rounds)
     console.print(_table(own, other, chosen.rounds, len(images), chosen.peer_images))
-    console.print(_memory())
-    console.print(_share_of_evaluation(images, own))
+    console.print(_memory(names))
+    if set(RECORDED) & set(own):
+        console.print(_share_of_evaluation(images, own))
 
 
 def _smooth_images(count: int) -> UInt8Array:
@@ -86,14 +89,12 @@ def _peer() -> PeerCorrupt | None:
 
 
 def _measure(
-    images: UInt8Array, few: UInt8Array, peer: PeerCorrupt | None, rounds: int
+    names: Sequence[str], images: UInt8Array, few: UInt8Array, peer: PeerCorrupt | None, rounds: int
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Return median seconds per image of this library and, where it runs, of the peer."""
-    own: dict[str, list[float]] = {
-        name: [] for name in corruption_names("all,bar,imagenet_bar") if not missing_corruptions([name])
-    }
+    own: dict[str, list[float]] = {name: [] for name in names}
     other: dict[str, list[float]] = {}
-    running = {name for name in RECORDED if peer and _runs(peer, few[0], name)}
+    running = {name for name in names if name in RECORDED and peer and _runs(peer, few[0], name)}
     for turn in range(rounds + 1):  # the first to warm up
         for name in own:
             seconds = _seconds(lambda level, name=name: corrupt(images, name, level)) / len(images)
@@ -134,6 +135,8 @@ def _table(own: dict[str, float], other: dict[str, float], rounds: int, count: i
         script, package = recorded.get(name, (None, None))
         table.add_row(*_row(name, seconds, script, package, "" if name in other else " *"))
     common = [name for name in own if name in recorded]
+    if not common:
+        return table
     total = sum(own[name] for name in common) / len(common)
     sums = [sum(recorded[name][place] for name in common) / len(common) for place in (0, 1)]
     table.add_section()
@@ -161,13 +164,12 @@ def _machine() -> str:
     return models[0] if models else platform.machine()
 
 
-def _memory() -> str:
+def _memory(names: Sequence[str]) -> str:
     """Return how far the peak grows while 10,000 images go through every corruption."""
     images = np.repeat(_smooth_images(100), 100, axis=0)
     before = _peak()
-    for name in corruption_names("all,bar,imagenet_bar"):
-        if not missing_corruptions([name]):
-            corrupt(images, name, 5)
+    for name in names:
+        corrupt(images, name, 5)
     return (
         f"Peak resident memory: {before:.0f} MiB, after 10,000 images of each corruption {_peak():.0f} MiB."
     )

@@ -55,6 +55,16 @@ def test_one_document_on_standard_output_and_tables_beside_it(run, place):
     assert "mCE against 1.card" in err
 
 
+def test_the_table_and_the_document_say_which_group_was_measured(run, place):
+    words = ("--data", "tiny.npz", "--limit", 4, "--severities", 3, "--json", "-")
+    code, out, err = run("evaluate", "0.card", *words, "--corruptions", "bar", "--baseline", "1.card")
+    document = json.loads(out)
+    assert code == 0 and len(document["cells"]) == 10
+    assert document["groups"] == {"bar": pytest.approx(document["robust_accuracy"])}
+    assert "by group: bar" in err
+    assert set(document["corruption_errors"]) == set(document["corruptions"])
+
+
 def test_no_document_says_where_files_lie_on_this_machine(run, place):
     run("corrupt", "--data", "tiny.npz", "--out", "tiny-C", "--corruptions", "contrast")
     words = ("--data", place / "tiny.npz", "--limit", 4, "--json", "-")

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from bar_draws import BAR, IMAGENET_BAR, corrupted
+from corruption_statistics import reference_statistics, statistics_of
 from scipy.stats import ks_2samp
 
-from winninghand.corruptions import corrupt, corruption_names
+from winninghand.corruptions import SEVERITIES, corrupt, corruption_names
 
 # Shares of values that may be one level off, where a result lies on the edge between two levels.
 ONE_LEVEL_OFF = {
@@ -31,6 +32,14 @@ def test_the_references_draws_give_the_references_pixels(bar_reference, name, se
     difference = np.abs(found - bar_reference[f"{name}_{severity}_seed{seed}"])
     assert difference.max() <= (name in ONE_LEVEL_OFF)
     assert difference.mean() <= ONE_LEVEL_OFF.get(name, 0)
+
+
+@pytest.mark.parametrize("severity", SEVERITIES)
+def test_circular_motion_is_the_references_over_all_photographs(photographs, severity):
+    found = statistics_of(photographs, corrupt(photographs, "circular_motion_blur", severity))
+    known = reference_statistics()[f"circular_motion_blur_{severity}"]["mean8"]
+    for key, value in known.items():
+        assert found[key] == pytest.approx(np.array(value), abs=2e-4), key
 
 
 @pytest.mark.parametrize("name", IMAGENET_BAR)

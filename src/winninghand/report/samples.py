@@ -74,13 +74,15 @@ def _enlarged(image: Image.Image, scale: int) -> Image.Image:
 
 def _written_beside(sheet: Image.Image, rows: Sequence[str], columns: Sequence[str]) -> Image.Image:
     """Return the sheet with a name left of every row and above every column."""
-    page = Image.new("RGB", (sheet.width + _MARGIN, sheet.height + 2 * _TEXT), "white")
-    page.paste(sheet, (_MARGIN, 2 * _TEXT))
-    pen, font = ImageDraw.Draw(page), ImageFont.load_default(_TEXT)
+    font = ImageFont.load_default(_TEXT)
+    margin = max(_MARGIN, *(round(font.getlength(shown(text))) + _TEXT for text in rows))
+    page = Image.new("RGB", (sheet.width + margin, sheet.height + 2 * _TEXT), "white")
+    page.paste(sheet, (margin, 2 * _TEXT))
+    pen = ImageDraw.Draw(page)
     width, height = sheet.width / len(columns), sheet.height / len(rows)
     for number, text in enumerate(columns):
-        pen.text((_MARGIN + (number + 0.5) * width, _TEXT), text, "black", font, anchor="mm")
+        pen.text((margin + (number + 0.5) * width, _TEXT), text, "black", font, anchor="mm")
     for number, text in enumerate(rows):
         middle = 2 * _TEXT + (number + 0.5) * height
-        pen.text((_MARGIN - _TEXT / 2, middle), shown(text), "black", font, anchor="rm")
+        pen.text((margin - _TEXT / 2, middle), shown(text), "black", font, anchor="rm")
     return page

@@ -86,23 +86,24 @@ def sampled(images: Tensor, rows: Tensor, columns: Tensor, white: float = 255) -
     Both are broadcast to (N, H, W). Each of the four neighbours that lies outside the image counts as
     black. The result is in 0 .. `white`.
     """
-    count, height, width, _ = images.shape
-    flat = functional.pad(images, (0, 0, 1, 2, 1, 2)).view(-1, 3)
+    count, height, width, channels = images.shape
+    flat = functional.pad(images, (0, 0, 1, 2, 1, 2)).view(-1, channels).T.contiguous()
     top, down = _split(rows, height)
     left, across = _split(columns, width)
     first = torch.arange(count, device=images.device)[:, None, None] * (height + 3) * (width + 3)
     corner = (first + (top + 1) * (width + 3) + left + 1).flatten()
-    down, across = (part.expand(count, height, width).reshape(-1, 1) for part in (down, across))
+    down, across = (part.expand(count, height, width).flatten() for part in (down, across))
+    up, back = 1 - down, 1 - across
 
     def pixels(step: int) -> Tensor:
-        levels = flat.index_select(0, corner + step).double()
+        levels = flat.index_select(1, corner + step).double()
         return levels if white == 255 else levels.mul_(white).div_(255)
 
     def between(step: int) -> Tensor:
-        return pixels(step).mul_(1 - across).add_(pixels(step + 1).mul_(across))
+        return pixels(step).mul_(back).add_(pixels(step + 1).mul_(across))
 
-    upper, lower = between(0), between(width + 3)
-    return upper.mul_(1 - down).add_(lower.mul_(down)).view_as(images)
+    result = between(0).mul_(up).add_(between(width + 3).mul_(down))
+    return result.view(channels, count, height, width).permute(1, 2, 3, 0)
 
 
 def _split(places: Tensor, length: int) -> tuple[Tensor, Tensor]:
