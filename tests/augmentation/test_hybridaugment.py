@@ -103,5 +103,5 @@ def test_the_loss_is_the_sum_over_views():
 
 
 def test_neither_single_nor_paired_is_refused():
-    with pytest.raises(InputError, match="set single or paired, or both, to true"):
+    with pytest.raises(InputError, match="paired: set it or single, or both, to true"):
         make_domain({"name": "hybridaugment", "single": False, "paired": False})

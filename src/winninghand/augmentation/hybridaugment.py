@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
 
 from winninghand.augmentation.augmix import HIGHEST_LEVEL, LOWEST_LEVEL, draw_operations
@@ -47,11 +47,12 @@ class HybridAugment(Clean):
     probability: float = Field(default=0.6, ge=0, le=1)
     severity: float = Field(default=3.0, ge=LOWEST_LEVEL, le=HIGHEST_LEVEL)
 
-    @model_validator(mode="after")
-    def _single_or_paired(self) -> Self:
-        if not (self.single or self.paired):
-            raise ValueError("set single or paired, or both, to true")
-        return self
+    @field_validator("paired")
+    @classmethod
+    def _single_or_paired(cls, paired: bool, given: ValidationInfo) -> bool:
+        if not (paired or given.data.get("single", True)):
+            raise ValueError("set it or single, or both, to true")
+        return paired
 
     def views(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return the images after flip, crop and `single`; with `paired` a view mixed in the batch, too."""
