@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from winninghand.recipe import Recipe
     from winninghand.results import Results
     from winninghand.training import Callback, compress, train
+    from winninghand.training.specializing import specialize
 
 _HOMES = {
     "Callback": "training",
@@ -45,6 +46,7 @@ _HOMES = {
     "load_images": "images",
     "names": "catalog",
     "network": "networks",
+    "specialize": "training.specializing",
     "train": "training",
 }
 
@@ -69,6 +71,7 @@ __all__ = [
     "load_images",
     "names",
     "network",
+    "specialize",
     "train",
     "transforms",
 ]

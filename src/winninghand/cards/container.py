@@ -18,29 +18,48 @@ from winninghand.base.files import atomic_write
 
 SCHEMA = 1
 
+# A file whose streams are stored once, by content: versions that read schema 1 alone say "upgrade".
+_ONCE = 2
+
 # One key, because safetensors writes several in no fixed order.
 _KEY = "winninghand"
 _LONGEST_HEADER = 1 << 24
 
 
-def write_streams(path: Path | str, header: Mapping[str, Any], streams: Mapping[str, torch.Tensor]) -> None:
-    """Write a header of JSON values and named flat uint8 tensors to one file, whole or not at all."""
-    content = safetensors_of(header, streams)
+def write_streams(
+    path: Path | str, header: Mapping[str, Any], streams: Mapping[str, torch.Tensor], once: bool = False
+) -> None:
+    """Write a header of JSON values and named flat uint8 tensors to one file, whole or not at all.
+
+    With `once`, streams of the same content are stored once.
+    """
+    content = safetensors_of(header, streams, once)
     with atomic_write(path) as tmp:
         tmp.write_bytes(content)
 
 
-def safetensors_of(header: Mapping[str, Any], streams: Mapping[str, torch.Tensor]) -> bytes:
+def safetensors_of(
+    header: Mapping[str, Any], streams: Mapping[str, torch.Tensor], once: bool = False
+) -> bytes:
     """Return the bytes of the safetensors file that holds a header and streams, with their checksums."""
+    same = _repeated(streams) if once else {}
+    streams = {name: stream for name, stream in streams.items() if name not in same}
     checksums = {name: _digest(stream.numpy().tobytes()) for name, stream in streams.items()}
     metadata: dict[str, Any] = {"schema": SCHEMA, "header": dict(header), "streams": checksums}
+    if same:
+        metadata |= {"schema": _ONCE, "same": same}
     # It covers the streams' checksums too, so that a header fits no other card's streams.
     metadata["checksum"] = _checksum(metadata)
-    return safetensors.torch.save(dict(streams), {_KEY: _text(metadata).decode()})
+    # What a file held once is one tensor, of which safetensors would not write two.
+    apart = {name: stream.clone() for name, stream in streams.items()}
+    return safetensors.torch.save(apart, {_KEY: _text(metadata).decode()})
 
 
 def read_streams(path: Path | str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Return header and streams of a file; `InputError` where they are not as they were written."""
+    """Return header and streams of a file; `InputError` where they are not as they were written.
+
+    Streams that are stored once are one tensor.
+    """
     with _said_of(path):
         _check_header_length(Path(path))
         try:
@@ -51,6 +70,10 @@ def read_streams(path: Path | str) -> tuple[dict[str, Any], dict[str, torch.Tens
                 streams = {name: _stream(file, name, digest) for name, digest in metadata["streams"].items()}
         except SafetensorError as error:
             raise InputError("it is cut or damaged, or no safetensors file") from error
+        for name, other in metadata.get("same", {}).items():
+            if name in streams or not isinstance(other, str) or other not in metadata["streams"]:
+                raise InputError(f"its stream {name!r} is said to be one that it does not hold")
+            streams[name] = streams[other]
     return metadata["header"], streams
 
 
@@ -73,13 +96,24 @@ def _metadata(metadata: Mapping[str, str] | None) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InputError("its header is damaged") from error
     match metadata:
+        case {"schema": 2, "same": {}, "header": {}, "streams": {}, "checksum": checksum}:
+            sound = checksum == _checksum(metadata)
         case {"schema": int(schema)} if schema > SCHEMA:
             raise InputError(f"it has schema {schema}, written by a newer winninghand; upgrade")
-        case {"schema": 1, "header": {}, "streams": {}, "checksum": checksum} if checksum == _checksum(
-            metadata
-        ):
-            return dict(metadata)
+        case {"schema": 1, "header": {}, "streams": {}, "checksum": checksum}:
+            sound = checksum == _checksum(metadata) and "same" not in metadata
+        case _:
+            sound = False
+    if sound:
+        return dict(metadata)
     raise InputError("its header is damaged")
+
+
+def _repeated(streams: Mapping[str, torch.Tensor]) -> dict[str, str]:
+    """Return for each stream of the same content as an earlier one the name of the first of these."""
+    first: dict[bytes, str] = {}
+    found = {name: first.setdefault(stream.numpy().tobytes(), name) for name, stream in streams.items()}
+    return {name: other for name, other in found.items() if name != other}
 
 
 def _checksum(metadata: Mapping[str, Any]) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, get_args
 
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from winninghand.base.errors import InputError, first_error
-from winninghand.cards.codec import Entry, decode_tensors, encode_tensors, entropy_bound, read_index
+from winninghand.cards.codec import Decoded, Entry, decode_tensors, encode_tensors, entropy_bound, read_index
 from winninghand.cards.codec.encodings import FLOATS
 from winninghand.cards.metadata import CardMetadata
 from winninghand.cards.quantization import fits_levels
@@ -27,6 +27,9 @@ from winninghand.spectra.profile import Rule, profile_shape
 KIND: Final = "card"
 
 Streams = dict[str, Tensor]
+BODY: Final = "body"
+"""The part of a card's streams that cards of one body share, where it is stored apart."""
+
 _NETWORK = "network."
 _PROFILE, _CLEAN_PROFILE = "profile.", "profile.clean_"
 
@@ -53,33 +56,63 @@ def pack_card(parts: CardParts) -> tuple[dict[str, Any], Streams]:
     The file holds what the card holds: raises `InputError` for values that are not finite, for floats
     that are not single precision, and for weights that no longer are what they were quantized to.
     """
+    return header_of(parts), encode_tensors(tensors_of(parts), scales_of(parts))
+
+
+def header_of(parts: CardParts) -> dict[str, Any]:
+    """Return what a file says of a card in words, once the card is one that a file can hold."""
     check_values(parts.network.state_dict())
     _check_format(parts)
     header: dict[str, Any] = {"card": parts.metadata.model_dump(mode="json", by_alias=True)}
     if parts.profile is not None and parts.profile.rule != "padded":
         header[_RULE] = parts.profile.rule
-    return header, encode_tensors(_tensors(parts), _scales(parts))
+    return header
+
+
+def read_part(streams: Streams, entries: list[Entry], parameters: Set[str]) -> Decoded:
+    """Return the tensors, in single precision, and the scales that some streams hold.
+
+    `parameters` names those that are parameters of the network.
+    """
+    del parameters
+    decoded = decode_tensors(streams, entries)
+    check_values(decoded.tensors)
+    return Decoded({name: _single(tensor) for name, tensor in decoded.tensors.items()}, decoded.scales)
 
 
 def unpack_card(
-    header: Mapping[str, Any], streams: Mapping[str, Tensor], origin: str, network: nn.Module | None = None
+    header: Mapping[str, Any],
+    streams: Mapping[str, Tensor],
+    origin: str,
+    network: nn.Module | None = None,
+    read: Callable[[Streams, list[Entry], Set[str]], Decoded] = read_part,
 ) -> CardParts:
-    """Return the parts that `pack_card` packed.
+    """Return the parts that `pack_card` or `pack_in_parts` packed.
 
-    `network` is the module to fill where the card's is not from the catalog. Raises `InputError`,
-    which names `origin`, where the header or a stream is damaged or does not fit the network.
+    `network` is the module to fill where the card's is not from the catalog, `read` what reads a body
+    that is a part of its own. Raises `InputError`, which names `origin`, where the header or a stream is
+    damaged or does not fit the network.
     """
     try:
         metadata = CardMetadata.model_validate(header.get("card"))
         skeleton = _skeleton(metadata, network)
-        entries = read_index(streams)
-        _check_layouts(entries, skeleton, metadata, any_float=network is not None)
-        decoded = decode_tensors(streams, entries)
-        tensors = decoded.tensors
-        check_values(tensors)
+        found = by_part(streams)
+        indices = {part: read_index(one) for part, one in found.items()}
+        entries = [entry for part in sorted(indices) for entry in indices[part]]
+        # Of a card in parts, all but the body may be written as halves.
+        halves = (
+            {e.name for part in indices.keys() - {BODY} for e in indices[part]} if BODY in found else set()
+        )
+        _check_layouts(entries, skeleton, metadata, any_float=network is not None, halves=halves)
+        parameters = {_NETWORK + name for name, _ in skeleton.named_parameters(remove_duplicate=False)}
+        decoded = [
+            (read if part == BODY else read_part)(one, indices[part], parameters)
+            for part, one in found.items()
+        ]
+        tensors = {name: tensor for one in decoded for name, tensor in one.tensors.items()}
         profile = _taken_profile(tensors, header.get(_RULE, "padded"))
-        weights = {name.removeprefix(_NETWORK): _single(tensor) for name, tensor in tensors.items()}
-        scales = {name.removeprefix(_NETWORK): scale for name, scale in decoded.scales.items()}
+        weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items()}
+        scales = {name.removeprefix(_NETWORK): scale for one in decoded for name, scale in one.scales.items()}
         filled = _filled(skeleton, weights)
         if network is not None:
             filled = giving_logits(filled, metadata.input_size, len(metadata.classes))
@@ -90,6 +123,15 @@ def unpack_card(
         raise InputError(f"cannot load {origin}: its header is damaged: {first_error(error)}") from error
     except InputError as error:
         raise InputError(f"cannot load {origin}: {error}") from error
+
+
+def by_part(streams: Mapping[str, Tensor]) -> dict[str, Streams]:
+    """Return a card's streams by their part; a card that is not in parts has one without a name."""
+    parts: dict[str, Streams] = defaultdict(dict)
+    for name, stream in streams.items():
+        part, _, own = name.rpartition("/")
+        parts[part][own] = stream
+    return parts or {"": {}}
 
 
 def check_parts(parts: CardParts) -> None:
@@ -129,14 +171,16 @@ def _check_kinds(parts: CardParts) -> None:
 def entropy_bound_of(parts: CardParts) -> float:
     """Return the bytes that the card's weights would take at their entropy (see `entropy_bound`)."""
     prunable = {_NETWORK + name for name in parts.metadata.prunable}
-    return entropy_bound(_tensors(parts), prunable, _scales(parts))
+    return entropy_bound(tensors_of(parts), prunable, scales_of(parts))
 
 
-def _scales(parts: CardParts) -> dict[str, Tensor]:
+def scales_of(parts: CardParts) -> dict[str, Tensor]:
+    """Return the scales of a card's levels by the names of its tensors."""
     return {_NETWORK + name: scale for name, scale in parts.scales.items()}
 
 
-def _tensors(parts: CardParts) -> dict[str, Tensor]:
+def tensors_of(parts: CardParts) -> dict[str, Tensor]:
+    """Return the tensors that a card's file holds, by name, as it holds them."""
     tensors = {_NETWORK + name: _single(tensor) for name, tensor in parts.network.state_dict().items()}
     for name in parts.metadata.prunable:
         # A pruned weight is +0, whatever sign the optimizer left it with.
@@ -214,17 +258,27 @@ def _without_values(text: str) -> nn.Module:
 
 
 def _check_layouts(
-    entries: Sequence[Entry], skeleton: nn.Module, metadata: CardMetadata, any_float: bool
+    entries: Sequence[Entry],
+    skeleton: nn.Module,
+    metadata: CardMetadata,
+    any_float: bool,
+    halves: Set[str],
 ) -> None:
-    """Compare what the streams declare with what the network asks for, before anything is decoded."""
+    """Compare what the streams declare with what the network asks for, before anything is decoded.
+
+    The tensors `halves` may be written as halves.
+    """
     found = {entry.name: entry.layout for entry in entries}
+    if len(found) < len(entries):
+        raise InputError("its parts name a tensor twice")
     for prefix in (_PROFILE, _CLEAN_PROFILE):
         for part in ("mean", "spread"):
             layout = found.pop(prefix + part, None)
-            if layout and (layout.dtype, layout.shape) != ("float32", profile_shape(metadata.input_size)):
+            allowed = {"float32", "float16"} if prefix + part in halves else {"float32"}
+            if layout and (layout.dtype not in allowed or layout.shape != profile_shape(metadata.input_size)):
                 raise InputError(f"its {prefix}{part} is no profile of images of its input size")
     expected = {_NETWORK + name: tensor for name, tensor in skeleton.state_dict().items()}
-    halves = set(metadata.prunable) if _is_half(metadata) else set()
+    written = {_NETWORK + name for name in metadata.prunable} if _is_half(metadata) else set()
     for key in sorted(expected.keys() | found.keys()):
         name = key.removeprefix(_NETWORK)
         wanted = tuple(expected[key].shape) if key in expected else None
@@ -234,7 +288,7 @@ def _check_layouts(
                 f"the network does not fit the card: {name!r} is {wanted} in the network and "
                 f"{given} in the card"
             )
-        allowed = {"float32", "float16"} if name in halves else {"float32"}
+        allowed = {"float32", "float16"} if key in written | halves else {"float32"}
         if not expected[key].is_floating_point():
             allowed = {str(expected[key].dtype).removeprefix("torch.")}
         elif any_float:

@@ -19,6 +19,7 @@ COMMANDS = {
     "heatmap": "evaluate:heatmap",
     "inspect": "show:inspect",
     "deck": "deck:deck",
+    "specialize": "specialize:specialize",
     "profile": "profile:profile",
     "predict": "predict:predict",
     "import": "exchange:import_",

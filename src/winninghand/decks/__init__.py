@@ -12,6 +12,7 @@ from winninghand.base.deprecation import renamed
 
 if TYPE_CHECKING:
     from winninghand.decks.adaptation import with_bn_adaptation
+    from winninghand.decks.bodies import share_body
     from winninghand.decks.deck import Deck
     from winninghand.decks.fitting import fit_gate
     from winninghand.decks.gate import GATES, Gate, GateSettings, limited
@@ -28,6 +29,7 @@ _HOMES = {
     "load": "opening",
     "load_card": "opening",
     "model_path": "opening",
+    "share_body": "bodies",
     "with_bn_adaptation": "adaptation",
 }
 
@@ -42,6 +44,7 @@ __all__ = [
     "load",
     "load_card",
     "model_path",
+    "share_body",
     "with_bn_adaptation",
 ]
 

@@ -15,7 +15,8 @@ from winninghand.base.errors import InputError, shown
 from winninghand.cards import Answer, Card, check_batch, check_pixels
 from winninghand.cards.container import write_streams
 from winninghand.cards.prediction import OneOrMore, Prediction, predict
-from winninghand.decks.file import KIND, MOST_CARDS, DeckParts, pack_deck
+from winninghand.decks.bodies import check_one_body, tie_again, ties_of
+from winninghand.decks.file import KIND, MOST_CARDS, DeckParts, pack_deck, shared_streams
 from winninghand.decks.gate import FITTED_VALUES, GATES, FittedScores, Gate, GateSettings, gate_settings
 from winninghand.networks.entering import check_values, copied
 
@@ -234,7 +235,7 @@ class Deck(nn.Module):
     def save(self, path: Path | str) -> None:
         """Write the deck to one file, whole or not at all."""
         header, streams = pack_deck(self.parts)
-        write_streams(path, {"kind": KIND, **header}, streams)
+        write_streams(path, {"kind": KIND, **header}, streams, once=shared_streams(streams))
 
     def __repr__(self) -> str:
         height, width = self.input_size
@@ -250,9 +251,13 @@ class Deck(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Deck:
         """Move or convert the deck; cards of another precision are copies, since the caller has these."""
         if fn(self.temperatures).dtype != self.temperatures.dtype:
-            self._played = tuple(cast("Card", copied(card)) for card in self._played)
-            self._cards = nn.ModuleList(self._played)
-        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call, no-any-return]
+            # All together, so that what they have in common stays one.
+            self._cards = cast("nn.ModuleList", copied(self._cards))
+            self._played = cast("tuple[Card, ...]", tuple(self._cards))
+        ties = ties_of(self._played)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        tie_again(self._played, ties)
+        return self
 
     def _load_from_state_dict(
         self,
@@ -266,6 +271,7 @@ class Deck(nn.Module):
     ) -> None:
         """Take what is there of temperatures and fitted values; a state dict of version 0.1 has none."""
         check_values({key: tensor for key, tensor in state_dict.items() if key.startswith(prefix)})
+        check_one_body(state_dict, f"{prefix}_cards.", ties_of(self._played))
         for name in FITTED_VALUES:
             if prefix + name in state_dict:
                 self.register_buffer(name, torch.empty_like(state_dict[prefix + name], device=self.device))

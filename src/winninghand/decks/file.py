@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -11,7 +11,8 @@ from torch import Tensor
 
 from winninghand.base.errors import InputError, first_error
 from winninghand.cards.codec import check_file
-from winninghand.cards.file import CardParts, Streams, pack_card, unpack_card
+from winninghand.cards.file import BODY, CardParts, Streams, by_part, pack_card, unpack_card
+from winninghand.cards.in_parts import SharedParts, body_digest, pack_in_parts
 from winninghand.decks.gate import GateSettings, gate_settings
 
 KIND: Final = "deck"
@@ -41,9 +42,17 @@ class DeckMetadata(BaseModel):
 
 
 def pack_deck(parts: DeckParts) -> tuple[dict[str, Any], Streams]:
-    """Return a deck as JSON values and flat byte tensors; those of card n are named `n/…`."""
-    headers, own = zip(*map(pack_card, parts.cards), strict=True)
-    check_file(own)
+    """Return a deck as JSON values and flat byte tensors; those of card n are named `n/…`.
+
+    Cards whose body another one has too are packed in parts, so that their bodies are the same streams.
+    """
+    bodies = [body_digest(card) for card in parts.cards] if len(parts.cards) > 1 else [b""]
+    packed = [
+        (pack_card if bodies.count(body) == 1 else pack_in_parts)(card)
+        for card, body in zip(parts.cards, bodies, strict=True)
+    ]
+    headers, own = zip(*packed, strict=True)
+    check_file(_counted(own))
     streams = {f"{number}/{name}": one[name] for number, one in enumerate(own) for name in one}
     metadata = DeckMetadata(
         gate=parts.gate,
@@ -52,6 +61,23 @@ def pack_deck(parts: DeckParts) -> tuple[dict[str, Any], Streams]:
         cards=headers,
     )
     return metadata.model_dump(mode="json"), streams
+
+
+def shared_streams(streams: Mapping[str, Tensor]) -> bool:
+    """Tell whether streams, of a card or of a whole deck, hold a card in parts, which are stored once."""
+    return any(f"/{name}".endswith(f"/{BODY}/index") for name in streams)
+
+
+def _counted(cards: Iterable[Streams]) -> Iterator[Streams]:
+    """Yield the parts of the cards' streams as they take memory: a body that cards share once."""
+    bodies: set[tuple[bytes, ...]] = set()
+    for streams in cards:
+        for part, found in by_part(streams).items():
+            content = tuple(stream.numpy().tobytes() for stream in found.values()) if part == BODY else None
+            if content is None or content not in bodies:
+                yield found
+            if content is not None:
+                bodies.add(content)
 
 
 def unpack_deck(header: Mapping[str, Any], streams: Mapping[str, Tensor], origin: str) -> DeckParts:
@@ -68,12 +94,13 @@ def unpack_deck(header: Mapping[str, Any], streams: Mapping[str, Tensor], origin
     try:
         if by_card.keys() - set(numbers):
             raise InputError("it holds streams of cards that it does not have")
-        check_file(by_card[number] for number in numbers)
+        check_file(_counted(by_card[number] for number in numbers))
         settings = gate_settings(metadata.gate, metadata.settings)
     except InputError as error:
         raise InputError(f"cannot load {origin}: {error}") from error
+    read = SharedParts()
     cards = [
-        unpack_card(one, by_card[number], f"card {number} of {origin}")
+        unpack_card(one, by_card[number], f"card {number} of {origin}", read=read)
         for number, one in zip(numbers, metadata.cards, strict=True)
     ]
     return DeckParts(tuple(cards), metadata.gate, settings, metadata.temperatures)

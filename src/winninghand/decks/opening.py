@@ -14,6 +14,7 @@ from winninghand.cards import Card
 from winninghand.cards.container import read_streams
 from winninghand.cards.file import KIND as CARD
 from winninghand.cards.file import unpack_card
+from winninghand.decks.bodies import shared_bodies
 from winninghand.decks.deck import Deck
 from winninghand.decks.file import KIND as DECK
 from winninghand.decks.file import unpack_deck
@@ -68,7 +69,8 @@ def inspect_file(path: Path | str) -> dict[str, Any]:
 
     `path` is a file or `zoo:NAME`. The values are the counts of `Inspection.to_json`, `bytes` and
     `entropy_bound_bytes`; for a card also its `metadata`. For a deck the counts are sums, with
-    the same of each of its cards under `cards`.
+    the same of each of its cards under `cards`. What cards share counts once there: `bodies` says what it
+    costs, and `norms` of each card what its own norms and profile do.
     """
     model = load(path)
     size = {"bytes": model_path(path).stat().st_size}
@@ -76,10 +78,20 @@ def inspect_file(path: Path | str) -> dict[str, Any]:
         metadata = model.metadata.model_dump(mode="json")
         return _WithOldKey({"kind": CARD, **_inspected(model), **size, "metadata": metadata})
     cards = [_inspected(card) for card in model.cards]
+    bodies = shared_bodies(model.cards, model_path(path))
+    for body in bodies:
+        for number in body["cards"]:
+            cards[number]["norms"] = body["norms"].pop(0)
+        del body["norms"]
     return {
         "kind": DECK,
         "gate": model.gate,
-        **{key: sum(card[key] for card in cards) for key in ("parameters", "nonzero", "entropy_bound_bytes")},
+        # What cards share counts once.
+        **{
+            key: sum(card[key] for card in cards)
+            - sum(body[key] * (len(body["cards"]) - 1) for body in bodies)
+            for key in ("parameters", "nonzero", "entropy_bound_bytes")
+        },
         "sparsity": _joint_sparsity(model.cards),
         **size,
         "layers": [
@@ -88,6 +100,7 @@ def inspect_file(path: Path | str) -> dict[str, Any]:
             for layer in card["layers"]
         ],
         "cards": cards,
+        **({"bodies": bodies} if bodies else {}),
     }
 
 

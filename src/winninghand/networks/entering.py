@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -171,16 +171,17 @@ def as_logits(outputs: object) -> Tensor:
     raise InputError(f"the network must give logits, one per class, not a {_named(outputs)} without 'logits'")
 
 
-def copied(module: nn.Module) -> nn.Module:
-    """Return a deep copy, made of tensors that can be trained.
+def copied(module: nn.Module, kept: Iterable[Tensor] = ()) -> nn.Module:
+    """Return a deep copy, made of tensors that can be trained; those that are `kept` are not copied.
 
     What cannot be copied, such as a lock, is shared; tensors that were computed are detached.
     """
+    memo: dict[int, Any] = {id(tensor): tensor for tensor in kept}
     with torch.inference_mode(False), torch.no_grad():
         try:
-            return copy.deepcopy(module)
+            return copy.deepcopy(module, dict(memo))
         except Exception:  # whatever an attribute's own way of being copied raises
-            return copy.deepcopy(module, _shared(module))
+            return copy.deepcopy(module, _shared(module) | memo)
 
 
 def _shared(module: nn.Module) -> dict[int, Any]:

@@ -155,6 +155,16 @@ def print_inspection(document: dict[str, Any]) -> None:
         f"{document['bytes']:,} bytes ({document['entropy_bound_bytes']:,} at the entropies of each layer)"
     )
 
+    for body in document.get("bodies", ()):
+        numbers = ", ".join(str(number + 1) for number in body["cards"])
+        say(f"cards {numbers} share one body: {body['parameters']:,} parameters, {body['bytes']:,} bytes")
+        for number in body["cards"]:
+            own = document["cards"][number]["norms"]
+            say(
+                f"norms and profile of card {number + 1} ({own['domain'] or 'domain not known'}): "
+                f"{own['parameters']:,} parameters, {own['bytes']:,} bytes"
+            )
+
 
 def sparsity_text(nonzero: int, size: int) -> str:
     """Return the fraction that is zero in percent, with as many digits as tell it from 0% and 100%."""

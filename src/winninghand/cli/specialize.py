@@ -1,0 +1,53 @@
+"""`winninghand specialize`: one card, and norms for each of several domains, in one deck."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from winninghand.base.errors import InputError
+from winninghand.base.files import check_apart
+from winninghand.cli.options import Data, Device, Model, Root, Seed, output_file
+
+
+def specialize(
+    card: Model,
+    out: Annotated[Path, typer.Argument(metavar="OUT.deck", callback=output_file)],
+    domains: Annotated[
+        str, typer.Option(help="Training domains, joined by commas.")
+    ] = "clean,gaussian,augmix",
+    epochs: Annotated[int, typer.Option(min=1, help="Epochs for each domain.")] = 2,
+    data: Data = "digits",
+    root: Root = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Train on a seeded, class-balanced sample of so many images.")
+    ] = None,
+    gate: Annotated[
+        str, typer.Option(help="How norms are chosen; see 'winninghand names gates'.")
+    ] = "weighted",
+    seed: Seed = 0,
+    device: Device = None,
+) -> None:
+    """Train the norms of a card for each of several domains, and put them with its one body into a deck."""
+    from winninghand.base.progress import progress_bar
+    from winninghand.decks import load_card
+    from winninghand.images import load_images
+    from winninghand.report.terminal import say
+    from winninghand.training.specializing import images_to_go
+    from winninghand.training.specializing import specialize as specialized
+
+    if out.suffix == ".card":
+        raise InputError(f"{out} is named as a card; what is written is a deck")
+    check_apart([out], [card])
+    names = [name.strip() for name in domains.split(",") if name.strip()]
+    body, images = load_card(card), load_images(data, root=root)
+    with progress_bar("specializing", images_to_go(body, images, len(names), epochs, limit)) as progress:
+        deck = specialized(
+            body, images, names, epochs, limit=limit, gate=gate, seed=seed, device=device, progress=progress
+        )
+    deck.save(out)
+    size = out.stat().st_size
+    say(f"{out}: one body, norms for {', '.join(names)}, gate {gate}")
+    say(f"{size:,} bytes, {size / card.stat().st_size:.2f} times those of the card")
