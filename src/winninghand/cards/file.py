@@ -1,4 +1,4 @@
-"""The parts of a card as a header of JSON values and byte streams, and back."""
+"""A card as a header of JSON values and byte streams, and back; long, for its checks of a stranger's file."""
 
 from __future__ import annotations
 
