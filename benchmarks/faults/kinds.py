@@ -64,10 +64,10 @@ _SAVED: set[str] = set()
 
 
 def _read_model(path: Path) -> str:
-    """Open a card or a deck and play it; save each content once, and open that."""
+    """Open a card or a deck and play it; save one of four that are others, once each, and open that."""
     model = wh.load(path)
     found = _model(model)
-    if found not in _SAVED:
+    if found[0] in "0123" and found not in _SAVED:
         again = path.with_name("again")
         model.save(again)
         if _model(wh.load(again)) != found:
