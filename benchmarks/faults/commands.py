@@ -9,13 +9,14 @@ import resource
 import signal
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.faults.examples import STUDY, some_card
+from benchmarks.faults.examples import STUDY, some_network, with_profile
 from winninghand.cli import main
 
 _RECIPE = """\
@@ -64,10 +65,28 @@ def lay_out(place: Path) -> None:
         parts[f"{split}_labels"] = np.arange(count) % 3
     np.savez(place / "few.npz", **parts)
     for seed in (0, 1):
-        some_card(seed).save(place / f"{seed}.card")
+        network = some_network(seed, "conv2", width=2, input_size=16)
+        with_profile(network).save(place / f"{seed}.card")
     (place / "recipe.toml").write_text(_RECIPE)
-    plain = STUDY.partition("[zoo]")[0]
+    plain = STUDY.partition("[zoo]")[0].replace("[0.5, 0.6]", "[0.5]")
     (place / "study.toml").write_text(plain.replace("width = 2", "width = 2, input_size = 16"))
+
+
+def warm_up(place: Path, command: str) -> None:
+    """Run a command in this process, so that its forks have what it imports, compiles and keeps."""
+    here = Path.cwd()
+    os.chdir(place)
+    sys.argv = ["winninghand", *COMMANDS[command]]
+    try:
+        with Path(f"{command}.err").open("w") as file, redirect_stdout(file), redirect_stderr(file):
+            main()
+    except SystemExit as leaving:
+        if leaving.code:
+            raise RuntimeError(
+                f"{command} undisturbed: {Path(f'{command}.err').read_text()[-500:]}"
+            ) from leaving
+    finally:
+        os.chdir(here)
 
 
 def start(

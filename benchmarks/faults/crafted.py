@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import random
@@ -44,22 +45,22 @@ ODD: tuple[Any, ...] = (
 
 def odd_json(value: Any, chance: random.Random) -> Any:  # noqa: ANN401 (JSON)
     """Return a JSON value with one to three of its parts replaced, left out, repeated or renamed."""
-    value = json.loads(json.dumps(value))
+    value = copy.deepcopy(value)
     for _ in range(chance.choice((1, 1, 1, 2, 3))):
         places = list(_places(value))
         if not places:
-            return chance.choice(ODD)
+            return _odd(chance)
         holder, key = chance.choice(places)
         match chance.randrange(8):
             case 0:
                 del holder[key]
             case 1 if isinstance(holder, list):
-                holder.insert(key, holder[key])
+                holder.insert(key, copy.deepcopy(holder[key]))
             case 1:
-                holder[chance.choice(("name", "", "extra", str(key).upper()))] = holder[key]
+                holder[chance.choice(("name", "", "extra", str(key).upper()))] = copy.deepcopy(holder[key])
             case 2:
                 other, place = chance.choice(places)
-                holder[key] = json.loads(json.dumps(other[place])) if _holds(other, place) else None
+                holder[key] = copy.deepcopy(other[place]) if _holds(other, place) else None
             case 3 if isinstance(holder[key], int | float) and not isinstance(holder[key], bool):
                 holder[key] = holder[key] * chance.choice(
                     (-1, 2, 1 << chance.randrange(1, 62))
@@ -69,8 +70,13 @@ def odd_json(value: Any, chance: random.Random) -> Any:  # noqa: ANN401 (JSON)
                     holder[key] * chance.choice((2, 3)) if chance.random() < 0.7 else holder[key][::-1]
                 )
             case _:
-                holder[key] = chance.choice(ODD)
+                holder[key] = _odd(chance)
     return value
+
+
+def _odd(chance: random.Random) -> Any:  # noqa: ANN401 (JSON)
+    """Return an odd value of its own, which may be changed further."""
+    return copy.deepcopy(chance.choice(ODD))
 
 
 def _places(value: Any) -> Any:  # noqa: ANN401 (JSON)

@@ -80,6 +80,11 @@ def some_network(seed: int, name: str, **settings: int) -> nn.Module:
 def some_card(seed: int) -> wh.Card:
     """Return a small card with pruned weights and a profile."""
     network = some_network(seed, "wideresnet", depth=10, widen_factor=1, width=2)
+    return with_profile(network)
+
+
+def with_profile(network: nn.Module) -> wh.Card:
+    """Return the card of a network, with a profile of noise."""
     clean, seen = (SpectralProfile.of(torch.rand(8, 3, 16, 16)) for _ in range(2))
     profile = SpectralProfile(seen.mean, seen.spread, clean)
     return wh.Card.from_module(network, CLASSES, (16, 16), profile=profile)

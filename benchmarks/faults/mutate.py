@@ -36,6 +36,7 @@ IDLE = 120.0
 """How many seconds a case may take at all; a busy machine makes every case slow."""
 
 _SECONDS_TO_START = 600.0
+_BROKEN = "broken: "
 # What stops a process before it takes the machine with it.
 _MOST_MEBIBYTES = 4096
 
@@ -83,6 +84,8 @@ def _watched(name: str, seed: int, numbers: range) -> Iterator[Case]:
             started = True
             *lines, rest = (rest + content).split(b"\n")
             for line in lines:
+                if line.startswith(_BROKEN.encode()):
+                    raise RuntimeError(f"after case {number} of {name}: {line.decode()}")
                 if line:
                     at, damage, outcome, seconds, mebibytes, note = line.decode().split("\t", 5)
                     yield Case(int(at), damage, outcome, float(seconds), int(mebibytes), note)
@@ -130,6 +133,8 @@ def _work(name: str, seed: int, numbers: range, writing: int) -> None:
                 words = (case.number, case.damage, case.outcome, f"{case.seconds:.3f}", case.mebibytes)
                 note = " ".join(case.note.split())[:300]
                 os.write(writing, "\t".join((*map(str, words), note)).encode("utf-8", "replace") + b"\n")
+    except BaseException:  # of the campaign itself, not of what it reads
+        os.write(writing, f"\n{_BROKEN}{traceback.format_exc()!r}\n".encode("utf-8", "replace"))
     finally:
         os._exit(0)
 

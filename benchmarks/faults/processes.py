@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from rich.table import Table
 
-from benchmarks.faults.commands import COMMANDS, Ended, finish, lay_out, results, run, start
+from benchmarks.faults.commands import COMMANDS, Ended, finish, lay_out, results, run, start, warm_up
 
 
 class Campaign:
@@ -72,7 +72,8 @@ def _campaign(
             lay_out(place)
             for command in names or COMMANDS:
                 campaign.counts[command] = Counter()
-                run(place, command)  # what is compiled and cached once is so now
+                _clear(place)
+                warm_up(place, command)
                 _clear(place)
                 undisturbed = run(place, command)
                 expected = results(place / "out")
@@ -111,8 +112,8 @@ def _kill(
     places = range(2 * undisturbed.renames)
     for number in places if len(places) <= count else sorted(chance.sample(places, count)):
         _clear(place)
-        run(place, command, die_at=number // 2, before=number % 2 == 0)
-        campaign.counts[command]["killed at a rename"] += 1
+        ended = run(place, command, die_at=number // 2, before=number % 2 == 0)
+        campaign.counts[command]["killed at a rename" if ended.code == -signal.SIGKILL else "too late"] += 1
         campaign.check(place, command, expected, run(place, command), f"rename {number}")
     for number in range(count):
         _clear(place)
@@ -122,7 +123,8 @@ def _kill(
         interrupted = number % 2 == 1
         os.kill(child, signal.SIGINT if interrupted else signal.SIGKILL)
         ended = finish(place, command, child)
-        campaign.counts[command]["interrupted" if interrupted else "killed"] += 1
+        what = {-signal.SIGKILL: "killed", 130: "interrupted"}.get(ended.code, "too late")
+        campaign.counts[command][what] += 1
         if interrupted and ended.code not in (0, 130):
             campaign.fault(
                 command, "crashed", f"Ctrl-C at {where:.3f} s: exit {ended.code}: {ended.errors[-300:]!r}"
@@ -199,7 +201,10 @@ def _race(
 _FAULTS = ("equal", "changed", "crashed", "left over")
 PARTS = {
     "kill": _campaign(
-        "killed, and run again", ("killed at a rename", "killed", "interrupted", *_FAULTS), _kill, 200
+        "killed, and run again",
+        ("killed at a rename", "killed", "interrupted", "too late", *_FAULTS),
+        _kill,
+        200,
     ),
     "fill": _campaign(
         "full disks, then room", ("small disk", "small files", "refused", *_FAULTS), _fill, 100
