@@ -164,7 +164,7 @@ def _fill(
             subprocess.run(["mount", "-o", "remount,size=256m", place / "out"], check=True)
         campaign.check(place, command, expected, run(place, command), where)
         if mounted:
-            subprocess.run(["umount", place / "out"], check=True)
+            subprocess.run(["umount", "--lazy", place / "out"], check=True)
 
 
 def _mounted(folder: Path, size: int) -> bool:
