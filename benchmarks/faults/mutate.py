@@ -65,10 +65,11 @@ def cases(name: str, seed: int, numbers: range) -> Iterator[Case]:
 def _watched(name: str, seed: int, numbers: range) -> Iterator[Case]:
     """Yield the cases of one child, the last one perhaps the one that it died or hung of."""
     reading, writing = os.pipe()
+    folder = tempfile.TemporaryDirectory()
     child = os.fork()
     if child == 0:
         os.close(reading)
-        _work(name, seed, numbers, writing)
+        _work(name, seed, numbers, writing, Path(folder.name))
     os.close(writing)
     number, rest, started = numbers.start, b"", False
     try:
@@ -94,6 +95,7 @@ def _watched(name: str, seed: int, numbers: range) -> Iterator[Case]:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         os.close(reading)
+        folder.cleanup()
 
 
 def _heard_or_overdue(child: int, reading: int, seconds: float) -> str:
@@ -113,26 +115,25 @@ def _processor_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _work(name: str, seed: int, numbers: range, writing: int) -> None:
+def _work(name: str, seed: int, numbers: range, writing: int, folder: Path) -> None:
     """Read damaged files, a line to the pipe for each; never return."""
     try:
         torch.set_num_threads(1)
         silent = os.open(os.devnull, os.O_WRONLY)
         os.dup2(silent, 1)
         os.dup2(silent, 2)
-        with tempfile.TemporaryDirectory() as folder:
-            os.environ["WINNINGHAND_CACHE"] = str(Path(folder) / "none/of/it")
-            Path(folder, "none").touch()  # so that nothing is kept, and no case helps the next
-            subject = Subject(KINDS[name], Path(folder))
-            size = _of_process("VmSize")
-            limit = (size + _MOST_MEBIBYTES) << 20
-            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-            os.write(writing, b"\n")
-            for number in numbers:
-                case = subject.case(seed, number)
-                words = (case.number, case.damage, case.outcome, f"{case.seconds:.3f}", case.mebibytes)
-                note = " ".join(case.note.split())[:300]
-                os.write(writing, "\t".join((*map(str, words), note)).encode("utf-8", "replace") + b"\n")
+        os.environ["WINNINGHAND_CACHE"] = str(folder / "none/of/it")
+        (folder / "none").touch()  # so that nothing is kept, and no case helps the next
+        subject = Subject(KINDS[name], folder)
+        size = _of_process("VmSize")
+        limit = (size + _MOST_MEBIBYTES) << 20
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        os.write(writing, b"\n")
+        for number in numbers:
+            case = subject.case(seed, number)
+            words = (case.number, case.damage, case.outcome, f"{case.seconds:.3f}", case.mebibytes)
+            note = " ".join(case.note.split())[:300]
+            os.write(writing, "\t".join((*map(str, words), note)).encode("utf-8", "replace") + b"\n")
     except BaseException:  # of the campaign itself, not of what it reads
         os.write(writing, f"\n{_BROKEN}{traceback.format_exc()!r}\n".encode("utf-8", "replace"))
     finally:
