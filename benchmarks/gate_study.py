@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from winninghand.cards import Card
 from winninghand.decks.deck import Deck
+from winninghand.decks.fitting import fitted, with_fitted_confidence
 from winninghand.decks.fitting_data import CLEAN, FittingData
 from winninghand.evaluation import Interval, paired_difference
 
@@ -70,7 +73,8 @@ class Row:
 
     Accuracies are fractions; `passes` and `bytes` are means per image over the corrupted cells;
     `gain` is the robust accuracy less that of the average of all cards, paired by image; `closed`
-    is the share of the way from that average to the oracle.
+    is the share of the way from that average to the oracle. `gap` is by how much the best card of each
+    cell, chosen by these very images, exceeds the player.
     """
 
     player: str
@@ -81,10 +85,12 @@ class Row:
     bytes: float
     gain: Interval
     closed: float
+    gap: Interval
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as plain values."""
-        return {**vars(self), "batches": vars(self.batches), "gain": vars(self.gain)}
+        intervals = {"gain": vars(self.gain), "gap": vars(self.gap)}
+        return {**vars(self), "batches": vars(self.batches), **intervals}
 
 
 class GateStudy:
@@ -102,7 +108,9 @@ class GateStudy:
         self._average = play(Deck(deck.cards, "average"), answers, Batches("one cell", _ANY_SIZE)).correct
         choices = torch.cat([answers.correct, self._average[None]])
         best = choices.float().mean(dim=2).argmax(dim=0)
-        self._oracle = choices[best, torch.arange(len(answers.conditions))]
+        every = torch.arange(len(answers.conditions))
+        self._oracle = choices[best, every]
+        self._best_cards = answers.correct[answers.correct.float().mean(dim=2).argmax(dim=0), every]
 
     @property
     def oracle(self) -> Interval:
@@ -127,13 +135,20 @@ class GateStudy:
             float((active.double() @ self._sizes).mean()),
             gain,
             gain.mean / self.oracle.mean if self.oracle.mean else float("nan"),
+            paired_difference(self._per_image(self._best_cards), self._per_image(played.correct)),
         )
 
-    def single(self, card: int, name: str) -> Row:
-        """Return the figures of one card, played on every image."""
+    def single(
+        self, card: int, name: str, correct: Tensor | None = None, batches: Batches | None = None
+    ) -> Row:
+        """Return the figures of one card, played on every image.
+
+        `correct` (S, M) says where it is right, if not as in the answers, when images come as in `batches`.
+        """
         weights = torch.zeros(*self.answers.spectra.shape[:2], len(self._sizes))
         weights[..., card] = 1
-        return self.row(name, Played(self.answers.correct[card], weights), Batches("one cell", _ANY_SIZE))
+        right = self.answers.correct[card] if correct is None else correct
+        return self.row(name, Played(right, weights), batches or Batches("one cell", _ANY_SIZE))
 
     def shares(self, played: Played, names: Sequence[str]) -> list[dict[str, Any]]:
         """Return the mean weight of each card in each condition, one row of plain values each."""
@@ -149,29 +164,39 @@ class GateStudy:
         return values
 
 
-def players(deck: Deck, most: int) -> Mapping[str, Deck]:
-    """Return the decks to compare: every gate as it stands and as `deck` was fitted.
+def players(cards: Sequence[Card], data: FittingData, most: int) -> Mapping[str, Deck]:
+    """Return the decks to compare: every gate as it stands, and fitted on `data`; every reading of the paper.
 
     At most `most` cards are active under each gate but the average.
     """
     decks = {
-        "average": Deck(deck.cards, "average"),
-        "average, calibrated": Deck(deck.cards, "average", None, deck.temperatures.tolist()),
+        "average": Deck(cards, "average"),
+        "average, calibrated": fitted(Deck(cards, "average"), data),
     }
-    for gate in ("spectral", "spectral_image", "stream", "weighted"):
-        decks[gate] = Deck(deck.cards, gate).with_gate(gate, max_active=most)
-        decks[f"{gate}, fitted"] = deck.with_gate(gate, max_active=most)
-    decks["weighted, fitted, 1 card"] = deck.with_gate("weighted", max_active=1)
-    decks["weighted, fitted, all cards"] = deck.with_gate("weighted")
+    for amplitude, distance in product(("log", "linear"), ("l2", "l1", "cosine")):
+        decks[f"spectral, {amplitude} {distance}"] = Deck(
+            cards, "spectral", max_active=most, amplitude=amplitude, distance=distance
+        )
+    for gate in ("spectral_image", "stream", "weighted"):
+        decks[gate] = Deck(cards, gate, max_active=most)
+    for gate in ("spectral", "spectral_image", "stream", "weighted", "features"):
+        decks[f"{gate}, fitted"] = fitted(Deck(cards, gate, max_active=most), data)
+    for gate in ("weighted", "features"):
+        deck = Deck(cards, gate, max_active=most)
+        decks[f"{gate}, fitted, with fallback"] = with_fitted_confidence(deck, data)
+    decks["weighted, fitted, 1 card"] = fitted(Deck(cards, "weighted", max_active=1), data)
+    decks["weighted, fitted, all cards"] = fitted(Deck(cards, "weighted"), data)
     return decks
 
 
-def rows(study: GateStudy, deck: Deck, names: Sequence[str], most: int) -> list[Row]:
+def rows(
+    study: GateStudy, cards: Sequence[Card], data: FittingData, names: Sequence[str], most: int
+) -> list[Row]:
     """Return all rows: single cards, then every player for every way that makes a difference to it."""
     found = [study.single(number, name) for number, name in enumerate(names)]
     found += [
         study.row(name, play(player, study.answers, batches), batches)
-        for name, player in players(deck, most).items()
+        for name, player in players(cards, data, most).items()
         for batches in _ways(player)
     ]
     return found

@@ -26,8 +26,9 @@ from winninghand.base.files import atomic_write
 from winninghand.base.progress import progress_bar
 from winninghand.cards import Card
 from winninghand.corruptions import SEVERITIES
-from winninghand.decks import load_card, with_bn_adaptation
+from winninghand.decks import Deck, load_card, with_bn_adaptation
 from winninghand.decks.building import Built, build
+from winninghand.decks.fitting import fitted
 from winninghand.decks.fitting_data import CLEAN, Condition, FittingData, collect
 from winninghand.decks.gate import gate_settings
 from winninghand.evaluation import available
@@ -36,12 +37,21 @@ from winninghand.report.decks import print_built
 from winninghand.report.study_tables import markdown
 from winninghand.report.terminal import console
 
-COLUMNS = ("player", "batches", "clean", "robust", "− average, 95% interval", "of the way", "passes", "kB")
+COLUMNS = (
+    "player",
+    "batches",
+    "clean",
+    "robust",
+    "− average, 95% interval",
+    "best card per cell −",
+    "passes",
+    "kB",
+)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the command line asked for."""
+    """What the command line asked for; `adapt` is the prior of the rival, batch-norm adaptation."""
 
     cards: Path
     data: str
@@ -61,13 +71,14 @@ def main() -> None:
     images = load_images(wanted.data, root=wanted.root)
     cards = [load_card(path) for path in paths]
     names = [_name(card, number) for number, card in enumerate(cards)]
-    if wanted.adapt is not None:
-        cards = [with_bn_adaptation(card, wanted.adapt) for card in cards]
     built = build(cards, images.train, "weighted", gate_settings("weighted", {}), limit=wanted.fit)
     print_built(built, names)
     answers = _answers(cards, paths, images, wanted)
     study = GateStudy(built.deck, answers, [path.stat().st_size for path in paths])
-    _report(study, built, names, wanted)
+    found = rows(study, cards, built.data, names, wanted.most)
+    if wanted.adapt is not None:
+        found += _adapted(study, cards, names, images.test, wanted)
+    _report(study, built, names, found, wanted)
 
 
 def _answers(cards: list[Card], paths: list[Path], images: ImageSet, wanted: Wanted) -> FittingData:
@@ -76,7 +87,7 @@ def _answers(cards: list[Card], paths: list[Path], images: ImageSet, wanted: Wan
     for name, reason in missing.items():
         console.print(f"left out: {name}: {reason}")
     conditions = (CLEAN, *((name, level) for name in corruptions for level in SEVERITIES))
-    metadata = (wanted.data, wanted.limit, wanted.adapt, conditions)
+    metadata = (wanted.data, wanted.limit, conditions)
     digest = hashlib.blake2b(repr(metadata).encode(), digest_size=8)
     for path in paths:
         digest.update(path.read_bytes())
@@ -89,10 +100,27 @@ def _answers(cards: list[Card], paths: list[Path], images: ImageSet, wanted: Wan
     return FittingData(conditions, kept["logits"], kept["spectra"], kept["labels"], features)
 
 
-def _collected(cards: list[Card], split: Split, conditions: tuple[Condition, ...], limit: int) -> FittingData:
+def _adapted(
+    study: GateStudy, cards: list[Card], names: list[str], split: Split, wanted: Wanted
+) -> list[Row]:
+    """Return the rival's rows: the best single card whose norms adapt to batches of one cell."""
+    assert wanted.adapt is not None
+    best = max(range(len(cards)), key=lambda number: study.single(number, "").robust)
+    rival, conditions = with_bn_adaptation(cards[best], wanted.adapt), study.answers.conditions
+    found = []
+    for size in (1, 16, 256):
+        answers = _collected([rival], split, conditions, wanted.limit, size)
+        name = f"{names[best]}, adapted, prior {wanted.adapt:g}"
+        found.append(study.single(best, name, answers.correct[0], Batches("one cell", size)))
+    return found
+
+
+def _collected(
+    cards: list[Card], split: Split, conditions: tuple[Condition, ...], limit: int, batch_size: int = 256
+) -> FittingData:
     indices = split.balanced_sample(min(limit, len(split)), 0)
     with progress_bar("running the cards", len(conditions) * len(indices)) as progress:
-        return collect(cards, split, indices, conditions, progress=progress)
+        return collect(cards, split, indices, conditions, progress=progress, batch_size=batch_size)
 
 
 def _keep(answers: FittingData, place: Path) -> None:
@@ -106,14 +134,13 @@ def _keep(answers: FittingData, place: Path) -> None:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, tmp)
 
 
-def _report(study: GateStudy, built: Built, names: list[str], wanted: Wanted) -> None:
-    found = rows(study, built.deck, names, wanted.most)
+def _report(study: GateStudy, built: Built, names: list[str], found: list[Row], wanted: Wanted) -> None:
     title = _title(study, built, wanted)
     grid = Table(*COLUMNS, title=title)
     for row in found:
         grid.add_row(*_cells(row))
     console.print(grid)
-    deck = built.deck.with_gate("weighted", max_active=wanted.most)
+    deck = fitted(Deck(built.deck.cards, "weighted", max_active=wanted.most), built.data)
     shares = study.shares(play(deck, study.answers, Batches("one cell", 256)), names)
     texts = {
         "gates.md": f"{title}\n\n{markdown(COLUMNS, [_cells(row) for row in found])}",
@@ -130,13 +157,12 @@ def _report(study: GateStudy, built: Built, names: list[str], wanted: Wanted) ->
 
 def _title(study: GateStudy, built: Built, wanted: Wanted) -> str:
     oracle = study.oracle
-    adaptation = "off" if wanted.adapt is None else f"on, prior {wanted.adapt:g} images, batches of 256"
     return (
         f"{wanted.data}: {len(built.deck.cards)} cards, at most {wanted.most} active; fitted on "
         f"{len(built.data.labels)} training images ({'unseen' if built.unseen else 'seen in training'}), "
         f"measured on {len(study.answers.labels)} test images. Per-cell oracle (best of single cards and "
         f"average) {study.oracle_accuracy:.2%}, {_points(oracle.mean)} above the average "
-        f"({_points(oracle.low)} to {_points(oracle.high)}). Batch-norm adaptation {adaptation}. "
+        f"({_points(oracle.low)} to {_points(oracle.high)}). "
         f"{platform.machine()}, {os.cpu_count()} cores, 1 thread, torch {torch.__version__}"
     )
 
@@ -149,7 +175,7 @@ def _cells(row: Row) -> list[str]:
         f"{row.clean:.2%}",
         f"{row.robust:.2%}",
         f"{_points(gain.mean)} ({_points(gain.low)} to {_points(gain.high)})",
-        f"{row.closed:.0%}",
+        f"{_points(row.gap.mean)} ({_points(row.gap.low)} to {_points(row.gap.high)})",
         f"{row.passes:.2f}",
         f"{row.bytes / 1000:,.0f}",
     ]
@@ -177,7 +203,9 @@ def _wanted() -> Wanted:
     parser.add_argument("--limit", type=int, default=1000, help="test images")
     parser.add_argument("--fit", type=int, default=1000, help="training images to fit on")
     parser.add_argument("--most", type=int, default=2, help="cards active, at most")
-    parser.add_argument("--adapt", type=float, help="prior of batch-norm adaptation, in images")
+    parser.add_argument(
+        "--adapt", type=float, help="rows of the best card under batch-norm adaptation, with this prior"
+    )
     return Wanted(**vars(parser.parse_args()))
 
 

@@ -66,10 +66,12 @@ def test_the_oracle_is_the_best_of_single_cards_and_average_in_each_cell(deck, a
 
 def test_rows_count_passes_and_bytes(deck, answers):
     study = GateStudy(deck, answers, [100, 300])
-    found = {row.player: row for row in rows(study, deck, ["one", "two"], most=1)}
-    assert set(players(deck, 1)) | {"one", "two"} == set(found)
+    found = {row.player: row for row in rows(study, deck.cards, answers, ["one", "two"], most=1)}
+    assert set(players(deck.cards, answers, 1)) | {"one", "two"} == set(found)
     assert (found["two"].passes, found["two"].bytes) == (1, 300)
     assert (found["average"].passes, found["average"].bytes) == (2, 400)
     assert found["average"].gain.mean == 0
-    assert found["spectral"].passes == 1
-    assert 100 <= found["spectral"].bytes <= 300
+    best = answers.correct.float().mean(dim=2)[:, 1:].amax(dim=0).mean()
+    assert all(row.gap.mean == pytest.approx(float(best) - row.robust, abs=1e-6) for row in found.values())
+    assert found["spectral, log l2"].passes == 1
+    assert 100 <= found["spectral, log l2"].bytes <= 300

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +8,14 @@ from torch.nn import functional
 
 import winninghand as wh
 from winninghand.decks.building import SizeLimit, corrupted_accuracy, select
-from winninghand.decks.fitting import fit_gate, fit_temperatures, fitted, fitting_conditions, fitting_images
+from winninghand.decks.fitting import (
+    fit_gate,
+    fit_temperatures,
+    fitted,
+    fitting_conditions,
+    fitting_images,
+    with_fitted_confidence,
+)
 from winninghand.decks.fitting_data import CLEAN, FittingData, collect, diversity
 from winninghand.decks.gate import gate_settings
 from winninghand.images import Split
@@ -46,6 +55,55 @@ def test_cards_that_are_equally_good_get_equal_weights():
         wh.Deck([make_card("smooth"), make_card("noisy")], "weighted"), specialists([(1, 1), (1, 1)])
     )
     assert torch.allclose(deck.choose(noisy(9)), torch.full((9, 2), 0.5), atol=1e-3)
+
+
+def test_one_active_card_is_better_than_the_plain_average():
+    data = specialists([(0.9, 0.35), (0.4, 0.8), (0.5, 0.55)])
+    cards = [make_card("smooth"), make_card("noisy"), make_card("noisy", 2)]
+    one = fitted(wh.Deck(cards, "weighted", max_active=1), data)
+    assert corrupted_accuracy(one, data) == pytest.approx(0.8, abs=0.06)
+    assert corrupted_accuracy(one, data) > corrupted_accuracy(wh.Deck(cards, "average"), data) + 0.05
+
+
+def test_two_active_cards_are_those_that_are_right_together():
+    # Cards 0 and 1 are the best alone, and err together; where they err, 2 is right.
+    labels = torch.arange(200) % 3
+    places = torch.arange(200) % 10
+    right, wrong = (torch.eye(3)[(labels + shift) % 3] for shift in (0, 1))
+    knows = [places < 6, places < 6, places >= 5]
+    logits = torch.stack([torch.where(good[:, None], 3 * right, 0.5 * wrong) for good in knows])
+    data = FittingData((("saturate", 1),), logits[:, None], log_spectra(smooth(200))[None], labels)
+    cards = [make_card("smooth", seed) for seed in range(3)]
+    deck = fitted(wh.Deck(cards, "weighted", max_active=2), data)
+    pairs = (deck.weigh(data.spectra[0]) > 0).float().mean(dim=0)
+    assert pairs[2] > 0.9
+
+
+def test_hands_are_what_a_gate_may_play(cards):
+    pairs = wh.Deck(cards, "weighted", max_active=2)._gate.hands()
+    assert pairs.shape == (6, 4)
+    assert (pairs.sum(dim=1) == 2).all()
+    assert len(pairs.unique(dim=0)) == 6
+    domains = wh.Deck(cards, "spectral_image")._gate.hands()
+    assert domains.tolist() == [[0.5, 0, 0.5, 0], [0, 0.5, 0, 0.5]]
+    for gate, most in (("weighted", None), ("weighted", 4), ("spectral", 1), ("average", None)):
+        assert wh.Deck(cards, gate, max_active=most)._gate.hands() is None
+
+
+def test_the_confidence_is_the_one_that_is_right_most_often():
+    # Nothing tells where which card is right, and the average of all is: who errs is not sure.
+    data = specialists([(0.6, 0.6), (0.55, 0.55), (0.6, 0.6)])
+    data = replace(data, logits=data.logits * torch.where(data.correct, 1, 0.2)[..., None])
+    cards = [make_card("smooth"), make_card("noisy"), make_card("noisy", 2)]
+    deck = with_fitted_confidence(wh.Deck(cards, "weighted", max_active=1), data)
+    assert deck.settings.confidence is not None
+    assert corrupted_accuracy(deck, data) > corrupted_accuracy(deck.with_gate("weighted", max_active=1), data)
+    sure = with_fitted_confidence(
+        wh.Deck(cards, "weighted", max_active=1), specialists([(1, 0), (0, 1), (0, 0)])
+    )
+    assert sure.settings.confidence is None
+    with pytest.raises(wh.InputError, match="confidence"):
+        with_fitted_confidence(wh.Deck(cards, "average"), data)
 
 
 def test_the_temperature_undoes_a_scaling_of_the_logits():

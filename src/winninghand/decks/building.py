@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-
 from winninghand.base.errors import InputError
 from winninghand.cards import Card
 from winninghand.decks.deck import Deck, check_cards
-from winninghand.decks.fitting import LIMIT, fit_temperatures, fitted, fitting_conditions, fitting_images
-from winninghand.decks.fitting_data import CLEAN, FittingData, collect
+from winninghand.decks.fitting import (
+    LIMIT,
+    corrupted_accuracy,
+    fit_temperatures,
+    fitted,
+    fitting_conditions,
+    fitting_images,
+)
+from winninghand.decks.fitting_data import FittingData, collect
 from winninghand.decks.gate import GATES, GateSettings
 from winninghand.images import Split
 
@@ -118,17 +123,6 @@ def select(
             break
         steps.append(best)
     return tuple(steps)
-
-
-def corrupted_accuracy(deck: Deck, data: FittingData) -> float:
-    """Return the deck's accuracy over the corrupted images, a fraction; each condition is one batch."""
-    accuracies, seen = [], data.seen_by(deck.gate)
-    for place, condition in enumerate(data.conditions):
-        if condition != CLEAN:
-            deck.reset()
-            mixed = deck.mixed(data.logits[:, place], deck.weigh(seen[place]))
-            accuracies.append((mixed.argmax(dim=1).cpu() == data.labels).float().mean())
-    return float(torch.stack(accuracies).mean())
 
 
 def _full(gate: str, settings: GateSettings, cards: int) -> bool:

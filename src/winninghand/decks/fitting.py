@@ -14,9 +14,9 @@ from torch import Tensor
 from winninghand.base.deprecation import renamed_arguments
 from winninghand.cards import Card
 from winninghand.corruptions import SEVERITIES, corruption_names, missing_corruptions
-from winninghand.decks.deck import Deck
+from winninghand.decks.deck import Deck, make_gate
 from winninghand.decks.fitting_data import CLEAN, Condition, FittingData, Indices, collect
-from winninghand.decks.gate import GATES, FittedScores, Inputs, ring_shifts
+from winninghand.decks.gate import GATES, FittedScores, Inputs, gate_settings, ring_shifts
 from winninghand.images import Split
 from winninghand.images.image_set import balanced_sample, checked_split
 
@@ -35,6 +35,11 @@ _PENALTY = 1e-2
 # right, equal weights are the best guess.
 _OFFSET_PENALTY = 1e-3
 _ITERATIONS = 200
+
+# What a hand is taken to give to the label where its answer is wrong, and where it is right 1 less this. With
+# one of the four corruptions left out, hands chosen so are right more often on it than hands of the least
+# expected cross-entropy, or of the mixture's loss: by 1 point for three sets of norms, one active.
+_WRONG = 0.05
 
 _TEMPERATURES = (0.05, 20.0)
 _HALVINGS = 24
@@ -75,8 +80,11 @@ def fit_gate(
     limit: int = LIMIT,
     seed: int = 0,
     progress: Callable[[int], None] = lambda _: None,
+    fallback: bool = False,
 ) -> Deck:
     """Return the deck with its temperatures and its gate fitted on training images.
+
+    With `fallback` the gate's `confidence` is fitted, too: see `with_fitted_confidence`.
 
     `split` is the training images of the cards' image set; see `fitting_images` and
     `fitting_conditions` for what is used of it. Raises `InputError` where a card does not know
@@ -85,7 +93,7 @@ def fit_gate(
     split = checked_split(split)
     images = fitting_images(deck.cards, split, limit, seed)
     data = collect(deck.cards, split, images.indices, fitting_conditions(), seed, progress)
-    return fitted(deck, data)
+    return with_fitted_confidence(deck, data) if fallback else fitted(deck, data)
 
 
 def fitted(deck: Deck, data: FittingData) -> Deck:
@@ -96,9 +104,42 @@ def fitted(deck: Deck, data: FittingData) -> Deck:
     seen = data.seen_by(deck.gate)
     if kind.needs_profiles:
         seen = ring_shifts(seen, [card.profile for card in deck.cards if card.profile is not None])
-    scores = fit_scores(seen, kind.inputs, data, temperatures)
+    hands = make_gate(deck.gate, deck.cards, deck.settings).hands()
+    scores = fit_scores(seen, kind.inputs, data, temperatures, hands)
     settings = deck.settings.model_copy(update={"scores": scores})
     return Deck(deck.cards, deck.gate, settings, temperatures)
+
+
+def with_fitted_confidence(deck: Deck, data: FittingData) -> Deck:
+    """Return the deck fitted on these data, its gate's `confidence` chosen on them, too.
+
+    The deck is fitted on every second image, and of 20 thresholds and none the one is taken under which
+    it is right most often on the others, corrupted; the lowest of equal ones. Then it is fitted on all.
+    Raises `InputError` for a gate without this setting.
+    """
+    half, others = fitted(deck, data.of_images(0)), data.of_images(1)
+    accuracies = {
+        confidence: corrupted_accuracy(_with_confidence(half, confidence), others)
+        for confidence in (None, *(place / 20 for place in range(1, 21)))
+    }
+    best = max(accuracies, key=lambda confidence: accuracies[confidence])
+    return _with_confidence(fitted(deck, data), best)
+
+
+def _with_confidence(deck: Deck, confidence: float | None) -> Deck:
+    values = {**deck.settings.model_dump(), "confidence": confidence}
+    return Deck(deck.cards, deck.gate, gate_settings(deck.gate, values), deck.temperatures.tolist())
+
+
+def corrupted_accuracy(deck: Deck, data: FittingData) -> float:
+    """Return the deck's accuracy over the corrupted images, a fraction; each condition is one batch."""
+    accuracies, seen = [], data.seen_by(deck.gate)
+    for place, condition in enumerate(data.conditions):
+        if condition != CLEAN:
+            deck.reset()
+            mixed = deck.mixed(data.logits[:, place], deck.weigh(seen[place]))
+            accuracies.append((mixed.argmax(dim=1).cpu() == data.labels).float().mean())
+    return float(torch.stack(accuracies).mean())
 
 
 @torch.no_grad()
@@ -113,24 +154,36 @@ def fit_temperatures(data: FittingData) -> tuple[float, ...]:
 
 
 def fit_scores(
-    seen: Tensor, inputs: Inputs, data: FittingData, temperatures: Sequence[float]
+    seen: Tensor,
+    inputs: Inputs,
+    data: FittingData,
+    temperatures: Sequence[float],
+    hands: Tensor | None = None,
 ) -> FittedScores:
-    """Return the scores whose softmax, as weights of the cards, gives the least cross-entropy.
+    """Return the scores whose softmax, as weights of experts, gives the least cross-entropy.
 
     They are linear in what is `seen` of the images, float (S, M, numbers). The loss is that of a mixture of
-    experts (Jacobs et al. 1991) whose experts, the cards, are fixed: −log Σ w p(label), with a penalty on
-    the squared slopes.
+    experts (Jacobs et al. 1991) that are fixed, −log Σ w p, with a penalty on the squared slopes. Without
+    `hands` the experts are the cards, and p is what a card gives to the label. With `hands` (hands, cards),
+    see `Gate.hands`, they are these, and p is 0.95 or 0.05, by whether the mean of a hand's softmaxes is
+    right: which hand to play is another question than how to weigh all cards.
     """
     values, cards = seen.flatten(0, 1).double(), len(data.logits)
     mean, spread = values.mean(dim=0), values.std(dim=0).clamp_min(1e-6)
-    scaled, targets = (values - mean) / spread, _probabilities_of_labels(data, temperatures)
+    scaled, experts = (values - mean) / spread, torch.eye(cards) if hands is None else hands
+    if hands is None:
+        targets = _probabilities_of_labels(data, temperatures)
+    else:
+        right = _right_hands(data, temperatures, hands)
+        targets = (_WRONG + (1 - 2 * _WRONG) * right).log()
     slopes = torch.zeros(values.shape[1], cards, dtype=torch.float64, requires_grad=True)
     offsets = torch.zeros(cards, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.LBFGS([slopes, offsets], max_iter=_ITERATIONS, line_search_fn="strong_wolfe")
+    of_experts = experts.T.double()
 
     def loss() -> Tensor:
         optimizer.zero_grad()
-        weights = torch.addmm(offsets, scaled, slopes).log_softmax(dim=1)
+        weights = (torch.addmm(offsets, scaled, slopes) @ of_experts).log_softmax(dim=1)
         penalty = _PENALTY * slopes.square().sum()
         penalty = penalty + _OFFSET_PENALTY * (offsets - offsets.mean()).square().sum()
         value: Tensor = penalty - (weights + targets).logsumexp(dim=1).mean()
@@ -164,6 +217,17 @@ def _temperature(logits: Tensor, labels: Tensor) -> float:
         slope = (logits * (logits / math.exp(middle)).softmax(dim=1)).sum(dim=1).mean()
         low, high = (middle, high) if slope > 0 else (low, middle)
     return math.exp((low + high) / 2)
+
+
+def _right_hands(data: FittingData, temperatures: Sequence[float], hands: Tensor) -> Tensor:
+    """Return whether each hand is right on each image, 0 or 1 (S · M, hands)."""
+    scales = torch.tensor(temperatures)[:, None, None, None]
+    shares = (data.logits / scales).softmax(dim=-1).flatten(1, 2)
+    labels = data.labels.repeat(len(data.conditions))
+    members = (hands > 0).float().cpu()
+    return torch.stack(
+        [(torch.tensordot(one, shares, dims=1).argmax(dim=-1) == labels).double() for one in members], dim=1
+    )
 
 
 def _probabilities_of_labels(data: FittingData, temperatures: Sequence[float]) -> Tensor:

@@ -237,6 +237,14 @@ class Gate(nn.Module, ABC):
     def weigh(self, seen: Tensor) -> Tensor:
         """Return the weights (N, cards) for what it sees of one batch."""
 
+    def hands(self) -> Tensor | None:
+        """Return what it chooses among, where it plays one of a few sets of cards: float (hands, cards).
+
+        A hand's score is its row times the scores of the cards; cards of weight 0 are not in it, and the
+        others are played in equal shares. None for a gate that mixes all cards, or chooses among too many.
+        """
+        return None
+
     def reset(self) -> None:
         """Forget earlier batches; only a gate for streams remembers any."""
 
@@ -270,6 +278,12 @@ class DomainGate(Gate):
         assert self.scores is not None
         scores: Tensor = self.scores(spectra)
         return scores
+
+    def hands(self) -> Tensor | None:
+        """Return the cards of each domain, whose score is the mean of theirs; None where they are limited."""
+        assert isinstance(self.scores, SpectralScores)
+        most = self.settings.max_active
+        return None if most is not None and most < self._largest else self.scores.domains.T
 
     def cards_of_best_domain(self, spectra: Tensor) -> Tensor:
         """Return the weights (N, cards) for spectra (N, rows, columns) or (N, cells), each for itself."""

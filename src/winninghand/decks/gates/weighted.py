@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+from math import comb
 from typing import ClassVar
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
 from winninghand.decks.gate import AdaptiveSettings, Gate, GateSettings, best_shares
+
+# A gate that may play more sets of cards is fitted as one that mixes all.
+_MOST_HANDS = 1000
 
 
 class WeightedSettings(AdaptiveSettings):
@@ -21,6 +27,15 @@ class Weighted(Gate):
 
     name: ClassVar[str] = "weighted"
     settings_type: ClassVar[type[GateSettings]] = WeightedSettings
+
+    def hands(self) -> Tensor | None:
+        """Return all sets of `max_active` cards, a set's score being the sum of theirs."""
+        assert self.scores is not None
+        most, cards = self.settings.max_active, len(self.scores.offset)
+        if most is None or most >= cards or comb(cards, most) > _MOST_HANDS:
+            return None
+        sets = torch.tensor(list(combinations(range(cards), most)))
+        return torch.zeros(len(sets), cards).scatter_(1, sets, 1.0)
 
     def weigh(self, seen: Tensor) -> Tensor:
         """Return each image's own row."""
