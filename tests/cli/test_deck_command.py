@@ -49,7 +49,7 @@ def test_all_cards_of_a_folder_make_a_deck(run, place, tmp_path):
 
 def test_a_card_that_is_given_twice_counts_twice(run, place, tmp_path):
     card = place / "1/card.card"
-    words = ("--gate", "weighted", "--data", "digits", "--limit", 20)
+    words = ("--gate", "weighted", "--max-active", 1, "--data", "digits", "--limit", 20, "--fallback")
     code, _, err = run("deck", tmp_path / "a.deck", card, place / "0/card.card", card, *words)
     assert code == 0, err
     deck = wh.load(tmp_path / "a.deck")
@@ -85,6 +85,7 @@ def test_with_data_the_deck_is_fitted_and_fits_the_budget(run, place, tmp_path):
         (["."], "other classes"),
         (["0", "missing.card"], "no such file"),
         (["0", "--budget", "3MB"], "--data"),
+        (["0", "--fallback"], "--data"),
         (["0", "--gate", "spectrall"], "did you mean 'spectral'"),
         (["0", "1", "--gate", "average", "--max-active", "1"], "plays all 2 cards"),
         (["other"], "no spectral profile"),

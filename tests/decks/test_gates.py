@@ -88,6 +88,19 @@ def test_a_stream_is_the_exponential_mean_of_the_spectra(cards):
     assert torch.equal(deck.choose(images), torch.cat(expected))
 
 
+@pytest.mark.parametrize("forgetting", [0.05, 0.1, 0.5])
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_a_stream_follows_a_change_within_two_over_forgetting_images(cards, forgetting, size):
+    deck, within = wh.Deck(cards, "stream", forgetting=forgetting), round(2 / forgetting)
+    # A long time in one domain, then in the other, and back.
+    parts = [smooth(100), noisy(100, 1), smooth(100, 2)]
+    weights = torch.cat([deck.choose(batch) for batch in torch.cat(parts).split(size)])
+    for number, theirs in ((1, [1, 3]), (2, [0, 2])):
+        chosen = weights[100 * number : 100 * (number + 1), theirs].sum(dim=1)
+        assert (chosen[within:] == 1).all()
+        assert chosen[0] < 1 or forgetting == 0.5
+
+
 def test_a_stream_that_begins_anew_forgets(cards):
     deck = wh.Deck(cards, "stream")
     first = deck.choose(smooth(3))

@@ -34,6 +34,12 @@ def deck(
         str | None, typer.Option(help="Choose cards, best first, for at most this size, such as 3MB.")
     ] = None,
     max_active: Annotated[int | None, typer.Option(min=1, help="Cards played on an image, at most.")] = None,
+    fallback: Annotated[
+        bool,
+        typer.Option(
+            "--fallback", help="Fit also how sure the gate must be; where it is not, all cards play."
+        ),
+    ] = False,
     data: Annotated[
         str | None,
         typer.Option(
@@ -59,6 +65,8 @@ def deck(
     loaded = [load_card(path) for path in paths]
     settings = gate_settings(gate, {} if max_active is None else {"max_active": max_active})
     if data is None:
+        if fallback:
+            raise InputError("how sure the gate must be is fitted on images; give --data")
         if total is not None:
             raise InputError("choosing cards for a budget needs images to try them on; give --data")
         result = Deck(loaded, gate, settings)
@@ -66,7 +74,8 @@ def deck(
         size_limit = None if total is None else SizeLimit(total, [path.stat().st_size for path in paths])
         # Pairs, because a path may be given twice.
         named = [(str(path), card) for path, card in zip(paths, loaded, strict=True)]
-        result = _fitted(named, load_images(data, root=root), gate, settings, size_limit, limit, seed)
+        image_set = load_images(data, root=root)
+        result = _fitted(named, image_set, gate, settings, size_limit, limit, seed, fallback)
     result.save(out)
     say(f"{out}: {len(result.cards)} cards under the gate {gate}, {out.stat().st_size:,} bytes")
 
@@ -79,6 +88,7 @@ def _fitted(
     size_limit: SizeLimit | None,
     limit: int,
     seed: int,
+    fallback: bool,
 ) -> Deck:
     """Return a deck of all cards, or of those chosen for a budget, and say how it was built.
 
@@ -99,7 +109,7 @@ def _fitted(
     total = len(fitting_conditions()) * min(limit, len(images.train))
     players = [card for _, card in cards]
     with progress_bar("running the cards", total) as progress:
-        built = build(players, images.train, gate, settings, size_limit, limit, seed, progress)
+        built = build(players, images.train, gate, settings, size_limit, limit, seed, progress, fallback)
     print_built(built, [name for name, _ in cards])
     return built.deck.cpu()
 

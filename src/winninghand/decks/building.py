@@ -15,6 +15,7 @@ from winninghand.decks.fitting import (
     fitted,
     fitting_conditions,
     fitting_images,
+    with_fitted_confidence,
 )
 from winninghand.decks.fitting_data import FittingData, collect
 from winninghand.decks.gate import GATES, GateSettings
@@ -81,10 +82,11 @@ def build(
     limit: int = LIMIT,
     seed: int = 0,
     progress: Callable[[int], None] = lambda _: None,
+    fallback: bool = False,
 ) -> Built:
     """Return a deck fitted on training images, of all cards or of those that a size limit allows.
 
-    See `fit_gate` for the images and `select` for the choice.
+    See `fit_gate` for the images and for `fallback`, and `select` for the choice.
     """
     check_cards(cards)
     images = fitting_images(cards, split, limit, seed)
@@ -92,7 +94,8 @@ def build(
     steps = () if size_limit is None else select(cards, data, gate, settings, size_limit)
     numbers = tuple(step.card for step in steps) or tuple(range(len(cards)))
     chosen = data.of_cards(numbers)
-    deck = fitted(Deck.provisional([cards[number] for number in numbers], gate, settings), chosen)
+    fit = with_fitted_confidence if fallback else fitted
+    deck = fit(Deck.provisional([cards[number] for number in numbers], gate, settings), chosen)
     return Built(deck, numbers, steps, chosen, images.unseen, fit_temperatures(chosen.of_images(0)))
 
 

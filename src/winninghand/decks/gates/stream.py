@@ -16,7 +16,10 @@ from winninghand.spectra import SpectralProfile
 
 
 class StreamSettings(AdaptiveSettings):
-    """`forgetting` in 10⁻⁶ .. 1 is the share of the newest image in the running mean of the spectra."""
+    """`forgetting` in 10⁻⁶ .. 1 is the share of the newest image in the running mean of the spectra.
+
+    After 2 / `forgetting` images of another kind, 20 by default, these make 86% or more of the mean.
+    """
 
     forgetting: float = Field(default=0.1, ge=1e-6, le=1)
 
