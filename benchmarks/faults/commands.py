@@ -110,6 +110,7 @@ def start(
         return child
     code = 70
     try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # until the command begins, as nothing can be lost
         os.chdir(place)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         os.dup2(writing, 2)  # a pipe, on which no limit lies
@@ -121,6 +122,7 @@ def start(
         else:
             _count_renames(die_at, before, place / f"{command}.renames")
         sys.argv = ["winninghand", *COMMANDS[command]]
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         main()
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 0
