@@ -91,6 +91,9 @@ def warm_up(place: Path, command: str) -> None:
         os.chdir(here)
 
 
+OUTSIDE = 75
+"""The exit code of a command that was interrupted before it began or after its end."""
+
 _errors: dict[int, int] = {}
 """Where to read the standard error of each process."""
 
@@ -126,6 +129,8 @@ def start(
         main()
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else 0
+    except KeyboardInterrupt:  # before the command began, or after its end
+        code = OUTSIDE
     finally:
         os._exit(code)
 
@@ -164,7 +169,7 @@ def finish(place: Path, command: str, child: int, seconds: float = 120) -> Ended
     os.close(reading)
     code = os.waitstatus_to_exitcode(status)
     record = place / f"{command}.renames"
-    renames = int(record.read_text()) if record.exists() else 0
+    renames = int(record.read_text() or 0) if record.exists() else 0  # empty where it was killed
     return Ended(code, said.decode(errors="replace"), renames, spent)
 
 

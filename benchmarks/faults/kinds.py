@@ -23,7 +23,9 @@ from winninghand.cards.importing import Import
 from winninghand.cards.prediction import Unreadable, predict, predictions
 from winninghand.corruptions import open_archive, write_archive
 from winninghand.decks.importing import import_model
-from winninghand.images import load_images
+from winninghand.images import ImageSet, load_images
+from winninghand.images.cache import _read as read_cache
+from winninghand.images.cache import _write as write_cache
 from winninghand.recipe import load_recipe, make_recipe
 from winninghand.report.study_tables import summary
 from winninghand.results import Results
@@ -121,11 +123,12 @@ def _write_batch(path: Path, seed: int) -> None:
 
 
 def _read_images(path: Path) -> str:
-    images = load_images(path)
-    return digest(
-        images.classes,
-        *(part for split in (images.train, images.test) for part in (split.images, split.labels)),
-    )
+    return _digest_of(load_images(path))
+
+
+def _digest_of(images: ImageSet) -> str:
+    splits = (images.train, images.test)
+    return digest(images.classes, *(part for split in splits for part in (split.images, split.labels)))
 
 
 def _read_folder(path: Path) -> str:
@@ -169,6 +172,19 @@ def _write_npz(path: Path, seed: int) -> None:
         np.savez(file, **parts)
 
 
+def _write_cache(path: Path, seed: int) -> None:
+    """Write what decoding an image set once keeps."""
+    train, test = ((_pixels(4, seed + number), np.array([0, 1, 2, 0])) for number in range(2))
+    write_cache(path.parent, ImageSet.from_arrays(train, test, CLASSES, "cached"))
+
+
+def _read_cache(path: Path) -> str:
+    images = read_cache(path.parent, "cached")
+    if images is None:
+        raise wh.InputError("to be decoded again")
+    return _digest_of(images)
+
+
 def _write_archive(path: Path, seed: int) -> None:
     write_archive(_pixels(4, seed), np.array([0, 1, 2, 0]), path.parent, "fog,contrast", (1, 5), seed)
 
@@ -205,6 +221,15 @@ def _write_run(path: Path, seed: int) -> None:
 def _read_run(path: Path) -> str:
     _run().folder(path.parent).begin(_asked(), environment(torch.device("cpu"), "float32"))
     return "this run"
+
+
+def _write_metrics(path: Path, seed: int) -> None:
+    rows = [{"epoch": epoch, "loss": seed / (epoch + 1), "validation_accuracy": 0.5} for epoch in range(5)]
+    RunFolder(path.parent).write_metrics(rows)
+
+
+def _read_metrics(path: Path) -> str:
+    return digest(RunFolder(path.parent).read_metrics())
 
 
 def _asked() -> dict[str, Any]:
@@ -263,6 +288,9 @@ KINDS = {
     "bmp": Kind("a.bmp", partial(_write_picture, "BMP"), _read_picture),
     "tiff": Kind("a.tiff", partial(_write_picture, "TIFF"), _read_picture),
     "webp": Kind("a.webp", partial(_write_picture, "WEBP"), _read_picture),
+    "ppm": Kind("a.ppm", partial(_write_picture, "PPM"), _read_picture),
+    "names": Kind("batches.meta", _write_batch, _read_folder),
+    "cache": Kind("train_images.npy", _write_cache, _read_cache, (crafted.npy_header,), sealed=True),
     "parquet": Kind("train-00000-of-00001.parquet", _write_parquet, _read_folder, (crafted.parquet_table,)),
     "npz": Kind("a.npz", _write_npz, _read_images, (crafted.zip_entry,)),
     "npy": Kind("fog.npy", _write_archive, _read_archive, (crafted.npy_header,)),
@@ -273,6 +301,7 @@ KINDS = {
     ),
     "study": Kind("study.toml", lambda path, seed: path.write_text(STUDY), _read_study, (crafted.of_toml,)),
     "run": Kind("run.json", _write_run, _read_run, (crafted.of_json,)),
+    "metrics": Kind("metrics.csv", _write_metrics, _read_metrics),
     "results": Kind("study.json", _write_results, _read_results, (crafted.of_json,)),
     "cells": Kind("cells.parquet", _write_results, _read_results, (crafted.cells_table,), sealed=True),
 }

@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from rich.table import Table
 
-from benchmarks.faults.commands import COMMANDS, Ended, finish, lay_out, results, run, start, warm_up
+from benchmarks.faults.commands import COMMANDS, OUTSIDE, Ended, finish, lay_out, results, run, start, warm_up
 
 
 class Campaign:
@@ -129,7 +129,7 @@ def _kill(
         ended = finish(place, command, child)
         counts[{-signal.SIGKILL: "killed", 130: "interrupted"}.get(ended.code, "too late")] += 1
         said = ended.errors.count("winninghand: interrupted; ")
-        if interrupted and (ended.code not in (0, 130) or said != (ended.code == 130)):
+        if interrupted and (ended.code not in (0, 130, OUTSIDE) or said != (ended.code == 130)):
             where_and_what = f"Ctrl-C at {where:.3f} s: exit {ended.code}: {ended.errors[-300:]!r}"
             campaign.fault(command, "crashed", where_and_what)
         campaign.check(place, command, expected, run(place, command), f"moment {number}, {where:.3f} s")

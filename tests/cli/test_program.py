@@ -1,9 +1,12 @@
 """The program as a whole: how soon it answers, and what it says when it is stopped or warns."""
 
 import json
+import os
 import resource
+import signal
 import subprocess
 import sys
+import time
 import warnings
 
 import pytest
@@ -101,6 +104,20 @@ def test_inspect_prints_100_percent_only_of_what_is_empty(run, tmp_path):
         "0.0001%",
         "0.00%",
     ]
+
+
+def test_an_interruption_that_a_library_made_another_error_of_is_one(run, monkeypatch):
+    def interrupted(*_):
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        except KeyboardInterrupt:
+            raise ValueError("could not determine the shape") from None
+
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.default_int_handler)
+    monkeypatch.setattr("winninghand.catalog.names", interrupted)
+    code, _, err = run("names")
+    assert (code, err) == (130, "winninghand: interrupted; nothing half-written is left\n")
 
 
 @pytest.mark.parametrize(("command", "line"), [("demo", "to go on where it was"), ("names", "half-written")])

@@ -5,13 +5,16 @@ from __future__ import annotations
 import io
 import logging
 import os
+import signal
 import sys
 import tempfile
+import threading
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import TextIO
 
 import typer
@@ -35,11 +38,11 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show every letter
-    with _short_warnings(), _short_log():
-        sys.exit(_run(words))
+    with _short_warnings(), _short_log(), _told_of_interruptions() as interrupted:
+        sys.exit(_run(words, interrupted))
 
 
-def _run(words: list[str]) -> int:
+def _run(words: list[str], interrupted: Callable[[], bool] = lambda: False) -> int:
     try:
         # The parser turns an interruption into an exit code.
         code: int = make_program(words)(args=words, standalone_mode=False) or 0
@@ -57,7 +60,9 @@ def _run(words: list[str]) -> int:
             return _without_output(
                 _complain(f"cannot write {error.filename or 'the output'}: {error.strerror}")
             )
-        return _complain(f"{type(error).__name__}: {error}{_log()}", code=1)
+        if not interrupted():
+            return _complain(f"{type(error).__name__}: {error}{_log()}", code=1)
+        code = _INTERRUPTED  # within a library that made another error of it
     if code == _INTERRUPTED:
         resumed = bool(words) and words[0] in RESUMED
         what = (
@@ -65,6 +70,26 @@ def _run(words: list[str]) -> int:
         )
         return _complain(f"interrupted; {what}", code)
     return code
+
+
+@contextmanager
+def _told_of_interruptions() -> Iterator[Callable[[], bool]]:
+    """Yield what says whether there was an interruption, whatever became of the exception that it raised."""
+    seen: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+
+    def told(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    replaced = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+    if replaced:  # and not what a caller chose, such as to ignore it
+        signal.signal(signal.SIGINT, told)
+    try:
+        yield lambda: bool(seen)
+    finally:
+        if replaced:
+            signal.signal(signal.SIGINT, before)
 
 
 def _complain(message: str, code: int = 2) -> int:
