@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import Any, ClassVar, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +15,16 @@ from winninghand.base.errors import InputError, shown
 from winninghand.cards import Answer, Card, check_batch, check_pixels
 from winninghand.cards.container import write_streams
 from winninghand.cards.prediction import OneOrMore, Prediction, predict
-from winninghand.decks.bodies import check_one_body, tie_again, ties_of
+from winninghand.decks.bodies import bodies_of, check_one_body, tie_again, ties_of
 from winninghand.decks.file import KIND, MOST_CARDS, DeckParts, pack_deck, shared_streams
 from winninghand.decks.gate import FITTED_VALUES, GATES, FittedScores, Gate, GateSettings, gate_settings
 from winninghand.networks.entering import check_values, copied
+
+if TYPE_CHECKING:
+    from winninghand.decks.shared_body import SharedBody
+
+# Whether its cards are played together is found out when they are played first.
+_UNKNOWN: Final = "unknown"
 
 
 class Deck(nn.Module):
@@ -87,6 +93,7 @@ class Deck(nn.Module):
         self._cards = nn.ModuleList(cards)
         # A tuple, because a walk through modules for every batch would cost as much as an operation.
         self._played = tuple(cards)
+        self._body: SharedBody | Literal["unknown"] | None = _UNKNOWN
         self._input_size = cards[0].input_size
         self.register_buffer("temperatures", torch.tensor(divisors, dtype=torch.float32))
         self._gate = make_gate(gate, cards, settings)
@@ -188,8 +195,16 @@ class Deck(nn.Module):
     def play(self, images: Tensor, weights: Tensor) -> Tensor:
         """Return log-probabilities (N, classes) under given weights (N, cards).
 
-        Each card runs once, on the images that it has a weight for.
+        Each card runs once, on the images that it has a weight for. Cards of one body run together where no
+        gradient is wanted.
         """
+        body = self._shared_body()
+        if body is not None:
+            check_batch(images, self._input_size)
+            found = body.play(images, weights, self.temperatures)
+            if found is not None:
+                return _logarithm(found)
+            self._body = None
         probabilities = weights.new_zeros(len(images), len(self.classes))
         for number in range(len(self.cards)):
             chosen = weights[:, number].nonzero().squeeze(1)
@@ -200,6 +215,21 @@ class Deck(nn.Module):
                 shares = self._shares(number, images[chosen]).to(weights.dtype)
                 probabilities = probabilities.index_add(0, chosen, weights[chosen, number, None] * shares)
         return _logarithm(probabilities)
+
+    def _shared_body(self) -> SharedBody | None:
+        """Return what plays cards of one body together; None where that is not possible, or not meant."""
+        if self._body is None or torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return None
+        if torch.is_autocast_enabled(self.device.type) or any(card.network.training for card in self.cards):
+            return None
+        if self._body == _UNKNOWN or not self._body.is_current:
+            self._body = None
+            if len(self.cards) > 1 and len(bodies_of(self.cards)) == 1:
+                # Only who has such a deck needs what takes networks apart.
+                from winninghand.decks.shared_body import SharedBody, can_be_played_together
+
+                self._body = SharedBody(self.cards) if can_be_played_together(self.cards) else None
+        return self._body
 
     def _shares(self, number: int, images: Tensor) -> Tensor:
         """Return the softmax (N, classes) of one card, at least in single precision."""
@@ -237,6 +267,10 @@ class Deck(nn.Module):
         header, streams = pack_deck(self.parts)
         write_streams(path, {"kind": KIND, **header}, streams, once=shared_streams(streams))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy or a pickle holds: all but the copies that it plays by."""
+        return {**vars(self), "_body": _UNKNOWN}
+
     def __repr__(self) -> str:
         height, width = self.input_size
         networks = ", ".join(dict.fromkeys(card.network_name for card in self.cards))
@@ -255,6 +289,7 @@ class Deck(nn.Module):
             self._cards = cast("nn.ModuleList", copied(self._cards))
             self._played = cast("tuple[Card, ...]", tuple(self._cards))
         ties = ties_of(self._played)
+        self._body = _UNKNOWN
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         tie_again(self._played, ties)
         return self
