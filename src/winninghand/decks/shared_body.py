@@ -40,8 +40,9 @@ class SharedBody:
 
     A batch under several sets of norms goes through the body together: after each convolution every image
     has the scale and the shift of its own norms. Where all of a batch is played under one set, that is folded
-    into the convolutions. Both keep copies of bodies of up to 64 MiB: one, and one for each set that was
-    played alone. They are made when first needed, and anew where a weight has changed.
+    into the convolutions, in copies of bodies of up to 64 MiB: one for each set that was played alone, and
+    one whose weights lie channels-last where the images do. They are made when first needed, and anew where
+    a weight has changed.
     """
 
     def __init__(self, cards: Sequence[Card]) -> None:
@@ -51,9 +52,8 @@ class SharedBody:
         self._stamp = self._present_stamp()
         self._small = sum(one.nbytes for one in networks[0].parameters()) <= _LARGEST_COPY
         self._images = threading.local()
-        with torch.inference_mode(False), torch.no_grad():
-            self._together = self._with_norms_by_image(networks)
-        self._folded: dict[int, nn.Module | None] = {}
+        self._together: dict[torch.memory_format, nn.Module] = {}
+        self._folded: dict[tuple[int, torch.memory_format], nn.Module | None] = {}
 
     @property
     def is_current(self) -> bool:
@@ -84,17 +84,24 @@ class SharedBody:
 
     def _logits(self, images: Tensor, numbers: Tensor) -> Tensor:
         """Return logits (N, classes) of images (N, 3, H, W), each of the card with its number (N,)."""
-        self._images.numbers = numbers
+        layout = self._layout_of(images)
+        if layout not in self._together:
+            with torch.inference_mode(False), torch.no_grad():
+                self._together[layout] = self._with_norms_by_image(layout)
+        # What norms multiply by and add, of all norms at once, since starting an operation takes its time.
+        self._images.rows = self._table[numbers]
         try:
-            return self._run(self._together, images)
+            return self._run(self._together[layout], images)
         finally:
-            del self._images.numbers
+            del self._images.rows
 
     def _logits_of_one(self, images: Tensor, number: int) -> Tensor:
-        if number not in self._folded:
+        layout = self._layout_of(images)
+        if (number, layout) not in self._folded:
             with torch.inference_mode(False), torch.no_grad():
-                self._folded[number] = self._with_norms_folded(number) if self._small else None
-        network = self._folded[number]
+                folded = self._with_norms_folded(number, layout) if self._small else None
+                self._folded[number, layout] = folded
+        network = self._folded[number, layout]
         return self._cards[number](images, checked=True) if network is None else self._run(network, images)
 
     def _run(self, network: nn.Module, images: Tensor) -> Tensor:
@@ -103,27 +110,43 @@ class SharedBody:
         logits: Tensor = network(laid_out(normalised, first.network))
         return logits
 
+    def _layout_of(self, images: Tensor) -> torch.memory_format:
+        """Return the layout of weights that is fastest for images, and that the network takes."""
+        first = self._cards[0].network
+        lies_so = not images.is_contiguous() or len(images) == 1
+        if self._small and lies_so and takes_channels_last(first, images.device):
+            return torch.channels_last
+        return torch.contiguous_format
+
     def _present_stamp(self) -> tuple[int, int]:
         # Whatever writes to a tensor raises its version; a move gives the first of them another place.
         return sum(tensor._version for tensor in self._tensors), self._tensors[0].data_ptr()
 
-    def _with_norms_by_image(self, networks: Sequence[nn.Module]) -> nn.Module:
+    def _with_norms_by_image(self, layout: torch.memory_format) -> nn.Module:
+        networks = [card.network for card in self._cards]
         first = networks[0]
-        network = self._laid_out(copied(first) if self._small else with_norms_of_its_own(first))
+        if layout == torch.channels_last:
+            network = copied(first).to(memory_format=layout)  # type: ignore[call-overload]
+        else:
+            network = with_norms_of_its_own(first)
+        columns: list[Tensor] = []
         for path, part in list(network.named_modules()):
             if isinstance(part, NORMS):
                 norms = [one.get_submodule(path) for one in networks]
-                parent, _, leaf = path.rpartition(".")
-                setattr(
-                    network.get_submodule(parent), leaf, _NormByImage(norms, lambda: self._images.numbers)
+                by_image = _NormByImage(
+                    norms, sum(one.shape[1] for one in columns), lambda: self._images.rows
                 )
-        return network.eval()
+                columns += by_image.columns(norms)
+                parent, _, leaf = path.rpartition(".")
+                setattr(network.get_submodule(parent), leaf, by_image)
+        self._table = torch.cat(columns, dim=1) if columns else torch.zeros(len(networks), 0)
+        return cast("nn.Module", network.eval())
 
-    def _with_norms_folded(self, number: int) -> nn.Module | None:
+    def _with_norms_folded(self, number: int, layout: torch.memory_format) -> nn.Module | None:
         """Return the network of a card with its norms in the convolutions; None for one that cannot be."""
         network, height, width = self._cards[number].network, *self._cards[0].input_size
         try:
-            folded = self._laid_out(fuse(network))
+            folded: nn.Module = fuse(network).to(memory_format=layout)  # type: ignore[call-overload]
             generator = torch.Generator().manual_seed(0)
             images = torch.rand(2, 3, height, width, generator=generator).to(device_of(network))
             wanted, found = network(images), folded(images)
@@ -133,13 +156,6 @@ class SharedBody:
             (wanted - found).abs().max() <= _TOLERANCE * wanted.abs().max().clamp_min(1)
         )
         return folded if agree else None
-
-    def _laid_out(self, network: nn.Module) -> nn.Module:
-        """Return a network with its weights as its images lie, which else a convolution would see to."""
-        first = self._cards[0].network
-        if self._small and takes_channels_last(first, device_of(first)):
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return network
 
 
 def can_be_played_together(cards: Sequence[Card]) -> bool:
@@ -166,32 +182,38 @@ def _is_known(norm: nn.Module) -> bool:
 class _NormByImage(nn.Module):
     """Norms of several cards at one place of their body: image n is normalised by those of its own card."""
 
-    scale: Tensor | None
-    shift: Tensor | None
-
-    def __init__(self, norms: Sequence[nn.Module], numbers: Callable[[], Tensor]) -> None:
+    def __init__(self, norms: Sequence[nn.Module], start: int, rows: Callable[[], Tensor]) -> None:
         super().__init__()
-        self._numbers = numbers
         # In a tuple, since it is a part of a card and none of this module.
         self._norms = (norms[0],)
+        self._rows = rows
         self._of_channels = not isinstance(norms[0], nn.LayerNorm | nn.RMSNorm)
-        pairs = [_scale_and_shift(norm) for norm in norms]
-        for name, tensors in zip(("scale", "shift"), zip(*pairs, strict=True), strict=True):
-            known = [tensor for tensor in tensors if tensor is not None]
-            self.register_buffer(name, torch.stack(known).detach() if known else None, persistent=False)
+        first = _scale_and_shift(norms[0])
+        # Where scale and shift begin in the rows, and their shape; None for one that the norm does not have.
+        self._places: list[tuple[int, int, torch.Size] | None] = []
+        for one in first:
+            self._places.append(None if one is None else (start, one.numel(), one.shape))
+            start += 0 if one is None else one.numel()
+
+    @staticmethod
+    def columns(norms: Sequence[nn.Module]) -> list[Tensor]:
+        """Return scales and shifts of the norms, one row each, as far as the norms have them."""
+        pairs = zip(*map(_scale_and_shift, norms), strict=True)
+        known = [[one for one in values if one is not None] for values in pairs]
+        return [torch.stack(values).detach().flatten(1) for values in known if values]
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x (N, …), normalised."""
         x = self._normalised(x)
-        if self.scale is None:
+        scale, shift = self._places
+        if scale is None:
             return x
-        numbers = self._numbers()
-        if len(x) != len(numbers):
+        rows = self._rows()
+        if len(x) != len(rows):
             raise _NotByImageError
-        scale = self._spread(self.scale[numbers], x)
-        if self.shift is None:
-            return x * scale
-        return torch.addcmul(self._spread(self.shift[numbers], x), x, scale)
+        if shift is None:
+            return x * self._spread(rows, scale, x)
+        return torch.addcmul(self._spread(rows, shift, x), x, self._spread(rows, scale, x))
 
     def _normalised(self, x: Tensor) -> Tensor:
         (norm,) = self._norms
@@ -205,14 +227,12 @@ class _NormByImage(nn.Module):
             return functional.instance_norm(x, eps=norm.eps)
         return x
 
-    def _spread(self, values: Tensor, x: Tensor) -> Tensor:
-        """Return values of each image in a shape that broadcasts over x."""
-        ones = [1] * (x.ndim - values.ndim)
-        return (
-            values.view(*values.shape, *ones)
-            if self._of_channels
-            else values.view(len(values), *ones, *values.shape[1:])
-        )
+    def _spread(self, rows: Tensor, place: tuple[int, int, torch.Size], x: Tensor) -> Tensor:
+        """Return the values of each image in a shape that broadcasts over x."""
+        start, length, shape = place
+        ones = [1] * (x.ndim - 1 - len(shape))
+        values = rows.narrow(1, start, length)
+        return values.view(len(x), *shape, *ones) if self._of_channels else values.view(len(x), *ones, *shape)
 
 
 def _scale_and_shift(norm: nn.Module) -> tuple[Tensor | None, Tensor | None]:
