@@ -26,6 +26,7 @@ from winninghand.decks.importing import import_model
 from winninghand.images import ImageSet, load_images
 from winninghand.images.cache import _read as read_cache
 from winninghand.images.cache import _write as write_cache
+from winninghand.images.pictures import Picture, decoded
 from winninghand.recipe import load_recipe, make_recipe
 from winninghand.report.study_tables import summary
 from winninghand.results import Results
@@ -143,7 +144,7 @@ def _read_picture(path: Path) -> str:
     (answer,) = predictions(some_card(0), [path])
     if isinstance(answer, Unreadable):
         raise wh.InputError(answer.reason)
-    return digest(answer.label, answer.probability, answer.top)
+    return digest(answer.label, answer.probability, answer.top, decoded([Picture(path.name, path)], (16, 16)))
 
 
 def _png(pixels: np.ndarray) -> bytes:
