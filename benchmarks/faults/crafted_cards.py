@@ -14,13 +14,14 @@ import torch
 
 from benchmarks.faults.crafted import odd_json
 from benchmarks.faults.damage import DAMAGES
-from winninghand.cards.container import read_streams, safetensors_of
+from winninghand.cards.container import _checksum, read_streams, safetensors_of
+from winninghand.decks.file import shared_streams
 
 
 def header_of_a_card(whole: bytes, other: bytes, chance: random.Random) -> bytes:
     """Change what a card's or deck's header says."""
     header, streams = _read(whole)
-    return safetensors_of(odd_json(header, chance), streams)
+    return _file(odd_json(header, chance), streams)
 
 
 def index_of_a_card(whole: bytes, other: bytes, chance: random.Random) -> bytes:
@@ -29,7 +30,7 @@ def index_of_a_card(whole: bytes, other: bytes, chance: random.Random) -> bytes:
     name = chance.choice([name for name in streams if name.endswith("index")])
     rows = json.loads(zlib.decompress(streams[name].numpy().tobytes()))
     packed = zlib.compress(json.dumps(odd_json(rows, chance)).encode())
-    return safetensors_of(header, {**streams, name: _stream(packed)})
+    return _file(header, {**streams, name: _stream(packed)})
 
 
 def stream_of_a_card(whole: bytes, other: bytes, chance: random.Random) -> bytes:
@@ -39,13 +40,26 @@ def stream_of_a_card(whole: bytes, other: bytes, chance: random.Random) -> bytes
     content = streams[name].numpy().tobytes()
     match chance.randrange(6):
         case 0:
-            return safetensors_of(header, {key: streams[key] for key in streams if key != name})
+            return _file(header, {key: streams[key] for key in streams if key != name})
         case 1:
-            return safetensors_of(header, streams | {name: _read(other)[1].get(name, streams[name])})
+            return _file(header, streams | {name: _read(other)[1].get(name, streams[name])})
         case 2:
-            return safetensors_of(header, streams | {name: _stream(b"")})
+            return _file(header, streams | {name: _stream(b"")})
     damaged = chance.choice(DAMAGES)(content, content[::-1], chance) if len(content) > 1 else b"\0"
-    return safetensors_of(header, streams | {name: _stream(damaged)})
+    return _file(header, streams | {name: _stream(damaged)})
+
+
+def metadata_of_a_card(whole: bytes, other: bytes, chance: random.Random) -> bytes:
+    """Change what the metadata say, with the right checksum: which streams there are, which are the same."""
+    end = 8 + int.from_bytes(whole[:8], "little")
+    table = json.loads(whole[8:end])
+    metadata = json.loads(table["__metadata__"]["winninghand"])
+    part = chance.choice([key for key in ("same", "streams", "header", "schema") if key in metadata])
+    metadata[part] = odd_json(metadata[part], chance)
+    metadata["checksum"] = _checksum(metadata)
+    table["__metadata__"]["winninghand"] = json.dumps(metadata)
+    text = json.dumps(table).encode()
+    return len(text).to_bytes(8, "little") + text + whole[end:]
 
 
 def container_of_a_card(whole: bytes, other: bytes, chance: random.Random) -> bytes:
@@ -57,6 +71,11 @@ def container_of_a_card(whole: bytes, other: bytes, chance: random.Random) -> by
         return other[: 8 + int.from_bytes(other[:8], "little")] + whole[end:]
     text = json.dumps(odd_json(json.loads(whole[8:end]), chance)).encode()
     return len(text).to_bytes(8, "little") + text + whole[end:]
+
+
+def _file(header: Any, streams: dict[str, torch.Tensor]) -> bytes:  # noqa: ANN401 (JSON)
+    """Write a file as its writer would, streams of a body once."""
+    return safetensors_of(header, streams, shared_streams(streams))
 
 
 def _stream(content: bytes) -> torch.Tensor:

@@ -1,7 +1,8 @@
-"""Every kind of file that is read: how one is written, how it is read and used, how it is changed."""
+"""Every kind of file that is read: how one is written, read and changed; long, as there are many kinds."""
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import pickle
@@ -61,6 +62,17 @@ class Kind:
 
 def _write_deck(path: Path, seed: int) -> None:
     wh.Deck([some_card(seed), some_card(seed + 2).quantized("int4")]).save(path)
+
+
+def _write_body(path: Path, seed: int) -> None:
+    """Write a deck of one body: two cards that differ in their norms alone."""
+    card = some_card(seed)
+    other = copy.deepcopy(card)
+    with torch.no_grad():
+        for part in other.network.modules():
+            if isinstance(part, torch.nn.BatchNorm2d):
+                part.weight.add_(0.5)
+    wh.Deck([card, other]).save(path)
 
 
 _SAVED: set[str] = set()
@@ -263,6 +275,7 @@ _CRAFTED = (
     crafted_cards.header_of_a_card,
     crafted_cards.index_of_a_card,
     crafted_cards.stream_of_a_card,
+    crafted_cards.metadata_of_a_card,
     crafted_cards.container_of_a_card,
 )
 KINDS = {
@@ -280,6 +293,7 @@ KINDS = {
         _CRAFTED,
         sealed=True,
     ),
+    "body": Kind("a.deck", _write_body, _read_model, _CRAFTED, sealed=True),
     "checkpoint": Kind("a.pt", _write_checkpoint, _read_checkpoint, (crafted.zip_entry,)),
     "own-checkpoint": Kind("checkpoint.pt", _write_own_checkpoint, _read_own_checkpoint, sealed=True),
     "pickle": Kind("data_batch_1", _write_batch, _read_folder),
