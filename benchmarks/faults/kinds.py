@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 import winninghand as wh
-from benchmarks.faults import crafted, crafted_cards
+from benchmarks.faults import crafted, crafted_cards, crafted_tables
 from benchmarks.faults.damage import Damage
 from benchmarks.faults.examples import CLASSES, RECIPE, STUDY, digest, some_card, some_network
 from winninghand.cards.importing import Import
@@ -306,7 +306,9 @@ KINDS = {
     "ppm": Kind("a.ppm", partial(_write_picture, "PPM"), _read_picture),
     "names": Kind("batches.meta", _write_batch, _read_folder),
     "cache": Kind("train_images.npy", _write_cache, _read_cache, (crafted.npy_header,), sealed=True),
-    "parquet": Kind("train-00000-of-00001.parquet", _write_parquet, _read_folder, (crafted.parquet_table,)),
+    "parquet": Kind(
+        "train-00000-of-00001.parquet", _write_parquet, _read_folder, (crafted_tables.parquet_table,)
+    ),
     "npz": Kind("a.npz", _write_npz, _read_images, (crafted.zip_entry,)),
     "npy": Kind("fog.npy", _write_archive, _read_archive, (crafted.npy_header,)),
     "labels": Kind("labels.npy", _write_archive, _read_archive, (crafted.npy_header,)),
@@ -318,5 +320,5 @@ KINDS = {
     "run": Kind("run.json", _write_run, _read_run, (crafted.of_json,)),
     "metrics": Kind("metrics.csv", _write_metrics, _read_metrics),
     "results": Kind("study.json", _write_results, _read_results, (crafted.of_json,)),
-    "cells": Kind("cells.parquet", _write_results, _read_results, (crafted.cells_table,), sealed=True),
+    "cells": Kind("cells.parquet", _write_results, _read_results, (crafted_tables.cells_table,), sealed=True),
 }
