@@ -12,6 +12,7 @@ import torch
 
 import winninghand as wh
 from winninghand.exports import export, onnx_file
+from winninghand.networks.norms import with_norms_of_its_own
 
 pytestmark = pytest.mark.slow
 pytest.importorskip("onnxscript", reason="the packages for ONNX are not installed")
@@ -132,3 +133,21 @@ def test_a_missing_package_is_named_with_the_command_to_install_it(card, tmp_pat
     with pytest.raises(wh.InputError, match=r"pip install 'winninghand\[export\]'"):
         export(card, tmp_path / "a.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_deck_of_one_body_holds_it_once(deck, batches, tmp_path):
+    torch.manual_seed(0)
+    network = wh.network("resnet18", width=8, classes=len(deck.classes)).eval()
+    first, parts = deck.cards[0], []
+    for number in range(3):
+        other = with_norms_of_its_own(network)
+        with torch.no_grad():
+            other.bn1.bias += 0.1 * number
+        parts.append(wh.Card.from_module(other, first.classes, first.input_size, profile=first.profile))
+    shared = wh.Deck(parts, "average")
+    export(shared, tmp_path / "a.onnx")
+    parameters = sum(one.numel() for one in network.parameters())
+    assert (tmp_path / "a.onnx").stat().st_size < 1.5 * 4 * parameters
+    for images in batches.values():
+        outputs, _ = run(tmp_path / "a.onnx", images)
+        torch.testing.assert_close(outputs, shared(images), rtol=0, atol=1e-4)
