@@ -33,8 +33,8 @@ def both_names(old, new, said):
 def test_old_attributes(card):
     recipe = wh.Recipe.model_validate({"compression": {"milestones": [0.5], "rewind_lr_factor": 0.3}})
     for old, new, said in [
-        (lambda: card.facts.classes, lambda: card.metadata.classes, "Card.metadata"),
-        (lambda: card.metadata.deviation, lambda: card.metadata.std, "std"),
+        (lambda: card.facts.classes, lambda: card.metadata.classes, "card.metadata"),
+        (lambda: card.metadata.deviation, lambda: card.metadata.std, "card.metadata.std"),
         (lambda: recipe.training.held_out, lambda: recipe.training.validation, "training.validation"),
         (lambda: recipe.compression.pass_through, lambda: (0.5,), "compression.milestones"),
         (lambda: recipe.compression.round_rate, lambda: 0.3, "compression.rewind_lr_factor"),
@@ -61,14 +61,25 @@ def test_old_arguments(card):
         fit_gate(wh.Deck([card], "average"), split, limit=4, advance=told.append)
 
 
+def test_the_warning_stands_at_the_line_that_used_the_old_name():
+    table = {
+        "compression": {"method": "gmp", "refresh_steps": 3},
+        "training": {"held_out": 0.2},
+    }
+    for use in (wh.Recipe.model_validate, make_recipe, lambda one: wh.Recipe(**one)):
+        with pytest.warns(DeprecationWarning) as told:
+            use(table)
+        assert [one.filename for one in told] == [__file__] * 2
+
+
 def test_old_names_of_modules(card, tmp_path):
     for module, name, said in [
-        ("cards", "CardFacts", "CardMetadata"),
-        ("cards", "architecture_facts", "architecture_metadata"),
-        ("cards", "card_entropy_bound", "Card.entropy_bound"),
-        ("cards", "save_card", "Card.save"),
-        ("decks", "adaptation_of", "winninghand.cards.player.adaptation_of"),
-        ("decks", "adapted", "winninghand.decks.adaptation.with_bn_adaptation"),
+        ("cards", "CardFacts", "winninghand.cards.CardMetadata"),
+        ("cards", "architecture_facts", "winninghand.cards.architecture_metadata"),
+        ("cards", "card_entropy_bound", "card.entropy_bound"),
+        ("cards", "save_card", "card.save"),
+        ("decks", "adaptation_of", "winninghand.cards.adaptation_of"),
+        ("decks", "adapted", "winninghand.decks.with_bn_adaptation"),
     ]:
         with pytest.warns(DeprecationWarning, match=f"winninghand.{module}.{name} is now called {said};"):
             assert callable(getattr(import_module(f"winninghand.{module}"), name))
@@ -89,7 +100,7 @@ def test_old_keywords_of_constructors(card):
     old, new = both_names(
         lambda: card.normalisation.deviation,
         lambda: card.normalisation.std,
-        "is now called Normalisation.std",
+        "is now called card.normalisation.std",
     )
     assert old is new
 

@@ -19,11 +19,12 @@ FLOORS = {
     **dict.fromkeys(["results", "exports", "metrics"], 3),
     **dict.fromkeys(["training", "recipe"], 4),
     **dict.fromkeys(["studies", "report"], 5),
-    **dict.fromkeys(["cli", "catalog", "__init__"], 6),
+    **dict.fromkeys(["cli", "catalog", "__init__", "__main__"], 6),
 }
 # On one floor a folder may know these neighbours, and no others.
 NEIGHBOURS = {
     "__init__": {"catalog"},
+    "__main__": {"cli"},
     "cards": {"compression"},
     "cli": {"__init__", "catalog"},
     "evaluation": {"decks"},

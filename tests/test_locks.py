@@ -1,6 +1,7 @@
 """One process at a time works in a folder, and whoever does sweeps what killed ones left."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write
-from winninghand.base.locks import folder_lock
+from winninghand.base.locks import check_held, folder_lock
 
 HOLD = """
 import sys, time
@@ -129,3 +130,59 @@ def test_a_folder_that_cannot_be_had_is_told_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "open", forbidden)
     with pytest.raises(InputError, match="Permission denied"), folder_lock(tmp_path):
         pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_what_a_holder_forks_does_not_hold_the_folder(tmp_path):
+    folder = tmp_path / "run"
+    reading, writing = os.pipe()
+    holder = os.fork()
+    if not holder:
+        with folder_lock(folder), folder_lock(folder):
+            forked = os.fork()
+            if forked:
+                os.write(writing, f"{forked}\n".encode())
+            time.sleep(30)  # the forked one lives on
+        os._exit(0)
+    forked = int(os.read(reading, 20))
+    try:
+        with pytest.raises(InputError, match="works in"), folder_lock(folder, wait=False):
+            pass
+        os.kill(holder, signal.SIGKILL)
+        os.waitpid(holder, 0)
+        with folder_lock(folder, wait=False):
+            pass
+    finally:
+        os.kill(forked, signal.SIGKILL)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+def test_what_a_holder_forks_leaves_the_lock_alone_when_it_ends_well(tmp_path):
+    parent = os.getpid()
+    try:
+        with folder_lock(tmp_path):
+            forked = os.fork()
+            if forked:
+                assert os.waitpid(forked, 0)[1] == 0
+                check_held(tmp_path)
+            else:
+                with pytest.raises(InputError, match="works in"), folder_lock(tmp_path, wait=False):
+                    pass
+    except BaseException:
+        if os.getpid() != parent:
+            os._exit(1)
+        raise
+    if not forked:
+        os._exit(0)
+
+
+def test_a_folder_that_is_taken_away_is_missed(tmp_path):
+    check_held(tmp_path)  # nobody holds it
+    with folder_lock(tmp_path / "run"):
+        check_held(tmp_path / "run")
+        shutil.rmtree(tmp_path / "run")
+        for _ in range(2):
+            with pytest.raises(InputError, match="was taken away"):
+                check_held(tmp_path / "run")
+            (tmp_path / "run").mkdir(exist_ok=True)
+            (tmp_path / "run/.lock").touch()  # another's

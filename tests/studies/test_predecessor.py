@@ -36,7 +36,12 @@ def folder(tmp_path):
 def test_what_was_measured_is_taken_over_and_what_was_begun_is_finished(tiny_images, folder):
     with np.load(folder / "lth-clean-0-f96a797f/answers.npz") as file:
         correct = file["correct"]
-    begun, finished = run_study(Study.model_validate(STUDY), tiny_images, folder)
+    said = []
+    begun, finished = run_study(Study.model_validate(STUDY), tiny_images, folder, said.append)
+    assert said == [
+        f"1/2 {begun.name} (in lth-clean-0-07f5a2f3)",
+        f"2/2 {finished.name} (in lth-clean-0-f96a797f): taken over from version 0.1",
+    ]
     assert begun.clean_accuracy == 0.59375
     assert [cell.accuracy for cell in begun.cells] == [0.65625, 0.5, 0.75, 0.5625]
     assert (begun.about.validation_accuracy, begun.about.test_accuracy) == (0.75, 0.59375)

@@ -29,6 +29,19 @@ RECIPE = make_recipe(
 )
 
 
+class TakeAway(wh.Callback):
+    """Deletes the run's folder under the run."""
+
+    def on_epoch_end(self, trainer, metrics):
+        shutil.rmtree(trainer.folder.path)
+
+
+def test_a_run_whose_folder_is_taken_away_stops_and_makes_no_other(tiny_images, tmp_path):
+    with pytest.raises(wh.InputError, match="was taken away"):
+        wh.train(RECIPE, tiny_images, tmp_path / "run", callbacks=[TakeAway()])
+    assert list(tmp_path.iterdir()) == []
+
+
 class StopAfter(wh.Callback):
     """Stops the training, as Ctrl-C does, when the checkpoint of an epoch is not written yet."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import signature
+from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
 from winninghand.base.errors import InputError
@@ -13,15 +15,27 @@ from winninghand.base.errors import InputError
 P = ParamSpec("P")
 T = TypeVar("T")
 
+_WITHIN = ("winninghand", "pydantic", "pydantic_core")
+
 
 class OldNameWarning(DeprecationWarning):
     """What is said of an old name that still works; the command line shows it in one line."""
 
 
-def renamed(old: str, new: str, removal: str = "0.3", stacklevel: int = 3) -> None:
-    """Warn that `old` is now called `new`, at the place that called the caller."""
+def renamed(old: str, new: str, removal: str = "0.3") -> None:
+    """Warn that `old` is now called `new`, at the last line outside the library that led here."""
     said = f"{old} is now called {new}; the old name goes in {removal}"
-    warnings.warn(said, OldNameWarning, stacklevel=stacklevel)
+    warnings.warn(said, OldNameWarning, stacklevel=2 + _depth(sys._getframe(1)))
+
+
+def _depth(frame: FrameType | None) -> int:
+    """Return how many frames, from this one up, are the library's or of what checks its settings."""
+    depth = 0
+    while frame is not None:
+        if str(frame.f_globals.get("__name__")).partition(".")[0] not in _WITHIN:
+            return depth
+        frame, depth = frame.f_back, depth + 1
+    return 0
 
 
 def with_new_keys(table: Any, names: Mapping[str, str], place: str) -> Any:  # noqa: ANN401 (checked later)

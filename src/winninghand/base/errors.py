@@ -81,6 +81,16 @@ def shown(text: object, longest: int = 200) -> str:
     return "".join(_escaped(letter) if _controls(letter) else letter for letter in cut)
 
 
+def counted(number: int, thing: str, many: str | None = None) -> str:
+    """Return a number of things in words: `1 card`, `2,000 cards`; `many` where it is not formed by an s."""
+    return f"{number:,} {thing if number == 1 else many or f'{thing}s'}"
+
+
+def with_article(thing: str) -> str:
+    """Return the name of a thing or a type with `a` or `an` before it."""
+    return f"{'an' if thing[:1].lower() in tuple('aeio') else 'a'} {thing}"
+
+
 def percent(fraction: float, digits: int = 2) -> str:
     """Return a fraction in percent, with as many more digits as tell it from 0% and 100%."""
     texts = [f"{fraction:.{count}%}" for count in range(digits, 12)]

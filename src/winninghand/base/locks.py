@@ -24,6 +24,8 @@ _SECONDS_UNTIL_TOLD = 1.0
 
 # The folders that a thread holds, with how many blocks deep.
 _held = threading.local()
+# The open lock files of this process, by folder.
+_handles: dict[str, int] = {}
 
 
 @contextmanager
@@ -32,9 +34,9 @@ def folder_lock(folder: Path | str, wait: bool = True) -> Iterator[None]:
 
     Whoever comes second waits, and is told after a second who works there; without `wait`,
     `InputError` says so at once. The lock is the operating system's, on a file `.lock` in the folder
-    that says who holds it: it ends with its holder, however that dies. Who gets it first deletes
-    what killed writers left in the folder. A folder that was made for the block and is empty after it
-    goes again.
+    that says who holds it: it ends with its holder, however that dies. What a holder forks does not hold
+    it. Who gets it first deletes what killed writers left in the folder. A folder that was made for the
+    block and is empty after it goes again.
 
     A thread may lock a folder again that it holds. Threads and processes that lock several folders
     must take the outer one first: a study's, then a run's.
@@ -51,18 +53,37 @@ def folder_lock(folder: Path | str, wait: bool = True) -> Iterator[None]:
         finally:
             depths[key] -= 1
         return
-    made = _absent(folder)
+    made, holder = _absent(folder), os.getpid()
     handle = _acquired(folder, wait)
-    depths[key] = 1
+    depths[key], _handles[key] = 1, handle
     try:
         sweep(folder)
         yield
     finally:
-        del depths[key]
-        _release(folder / _NAME, handle)
-        with suppress(OSError):  # something lies in it
-            for one in made:
-                one.rmdir()
+        if os.getpid() == holder:  # and not what it forked
+            del depths[key], _handles[key]
+            _release(folder / _NAME, handle)
+            with suppress(OSError):  # something lies in it
+                for one in made:
+                    one.rmdir()
+
+
+def check_held(folder: Path | str) -> None:
+    """Raise `InputError` where a folder that this process locked, or its lock, was taken away meanwhile."""
+    handle = _handles.get(str(real_path(folder)))
+    if handle is not None and not _is_current(handle, Path(folder) / _NAME):
+        raise InputError(
+            f"{folder} was taken away, or the {_NAME} in it, while this process worked there; run it again"
+        )
+
+
+def _forget() -> None:
+    """Let go, in a process that was forked, of what its parent holds; the parent goes on holding it."""
+    for handle in _handles.values():
+        with suppress(OSError):
+            os.close(handle)
+    _handles.clear()
+    vars(_held).clear()
 
 
 def _absent(folder: Path) -> list[Path]:
@@ -168,6 +189,8 @@ if sys.platform == "win32":
 
 else:
     import fcntl
+
+    os.register_at_fork(after_in_child=_forget)
 
     def _lock(handle: int, folder: Path) -> bool:
         """Lock an open file; return False where another has it."""

@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import warnings
+import logging
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from winninghand.base.errors import InputError, shown
+from winninghand.base.errors import InputError, shown, with_article
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 Entry = TypeVar("Entry")
+
+_LOG = logging.getLogger("winninghand")
+# What ends the program, and is no failure of the code that it passes through.
+_ENDS = (KeyboardInterrupt, GeneratorExit)
+
+
+class PartError(InputError):
+    """A part of another package that cannot be used; the message names the package."""
 
 
 class Registry(Generic[Entry]):
@@ -31,7 +41,9 @@ class Registry(Generic[Entry]):
 
     A duplicate in `register` is a fault of the code and raises `ValueError`; another package's
     duplicate is left out with a warning. `InputError` is raised for an unknown name, with the nearest
-    one, and for another package's entry that cannot be imported or used, with that package's name.
+    one, and for another package's entry that cannot be imported or used, with that package's name
+    (`PartError`). Whoever calls an entry does so in a block of `called(name)`, which says the same of what
+    fails in it.
     """
 
     def __init__(
@@ -74,6 +86,22 @@ class Registry(Generic[Entry]):
 
         return keep
 
+    @contextmanager
+    def called(self, name: str) -> Iterator[None]:
+        """Turn what another package's entry raises in the block into `PartError`, which names the package.
+
+        What the library's own entries and registered ones raise is passed on, and so is `InputError`.
+        """
+        try:
+            yield
+        except (*_ENDS, InputError):
+            raise
+        except BaseException as error:
+            if name in self._places or name not in self._foreign:
+                raise
+            who = f"the {self.kind} {name!r} of {_origin(self._foreign[name])}"
+            raise PartError(f"{who} failed ({_said(error)}); mend or uninstall that package") from error
+
     def __getitem__(self, name: str) -> Entry:
         if not isinstance(name, str):  # a list, for instance, can be no key
             raise InputError(f"unknown {self.kind} {shown(repr(name))}; {nearest(name, self)}")
@@ -102,8 +130,21 @@ class Registry(Generic[Entry]):
 
         found: dict[str, EntryPoint] = {}
         for point in entry_points(group=self.group):
-            if point.name in self._places or point.name in found:
-                warnings.warn(f"{_origin(point)} names a {self.kind} {point.name!r} again", stacklevel=2)
+            if point.name in self._places:
+                _LOG.warning(
+                    "%s names %s %r, as the library does: the library's own stays",
+                    _origin(point),
+                    with_article(self.kind),
+                    point.name,
+                )
+            elif point.name in found:
+                _LOG.warning(
+                    "%s names %s %r, as %s does: that one stays",
+                    _origin(point),
+                    with_article(self.kind),
+                    point.name,
+                    _origin(found[point.name]),
+                )
             else:
                 found[point.name] = point
         return found
@@ -116,10 +157,12 @@ class Registry(Generic[Entry]):
         point = self._foreign[name]
         try:
             return cast(Entry, point.load())
-        except Exception as error:  # another package's code can fail in any way
-            raise InputError(
-                f"the {self.kind} {name!r} of {_origin(point)} cannot be imported "
-                f"({type(error).__name__}: {error}); mend or uninstall that package"
+        except _ENDS:
+            raise
+        except BaseException as error:  # another package's code can fail in any way, or end the program
+            raise PartError(
+                f"the {self.kind} {name!r} of {_origin(point)} cannot be imported ({_said(error)}); mend or "
+                "uninstall that package"
             ) from error
 
     def _check(self, name: str, entry: Entry) -> None:
@@ -129,7 +172,7 @@ class Registry(Generic[Entry]):
         fault = self._fault(name, entry)
         if fault is not None:
             owner = f" of {_origin(self._foreign[name])}" if name in self._foreign else ""
-            raise InputError(f"the {self.kind} {name!r}{owner} cannot be used: {fault}")
+            raise PartError(f"the {self.kind} {name!r}{owner} cannot be used: {fault}")
 
     def _fault(self, name: str, entry: object) -> str | None:
         """Say in what an entry differs from what is expected, if it does."""
@@ -159,7 +202,7 @@ def _readable(place: str) -> str:
 
 
 def _described(entry: object) -> str:
-    return f"the class {entry.__name__}" if isinstance(entry, type) else f"a {type(entry).__name__}"
+    return f"the class {entry.__name__}" if isinstance(entry, type) else with_article(type(entry).__name__)
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
@@ -171,3 +214,40 @@ def nearest(name: object, known: Iterable[str]) -> str:
 
 def _origin(point: EntryPoint) -> str:
     return f"the package {point.dist.name}" if point.dist is not None else f"the entry point {point.value}"
+
+
+def blamed(error: BaseException) -> str | None:
+    """Say which other package that adds parts an error comes from, and where; None where from none.
+
+    What counts is the last code in the traceback, of the error or of its cause, that is such a package's
+    or the library's.
+    """
+    from importlib.metadata import distributions
+
+    library = __name__.partition(".")[0]
+    parts = {
+        point.module.partition(".")[0]: point
+        for distribution in distributions()
+        for point in distribution.entry_points
+        if point.group.startswith(f"{library}.")
+    }
+    cause: BaseException | None = error
+    while cause is not None:
+        modules = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(cause.__traceback__)]
+        tops = [str(module).partition(".")[0] for module in modules]
+        last = next((top for top in reversed(tops) if top == library or top in parts), library)
+        if last != library:
+            return f"{_origin(parts[last])} failed ({_said(cause)}); mend or uninstall that package"
+        cause = cause.__cause__
+    return None
+
+
+def _said(error: BaseException) -> str:
+    """Return an error in one line: its type, what it says, and where it was raised."""
+    text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    places = [
+        f"{Path(frame.filename).name}, line {frame.lineno}"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "importlib" not in frame.filename and frame.filename != __file__
+    ]
+    return f"{text}, in {places[-1]}" if places else text

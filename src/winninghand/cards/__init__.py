@@ -28,10 +28,10 @@ __all__ = [
 
 # What version 0.1 had here, and what does it now.
 _OLD = {
-    "CardFacts": ("CardMetadata", CardMetadata),
-    "architecture_facts": ("architecture_metadata", architecture_metadata),
-    "card_entropy_bound": ("Card.entropy_bound", Card.entropy_bound),
-    "save_card": ("Card.save", Card.save),
+    "CardFacts": ("winninghand.cards.CardMetadata", CardMetadata),
+    "architecture_facts": ("winninghand.cards.architecture_metadata", architecture_metadata),
+    "card_entropy_bound": ("card.entropy_bound", Card.entropy_bound),
+    "save_card": ("card.save", Card.save),
 }
 
 if not TYPE_CHECKING:

@@ -52,7 +52,7 @@ class Normalisation(nn.Module):
     @property
     def deviation(self) -> Tensor:
         """Old name of `std`."""
-        renamed("Normalisation.deviation", "Normalisation.std")
+        renamed("card.normalisation.deviation", "card.normalisation.std")
         return self.std
 
 

@@ -27,10 +27,10 @@ class OldCardNames:
     @property
     def facts(self: _WithMetadata) -> CardMetadata:
         """Old name of `metadata`."""
-        renamed("Card.facts", "Card.metadata")
+        renamed("card.facts", "card.metadata")
         return self.metadata
 
     def with_accuracies(self: _Card, accuracies: Mapping[str, float]) -> _Card:
         """Old name of `with_metadata(accuracies=...)`."""
-        renamed("Card.with_accuracies(...)", "Card.with_metadata(accuracies=...)")
+        renamed("card.with_accuracies(...)", "card.with_metadata(accuracies=...)")
         return self.with_metadata(accuracies=dict(accuracies))

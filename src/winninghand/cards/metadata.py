@@ -65,7 +65,7 @@ class CardMetadata(BaseModel):
     @property
     def deviation(self) -> Triple:
         """Old name of `std`."""
-        renamed("deviation", "std")
+        renamed("card.metadata.deviation", "card.metadata.std")
         return self.std
 
     @property

@@ -55,12 +55,17 @@ def _run(words: list[str], interrupted: Callable[[], bool] = lambda: False) -> i
         code = _INTERRUPTED
     except BrokenPipeError:
         return _without_output(1)
-    except Exception as error:
+    except BaseException as error:  # another package's code may even end the program
         if isinstance(error, OSError) and error.errno in DISK_ERRORS:
             return _without_output(
                 _complain(f"cannot write {error.filename or 'the output'}: {error.strerror}")
             )
         if not interrupted():
+            from winninghand.base.registry import blamed  # needed by nothing that works
+
+            told = blamed(error)
+            if told is not None:
+                return _complain(f"{told}{_log()}")
             return _complain(f"{type(error).__name__}: {error}{_log()}", code=1)
         code = _INTERRUPTED  # within a library that made another error of it
     if code == _INTERRUPTED:
@@ -140,7 +145,7 @@ def _short_log() -> Iterator[None]:
 @contextmanager
 def _short_warnings() -> Iterator[None]:
     """Show this library's own warnings, old names among them, as one line each."""
-    package = Path(winninghand.__file__).parent
+    package, seen = Path(winninghand.__file__).parent, set()
     with warnings.catch_warnings():
         warnings.simplefilter("default", OldNameWarning)
         as_usual = warnings.showwarning
@@ -154,7 +159,10 @@ def _short_warnings() -> Iterator[None]:
             line: str | None = None,
         ) -> None:
             if issubclass(category, OldNameWarning) or Path(filename).is_relative_to(package):
-                sys.stderr.write(f"winninghand: {_line(str(message))}\n")
+                said = _line(str(message))
+                if said not in seen:  # a study has many recipes of the same old keys
+                    sys.stderr.write(f"winninghand: {said}\n")
+                seen.add(said)
             else:
                 as_usual(message, category, filename, lineno, file, line)
 

@@ -21,7 +21,7 @@ from numpy.lib.format import write_array_header_1_0
 
 from winninghand.base.errors import InputError, checked_whole
 from winninghand.base.files import atomic_write
-from winninghand.base.locks import folder_lock
+from winninghand.base.locks import check_held, folder_lock
 from winninghand.base.randomness import image_indices
 from winninghand.corruptions.corrupt import (
     CORRUPTIONS,
@@ -231,6 +231,7 @@ def write_archive(
                 for level in levels:
                     progress(name, level)
             else:
+                check_held(folder)
                 _write_corruption(archive, name, images, seed, progress)
     return archive
 

@@ -104,9 +104,9 @@ def _meant_by(item: str) -> list[str]:
         return [name for name in CORRUPTIONS.own if CORRUPTIONS[name].group == item]
     if not item or item in CORRUPTIONS:
         return [item] if item else []
-    foreign = [name for name in CORRUPTIONS if name not in CORRUPTIONS.own]
+    foreign = {name: one for name, one in CORRUPTIONS.usable().items() if name not in CORRUPTIONS.own}
     # An unknown name is looked up last, for the registry's answer with the nearest one.
-    return [name for name in foreign if CORRUPTIONS[name].group == item] or [CORRUPTIONS[item].name]
+    return [name for name, one in foreign.items() if one.group == item] or [CORRUPTIONS[item].name]
 
 
 CORRUPTIONS: Registry[Corruption] = catalog.CORRUPTIONS

@@ -48,23 +48,24 @@ __all__ = [
     "with_bn_adaptation",
 ]
 
-# What version 0.1 had here, and where it is now.
+# What version 0.1 had here, where it is now, and what to use.
 _MOVED = {
-    "Prediction": "winninghand.cards.prediction.Prediction",
-    "Unreadable": "winninghand.cards.prediction.Unreadable",
-    "adaptation_of": "winninghand.cards.player.adaptation_of",
-    "adapted": "winninghand.decks.adaptation.with_bn_adaptation",
-    "image_paths": "winninghand.cards.prediction.image_paths",
-    "predict": "winninghand.cards.prediction.predictions",
+    "Prediction": ("cards.prediction:Prediction", "winninghand.cards.Prediction"),
+    "Unreadable": ("cards.prediction:Unreadable", "deck.predict, which takes files that cannot be read"),
+    "adaptation_of": ("cards.player:adaptation_of", "winninghand.cards.adaptation_of"),
+    "adapted": ("decks.adaptation:with_bn_adaptation", "winninghand.decks.with_bn_adaptation"),
+    "image_paths": ("cards.prediction:image_paths", "deck.predict, which takes folders"),
+    "predict": ("cards.prediction:predictions", "deck.predict"),
 }
 
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:  # noqa: ANN401 (whatever the name stands for)
         if name in _MOVED:
-            renamed(f"winninghand.decks.{name}", _MOVED[name])
-            home, _, new = _MOVED[name].rpartition(".")
-            return getattr(import_module(home), new)
+            place, new = _MOVED[name]
+            renamed(f"winninghand.decks.{name}", new)
+            home, _, present = place.partition(":")
+            return getattr(import_module(f"winninghand.{home}"), present)
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

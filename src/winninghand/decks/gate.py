@@ -1,4 +1,4 @@
-"""What a gate is: scores of cards for what it sees of images, and the weights of cards made of them."""
+"""What a gate is: scores of cards for what it sees, and weights of them; long, since all gates share these."""
 
 from __future__ import annotations
 

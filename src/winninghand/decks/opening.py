@@ -110,7 +110,7 @@ class _WithOldKey(dict[str, Any]):
     def __missing__(self, key: str) -> Any:  # noqa: ANN401 (JSON)
         if key != "facts":
             raise KeyError(key)
-        renamed("the key 'facts'", "'metadata'")
+        renamed("the key 'facts' of inspect_file", "'metadata'")
         return self["metadata"]
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
 from winninghand.base.errors import InputError, checked_path, shown
+from winninghand.base.registry import PartError
 from winninghand.images.cache import decoded_once
 from winninghand.images.hub import PREFIX, from_hub
 from winninghand.images.image_set import ImageSet
 from winninghand.images.resizing import Size, checked_size
-from winninghand.images.source import IMAGE_SETS, LAYOUTS, Source
+from winninghand.images.source import IMAGE_SETS, LAYOUTS, Source, checked_source
+
+_LOG = logging.getLogger("winninghand")
 
 
 def load_images(
@@ -54,14 +58,21 @@ def _found(source: str | Path, root: Path | None) -> Source:
         return _in_place(path)
     if isinstance(source, Path) or "/" in text or os.sep in text or path.suffix:
         raise InputError(f"there is no file or folder {text!r}; check the path")
-    return IMAGE_SETS[text](root)
+    find = IMAGE_SETS[text]
+    with IMAGE_SETS.called(text):
+        return checked_source(find(root), IMAGE_SETS, text)
 
 
 def _in_place(path: Path) -> Source:
-    for read in LAYOUTS.usable().values():
-        found = read(path)
-        if found is not None:
-            return found
+    for name in LAYOUTS:
+        try:
+            read = LAYOUTS[name]
+            with LAYOUTS.called(name):
+                found = read(path)
+                if found is not None:
+                    return checked_source(found, LAYOUTS, name)
+        except PartError as error:  # must not stand in the way of the other layouts
+            _LOG.warning("left out: %s", error)
     if path.is_dir() and not any(path.iterdir()):
         raise InputError(f"the folder {str(path)!r} is empty; give one that holds images")
     raise InputError(

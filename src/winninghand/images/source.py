@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from winninghand.base import catalog
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, with_article
 from winninghand.base.registry import Registry
 from winninghand.images.checks import ArrayLike, checked_images
 from winninghand.images.image_set import ImageSet
@@ -55,6 +56,26 @@ def image_set(
             "add some or leave it out of the test images"
         )
     return images
+
+
+def checked_source(found: object, registry: Registry[Any], name: str) -> Source:
+    """Return what a source or layout called `name` found, whose decoding is checked as it is.
+
+    Raises `TypeError` for what is no `Source`; to be called within `registry.called(name)`.
+    """
+    if not isinstance(found, Source) or not all(isinstance(path, Path) for path in found.files):
+        raise TypeError(f"it must return a Source of paths, not {with_article(type(found).__name__)}")
+    if name in registry.own:
+        return found
+
+    def decode(size: Size | None) -> ImageSet:
+        with registry.called(name):
+            images = found.decode(size)
+            if not isinstance(images, ImageSet):
+                raise TypeError(f"it must decode to an ImageSet, not {with_article(type(images).__name__)}")
+        return images
+
+    return replace(found, decode=decode)
 
 
 def _resized(arrays: Arrays, size: Size | None) -> Arrays:

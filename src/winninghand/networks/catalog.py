@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
@@ -12,9 +13,10 @@ from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from winninghand.base import catalog
-from winninghand.base.errors import InputError, first_error
+from winninghand.base.errors import InputError, first_error, with_article
 from winninghand.base.registry import Registry
 
 Setting: TypeAlias = int | float | str | bool
@@ -50,8 +52,25 @@ def network(name: str, **settings: Setting) -> nn.Module:
     complete = _complete(name, builder, settings)
     if name in NETWORKS.own:
         _check_parameters(name, builder, complete)
-    module = builder(**complete)
+        module = builder(**complete)
+    else:
+        module = _built_elsewhere(name, builder, complete)
     vars(module)["architecture"] = Architecture(name, complete, _form(module))
+    return module
+
+
+def _built_elsewhere(name: str, builder: Callable[..., nn.Module], settings: Mapping[str, Any]) -> nn.Module:
+    """Return what another package's builder makes, where it is a module and has no weight without values."""
+    with NETWORKS.called(name), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Initializing zero-element tensors")  # refused below
+        module = builder(**settings)
+        if not isinstance(module, nn.Module):
+            raise TypeError(f"it must return a torch.nn.Module, not {with_article(type(module).__name__)}")
+    for key, parameter in module.named_parameters():
+        if not is_lazy(parameter) and parameter.numel() == 0:
+            raise InputError(
+                f"network {name!r} with {_written(settings)} has no weights in {key!r}; make it wider"
+            )
     return module
 
 
@@ -64,11 +83,14 @@ def _check_parameters(name: str, builder: Callable[..., nn.Module], settings: Ma
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
         count = sum(parameter.numel() for parameter in builder(**settings).parameters())
     if count > _MOST_PARAMETERS:
-        given = ", ".join(f"{key} = {value}" for key, value in settings.items())
         raise InputError(
-            f"network {name!r} with {given} has {count:,} parameters, more than {_MOST_PARAMETERS:,}; "
-            "make it narrower"
+            f"network {name!r} with {_written(settings)} has {count:,} parameters, more than "
+            f"{_MOST_PARAMETERS:,}; make it narrower"
         )
+
+
+def _written(settings: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in settings.items())
 
 
 def complete_settings(name: str, **settings: Setting) -> dict[str, Setting]:
@@ -102,7 +124,8 @@ def _complete(
     name: str, builder: Callable[..., nn.Module], settings: Mapping[str, Any]
 ) -> dict[str, Setting]:
     """Return the settings with the builder's defaults filled in, checked against its signature."""
-    schema = _schema(name, builder)
+    with NETWORKS.called(name):
+        schema = _schema(name, builder)
     try:
         return schema.model_validate(dict(settings)).model_dump()
     except ValidationError as error:
@@ -115,10 +138,11 @@ def _complete(
 def _schema(name: str, builder: Callable[..., nn.Module]) -> type[BaseModel]:
     """Return the pydantic model of a builder's parameters."""
     hints = get_type_hints(builder, include_extras=True)
-    fields: dict[str, Any] = {
-        parameter.name: (hints[parameter.name], parameter.default)
-        for parameter in inspect.signature(builder).parameters.values()
-    }
+    parameters = inspect.signature(builder).parameters.values()
+    for one in parameters:
+        if one.name not in hints or one.default is one.empty:
+            raise TypeError(f"its parameter {one.name!r} needs a name, a type and a default")
+    fields: dict[str, Any] = {one.name: (hints[one.name], one.default) for one in parameters}
     return create_model(name, __config__=ConfigDict(extra="forbid", strict=True), **fields)
 
 

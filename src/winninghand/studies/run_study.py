@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from winninghand.base.device import best_device
 from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write
-from winninghand.base.locks import folder_lock
+from winninghand.base.locks import check_held, folder_lock
 from winninghand.base.progress import with_progress
 from winninghand.base.version import __version__
 from winninghand.images import ImageSet
@@ -48,7 +49,9 @@ def run_study(
     A run that fails is reported to `announce` at once, with the place of its traceback, and the others go
     on. At the end `InputError` says how many failed, or `RuntimeError` where that was not the input's fault.
     """
-    chosen, specs = EXECUTORS[executor](), run_specs(study)
+    kind, specs = EXECUTORS[executor], run_specs(study)
+    with EXECUTORS.called(executor):
+        chosen = kind()
     parent = parents(specs)
     tasks = [Task(spec, parent[spec.name]) for spec in specs]
     pyarrow()  # missing, it is missed before a folder is made
@@ -60,19 +63,25 @@ def run_study(
             {"run": task.name, "parent": _name(task.parent), "choice": task.spec.choice} for task in tasks
         ]
         writer.write_study(study.title, images.name, study.evaluation.to_json(), planned, __version__)
+        labels = {task.name: _label(task, out) for task in tasks}
         failures = []
         todo = []
         for place, task in enumerate(tasks, start=1):
             run = known.get(task.name)
             if run is not None and run.about.evaluation == study.evaluation.to_json():
-                announce(f"{place}/{len(tasks)} {task.name}: done already")
+                announce(f"{place}/{len(tasks)} {labels[task.name]}: done already")
                 yield run
             elif not finished or is_trained(run_path(out, task.spec.recipe)):
                 todo.append(task)
         work = TrainAndMeasure(study, images, out, frozenset(known))
         places = {task.name: place for place, task in enumerate(tasks, start=1)}
-        announced = _announced(todo, lambda task: announce(f"{places[task.name]}/{len(tasks)} {task.name}"))
-        for ended in chosen.run(announced, work):
+
+        def announced(task: Task) -> None:
+            said = ": taken over from version 0.1" if _is_measured_before(task, study, out) else ""
+            announce(f"{places[task.name]}/{len(tasks)} {labels[task.name]}{said}")
+
+        for ended in chosen.run(_announced(todo, announced), work):
+            check_held(out)
             log = out / "failures" / f"{ended.task.name}.log"
             if isinstance(ended, Failed):
                 failures.append(ended)
@@ -179,6 +188,20 @@ def card_of(out: Path, run: RunResult) -> Path:
 def _digest(card: Path) -> str | None:
     """Return a hash of a card's file, None where it was deleted."""
     return blake2b(card.read_bytes(), digest_size=8).hexdigest() if card.exists() else None
+
+
+def _label(task: Task, out: Path) -> str:
+    """Return a run's name, and its folder's where version 0.1 named that."""
+    folder = run_path(out, task.spec.recipe).name
+    return task.name if folder == task.name else f"{task.name} (in {folder})"
+
+
+def _is_measured_before(task: Task, study: Study, out: Path) -> bool:
+    """Say whether version 0.1 measured a run as the study asks for, so that nothing is left to do."""
+    folder = run_path(out, task.spec.recipe)
+    with suppress(InputError):  # a damaged file is told of when the run is done
+        return None not in (card_before(folder), measured_before(folder, study.evaluation.to_json()))
+    return False
 
 
 def _name(spec: RunSpec | None) -> str | None:

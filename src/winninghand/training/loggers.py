@@ -22,7 +22,9 @@ def make_logger(name: str, folder: Path | str) -> Logger:
     `WANDB_MODE=offline` is set. Raises `InputError` for an unknown name and a library that is
     missing, with the line that installs it.
     """
-    return LOGGERS[name](Path(folder))
+    make = LOGGERS[name]
+    with LOGGERS.called(name):
+        return make(Path(folder))
 
 
 def tensorboard(folder: Path) -> Logger:

@@ -190,7 +190,7 @@ class Run:
         trainer.run()
         card = self._card(trainer)
         trainer.call("on_card", card)
-        card.save(folder.card)
+        folder.save_card(card)
         return card
 
     def _trainer(

@@ -16,7 +16,8 @@ import torch
 
 from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write, read_sealed, write_sealed
-from winninghand.base.locks import folder_lock
+from winninghand.base.locks import check_held, folder_lock
+from winninghand.cards import Card
 from winninghand.images import ImageSet
 from winninghand.training.identity import SCHEMA, changed, difference
 
@@ -102,7 +103,8 @@ class RunFolder:
                     tmp.write_bytes(source.read_bytes())
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Replace the checkpoint."""
+        """Replace the checkpoint. As all that saves, it refuses a folder that was taken away."""
+        check_held(self.path)
         _save(state, self.checkpoint)
 
     def load_checkpoint(self, device: torch.device) -> dict[str, Any] | None:
@@ -114,8 +116,14 @@ class RunFolder:
             ]
         return state
 
+    def save_card(self, card: Card) -> None:
+        """Leave the finished card."""
+        check_held(self.path)
+        card.save(self.card)
+
     def save_rewind(self, state: Mapping[str, Any]) -> None:
         """Keep the network's state that later phases go back to."""
+        check_held(self.path)
         _save(state, self.rewind)
 
     def load_rewind(self, device: torch.device) -> dict[str, Any]:
@@ -127,6 +135,7 @@ class RunFolder:
 
     def write_metrics(self, rows: Sequence[EpochMetrics]) -> None:
         """Write `metrics.csv`, one row per epoch."""
+        check_held(self.path)
         with atomic_write(self.metrics) as tmp, tmp.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(key for row in rows for key in row)))
             writer.writeheader()

@@ -31,7 +31,7 @@ _NORMALISATION = TypeAdapter(tuple[Triple, PositiveTriple])
 
 def train(
     recipe: Recipe | Mapping[str, Any] | Path | str,
-    images: ImageSet,
+    images: ImageSet | None = None,
     out: Path | str | None = None,
     *,
     device: torch.device | str | None = None,
@@ -66,9 +66,9 @@ def train(
     return new_run(recipe, images).train(out, device, callbacks, loggers, wait)
 
 
-def new_run(recipe: Recipe, images: ImageSet) -> Run:
+def new_run(recipe: Recipe, images: ImageSet | None) -> Run:
     """Return the run of a recipe, its network freshly initialised from the recipe's seed."""
-    _check_images(images)
+    images = _checked(images)
     with torch.random.fork_rng():
         torch.manual_seed(seed_of(recipe.seed, "network"))
         fresh = network_named(**{**recipe.network, "classes": len(images.classes)})
@@ -77,7 +77,7 @@ def new_run(recipe: Recipe, images: ImageSet) -> Run:
 
 def compress(
     module: nn.Module,
-    images: ImageSet,
+    images: ImageSet | None = None,
     method: str = "lrr",
     sparsity: float = 0.9,
     scope: Scope = "global",
@@ -111,7 +111,7 @@ def compress(
     network without prunable weights, a wrong number of outputs and whatever a recipe would be
     refused for.
     """
-    _check_images(images)
+    images = _checked(images)
     network = entering(module, images.train.size, len(images.classes))
     recipe = make_recipe(
         {
@@ -135,12 +135,16 @@ def compress(
     return run.train(out, device, callbacks, loggers, wait)
 
 
-def _check_images(images: ImageSet) -> None:
+def _checked(images: ImageSet | None) -> ImageSet:
+    """Return images to train on, or raise `InputError`; left out, they are missed in one line, too."""
+    if images is None:
+        raise InputError('the images to train on are missing; give them, such as wh.load_images("digits")')
     if not isinstance(images, ImageSet):
         raise InputError(
             f"images must be an ImageSet, not {type(images).__name__}; "
             "make one by wh.load_images or wh.ImageSet.from_arrays"
         )
+    return images
 
 
 def _checked_normalisation(given: object) -> tuple[Triple, Triple] | None:

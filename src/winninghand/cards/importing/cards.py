@@ -57,7 +57,7 @@ class Import:
             return
         if self.std is not None:
             raise InputError("deviation is the old name of std; give one of them")
-        renamed("deviation", "std", stacklevel=4)
+        renamed("deviation", "std")
         object.__setattr__(self, "std", deviation)  # frozen for everybody but its own construction
 
 
