@@ -1,4 +1,4 @@
-"""What a gate is: scores of cards for what it sees, and weights of them; long, since all gates share these."""
+"""What a gate is: scores of cards for what it sees, and weights of them; long, as all gates share these."""
 
 from __future__ import annotations
 
