@@ -50,6 +50,38 @@ def test_a_module_may_be_wrapped_before_the_pruner_is_made(what, method, more, t
     run_in_two_processes(script if method == "lrr" else script.replace(BARRIER, RESTS + BARRIER), tmp_path)
 
 
+UNLIKE = """
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+import winninghand as wh
+
+distributed.init_process_group("gloo")
+rank, refused = distributed.get_rank(), []
+CASES = [
+    ("bp", {}), ("lth", {}), ("lrr", {"trained": True}), ("gmp", {}), ("gmp", {"update_every": 1 + rank})
+]
+for method, more in CASES:
+    torch.manual_seed(rank)
+    module = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.Linear(8, 4))
+    pruner = wh.Pruner(module, method=method, sparsity=0.9, steps=20, **more)
+    wrapped = DistributedDataParallel(module)
+    wrapped(torch.randn(4, 8)).sum().backward()
+    try:
+        pruner.step()
+        refused.append(False)
+    except wh.InputError as error:
+        refused.append("use one seed in all processes" in str(error))
+assert refused == [True, True, True, False, True], refused
+distributed.barrier()
+"""
+
+
+def test_processes_that_would_not_prune_the_same_are_refused(tmp_path):
+    run_in_two_processes(UNLIKE, tmp_path)
+
+
 BARRIER = "distributed.barrier()"
 
 

@@ -13,10 +13,12 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor, nn
 
+from winninghand.base.errors import InputError
 from winninghand.compression.budget import Budget
 from winninghand.compression.masks import Masks
 from winninghand.compression.parametrization import EdgePopupMask, EdgePopupWeight, cover, masked, uncover
 from winninghand.compression.schedules import Phase
+from winninghand.compression.states import check_alike, check_no_others
 
 
 class EdgePopupMasks(Masks):
@@ -98,8 +100,11 @@ class EdgePopupMasks(Masks):
 
     def apply_to(self, other: nn.Module) -> None:
         """Put the masked weights into a copy of the network, as ordinary weights under its own names."""
+        weights = self.weights_of(other)
+        if not self._final and any(weights[name] is weight for name, weight in self.weights.items()):
+            raise InputError("apply_to takes a copy of the module; for the module itself call finish()")
         uncover(other)
-        _copy(self._masked(), {name: other.get_parameter(name) for name in self.weights})
+        _copy(self._masked(), weights)
 
     def as_dict(self) -> dict[str, Tensor]:
         """Return for each prunable weight a bool mask of its shape, true where it is kept."""
@@ -117,6 +122,26 @@ class EdgePopupMasks(Masks):
         zeros = {"has_zeros": torch.tensor(True)} if self._has_zeros else {}
         rest = {f"rest.{number}": tensor for number, tensor in enumerate(self._at_rest)}
         return {**zeros, **rest, **{f"final.{name}": weight for name, weight in self._final.items()}}
+
+    def check_state(self, state: Mapping[str, object], sparsity: float, finished: bool) -> None:
+        """Raise `InputError` unless this fits the weights; the final ones are there once it is finished."""
+        what = "the masks of the pruner's state"
+        rest = {f"rest.{number}": tensor for number, tensor in enumerate(self._at_rest)}
+        optional = {"has_zeros": torch.tensor(True), **rest}
+        final: dict[str, Tensor] = {}
+        if finished:
+            final = {f"final.{name}": weight for name, weight in self.weights.items()}
+        # How many rest depends on whether the training is distributed, which may have changed.
+        check_no_others(
+            what, {name: 0 for name in state if not str(name).startswith("rest.")}, optional | final
+        )
+        check_alike(what, state, final | {name: like for name, like in optional.items() if name in state})
+
+    def unsynchronised(self) -> dict[str, Tensor]:
+        """Return masks, the frozen weights, and the values of the parameters that do not move."""
+        frozen = {f"frozen.{name}": self._frozen(name) for name in self.weights} if not self._final else {}
+        rest = {f"rest.{number}": tensor for number, tensor in enumerate(self._at_rest)}
+        return {**self.as_dict(), **frozen, **rest}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take what `state_dict` returned."""

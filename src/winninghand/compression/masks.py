@@ -12,7 +12,9 @@ from torch import Tensor, nn
 from winninghand.compression import kernels
 from winninghand.compression.budget import Budget
 from winninghand.compression.kernels import compilable, in_memory
+from winninghand.compression.parametrization import parameters_by_own_name
 from winninghand.compression.schedules import Phase
+from winninghand.compression.states import check_alike, check_no_others
 
 _LOG = logging.getLogger("winninghand")
 
@@ -47,7 +49,10 @@ class Masks(ABC):
 
     @abstractmethod
     def apply_to(self, other: nn.Module) -> None:
-        """Prune a copy of the network, such as one of averaged weights, by the present masks."""
+        """Prune a copy of the network, such as one of averaged weights, by the present masks.
+
+        Raises `InputError`, and changes nothing, where it is no copy (`weights_of`).
+        """
 
     @abstractmethod
     def prune_to(self, sparsity: float) -> None:
@@ -85,6 +90,19 @@ class Masks(ABC):
     @abstractmethod
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take what `state_dict` returned."""
+
+    def check_state(self, state: Mapping[str, object], sparsity: float, finished: bool) -> None:  # noqa: B027
+        """Raise `InputError` unless `state_dict` can have returned this, at a sparsity; change nothing."""
+
+    def unsynchronised(self) -> dict[str, Tensor]:
+        """Return what has to be the same in all processes, and DistributedDataParallel does not send."""
+        return self.as_dict()
+
+    def weights_of(self, other: nn.Module) -> dict[str, nn.Parameter]:
+        """Return the weights of a copy of the network; `InputError` if one is missing or misshapen."""
+        found = parameters_by_own_name(other)
+        check_alike("the module, which is no copy of the pruned one,", found, self.weights)
+        return {name: found[name] for name in self.weights}
 
     def _counts(self) -> dict[str, int]:
         return {name: int(mask.sum()) for name, mask in self.as_dict().items()}
@@ -141,9 +159,9 @@ class MagnitudeMasks(Masks):
 
     def apply_to(self, other: nn.Module) -> None:
         """Set to zero in a copy of the network what is pruned in the network."""
+        weights = self.weights_of(other)
         for name, pruned in self._pruned.items():
-            weight = other.get_parameter(name)
-            _set_to_zero(weight, pruned.to(weight.device))
+            _set_to_zero(weights[name], pruned.to(weights[name].device))
 
     def as_dict(self) -> dict[str, Tensor]:
         """Return for each prunable weight a bool mask of its shape, true where it is kept."""
@@ -159,6 +177,13 @@ class MagnitudeMasks(Masks):
     def state_dict(self) -> dict[str, Tensor]:
         """Return the masks by weight name, true where pruned; empty before any pruning."""
         return dict(self._pruned)
+
+    def check_state(self, state: Mapping[str, object], sparsity: float, finished: bool) -> None:
+        """Raise `InputError` unless these are masks of the weights: of all where something is pruned."""
+        what = "the masks of the pruner's state"
+        wanted = self.as_dict() if sparsity > 0 else {}
+        check_no_others(what, state, wanted)
+        check_alike(what, state, wanted)
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take masks that `state_dict` returned, and apply them."""

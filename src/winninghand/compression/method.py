@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     ModelWrapValidatorHandler,
     SerializerFunctionWrapHandler,
+    ValidationError,
     model_serializer,
     model_validator,
 )
@@ -22,7 +23,7 @@ from torch import nn
 
 from winninghand.base import catalog
 from winninghand.base.deprecation import renamed, with_new_keys
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, first_error
 from winninghand.base.registry import Registry, nearest
 from winninghand.compression.budget import DISTRIBUTIONS, Budget, Pattern, Scope
 from winninghand.compression.masks import MagnitudeMasks, Masks
@@ -165,6 +166,20 @@ def _check_keys_of_other_methods(table: dict[str, Any], chosen: type[Method]) ->
             raise InputError(f"unknown key {key!r}; {nearest(key, ['method', *chosen.model_fields])}")
     for other in others:
         other.model_validate({key: value for key, value in table.items() if key in other.model_fields})
+
+
+def method_of(method: str | Method, settings: Mapping[str, Any]) -> Method:
+    """Return the method of a name and settings, or one that brings its settings along."""
+    if isinstance(method, Method):
+        if settings:
+            raise InputError(
+                f"{next(iter(settings))!r} is a setting of the method; give it to {method.name!r}"
+            )
+        return method
+    try:
+        return Method.model_validate({**settings, "method": method})
+    except ValidationError as error:
+        raise InputError(first_error(error)) from None
 
 
 class Compressor:

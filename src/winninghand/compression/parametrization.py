@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Self, cast
@@ -14,6 +15,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from winninghand.compression import kernels
 from winninghand.compression.kernels import compilable, in_memory
 
+_SCORES = re.compile(r"(^|\.)parametrizations\.(\w+)\.0\.scores$")
 _CLASSES: dict[tuple[type[nn.Module], tuple[str, ...]], type[nn.Module]] = {}
 
 
@@ -193,6 +195,12 @@ def uncover(network: nn.Module) -> None:
             module.register_parameter(attribute, weight.mask.scores)
         if not inner:
             del module.parametrizations
+
+
+def parameters_by_own_name(network: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the parameters of a network by the names that they have once `uncover` was called."""
+    named = network.named_parameters(remove_duplicate=False)
+    return {_SCORES.sub(r"\1\2", name): parameter for name, parameter in named}
 
 
 def _owners(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -76,6 +77,25 @@ def weight_costs(
         for weight in owned:
             costs[id(weight)] += round(macs.get(path, 0) / sum(other.numel() for other in owned))
     return {name: max(costs[id(weight)], 1) for name, weight in weights.items()}
+
+
+Link = tuple[Mapping[str, Any], str, object]
+
+
+def links_to(module: nn.Module, weights: Mapping[str, nn.Parameter]) -> list[Link]:
+    """Return where the weights hang: each table of a module's parts or parameters on the way to one."""
+    watched = {id(weight) for weight in weights.values()}
+
+    def below(part: nn.Module) -> Iterator[Link]:
+        for name, parameter in part._parameters.items():
+            if id(parameter) in watched:
+                yield part._parameters, name, parameter
+        for name, child in part._modules.items():
+            if child is not None and (found := list(below(child))):
+                yield part._modules, name, child
+                yield from found
+
+    return list(below(module))
 
 
 def _excluded(name: str, exclude: Collection[str]) -> bool:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
+from weakref import WeakSet
 
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from winninghand.base.deprecation import renamed
-from winninghand.base.errors import InputError, checked_whole, first_error
+from winninghand.base.errors import InputError, checked_whole
+from winninghand.compression.agreement import check_agreement
 from winninghand.compression.budget import Scope
-from winninghand.compression.method import Compressor, Method
+from winninghand.compression.method import Compressor, Method, Start, method_of
+from winninghand.compression.prunable import links_to
 from winninghand.compression.schedules import MOST_EPOCHS, Phase
+from winninghand.compression.states import check_alike, check_no_others, checked_mapping
 from winninghand.networks.entering import bake_masks, unwrapped
+
+_ALIVE: WeakSet[Pruner] = WeakSet()
 
 
 class Pruner:
@@ -46,9 +51,10 @@ class Pruner:
     of a name brings all settings along. `input_size` (H, W) is needed for a budget in
     multiply-accumulates.
 
-    Raises `InputError` for a module without prunable weights, for weights that are not finite, not dense
-    or computed from others, and for settings that it cannot
-    follow, and from all methods once a pruned weight has been replaced by another tensor.
+    Raises `InputError` for a module without prunable weights, for weights that are not finite, not dense,
+    computed from others or pruned by a pruner that has not finished, and for settings that it cannot
+    follow; from all methods once a pruned weight has been replaced by another tensor; and from the
+    first step where the processes of a distributed training, which all call it, would not prune the same.
     """
 
     def __init__(
@@ -70,21 +76,23 @@ class Pruner:
         checked_whole("epochs", epochs, 1, MOST_EPOCHS)
         checked_whole("seed", seed)
         given = {**compression, "sparsity": sparsity, "scope": scope}
-        self.method = _method(method, {key: value for key, value in given.items() if value is not None})
+        self.method = method_of(method, {key: value for key, value in given.items() if value is not None})
         if not isinstance(module, nn.Module):
             raise InputError(f"a pruner takes a torch.nn.Module, not {type(module).__name__}")
         self.module = unwrapped(module)
         bake_masks(self.module)
         self.phase = 0
         compressor = Compressor(self.module, self.method, trained, exclude, input_size)
+        _check_not_pruned(compressor.weights)
         compressor.phases(epochs)
         self._start, self._epochs = compressor.start, epochs
-        self._phases, self._ends = self._planned(steps)
-        self._step = 0
+        self._phases, self._ends = self._planned(steps, self._start)
+        self._step, self._agreed = 0, False
         self._remembered: dict[str, Any] = {}
         self._masks = compressor.masks(seed)
         self._begin()
-        self._links = _links(self.module, self._masks.weights)
+        self._links = links_to(self.module, self._masks.weights)
+        _ALIVE.add(self)
 
     def __repr__(self) -> str:
         sparsity = self._masks.sparsity
@@ -118,6 +126,8 @@ class Pruner:
         if self.finished:
             self._masks.apply()
             return
+        if not self._agreed:
+            self._agree()
         self._masks.after_step()
         self._step += 1
         self._remember()
@@ -138,9 +148,14 @@ class Pruner:
         return self._masks.end_epoch()
 
     def finish(self) -> None:
-        """Prune to the target and leave ordinary weights, wherever the training is; more calls do nothing."""
-        if not self.finished:
-            self._check()
+        """Prune to the target and leave ordinary weights, wherever the training is.
+
+        More calls set to zero again what is pruned; under `ep` and `bp` they set the weights back.
+        """
+        self._check()
+        if self.finished:
+            self._masks.apply()
+        else:
             self.phase, self._step = len(self._phases) - 1, self._ends[-1]
             self._masks.prune_to(self._phases[-1].sparsity)
             self._end()
@@ -149,9 +164,12 @@ class Pruner:
         """Prune a copy of the module, such as `torch.optim.swa_utils.AveragedModel`, by the present masks.
 
         The copy may be wrapped. Under `ep` and `bp` it gets the masked weights under the module's own
-        names; its norms and biases stay its own.
+        names; its norms and biases stay its own. Raises `InputError`, and changes nothing, where it has not
+        all pruned weights by their names and shapes.
         """
         self._check()
+        if not isinstance(other, nn.Module):
+            raise InputError(f"apply_to takes a copy of the module, not {type(other).__name__}")
         self._masks.apply_to(unwrapped(other))
 
     def state_dict(self) -> dict[str, Any]:
@@ -159,6 +177,8 @@ class Pruner:
         return {
             "method": self.method.model_dump(mode="json"),
             "steps": self._ends[-1],
+            "trained": self._start.trained,
+            "epochs": self._epochs,
             "present": self._start.sparsity,
             "step": self._step,
             "masks": self._masks.state_dict(),
@@ -169,27 +189,46 @@ class Pruner:
         """Go on from what `state_dict` returned, in a pruner made alike; then load the module's state.
 
         In this order, since `ep` and `bp` give a module other names until they are finished. Raises
-        `InputError` where method, settings or steps differ.
+        `InputError`, and changes nothing, where method, settings, steps or weights differ, and for what
+        is no state of a pruner.
         """
-        for key, own in (("method", self.method.model_dump(mode="json")), ("steps", self._ends[-1])):
-            if state[key] != own:
-                raise InputError(f"the pruner's state is of other {key}: {state[key]}, not {own}")
-        if self.finished and state["step"] < state["steps"]:
+        state = checked_mapping("the pruner's state", state)
+        own = self.state_dict()
+        missing = next((key for key in own if key not in state), None)
+        if missing is not None:
+            raise InputError(f"the pruner's state has no {missing!r}; pass what state_dict() returned")
+        for key in ("method", "steps", "trained", "epochs"):
+            if type(state[key]) is not type(own[key]) or state[key] != own[key]:
+                raise InputError(f"the pruner's state is of other {key}: {state[key]}, not {own[key]}")
+        step = checked_whole("step in the pruner's state", state["step"], 0, self._ends[-1])
+        if self.finished and step < self._ends[-1]:
             raise InputError("this pruner has finished; load the state of an earlier step into a new one")
         # A module made anew need not have the zeros that the first one began with.
-        self._start = replace(self._start, sparsity=state["present"])
-        self._phases, self._ends = self._planned(state["steps"])
-        self._step, self._remembered = state["step"], dict(state["remembered"])
-        self.phase = next((i for i, end in enumerate(self._ends) if self._step < end), len(self._ends) - 1)
-        length = self._ends[self.phase] - self._first
-        self._masks.begin(self._phases[self.phase], length, self._step - self._first, resumed=True)
-        self._masks.load_state_dict(state["masks"])
+        start = replace(self._start, sparsity=_checked_present(state["present"], self._start))
+        phases, ends = self._planned(self._ends[-1], start)
+        index = next((i for i, end in enumerate(ends) if step < end), len(ends) - 1)
+        first = ends[index - 1] if index else 0
+        masks = checked_mapping("the masks of the pruner's state", state["masks"])
+        sparsity = phases[index].sparsity_after(step - first, ends[index] - first)
+        self._masks.check_state(masks, sparsity, finished=step == ends[-1])
+        remembered = checked_mapping("what the pruner's state remembers", state["remembered"])
+        moment = phases[0].remembered_after(ends[0])
+        if remembered or (moment is not None and moment <= step < ends[-1]):
+            present = self.module.state_dict()
+            check_no_others("what the pruner's state remembers", remembered, present)
+            tensors = {name: value for name, value in present.items() if isinstance(value, Tensor)}
+            check_alike("what the pruner's state remembers", remembered, tensors)
+
+        self._start, self._phases, self._ends = start, phases, ends
+        self._step, self._agreed, self._remembered, self.phase = step, False, dict(remembered), index
+        self._masks.begin(phases[index], ends[index] - first, step - first, resumed=True)
+        self._masks.load_state_dict(cast(Mapping[str, Tensor], masks))
         if self.finished:
             self._end()
 
-    def _planned(self, steps: int) -> tuple[tuple[Phase, ...], list[int]]:
+    def _planned(self, steps: int, start: Start) -> tuple[tuple[Phase, ...], list[int]]:
         """Return the phases, and the step after which each of them ends."""
-        phases = self.method.plan(self._epochs, self._start)
+        phases = self.method.plan(self._epochs, start)
         if steps < len(phases):
             raise InputError(f"{self.method.name} has {len(phases)} phases here; {steps} steps are too few")
         lengths = [phase.epochs - phase.begin for phase in phases]
@@ -205,22 +244,32 @@ class Pruner:
 
     def _end(self) -> None:
         self._masks.finish()
-        self._links = _links(self.module, self._masks.weights)
+        self._links = links_to(self.module, self._masks.weights)
 
     @property
     def _first(self) -> int:
         return self._ends[self.phase - 1] if self.phase else 0
 
     def _remember(self) -> None:
-        phase = self._phases[self.phase]
-        if phase.remember is not None:
-            length = self._ends[self.phase] - self._first
-            if self._step - self._first == int(phase.remember / phase.epochs * length):
-                state = self.module.state_dict()
-                self._remembered = {
-                    name: value.clone() if isinstance(value, Tensor) else copy.deepcopy(value)
-                    for name, value in state.items()
-                }
+        length = self._ends[self.phase] - self._first
+        if self._step - self._first == self._phases[self.phase].remembered_after(length):
+            state = self.module.state_dict()
+            self._remembered = {
+                name: value.clone() if isinstance(value, Tensor) else copy.deepcopy(value)
+                for name, value in state.items()
+            }
+
+    def _agree(self) -> None:
+        """Raise `InputError` where the pruners of other processes go by other things than this one."""
+        settings = {
+            key: value for key, value in self.state_dict().items() if key not in ("masks", "remembered")
+        }
+        # Running statistics, which are remembered too, may differ: each process has images of its own.
+        parameters = {name for name, _ in self.module.named_parameters()} & self._remembered.keys()
+        remembered = {f"remembered.{name}": self._remembered[name] for name in sorted(parameters)}
+        device = next(iter(self._masks.weights.values())).device
+        check_agreement(settings, self._masks.unsynchronised() | remembered, device)
+        self._agreed = True
 
     def _check(self) -> None:
         """Raise `InputError` where the module no longer holds a tensor that is being pruned."""
@@ -232,33 +281,20 @@ class Pruner:
                 )
 
 
-Link = tuple[Mapping[str, Any], str, object]
+def _checked_present(sparsity: object, start: Start) -> float:
+    """Return the sparsity that a module began with, as a state says it, where the start allows for it."""
+    if not isinstance(sparsity, float) or not 0 <= sparsity < 1 or (sparsity > 0 and not start.trained):
+        raise InputError(f"the pruner's state is of a module that began with a sparsity of {sparsity}")
+    return sparsity
 
 
-def _links(module: nn.Module, weights: Mapping[str, nn.Parameter]) -> list[Link]:
-    """Return where the weights hang: each table of a module's parts or parameters on the way to one."""
-    watched = {id(weight) for weight in weights.values()}
-
-    def below(part: nn.Module) -> Iterator[Link]:
-        for name, parameter in part._parameters.items():
-            if id(parameter) in watched:
-                yield part._parameters, name, parameter
-        for name, child in part._modules.items():
-            if child is not None and (found := list(below(child))):
-                yield part._modules, name, child
-                yield from found
-
-    return list(below(module))
-
-
-def _method(method: str | Method, settings: dict[str, Any]) -> Method:
-    if isinstance(method, Method):
-        if settings:
+def _check_not_pruned(weights: Mapping[str, nn.Parameter]) -> None:
+    """Raise `InputError` where a pruner that has not finished prunes one of the weights."""
+    names = {id(weight): name for name, weight in weights.items()}
+    for pruner in _ALIVE:
+        shared = next((id(weight) for weight in pruner._masks.weights.values() if id(weight) in names), None)
+        if shared is not None and not pruner.finished:
             raise InputError(
-                f"{next(iter(settings))!r} is a setting of the method; give it to {method.name!r}"
+                f"{names[shared]!r} is pruned by {pruner!r}, which has not finished; call its finish(), "
+                "delete it, or exclude the weight"
             )
-        return method
-    try:
-        return Method.model_validate({**settings, "method": method})
-    except ValidationError as error:
-        raise InputError(first_error(error)) from None

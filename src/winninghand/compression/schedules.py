@@ -66,6 +66,16 @@ class Phase:
         """Return the sparsity at `progress`, a fraction of the phase in 0..1."""
         return self.sparsity if self.ramp is None else self.ramp.at(progress, self.sparsity)
 
+    def remembered_after(self, steps: int) -> int | None:
+        """Return the step, of `steps`, after which the weights are remembered; None where never."""
+        return None if self.remember is None else int(self.remember / self.epochs * steps)
+
+    def sparsity_after(self, step: int, steps: int) -> float:
+        """Return the sparsity after `step` of `steps` steps: that of the last pruning."""
+        ramp = self.ramp
+        last = 0 if ramp is None else next((k for k in range(step, 0, -1) if ramp.is_due(k, steps)), 0)
+        return self.sparsity_at(last / steps)
+
 
 def round_sparsities(target: float, fraction: float, present: float = 0.0) -> tuple[float, ...]:
     """Return the sparsity after each round that removes `fraction` of the weights that remain.
