@@ -1,7 +1,7 @@
 import pytest
 
 from winninghand import InputError
-from winninghand.base.errors import shown
+from winninghand.base.errors import counted, shown, with_article
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,9 @@ def test_what_controls_a_terminal_is_escaped_and_long_text_is_cut(text, expected
 def test_every_input_error_is_one_line_without_controls():
     assert str(InputError("no file\n 'a\x1b[31m\u202e'")) == r"no file 'a\x1b[31m\u202e'"
     assert len(str(InputError("x" * 10**6))) == 2000
+
+
+def test_numbers_of_things_are_words():
+    assert [counted(number, "card") for number in (0, 1, 2000)] == ["0 cards", "1 card", "2,000 cards"]
+    assert counted(3, "severity", "severities") == "3 severities"
+    assert [with_article(kind) for kind in ("int", "Tensor", "uint8")] == ["an int", "a Tensor", "a uint8"]

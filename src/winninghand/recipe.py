@@ -113,6 +113,8 @@ def load_recipe(path: Path | str, changes: Mapping[str, Any] | None = None) -> R
     Raises `InputError` that names the first key at fault: unknown, ill-typed or out of range.
     """
     table = read_toml(path, "the recipe")
+    if table.keys() & {"recipe", "sweeps"}:
+        raise InputError(f"{path} is a study, not a recipe; `winninghand study` takes it")
     for key, value in (changes or {}).items():
         set_dotted(table, key, value)
     return make_recipe(table)

@@ -8,14 +8,20 @@ import subprocess
 import sys
 import time
 import warnings
+from importlib import import_module
 
 import pytest
 import torch
+from torch import nn
 
 import winninghand as wh
 from winninghand.base.deprecation import renamed
+from winninghand.base.errors import InputError
 from winninghand.cli.commands import COMMANDS
+from winninghand.decks import load
+from winninghand.recipe import load_recipe
 from winninghand.report.terminal import sparsity_text
+from winninghand.studies import load_study
 
 
 def cpu_seconds(*words):
@@ -163,3 +169,47 @@ def test_a_missing_extra_is_one_line(check_refusal, tmp_path, monkeypatch, libra
     for split in ("train", "test"):
         (tmp_path / f"parquet/{split}-00000-of-00001.parquet").touch()
     check_refusal(tmp_path, words, f"pip install 'winninghand[{extra}]'")
+
+
+def test_a_folder_in_place_of_a_model_is_told_of(tmp_path):
+    (tmp_path / "card.card").touch()
+    (tmp_path / "empty").mkdir()
+    for folder, said in (
+        (tmp_path, f"give {tmp_path}/card.card"),
+        (tmp_path / "empty", "give a .card or .d"),
+    ):
+        with pytest.raises(InputError, match=f"it is a folder; {said}"):
+            load(folder)
+
+
+def test_study_and_train_tell_each_others_files(tmp_path):
+    (tmp_path / "one.toml").write_text('network = "conv2"\n[training]\nepochs = 1\n')
+    with pytest.raises(InputError, match=r"one\.toml is a recipe, not a study; `winninghand train` takes it"):
+        load_study(tmp_path / "one.toml")
+    (tmp_path / "two.toml").write_text('title = "T"\n[recipe]\nnetwork = "conv2"\n')
+    with pytest.raises(InputError, match=r"two\.toml is a study, not a recipe; `winninghand study` takes it"):
+        load_recipe(tmp_path / "two.toml")
+
+
+def test_images_that_are_left_out_are_missed_in_one_line():
+    for work in (lambda: wh.train({}), lambda: wh.compress(nn.Linear(2, 2))):
+        with pytest.raises(InputError, match="the images to train on are missing; give them"):
+            work()
+
+
+def test_a_part_that_fails_deep_within_is_told_of_in_one_line(monkeypatch, capsys):
+    def fail(*_, **__):
+        raise SystemExit(3)
+
+    main = import_module("winninghand.cli.main")  # which the function of that name hides
+    monkeypatch.setattr(main, "make_program", fail)
+    monkeypatch.setattr("winninghand.base.registry.blamed", lambda error: f"the package bad failed ({error})")
+    assert main._run(["names"]) == 2
+    assert capsys.readouterr().err.startswith("winninghand: the package bad failed (3) (details in ")
+
+
+def test_the_package_can_be_run():
+    done = subprocess.run(
+        [sys.executable, "-m", "winninghand", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == wh.__version__

@@ -94,7 +94,7 @@ def test_files_that_are_no_pictures_are_counted_in_one_line(folder, caplog):
     )
     for path in (folder / "test" / "dog").glob("*.png"):
         path.unlink()
-    with pytest.raises(InputError, match=r"dog holds no images: 1 files that are no .* \(\.eps 1\)"):
+    with pytest.raises(InputError, match=r"dog holds no images: 1 file that is no .* \(\.eps 1\)"):
         load_images(folder)
 
 

@@ -198,9 +198,9 @@ class Keeping(Around):
         (lambda: Keeping(kept={"a": 1}), "extra state"),
         (lambda: Around(held=nn.Buffer(torch.eye(3).to_sparse())), "'held' is torch.float32, torch.sparse"),
         (lambda: Around(held=nn.Buffer(torch.ones(2, dtype=torch.complex64))), "complex"),
-        (lambda: nn.Sequential, "not class Sequential"),
-        (lambda: "a.card", "not str"),
-        (lambda: None, "not NoneType"),
+        (lambda: nn.Sequential, "not the class Sequential"),
+        (lambda: "a.card", "not a str"),
+        (lambda: None, "not a NoneType"),
     ],
 )
 def test_what_a_card_cannot_hold_is_named(module, named):

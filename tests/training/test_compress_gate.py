@@ -65,7 +65,7 @@ def hooked(part, by=parametrizations.weight_norm):
         (lambda: nn.Sequential(nn.LazyConv2d(4, 3), nn.Flatten(), nn.LazyLinear(2)), "lazy"),
         (lambda: Around(held=nn.Buffer(torch.eye(3).to_sparse())), "sparse"),
         (lambda: net().to("meta"), "has no values"),
-        (lambda: nn.Sequential, "not class Sequential"),
+        (lambda: nn.Sequential, "not the class Sequential"),
     ],
 )
 def test_what_is_refused_is_refused_before_a_folder_is_made(module, named, tiny_images, tmp_path):

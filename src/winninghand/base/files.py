@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, with_article
 
 try:
     import fcntl
@@ -138,7 +138,7 @@ def read_sealed(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged ({type(error).__name__})") from error
     if not isinstance(table, dict):
-        raise InputError(f"{path} is damaged: it holds a {type(table).__name__} in place of a table")
+        raise InputError(f"{path} is damaged: it holds {with_article(type(table).__name__)}, no table")
     digest = table.pop(_DIGEST, None)
     if digest not in (None, _digest(table)):
         raise InputError(f"{path} is damaged: its content does not fit its digest")

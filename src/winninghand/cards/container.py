@@ -79,6 +79,9 @@ def read_streams(path: Path | str) -> tuple[dict[str, Any], dict[str, torch.Tens
 
 def _check_header_length(path: Path) -> None:
     """Refuse a path that is no file, and a file whose first eight bytes announce no sensible header."""
+    if path.is_dir():
+        within = sorted([*path.glob("*.card"), *path.glob("*.deck")])
+        raise InputError(f"it is a folder; give {within[0] if len(within) == 1 else 'a .card or .deck file'}")
     if not path.is_file():
         raise InputError("there is no such file")
     with path.open("rb") as file:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from winninghand.base.errors import counted
 from winninghand.cli.options import (
     Corruptions,
     Data,
@@ -61,6 +62,7 @@ def corrupt(
     with atomic_write(out / "samples.png") as tmp:
         archive_sheet(archive, part.images, names).save(tmp)
     say(
-        f"{out}: {len(names)} corruptions at {len(archive.severities)} severities of {len(part):,} images; "
+        f"{out}: {counted(len(names), 'corruption')} at "
+        f"{counted(len(archive.severities), 'severity', 'severities')} of {counted(len(part), 'image')}; "
         f"to look at: {out / 'samples.png'}"
     )

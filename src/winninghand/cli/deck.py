@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, counted
 from winninghand.base.files import check_apart
 from winninghand.cli.options import Root, Seed, output_file
 
@@ -77,7 +77,7 @@ def deck(
         image_set = load_images(data, root=root)
         result = _fitted(named, image_set, gate, settings, size_limit, limit, seed, fallback)
     result.save(out)
-    say(f"{out}: {len(result.cards)} cards under the gate {gate}, {out.stat().st_size:,} bytes")
+    say(f"{out}: {counted(len(result.cards), 'card')} under the gate {gate}, {out.stat().st_size:,} bytes")
 
 
 def _fitted(

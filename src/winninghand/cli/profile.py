@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, counted
 from winninghand.base.files import checked_output
 from winninghand.cli.options import Root, output_file
 from winninghand.zoo import PREFIX
@@ -37,5 +37,4 @@ def profile(
     target = out or checked_output(source)
     found = load(source)
     profiled(found, load_images(data, root=root), domain).save(target)
-    profiles = "1 profile" if len(found.cards) == 1 else f"{len(found.cards)} profiles"
-    say(f"{target}: {profiles} made anew, {target.stat().st_size:,} bytes")
+    say(f"{target}: {counted(len(found.cards), 'profile')} made anew, {target.stat().st_size:,} bytes")

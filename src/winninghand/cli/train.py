@@ -47,6 +47,7 @@ def train(
     if dry_run:
         _print_plan(run.forecast(device))
     else:
+        run.check(out, device)  # before a logger leaves anything
         loggers = [make_logger(name, out) for name in log or []]
         print_training(run.train(out, device, loggers=loggers), out / "card.card")
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, counted
 from winninghand.corruptions import family_of, group_of
 
 CLEAN = "clean"
@@ -50,7 +50,7 @@ class Outcome:
     passes: npt.NDArray[np.float32]
 
     def __repr__(self) -> str:
-        return f"Outcome({self.accuracy:.1%} of {len(self.correct)} images)"
+        return f"Outcome({self.accuracy:.1%} of {counted(len(self.correct), 'image')})"
 
     @property
     def accuracy(self) -> float:

@@ -11,7 +11,7 @@ from numbers import Real
 import numpy as np
 
 from winninghand.base.deprecation import renamed
-from winninghand.base.errors import InputError, checked_whole
+from winninghand.base.errors import InputError, checked_whole, counted
 from winninghand.images.checks import (
     ArrayLike,
     Int64Array,
@@ -42,7 +42,7 @@ class Split:
         return len(self.labels)
 
     def __repr__(self) -> str:
-        return f"Split({len(self)} images, {self.size[0]}×{self.size[1]})"
+        return f"Split({counted(len(self), 'image')}, {self.size[0]}×{self.size[1]})"
 
     @property
     def size(self) -> tuple[int, int]:

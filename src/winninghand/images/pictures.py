@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from winninghand.base.errors import InputError, shown
+from winninghand.base.errors import InputError, counted, shown
 from winninghand.images.checks import UInt8Array, check_memory
 from winninghand.images.resizing import Size, resized
 
@@ -66,7 +66,9 @@ def left_out(others: Counter[str]) -> str:
     ordered = sorted(others.items(), key=lambda item: (-item[1], item[0]))
     kinds = ", ".join(f"{shown(kind, 20)} {count:,}" for kind, count in ordered[:5])
     more = ", …" if len(others) > 5 else ""
-    return f"{others.total():,} files that are no {', '.join(FORMATS)} are left out ({kinds}{more})"
+    verb = "is" if others.total() == 1 else "are"
+    files = counted(others.total(), "file that is", "files that are")
+    return f"{files} no {', '.join(FORMATS)} {verb} left out ({kinds}{more})"
 
 
 def _refuse(error: OSError) -> None:

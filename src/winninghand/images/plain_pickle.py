@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, with_article
 
 _LARGEST_FILE = 2**28
 """Bytes; the largest official batch has 155 million."""
@@ -65,7 +65,9 @@ def read_plain_pickle(path: Path) -> dict[bytes, Any]:
     except Exception as error:
         raise InputError(f"{path} is not a pickle of plain arrays ({error}); fetch it again") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path} holds a {type(content).__name__}, not a dictionary; fetch it again")
+        raise InputError(
+            f"{path} holds {with_article(type(content).__name__)}, not a dictionary; fetch it again"
+        )
     return {key: value.content if isinstance(value, _Array) else value for key, value in content.items()}
 
 

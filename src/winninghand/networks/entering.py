@@ -13,7 +13,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from torch.optim.swa_utils import AveragedModel
 
 from winninghand.base.device import channels_last_pays, device_of, evaluation_mode
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, with_article
 from winninghand.networks.catalog import Architecture
 
 _WRAPPERS = (nn.parallel.DistributedDataParallel, nn.DataParallel, AveragedModel)
@@ -100,7 +100,7 @@ def check_tensors(module: nn.Module) -> None:
         check_tensor(name, tensor)
     for name, value in module.state_dict().items():
         if not isinstance(value, Tensor):
-            raise InputError(f"{name!r} is a {_named(value)}, an extra state; only tensors can be kept")
+            raise InputError(f"{name!r} is {_named(value)}, an extra state; only tensors can be kept")
 
 
 def check_tensor(name: str, tensor: Tensor) -> None:
@@ -168,7 +168,7 @@ def as_logits(outputs: object) -> Tensor:
         return as_logits(outputs["logits"])
     if isinstance(outputs, tuple | list) and outputs:
         return as_logits(outputs[0])
-    raise InputError(f"the network must give logits, one per class, not a {_named(outputs)} without 'logits'")
+    raise InputError(f"the network must give logits, one per class, not {_named(outputs)} without 'logits'")
 
 
 def copied(module: nn.Module, kept: Iterable[Tensor] = ()) -> nn.Module:
@@ -244,7 +244,7 @@ def _joined(*names: str) -> str:
 
 
 def _named(value: object) -> str:
-    return f"class {value.__name__}" if isinstance(value, type) else type(value).__name__
+    return f"the class {value.__name__}" if isinstance(value, type) else with_article(type(value).__name__)
 
 
 _SAFE_CHANNELS = 16

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from winninghand.base.errors import percent, shown
+from winninghand.base.errors import counted, percent, shown
 from winninghand.cards import Card
 from winninghand.evaluation import (
     Cell,
@@ -65,11 +65,12 @@ def print_robustness(table: RobustnessTable) -> None:
     for name in table.corruptions:
         grid.add_row(name, *_figures([cell for cell in table.cells if cell.corruption == name]))
     console.print(grid)
-    say(f"clean accuracy {_percent(table.clean_interval)}; {len(table.clean.correct):,} images")
+    say(f"clean accuracy {_percent(table.clean_interval)}; {counted(len(table.clean.correct), 'image')}")
     if table.robust_interval is not None and table.worst_cell is not None:
         say(
-            f"robust accuracy {_percent(table.robust_interval)}, the mean over {len(table.corruptions)} "
-            f"corruptions; {table.mean_passes:.2f} passes per image at batches of {table.batch_size}"
+            f"robust accuracy {_percent(table.robust_interval)}, the mean over "
+            f"{counted(len(table.corruptions), 'corruption')}; {table.mean_passes:.2f} passes per image at "
+            f"batches of {table.batch_size}"
         )
         if table.order != "cells":
             say(f"corrupted images came as one stream: {table.order}")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from winninghand.base.errors import counted
 from winninghand.evaluation import Interval, paired_difference
 from winninghand.results import Claim, Results, RunResult
 
@@ -82,7 +83,9 @@ def _over_seeds(results: Results, first: RunResult, second: RunResult, name: str
     if len(seeds) < 2:
         return ""
     means = [np.mean([_correct(by_seed[seed], name) for seed in seeds], axis=0) for by_seed in runs]
-    return f"; over {len(seeds)} seeds on {len(means[0]):,} images {_points(paired_difference(*means))}"
+    return (
+        f"; over {len(seeds)} seeds on {counted(len(means[0]), 'image')} {_points(paired_difference(*means))}"
+    )
 
 
 def _correct(run: RunResult, name: str) -> npt.NDArray[np.float64]:

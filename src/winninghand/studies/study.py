@@ -22,6 +22,7 @@ from winninghand.base.errors import InputError, first_error
 from winninghand.base.files import checked_name
 from winninghand.base.toml import read_toml
 from winninghand.evaluation import Measurement
+from winninghand.recipe import Recipe
 
 MOST_RUNS = 10_000
 
@@ -104,7 +105,10 @@ class Study(BaseModel):
 
 def load_study(path: Path | str) -> Study:
     """Read a study from a TOML file; `InputError` names the first key at fault."""
+    table = read_toml(path, "the study")
+    if table and table.keys() <= Recipe.model_fields.keys():
+        raise InputError(f"{path} is a recipe, not a study; `winninghand train` takes it")
     try:
-        return Study.model_validate(read_toml(path, "the study"))
+        return Study.model_validate(table)
     except ValidationError as error:
         raise InputError(f"study: {first_error(error)}") from None

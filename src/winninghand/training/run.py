@@ -114,6 +114,13 @@ class Run:
                 with torch.inference_mode(False), torch.enable_grad():
                     return self._train(folder, device, callbacks, loggers)
 
+    def check(self, out: Path | str, device: torch.device | str | None = None) -> None:
+        """Raise `InputError` where the run cannot be on a device or in a folder; nothing is made."""
+        self.phases  # noqa: B018
+        resolve_device(device)
+        self.folder(out)
+        self._parts  # noqa: B018
+
     def folder(self, path: Path | str) -> RunFolder:
         """Return the folder at `path` as this run's; `InputError` where it holds another run."""
         folder = RunFolder(path)
