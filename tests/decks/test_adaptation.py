@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from made_cards import make_card, noisy, smooth
@@ -52,3 +53,27 @@ def test_priors_out_of_range_are_refused(cards, prior):
 def test_a_model_without_batch_norms_is_refused():
     with pytest.raises(wh.InputError, match="no batch norms"):
         with_bn_adaptation(nn.Linear(2, 2))
+
+
+def test_a_prior_may_be_a_number_of_numpy(cards):
+    assert adaptation_of(with_bn_adaptation(cards[0], np.int64(4))) == 4.0
+
+
+class Frozen(nn.Module):
+    """A norm with running statistics that is no batch norm of torch, as torchvision's frozen one."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("running_mean", torch.zeros(4))
+        self.register_buffer("running_var", torch.ones(4))
+
+    def forward(self, x):
+        return (x - self.running_mean[:, None, None]) * self.running_var[:, None, None].rsqrt()
+
+
+def test_norms_that_would_not_adapt_are_named():
+    norm = nn.BatchNorm2d(4)
+    norm.forward = lambda x: x
+    for second, named in ((Frozen(), "'1' is of the class Frozen"), (norm, r"'1\.forward' was set")):
+        with pytest.raises(wh.InputError, match=named):
+            with_bn_adaptation(nn.Sequential(nn.BatchNorm2d(4), second))

@@ -12,6 +12,7 @@ from torch.nn.utils import parametrizations, parametrize, prune
 
 import winninghand as wh
 from winninghand.networks import architecture_of, as_logits, entering, network
+from winninghand.networks.entering import copied
 
 IMAGES = torch.rand(3, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 
@@ -206,6 +207,104 @@ class Keeping(Around):
 def test_what_a_card_cannot_hold_is_named(module, named):
     with pytest.raises(wh.InputError, match=named):
         enter(module())
+
+
+class InTraining(Around):
+    """A network whose outputs are wrapped in training only."""
+
+    def forward(self, x):
+        return self.wrap(self.body(x)) if self.training else self.body(x)
+
+
+def test_outputs_of_other_forms_in_training_become_logits():
+    module = InTraining(lambda x: (x, x + 1))
+    entered = entering(module, (8, 8), 4, trained=True)
+    assert torch.equal(entered.eval()(IMAGES), module.eval()(IMAGES))
+    assert isinstance(entered.train()(IMAGES), torch.Tensor)
+    assert isinstance(module.train()(IMAGES), tuple)
+
+
+@pytest.mark.parametrize(
+    ("wrap", "named"),
+    [
+        (
+            lambda x: x[:, :3],
+            r"logits of shape \(2, 4\) in training, one per class, not \(2, 3\)",
+        ),
+        (lambda x: x.detach(), "do not depend on its weights"),
+        (torch.no_grad()(lambda x: x.argmax(1)), "floating-point logits"),
+    ],
+)
+def test_a_network_that_cannot_be_trained_is_refused_before_the_training(wrap, named):
+    module = InTraining(wrap)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    assert enter(module) is module
+    with pytest.raises(wh.InputError, match=named):
+        entering(module, (8, 8), 4, trained=True)
+    assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
+
+
+def test_a_try_in_training_leaves_statistics_and_random_numbers():
+    module = nn.Sequential(net().train(), nn.Dropout())
+    before, state = module[0][1].running_mean.clone(), torch.get_rng_state()
+    assert entering(module, (8, 8), 4, trained=True) is module
+    assert torch.equal(module[0][1].running_mean, before)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_outputs_of_one_image_keep_the_batch():
+    with pytest.raises(wh.InputError, match=r"1 image to logits of shape \(1, 4\), one per class, not \(4"):
+        enter(Around(torch.squeeze))
+
+
+def closing_over(module):
+    old = module.forward
+    return lambda x: old(x)
+
+
+@pytest.mark.parametrize("own", [closing_over, lambda module: torch.compile(module.forward, backend="eager")])
+def test_a_forward_that_would_not_follow_a_copy_is_refused(own):
+    module = Around()
+    module.body[3].forward = own(module.body[3])
+    for take in (enter, copied):
+        with pytest.raises(wh.InputError, match=r"'body\.3\.forward' was set on the module"):
+            take(module)
+    module.body[3].forward = type(module.body[3]).forward.__get__(module.body[3])
+    assert enter(module) is module
+    other = copied(module)
+    assert other.body[3].forward.__self__ is other.body[3]
+
+
+@pytest.mark.parametrize(
+    "refer",
+    [
+        lambda module: module.register_forward_hook(lambda _, __, y: y + module[6].bias.sum() * 0),
+        lambda module: module[2].register_forward_pre_hook(lambda _, x: x[0] * module[1].running_var.mean()),
+    ],
+)
+def test_a_copy_that_computes_with_the_original_is_refused(refer):
+    module = net()
+    refer(module)
+    with pytest.raises(wh.InputError, match=r"a copy of the network would still compute with '[16]\."):
+        entering(module, (8, 8), 4, trained=True)
+
+
+def test_a_module_that_holds_itself_is_refused():
+    module = net()
+    module[2].whole = module
+    with pytest.raises(wh.InputError, match="holds itself"):
+        enter(module)
+
+
+class Marked(torch.Tensor):
+    pass
+
+
+def test_a_tensor_of_another_class_is_refused():
+    module = net()
+    module[0].weight = nn.Parameter(module[0].weight.detach().as_subclass(Marked))
+    with pytest.raises(wh.InputError, match=r"'0\.weight' is of the class Marked"):
+        enter(module)
 
 
 def test_what_cannot_be_copied_is_shared():

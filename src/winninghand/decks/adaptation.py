@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import TypeVar, cast
 
 import torch
@@ -64,15 +65,14 @@ def with_bn_adaptation(model: Model, prior: float = 16.0) -> Model:
     for a prior that is no such number, for a model without batch norms, and, by its name, for a norm with
     running statistics that is of another class than torch's `BatchNorm1d`, `2d` or `3d`.
     """
-    if isinstance(prior, bool) or not isinstance(prior, int | float) or not 0 < prior < float("inf"):
+    if isinstance(prior, bool) or not isinstance(prior, Real) or not 0 < prior < float("inf"):
         raise InputError(
             f"the prior of batch-norm adaptation must be a number of images above 0, not {prior!r}"
         )
+    number = prior if isinstance(prior, int | float) else float(prior)
     result = cast("Model", copied(model))
     norms = {
-        name: part
-        for name, part in result.named_modules()
-        if isinstance(part, nn.modules.batchnorm._NormBase) and part.running_var is not None
+        name: part for name, part in result.named_modules() if part._buffers.get("running_var") is not None
     }
     if not norms:
         raise InputError("the model has no batch norms to adapt; leave the adaptation off")
@@ -81,5 +81,5 @@ def with_bn_adaptation(model: Model, prior: float = 16.0) -> Model:
             raise InputError(f"{name!r} is of the class {type(norm).__name__}, which cannot be adapted")
         # The class alone changes, so that names, parameters and settings stay what they were.
         norm.__class__ = _ADAPTIVE[type(norm)]
-        cast("_Adaptive", norm).adaptation_prior = prior
+        cast("_Adaptive", norm).adaptation_prior = number
     return result

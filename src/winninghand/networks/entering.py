@@ -1,9 +1,11 @@
-"""The one gate at which every network enters: what is taken, what is brought into shape, what is refused."""
+"""The one gate at which every network enters: what is taken, what is refused; long, since it is one."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from types import MethodType
 from typing import Any
 
 import torch
@@ -11,6 +13,8 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 from torch.nn.utils.parametrize import is_parametrized
 from torch.optim.swa_utils import AveragedModel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from winninghand.base.device import channels_last_pays, device_of, evaluation_mode
 from winninghand.base.errors import InputError, with_article
@@ -21,7 +25,12 @@ _COMPILED = "_orig_mod"
 _WEIGHTS = ("weight", "bias", "in_proj_weight", "in_proj_bias")
 
 
-def entering(module: nn.Module, size: tuple[int, int] | None = None, classes: int | None = None) -> nn.Module:
+def entering(
+    module: nn.Module,
+    size: tuple[int, int] | None = None,
+    classes: int | None = None,
+    trained: bool = False,
+) -> nn.Module:
     """Return the network in a module, in float32, with plain parameters and finite values.
 
     The module itself stays as it is. It is returned where nothing about it has to change, else a copy:
@@ -30,19 +39,23 @@ def entering(module: nn.Module, size: tuple[int, int] | None = None, classes: in
       `torch.compile`), so that names are the network's own;
     - masks of `torch.nn.utils.prune` become zeros in the weights;
     - floats of other widths become float32; tensors that two layers share stay shared;
-    - with `size` (H, W) and `classes` it is tried on two images, and outputs of other forms become
-      logits (see `as_logits`).
+    - with `size` (H, W) and `classes` it is tried on one image and on two, and outputs of other forms
+      become logits (see `as_logits`); with `trained` in training mode too, for what is to be trained.
 
-    Raises `InputError`, one line, for other parametrizations, lazy layers, tensors without values, sparse
-    or complex ones, an extra state, values that are not finite, negative variances, and a network
-    that does not map images (N, 3, H, W) to one logit per class.
+    Raises `InputError`, one line, for other parametrizations, a `forward` that is not of the module's
+    class, lazy layers, tensors without values, sparse or complex ones, an extra state, values that are
+    not finite, negative variances, and a network that does not map images (N, 3, H, W) to one logit per
+    class, or whose copy still computes with tensors of the original.
     """
     network = plain(module)
     check_tensors(network)
     if any(_is_other_float(tensor) or tensor.is_inference() for _, tensor in _tensors(network)):
         network = (copied(network) if network is unwrapped(module) else network).float()
     check_values(network.state_dict())
-    return network if size is None or classes is None else giving_logits(network, size, classes)
+    if size is None or classes is None:
+        return network
+    network = giving_logits(network, size, classes)
+    return checked_training(network, size, classes) if trained else network
 
 
 def plain(module: nn.Module) -> nn.Module:
@@ -50,6 +63,8 @@ def plain(module: nn.Module) -> nn.Module:
     if not isinstance(module, nn.Module):
         raise InputError(f"a network must be a torch.nn.Module, not {_named(module)}")
     network = unwrapped(module)
+    _check_tree(network)
+    check_forward(network)
     if any(map(_is_wrapper, network.modules())) or prune.is_pruned(network):
         network = copied(network)
         _unwrap_below(network)
@@ -63,6 +78,33 @@ def unwrapped(module: nn.Module) -> nn.Module:
     while _is_wrapper(module):
         module = module.get_submodule(_COMPILED if _COMPILED in module._modules else "module")
     return module
+
+
+def _check_tree(module: nn.Module) -> None:
+    """Raise `InputError` for a module that holds itself: the names of its state have no end."""
+    parts = {part: [one for one in part._modules.values() if one is not None] for part in module.modules()}
+    try:
+        TopologicalSorter(parts).prepare()
+    except CycleError as error:
+        raise InputError(
+            f"a {_named(error.args[1][0])} in the network holds itself; keep the reference elsewhere, "
+            "such as in a list"
+        ) from None
+
+
+def check_forward(module: nn.Module) -> None:
+    """Raise `InputError` for a `forward` that was set on a module and is no method of it.
+
+    A function keeps computing with the module that it was made for, also when it is held by a copy.
+    """
+    for name, part in module.named_modules():
+        own = vars(part).get("forward")
+        follows = own is None or (isinstance(own, MethodType) and own.__self__ is part)
+        if not (follows or _is_wrapper(part)):
+            raise InputError(
+                f"{_joined(name, 'forward')!r} was set on the module and would not follow a copy of it; "
+                "take it off (del module.forward): forward belongs in the class; module.compile() compiles"
+            )
 
 
 def bake_masks(module: nn.Module) -> None:
@@ -109,6 +151,8 @@ def check_tensor(name: str, tensor: Tensor) -> None:
         raise InputError(f"{name!r} belongs to a lazy layer; run the network once on images first")
     if tensor.is_meta:
         raise InputError(f"{name!r} is on the device 'meta' and has no values; load the weights first")
+    if type(tensor) is not Tensor and nn.Parameter not in type(tensor).__mro__:
+        raise InputError(f"{name!r} is of the class {_named(tensor)}; make it a plain tensor or parameter")
     if tensor.layout != torch.strided or tensor.is_complex() or tensor.is_quantized:
         raise InputError(f"{name!r} is {tensor.dtype}, {tensor.layout}; make it dense and real first")
 
@@ -126,24 +170,89 @@ def check_values(tensors: Mapping[str, Tensor]) -> None:
 
 def giving_logits(network: nn.Module, size: tuple[int, int], classes: int) -> nn.Module:
     """Return the network, made to give logits (N, classes): see `entering`."""
+    with evaluation_mode(network), torch.no_grad():
+        found = [_tried(network, size, classes, count) for count in (2, 1)]
+    return network if all(isinstance(one, Tensor) and one.ndim == 2 for one in found) else _reduced(network)
+
+
+def checked_training(network: nn.Module, size: tuple[int, int], classes: int) -> nn.Module:
+    """Return the network, made to give logits (N, classes) in training as well, by a try on a copy of it.
+
+    Raises `InputError` where it cannot be trained: it gives other outputs in training, none that depend on
+    its weights, or the copy computes with tensors of the original.
+    """
+    copy_of_it = copied(network).train()
+    device = device_of(network)
+    cuda = [device] if device.type == "cuda" else []
+    with (
+        torch.random.fork_rng(devices=cuda),
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        _Watched(network, copy_of_it),
+    ):
+        found = _tried(copy_of_it, size, classes, 2, " in training")
+    if not as_logits(found).requires_grad and any(one.requires_grad for one in network.parameters()):
+        raise InputError(
+            "the network's outputs do not depend on its weights, as far as gradients can tell; take "
+            "no_grad and detach out of its forward"
+        )
+    return network if isinstance(found, Tensor) and found.ndim == 2 else _reduced(network)
+
+
+def check_outputs(network: nn.Module, size: tuple[int, int], classes: int) -> None:
+    """Raise `InputError` unless the network, as it stands, gives one logit per class of an image."""
+    with evaluation_mode(network), torch.no_grad():
+        _tried(network, size, classes, 1)
+
+
+class _Watched(TorchDispatchMode):
+    """Refuses operations of a copy of a network that read a tensor of the network itself."""
+
+    def __init__(self, network: nn.Module, copy_of_it: nn.Module) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        shared = {_storage(tensor) for _, tensor in _tensors(copy_of_it)}
+        self._names = {
+            _storage(tensor): name for name, tensor in _tensors(network) if _storage(tensor) not in shared
+        }
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 (torch's)
+        for value in tree_leaves((args, kwargs)):
+            if isinstance(value, Tensor) and (name := self._names.get(_storage(value))):
+                raise InputError(
+                    f"a copy of the network would still compute with {name!r} of the network itself, by a "
+                    "hook or a function that refers to it; let forward reach its weights through self only"
+                )
+        return function(*args, **(kwargs or {}))
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr() if tensor.numel() else id(tensor)
+
+
+def _tried(network: nn.Module, size: tuple[int, int], classes: int, count: int, when: str = "") -> object:
+    """Return what a network gives for `count` images; `InputError` unless there are logits in it."""
     height, width = size
-    images = torch.zeros(2, 3, height, width, dtype=torch.float32, device=device_of(network))
+    images = torch.zeros(count, 3, height, width, dtype=torch.float32, device=device_of(network))
     try:
-        with evaluation_mode(network), torch.no_grad():
-            found = network(images)
+        found = network(images)
+    except InputError:
+        raise
     except Exception as error:  # whatever a caller's network raises
         raise InputError(
-            f"the network cannot take images of {height} × {width}, float32 (N, 3, {height}, {width}): "
-            f"{type(error).__name__}, {error}"
+            f"the network cannot take images of {height} × {width}, float32 "
+            f"({count}, 3, {height}, {width}){when}: {type(error).__name__}, {error}"
         ) from error
     logits = as_logits(found)
-    if logits.shape != (2, classes):
+    if logits.shape != (count, classes):
         raise InputError(
-            f"the network must map 2 images to logits of shape (2, {classes}), one per class, "
-            f"not {(*logits.shape,)}"
+            f"the network must map {count} image{'s' * (count > 1)} to logits of shape ({count}, {classes})"
+            f"{when}, one per class, not {(*logits.shape,)}"
         )
-    if logits is found:
-        return network
+    return found
+
+
+def _reduced(network: nn.Module) -> nn.Module:
+    """Return a copy of a network that gives the logits among its outputs."""
     network = copied(network)
     network.register_forward_hook(_reduce)
     return network
@@ -174,8 +283,10 @@ def as_logits(outputs: object) -> Tensor:
 def copied(module: nn.Module, kept: Iterable[Tensor] = ()) -> nn.Module:
     """Return a deep copy, made of tensors that can be trained; those that are `kept` are not copied.
 
-    What cannot be copied, such as a lock, is shared; tensors that were computed are detached.
+    What cannot be copied, such as a lock, is shared; tensors that were computed are detached. Raises
+    `InputError` for a `forward` that would not follow the copy (see `check_forward`).
     """
+    check_forward(module)
     memo: dict[int, Any] = {id(tensor): tensor for tensor in kept}
     with torch.inference_mode(False), torch.no_grad():
         try:

@@ -13,14 +13,14 @@ from torch import nn
 
 from winninghand.base.errors import InputError, checked_path, first_error
 from winninghand.cards import Card, architecture_metadata
-from winninghand.cards.metadata import PositiveTriple
+from winninghand.cards.metadata import PositiveTriple, Triple
 from winninghand.compression import Scope
 from winninghand.images import ImageSet
 from winninghand.networks import entering
 from winninghand.networks import network as network_named
 from winninghand.recipe import Recipe, load_recipe, make_recipe
 from winninghand.training.callbacks import Callback
-from winninghand.training.data import Triple, seed_of
+from winninghand.training.data import seed_of
 from winninghand.training.run import Run
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def new_run(recipe: Recipe, images: ImageSet | None) -> Run:
     with torch.random.fork_rng():
         torch.manual_seed(seed_of(recipe.seed, "network"))
         fresh = network_named(**{**recipe.network, "classes": len(images.classes)})
-    return Run(recipe, images, entering(fresh, images.train.size, len(images.classes)))
+    return Run(recipe, images, entering(fresh, images.train.size, len(images.classes), trained=True))
 
 
 def compress(
@@ -112,7 +112,7 @@ def compress(
     refused for.
     """
     images = _checked(images)
-    network = entering(module, images.train.size, len(images.classes))
+    network = entering(module, images.train.size, len(images.classes), trained=True)
     recipe = make_recipe(
         {
             "network": architecture_metadata(network) or {"name": type(network).__qualname__},
