@@ -29,6 +29,10 @@ def place(tmp_path, monkeypatch):
     Path("loop").symlink_to("loop")
     Path("picture.png").touch()
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save("picture.png")
+    Path("pictures/deep").mkdir(parents=True)
+    for name in ("0.png", "a.parquet", "samples.png"):
+        Path("pictures/deep", name).write_text("what is read")
+    Path("linked").symlink_to("pictures")
     return tmp_path
 
 
@@ -83,6 +87,14 @@ def test_a_deck_too(check_refusal, place, words):
         (("predict", "a.card", "picture.png", "--json", "picture.png"), "would be replaced"),
         (("deck", "a.card", "a.card", "--gate", "average"), "named as a card"),
         (("heatmap", "a.card", "--out", "x.svg", "--json", "x.svg"), "written twice"),
+        (("predict", "a.card", "pictures", "--json", "pictures/deep/0.png"), "would be replaced"),
+        (("predict", "a.card", "pictures", "--json", "linked/deep/0.png"), "would be replaced"),
+        (("evaluate", "a.card", "--data", "linked", "--cells", "pictures/deep/a.parquet"), "be replaced"),
+        (("evaluate", "a.card", "--data", "cifar10", "--root", ".", "--json", "file"), "would be replaced"),
+        (("heatmap", "a.card", "--data", "pictures", "--out", "pictures/deep/0.png"), "would be replaced"),
+        (("show-augmentation", "recipe.toml", "--data", "linked", "--out", "linked/deep/0.png"), "replaced"),
+        (("corrupt", "--data", "pictures", "--out", "pictures/deep"), "would be replaced"),
+        (("predict", "a.card", "picture.png", "--json", "new/"), "name of a folder"),
     ],
 )
 def test_no_input_is_replaced_and_no_output_written_twice(check_refusal, place, words, named):
@@ -158,3 +170,47 @@ def test_a_standard_output_that_takes_nothing(place, words):
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == b"winninghand: cannot write the output: No space left on device"
     assert b"Traceback" not in done.stderr
+
+
+def test_a_new_file_beside_what_is_read_is_no_loss(run, place):
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save("pictures/deep/0.png")
+    words = ("predict", "a.card", "pictures/deep/0.png", "pictures", "--json", "pictures/answers.json")
+    assert run(*words)[0] == 0
+    assert Path("pictures/answers.json").is_file()
+    Path("pictures/deep/samples.png").unlink()
+    assert run(*words)[0] == 2  # the answers are a file of the folder now
+
+
+@pytest.mark.parametrize(
+    ("words", "closed", "said"),
+    [
+        ("names", ">&-", "standard output is closed"),
+        ("inspect a.card --json -", ">&-", "standard output is closed"),
+        ("nonsense", "2>&-", ""),
+        ("nonsense", "2>/dev/full", ""),
+        ("names", ">&- 2>&- <&-", ""),
+    ],
+)
+def test_streams_that_are_closed_or_full_change_no_exit_code(place, words, closed, said):
+    program = f"'{sys.executable}' -c 'from winninghand.cli import main; main()' {words} {closed}"
+    done = subprocess.run(["sh", "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == bool(said)
+    assert said in done.stderr
+
+
+def test_a_folder_that_is_gone_is_told_in_one_line(run, place, monkeypatch):
+    Path("gone").mkdir()
+    monkeypatch.chdir("gone")
+    Path.cwd().rmdir()
+    code, out, err = run("names")
+    monkeypatch.chdir(place)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "current folder" in err
+
+
+@pytest.mark.parametrize(
+    "words", [("predict", "a.card", ""), ("deck", "x.deck", ""), ("evaluate", "a.card", "--root=")]
+)
+def test_an_empty_path_is_not_the_current_folder(check_refusal, place, words):
+    check_refusal(place, words, "is empty")

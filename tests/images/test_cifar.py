@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import time
 import pickletools
 
 import numpy as np
@@ -163,7 +164,7 @@ KIND = b"cnumpy\ndtype\n(C\x02u1K\x00K\x01tR"
         (b"\x80\x02(K\x01cnumpy\nndarray\no.", "has the step OBJ"),
         (b"\x80\x02cposix\nsystem\n.", "asks for posix.system"),
         (b"\x80\x04\x8c\x02os\x8c\x06system\x93.", "asks for os.system"),
-        (b"\x80\x04K\x01K\x02\x93.", "asks for 1.2"),
+        (b"\x80\x04K\x01K\x02\x93.", "without a name"),
         (b"cnumpy\ndtype\n(S'i4'\nI0\nI1\ntR.", "another type than uint8"),
         (b"cnumpy\ndtype\n(S'u1'\nI0\nI1\ntR.", "holds a _ByteType"),
         (b"\x80\x02]j\xff\xff\xff\xff.", "not a pickle"),  # what was never kept
@@ -173,7 +174,8 @@ KIND = b"cnumpy\ndtype\n(C\x02u1K\x00K\x01tR"
         (b"I" + b"9" * 5000 + b"\n.", "not a pickle"),
         (b"(" * 100_000 + b"t" * 100_000 + b".", "holds a tuple"),
         (b"(" * 50_000 + b"t" * 50_000 + b"}\x94h\x00.", "not a pickle"),
-        (b"}(tNs.", "neither a string nor a number"),
+        (b"}(tNs.", "a key is no string"),
+        (b"}K\x01Ns.", "a key is no string"),  # numbers can be made that have one hash
         (b"N" * (2**20 + 1) + b".", "more than 1048576 steps"),
         (b"P1\n.", "has the step PERSID"),
         (b"}]}b.", "sets the state of something"),
@@ -192,6 +194,23 @@ def test_a_pickle_gets_no_more_than_plain_values(tmp_path, content, message):
     path.write_bytes(content)
     with pytest.raises(InputError, match=message):
         read_plain_pickle(path)
+
+
+def test_names_that_would_take_for_ever_are_refused_at_once(tmp_path):
+    path = tmp_path / "a"
+    doubled = b"".join(b"(h%ch%clq%c" % (place, place, place + 1) for place in range(60))
+    path.write_bytes(b"\x80\x02]q\x00" + doubled + b"K\x02\x93.")  # a list of 2^60 lists in place of a module
+    with pytest.raises(InputError, match="without a name"):
+        read_plain_pickle(path)
+    path.write_bytes(
+        b"\x80\x02}("
+        + b"".join(b"\x8a\x09%bN" % (n * (2**61 - 1)).to_bytes(9, "little") for n in range(20_000))
+        + b"u."
+    )
+    started = time.process_time()
+    with pytest.raises(InputError, match="a key is no string"):
+        read_plain_pickle(path)
+    assert time.process_time() - started < 1
 
 
 def test_a_large_place_in_the_memo_takes_no_memory(tmp_path):

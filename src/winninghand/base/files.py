@@ -168,7 +168,10 @@ def checked_output(path: Path | str, folder: bool = False) -> Path:
 
 
 def check_apart(outputs: Iterable[Path | str | None], inputs: Iterable[Path | str] = ()) -> None:
-    """Raise `InputError` where two files to be written are one, or one would replace a file that is read."""
+    """Raise `InputError` where two files to be written are one, or one would replace a file that is read.
+
+    Of a folder among the inputs anything may be read, so that no file below it is replaced.
+    """
     written: set[Path] = set()
     read = {real_path(path) for path in inputs}
     for path in outputs:
@@ -177,6 +180,10 @@ def check_apart(outputs: Iterable[Path | str | None], inputs: Iterable[Path | st
         target = real_path(path)
         if target in read:
             raise InputError(f"{path} is read here and would be replaced; give another path to write to")
+        if target.is_file() and not read.isdisjoint(target.parents):
+            raise InputError(
+                f"{path} lies in a folder that is read here and would be replaced; give a path outside it"
+            )
         if target in written:
             raise InputError(f"{path} would be written twice; give each output a path of its own")
         if not _is_stream(target):
@@ -196,6 +203,8 @@ def _digest(table: Mapping[str, Any]) -> str:
 
 def _target(path: Path | str, folder: bool = False) -> Path:
     """Return what is to be written, behind all links, where there is nothing of another kind."""
+    if not folder and os.fspath(path).endswith(os.sep):
+        raise InputError(f"{path} is the name of a folder; give the path of a file")
     target = real_path(path)
     with _told(target):
         try:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from winninghand.base.device import to_unit
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, checked_path
 from winninghand.cards.answer import Answerer
 from winninghand.images.checks import UInt8Array
 from winninghand.images.pictures import Picture, decoded, image_files, left_out
@@ -128,7 +128,7 @@ def _single(images: object) -> Iterator[_Single]:
     """Yield images one by one: Path, picture, uint8 (H, W, 3), or float (3, H, W) in [0, 1]."""
     match images:
         case str() | Path():
-            yield from image_paths([Path(images)])
+            yield from image_paths([checked_path("an image", images)])
         case Image():
             yield images
         case np.ndarray():

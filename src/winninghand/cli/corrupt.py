@@ -15,9 +15,12 @@ from winninghand.cli.options import (
     Root,
     Seed,
     Severities,
+    image_places,
     output_folder,
     parse_severities,
 )
+
+SHEET = "samples.png"
 
 
 def corrupt(
@@ -33,15 +36,18 @@ def corrupt(
     seed: Seed = 0,
 ) -> None:
     """Write corrupted test images as an archive; run again on the same folder, it goes on where it was."""
-    from winninghand.base.files import atomic_write
+    from winninghand.base.files import atomic_write, check_apart
     from winninghand.base.progress import progress_bar
     from winninghand.corruptions import write_archive
+    from winninghand.corruptions.archive import DESCRIPTION, LABELS
     from winninghand.evaluation import available, balanced_sample
     from winninghand.images import load_images
     from winninghand.report.samples import archive_sheet
     from winninghand.report.terminal import print_missing, say
 
     levels = parse_severities(severities)
+    if not (out / DESCRIPTION).is_file():  # no archive that would be gone on with
+        check_apart([out / name for name in (DESCRIPTION, LABELS, SHEET)], image_places(data, root))
     split = load_images(data, root=root).test
     names, missing = available(corruptions)
     print_missing(missing)
@@ -59,10 +65,10 @@ def corrupt(
             None if whole else indices,
             lambda name, severity: progress(len(part), f"{name} {severity}"),
         )
-    with atomic_write(out / "samples.png") as tmp:
+    with atomic_write(out / SHEET) as tmp:
         archive_sheet(archive, part.images, names).save(tmp)
     say(
         f"{out}: {counted(len(names), 'corruption')} at "
         f"{counted(len(archive.severities), 'severity', 'severities')} of {counted(len(part), 'image')}; "
-        f"to look at: {out / 'samples.png'}"
+        f"to look at: {out / SHEET}"
     )

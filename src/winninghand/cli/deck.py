@@ -12,7 +12,7 @@ import typer
 
 from winninghand.base.errors import InputError, counted
 from winninghand.base.files import check_apart
-from winninghand.cli.options import Root, Seed, output_file
+from winninghand.cli.options import Root, Seed, image_places, output_file
 
 if TYPE_CHECKING:
     from winninghand.cards import Card
@@ -61,7 +61,7 @@ def deck(
         raise InputError(f"{out} is named as a card; give first the .deck file to write, then the cards")
     total = None if budget is None else parse_bytes(budget)
     paths = [path for place in cards for path in _cards_below(place)]
-    check_apart([out], paths)
+    check_apart([out], [*paths, *([] if data is None else image_places(data, root))])
     loaded = [load_card(path) for path in paths]
     settings = gate_settings(gate, {} if max_active is None else {"max_active": max_active})
     if data is None:

@@ -19,6 +19,7 @@ from winninghand.cli.options import (
     Seed,
     Severities,
     file_of,
+    image_places,
     of_zoo,
     output_file,
     parse_severities,
@@ -70,7 +71,8 @@ def evaluate(
     from winninghand.results import checked_rows_path, write_rows
 
     chosen, arrangement = parse_severities(severities), checked_order(order)
-    check_apart([cells, file_of(json)], [model, data, *([] if baseline is None else [baseline])])
+    read = [model, *image_places(data, root), *([] if baseline is None else [baseline])]
+    check_apart([cells, file_of(json)], read)
     if cells is not None:
         checked_rows_path(cells)
     images = load_images(data, root=root)
@@ -118,7 +120,7 @@ def heatmap(
     from winninghand.spectra import half_plane
 
     checked_picture_path(out)
-    check_apart([out, file_of(json)], [model, data])
+    check_apart([out, file_of(json)], [model, *image_places(data, root)])
     images = load_images(data, root=root)
     player = opened(model, images, device)
     with progress_bar(model.name, len(half_plane(*images.test.size)), "frequencies") as progress:

@@ -35,6 +35,7 @@ def main() -> None:
     Whoever interrupts it (Ctrl-C) gets exit code 130, as of a shell, and how to go on.
     """
     words = sys.argv[1:]
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show every letter
@@ -44,6 +45,7 @@ def main() -> None:
 
 def _run(words: list[str], interrupted: Callable[[], bool] = lambda: False) -> int:
     try:
+        _check_surroundings(words)
         # The parser turns an interruption into an exit code.
         code: int = make_program(words)(args=words, standalone_mode=False) or 0
         sys.stdout.flush()
@@ -77,6 +79,31 @@ def _run(words: list[str], interrupted: Callable[[], bool] = lambda: False) -> i
     return code
 
 
+def _open_closed_streams() -> None:
+    """Let no file that is read or written take the place of a standard stream that is closed."""
+    for handle in range(3):
+        try:
+            os.fstat(handle)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the operating system gives the least number that is free
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (for as long as the program runs)
+
+
+def _check_surroundings(words: list[str]) -> None:
+    """Raise `InputError` where no command could do what it says: nowhere to print, nowhere to be, no value."""
+    if sys.stdout is None:
+        raise InputError("standard output is closed; open it, or send it to /dev/null")
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise InputError("the current folder does not exist any more; change to another one") from None
+    for word in words:
+        # As of a shell's variable that is not set. Taken for a path it would be the current folder.
+        if word == "" or (word.startswith("--") and word.endswith("=")):
+            raise InputError(f"{word or 'an argument'} is empty; give it a value or leave it out")
+
+
 @contextmanager
 def _told_of_interruptions() -> Iterator[Callable[[], bool]]:
     """Yield what says whether there was an interruption, whatever became of the exception that it raised."""
@@ -99,8 +126,17 @@ def _told_of_interruptions() -> Iterator[Callable[[], bool]]:
 
 def _complain(message: str, code: int = 2) -> int:
     """Print one line, whatever the message holds, and return the exit code."""
-    sys.stderr.write(f"winninghand: {_line(message)}\n")
+    _say(message)
     return code
+
+
+def _say(message: str) -> None:
+    """Print one line on standard error, unless that takes nothing."""
+    try:
+        sys.stderr.write(f"winninghand: {_line(message)}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        _let_go(sys.stderr)
 
 
 def _line(message: str) -> str:
@@ -108,10 +144,14 @@ def _line(message: str) -> str:
 
 
 def _without_output(code: int) -> int:
-    """Let go of a standard output that takes nothing more, which Python would complain of at its end."""
-    with suppress(OSError, ValueError):  # a stream that is no file
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _let_go(sys.stdout)
     return code
+
+
+def _let_go(stream: TextIO) -> None:
+    """Let go of a stream that takes nothing more, which Python would complain of at its end."""
+    with suppress(OSError, ValueError):  # a stream that is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _log() -> str:
@@ -128,7 +168,7 @@ class _Lines(logging.Handler):
     """Prints what the library logs, one line each."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        sys.stderr.write(f"winninghand: {_line(record.getMessage())}\n")
+        _say(record.getMessage())
 
 
 @contextmanager
@@ -161,7 +201,7 @@ def _short_warnings() -> Iterator[None]:
             if issubclass(category, OldNameWarning) or Path(filename).is_relative_to(package):
                 said = _line(str(message))
                 if said not in seen:  # a study has many recipes of the same old keys
-                    sys.stderr.write(f"winninghand: {said}\n")
+                    _say(said)
                 seen.add(said)
             else:
                 as_usual(message, category, filename, lineno, file, line)

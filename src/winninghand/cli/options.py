@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +31,14 @@ def output_file(path: Path | None) -> Path | None:
 def output_folder(path: Path | None) -> Path | None:
     """Return the path of a folder to be written to; refuse at once one that cannot be."""
     return None if path is None else checked_output(path, folder=True)
+
+
+def image_places(data: str, root: Path | None) -> list[str]:
+    """Return the files and folders that `--data` and `--root` say images are read from."""
+    from winninghand.images import IMAGE_SETS
+
+    given = [str(root)] if data in IMAGE_SETS and root is not None else [data]
+    return [os.path.expanduser(place) for place in given if place not in IMAGE_SETS]  # of any user, or none
 
 
 def _json_target(target: str | None) -> str | None:

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from winninghand.base.errors import InputError, counted
-from winninghand.base.files import checked_output
-from winninghand.cli.options import Root, output_file
+from winninghand.base.files import check_apart, checked_output
+from winninghand.cli.options import Root, image_places, output_file
 from winninghand.zoo import PREFIX
 
 
@@ -35,6 +35,7 @@ def profile(
         raise InputError(f"{model} is part of the library; say by --out where its copy is to be written")
     source = model_path(model)
     target = out or checked_output(source)
+    check_apart([target], image_places(data, root))
     found = load(source)
     profiled(found, load_images(data, root=root), domain).save(target)
     say(f"{target}: {counted(len(found.cards), 'profile')} made anew, {target.stat().st_size:,} bytes")

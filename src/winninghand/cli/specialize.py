@@ -9,7 +9,7 @@ import typer
 
 from winninghand.base.errors import InputError
 from winninghand.base.files import check_apart
-from winninghand.cli.options import Data, Device, Model, Root, Seed, output_file
+from winninghand.cli.options import Data, Device, Model, Root, Seed, image_places, output_file
 
 
 def specialize(
@@ -40,7 +40,7 @@ def specialize(
 
     if out.suffix == ".card":
         raise InputError(f"{out} is named as a card; what is written is a deck")
-    check_apart([out], [card])
+    check_apart([out], [card, *image_places(data, root)])
     names = [name.strip() for name in domains.split(",") if name.strip()]
     body, images = load_card(card), load_images(data, root=root)
     with progress_bar("specializing", images_to_go(body, images, len(names), epochs, limit)) as progress:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from winninghand.cli.options import Data, Device, Root, Seed, output_file, parse_setting
+from winninghand.cli.options import Data, Device, Root, Seed, image_places, output_file, parse_setting
 
 if TYPE_CHECKING:
     from winninghand.training.schedule import Forecast
@@ -64,7 +64,7 @@ def show_augmentation(
     """Draw samples and mean spectra of all training domains, the recipe's with its own parameters."""
     from winninghand.augmentation import DOMAINS, make_domain
     from winninghand.base.errors import InputError
-    from winninghand.base.files import atomic_write
+    from winninghand.base.files import atomic_write, check_apart
     from winninghand.images import load_images
     from winninghand.recipe import load_recipe
     from winninghand.report.domains import domains_sheet
@@ -72,6 +72,7 @@ def show_augmentation(
 
     if out.suffix.lower() != ".png":
         raise InputError(f"the picture is a .png file, not {str(out)!r}; rename it")
+    check_apart([out], [recipe, *image_places(data, root)])
     own = make_domain(load_recipe(recipe).domain)
     domains = {name: own if name == own.name else make_domain(name) for name in DOMAINS.usable()}
     sheet = domains_sheet(domains, load_images(data, root=root).train, seed)

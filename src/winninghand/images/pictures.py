@@ -1,4 +1,6 @@
-"""Encoded pictures (JPEG, PNG and a few formats more) decoded into one array, whoever made them."""
+"""Encoded pictures (JPEG, PNG and a few formats more) decoded into one array, whoever made them.
+
+Long, as what is checked before a pixel is decoded stands beside what decodes it.
 
 from __future__ import annotations
 
@@ -192,6 +194,7 @@ def _pixels(picture: Picture, size: Size | None) -> UInt8Array:
     """
     try:
         if isinstance(picture.content, Image.Image):
+            _check_format(picture.name, picture.content)
             with _ROOM.of(_room_for(picture.name, picture.content)):
                 return _upright(picture.content.copy(), size)
         with _file(picture.name, picture.content) as file, Image.open(file, formats=tuple(FORMATS)) as image:
@@ -224,6 +227,22 @@ def _file(name: str, content: bytes | Path) -> BinaryIO:
     if status.st_size > _LARGEST_FILE:
         raise InputError(f"{name} is larger than {_LARGEST_FILE:,} bytes; give a smaller file")
     return content.open("rb")
+
+
+def _check_format(name: str, image: Image.Image) -> None:
+    """Raise `InputError` for a picture that Pillow opened by a reader which is not used here.
+
+    The one of EPS starts a program as soon as pixels are asked for. A picture made in memory has no format.
+    """
+    if image.format not in (
+        None,
+        "MPO",
+        *FORMATS,
+    ):  # MPO is what Pillow calls a JPEG file of several pictures
+        raise InputError(
+            f"{name} cannot be read as an image: its format is {shown(image.format, 20)} "
+            f"and no {', '.join(FORMATS)}; give its pixels as an array"
+        )
 
 
 def _room_for(name: str, image: Image.Image) -> int:
