@@ -1,4 +1,6 @@
 import json
+import os
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -156,6 +158,9 @@ def test_a_description_that_is_none_is_refused(tmp_path, noise_images, labels, t
     ("shape", "kind"),
     [
         *(((2**62,), "|u1"), ((2**31 - 1, 0), "|u1"), ((-1,), "|u1"), ((0,), "|u1"), ((), "|u1")),
+        *(((2**63,), "|u1"), ((35, 2**31, 2**31, 3), "|u1"), ((2**62, 0, 32, 3), "|u1"), ((2**62, 4), "<i8")),
+        *(((-35, 32, 32, 3), "|u1"), ((35, -32, -32, 3), "|u1"), ((35.0,), "|u1"), ((10**30,), "|u1")),
+        *(((1,), [("a", "|u1", (2**31, 2**31))]), ((1,), [("a", "|O")]), ((5,), "<m8[s]")),
         *(((35,), "|O"), ((7, 0, 32, 3), "|u1")),
     ],
 )
@@ -164,8 +169,37 @@ def test_headers_that_lie_are_refused(tmp_path, noise_images, labels, name, shap
     with (tmp_path / f"{name}.npy").open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": kind, "fortran_order": False, "shape": shape})
         file.write(bytes(40))
+    tracemalloc.start()
     with pytest.raises(InputError, match=rf"{name}\.npy"):
         open_archive(tmp_path).cell("contrast", 1)
+    assert tracemalloc.get_traced_memory()[1] < 2**22  # NumPy's arrays included
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("name", ["labels", "contrast"])
+def test_pipes_devices_and_files_that_pretend_to_be_large_are_refused(tmp_path, noise_images, labels, name):
+    write_archive(noise_images, labels, tmp_path, "contrast")
+    path = tmp_path / f"{name}.npy"
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    if name == "labels":
+        with pytest.raises(InputError, match="is no file but a pipe or a device"):
+            open_archive(tmp_path)
+        path.unlink()
+        os.mkfifo(path)
+        with pytest.raises(InputError, match="is no file but a pipe or a device"):
+            open_archive(tmp_path)
+        path.unlink()
+    else:
+        assert open_archive(tmp_path) is None
+        return
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "|u1", "fortran_order": False, "shape": (2**35,)}
+        )
+        file.truncate(2**35 + file.tell())  # of which the disk holds nothing
+    with pytest.raises(InputError, match="must hold whole numbers"):
+        open_archive(tmp_path)
 
 
 def test_grey_images_of_any_number_are_written_in_colour(tmp_path, noise_images):

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import os
 import pickle
-import time
 import pickletools
+import time
 
 import numpy as np
 import pytest
@@ -204,7 +204,7 @@ def test_names_that_would_take_for_ever_are_refused_at_once(tmp_path):
         read_plain_pickle(path)
     path.write_bytes(
         b"\x80\x02}("
-        + b"".join(b"\x8a\x09%bN" % (n * (2**61 - 1)).to_bytes(9, "little") for n in range(20_000))
+        + b"".join(b"\x8a\x0a%bN" % (n * (2**61 - 1)).to_bytes(10, "little") for n in range(20_000))
         + b"u."
     )
     started = time.process_time()

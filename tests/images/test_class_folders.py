@@ -105,6 +105,19 @@ def test_folders_that_link_to_themselves_end(folder):
     assert load_images(folder).train.labels.tolist() == [0, 0, 0, 0, 1, 1]
 
 
+@pytest.mark.parametrize("target", ["/", "..", "../.."])
+def test_a_class_that_links_to_what_it_lies_in_is_refused(folder, target):
+    (folder / "train/whole").symlink_to(target)
+    with pytest.raises(InputError, match="is a link to what it lies in"):
+        load_images(folder)
+
+
+def test_a_folder_of_very_many_files_is_refused(folder, monkeypatch):
+    monkeypatch.setattr(pictures, "_MOST_FILES", 1)
+    with pytest.raises(InputError, match="holds more than 1 files"):
+        load_images(folder)
+
+
 def test_names_that_control_a_terminal_are_refused_in_readable_text(folder):
     for split in ("train", "test"):
         (folder / split / "dog").rename(folder / split / "d\x1b[2Kog\n")

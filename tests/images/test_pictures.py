@@ -205,6 +205,22 @@ def test_formats_that_start_programs_or_hold_other_formats_are_not_read(content,
         pixels_of(content)
 
 
+def test_what_pillow_opened_by_other_readers_is_not_read(monkeypatch):
+    monkeypatch.setattr(subprocess, "check_call", None)
+    for content in (EPS, encoded(PAIR, "TGA")):
+        with pytest.raises(InputError, match=r"its format is (EPS|TGA)"):
+            decoded([Picture("a", Image.open(io.BytesIO(content)))], None)
+    opened = Image.open(io.BytesIO(encoded(PAIR, "PNG")))
+    assert np.array_equal(decoded([Picture("a", opened)], None), decoded([Picture("a", PAIR)], None))
+
+
+@pytest.mark.parametrize(
+    "header", [b"P5 1#c\n#\n 1\t255\n", b"P4\n# a\n# b\n1 1\n", b"P5\n" + b"#\n" * 30_000 + b"1 1 255 "]
+)
+def test_comments_of_a_usual_length_are_passed_over(header):
+    assert pixels_of(header + b"\x80" * 2**17).shape == (1, 1, 3)
+
+
 def test_a_payload_in_a_jpeg_is_not_opened(monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", None)
     plain = encoded(Image.new("RGB", (8, 8), RED), "JPEG")
@@ -231,6 +247,14 @@ BOMBS = {
     "a tile larger than its picture": (
         tiff(8, 8, {322: 32768, 323: 32768, 324: 8, 325: 9}, bytes(9)),
         "67108864",
+    ),
+    "a side without end": (
+        png(2**26, 1, 1, 0, zlib.compress(bytes(2**23 + 1))),
+        "a side of more than 65,536",
+    ),
+    "comments without end": (
+        b"P6\n" + b"#\n" * 5_000_000 + b"1 1 255\n\0\0\0",
+        "comments of more than 65,536",
     ),
     "a thousand scans": (scans(1000), "scans where ten are usual"),
     "a profile that inflates": (png(1, 1, 8, 0, b"\0\0", (b"iCCP", b"a\0\0" + ZEROS)), "image"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from numbers import Integral
 from os import PathLike
 from pathlib import Path
+from reprlib import Repr
 from typing import TYPE_CHECKING
 from unicodedata import category
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 _LONGEST = 2000
+_BRIEF = Repr()
+_BRIEF.maxlevel, _BRIEF.maxstring, _BRIEF.maxlong, _BRIEF.maxother = 3, 200, 200, 200
+_BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxdict = _BRIEF.maxset = _BRIEF.maxfrozenset = 20
 
 LARGEST = 2**63 - 1
 # Control characters, halves of pairs, line and paragraph separators.
@@ -35,7 +39,7 @@ def first_error(error: ValidationError) -> str:
         return f"unknown key {key!r}; remove it or mend its name"
     if first["type"] == "value_error":
         return f"{key}: {first['msg'].removeprefix('Value error, ')}"
-    return f"{key}: {first['msg'].lower()}, not {shown(_short(first['input'], 200))}"
+    return f"{key}: {first['msg'].lower()}, not {shown(brief(first['input'], 200))}"
 
 
 def checked_whole(name: str, value: object, least: int = 0, most: int = LARGEST) -> int:
@@ -46,7 +50,7 @@ def checked_whole(name: str, value: object, least: int = 0, most: int = LARGEST)
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or not least <= int(value) <= most:  # type: ignore[call-overload]
         wanted = f"from {least} to {most}" if most != LARGEST else f"of at least {least} and below 2**63"
-        raise InputError(f"{name} must be a whole number {wanted}, not {_short(value)}")
+        raise InputError(f"{name} must be a whole number {wanted}, not {brief(value)}")
     return int(value)  # type: ignore[call-overload, no-any-return]
 
 
@@ -58,13 +62,13 @@ def checked_path(what: str, value: object, kinds: str = "a path") -> Path:
     return Path(value)
 
 
-def _short(value: object, longest: int = 60) -> str:
-    """Return a value as it is written, unless that is long."""
+def brief(value: object, longest: int = 60) -> str:
+    """Return a value as it is written, unless that is long, or never ends: lists of lists of lists …"""
     if isinstance(value, int) and value.bit_length() > 128:
         return f"one of {value.bit_length()} bits"
     try:
-        text = repr(value)
-    except ValueError:  # within it is a number of more digits than Python writes
+        text = repr(value) if isinstance(value, str | bytes) else _BRIEF.repr(value)
+    except (ValueError, RecursionError):  # within it is a number of more digits than Python writes
         return f"this {type(value).__name__}"
     return text if len(text) <= longest else f"{text[: longest - 3]}…"
 

@@ -1,4 +1,7 @@
-"""Files that appear whole or not at all, what a killed writer leaves of them, and how damage shows."""
+"""Files that appear whole or not at all, what a killed writer leaves of them, and how damage shows.
+
+Long, as all that the operating system may say against a path is told here and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -94,12 +97,28 @@ def check_room(folder: Path, needed: int) -> None:
         )
 
 
+def expanded(path: Path | str) -> Path:
+    """Return a path whose `~` is the home folder, where there is one of that name."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 (which leaves the unknown as it is)
+
+
 def real_path(path: Path | str) -> Path:
     """Return a path with its links followed; `InputError` where it cannot be one, as with a zero byte."""
     try:
         return Path(os.path.realpath(path))
     except ValueError as error:
         raise InputError(f"{str(path)!r} cannot be a path ({error}); give another one") from error
+
+
+def regular(path: Path) -> Path:
+    """Return the path of what will be read; `InputError` for a pipe, which would be waited for, or a device.
+
+    What is not there, and a folder, are left to the reader to tell.
+    """
+    with suppress(OSError):
+        if stat.S_IFMT(path.stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+            raise InputError(f"{path} is no file but a pipe or a device; give a file")
+    return path
 
 
 def checked_name(name: str) -> str:
@@ -134,7 +153,9 @@ def read_sealed(path: Path) -> dict[str, Any]:
     Raises `InputError` for what cannot be read, is no table or does not fit its digest.
     """
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = json.loads(regular(path).read_text(encoding="utf-8"))
+    except InputError:
+        raise
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged ({type(error).__name__})") from error
     if not isinstance(table, dict):

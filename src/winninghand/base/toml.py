@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from winninghand.base.errors import InputError
+from winninghand.base.files import regular
 
 _LARGEST = 1 << 20
 
@@ -19,9 +20,7 @@ def read_toml(path: Path | str, what: str) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        if path.exists() and not path.is_file():
-            raise InputError("it is no file")
-        with path.open("rb") as file:
+        with regular(path).open("rb") as file:
             content = file.read(_LARGEST + 1)
         if len(content) > _LARGEST:
             raise InputError(f"it has more than {_LARGEST:,} bytes")

@@ -19,7 +19,7 @@ from winninghand.base.device import to_unit
 from winninghand.base.errors import InputError, checked_path
 from winninghand.cards.answer import Answerer
 from winninghand.images.checks import UInt8Array
-from winninghand.images.pictures import Picture, decoded, image_files, left_out
+from winninghand.images.pictures import Picture, check_size, decoded, image_files, left_out
 from winninghand.images.resizing import Size, resized
 
 _LOG = logging.getLogger(__name__)
@@ -147,6 +147,7 @@ def _single(images: object) -> Iterator[_Single]:
 def _arrays(array: UInt8Array) -> Iterator[UInt8Array]:
     if array.dtype != np.uint8 or array.ndim not in (3, 4) or array.shape[-1] != 3 or not array.size:
         raise InputError(f"an array must be uint8 (H, W, 3), not {array.dtype} {array.shape}; {_FORMS}")
+    check_size("an image", array.shape[-2], array.shape[-3])
     yield from array.reshape(-1, *array.shape[-3:])
 
 
@@ -155,6 +156,7 @@ def _tensors(tensor: Tensor) -> Iterator[Tensor]:
         raise InputError(f"a tensor must be float (3, H, W), not {tensor.dtype} {(*tensor.shape,)}; {_FORMS}")
     if not tensor.numel():
         raise InputError(f"a tensor of shape {(*tensor.shape,)} holds no image")
+    check_size("an image", tensor.shape[-1], tensor.shape[-2])
     low, high = (float(end) for end in torch.aminmax(tensor.detach()))
     if not (low >= 0 and high <= 1):
         raise InputError(f"the pixels of a tensor must lie in [0, 1], not {low:g} to {high:g}; divide by 255")

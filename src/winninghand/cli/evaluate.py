@@ -71,7 +71,7 @@ def evaluate(
     from winninghand.results import checked_rows_path, write_rows
 
     chosen, arrangement = parse_severities(severities), checked_order(order)
-    read = [model, *image_places(data, root), *([] if baseline is None else [baseline])]
+    read = [model, *image_places(data, root)] + ([] if baseline is None else [baseline])
     check_apart([cells, file_of(json)], read)
     if cells is not None:
         checked_rows_path(cells)

@@ -87,15 +87,15 @@ def _open_closed_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the operating system gives the least number that is free
     if sys.stderr is None:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (for as long as the program runs)
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 (for as long as the program runs)
 
 
 def _check_surroundings(words: list[str]) -> None:
-    """Raise `InputError` where no command could do what it says: nowhere to print, nowhere to be, no value."""
+    """Raise `InputError` where no command could do what it says: no output, no place, no value."""
     if sys.stdout is None:
         raise InputError("standard output is closed; open it, or send it to /dev/null")
     try:
-        os.getcwd()
+        Path.cwd()
     except FileNotFoundError:
         raise InputError("the current folder does not exist any more; change to another one") from None
     for word in words:

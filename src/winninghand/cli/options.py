@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from winninghand.base.errors import InputError
-from winninghand.base.files import atomic_write, checked_output
+from winninghand.base.files import atomic_write, checked_output, expanded
 
 
 def of_zoo(model: Path | None) -> Path | None:
@@ -33,12 +32,12 @@ def output_folder(path: Path | None) -> Path | None:
     return None if path is None else checked_output(path, folder=True)
 
 
-def image_places(data: str, root: Path | None) -> list[str]:
+def image_places(data: str, root: Path | None) -> list[Path]:
     """Return the files and folders that `--data` and `--root` say images are read from."""
     from winninghand.images import IMAGE_SETS
 
     given = [str(root)] if data in IMAGE_SETS and root is not None else [data]
-    return [os.path.expanduser(place) for place in given if place not in IMAGE_SETS]  # of any user, or none
+    return [expanded(place) for place in given if place not in IMAGE_SETS]
 
 
 def _json_target(target: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""CIFAR-10-C's layout, read and written: one `<corruption>.npy` per corruption, and `labels.npy`.
+"""CIFAR-10-C's layout, read and written (long, as both stand together): one `<corruption>.npy` per corruption, and `labels.npy`.
 
 Each file holds all images at the first severity, then all at the second, and so on. The official
 archives have severities 1 to 5; an archive written here may have fewer, and says so in
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,10 +18,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.format import write_array_header_1_0
+from numpy.lib.format import read_array_header_1_0, read_array_header_2_0, write_array_header_1_0
 
-from winninghand.base.errors import InputError, checked_whole
-from winninghand.base.files import atomic_write
+from winninghand.base.errors import InputError, brief, checked_whole
+from winninghand.base.files import atomic_write, regular
 from winninghand.base.locks import check_held, folder_lock
 from winninghand.base.randomness import image_indices
 from winninghand.corruptions.corrupt import (
@@ -41,6 +42,9 @@ LABELS = "labels.npy"
 DESCRIPTION = "archive.json"
 PIXELS_AT_ONCE = 2**22
 _LARGEST_DESCRIPTION = 2**26
+_HEADERS = {(1, 0): read_array_header_1_0, (2, 0): read_array_header_2_0}
+_MOST_LABELS = 2**26
+"""Of a file, which may pretend to be large; those of ImageNet are 250,000."""
 
 Progress = Callable[[str, int], None]
 
@@ -134,7 +138,7 @@ def open_archive(folder: Path | str) -> Archive | None:
     severities = SEVERITIES if description is None else description.severities
     path = folder / LABELS
     labels = read_array(path)
-    whole = labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer) and len(labels) > 0
+    whole = labels.ndim == 1 and labels.dtype.kind in "iu" and 0 < len(labels) <= _MOST_LABELS
     if not whole or len(labels) % len(severities):
         raise InputError(
             f"{path} must hold whole numbers, the same for each of {len(severities)} severities, "
@@ -156,15 +160,28 @@ def open_archive(folder: Path | str) -> Archive | None:
 def read_array(path: Path) -> npt.NDArray[Any]:
     """Return a memory-mapped array, or raise `InputError` when the file is missing or damaged."""
     try:
+        _check_header(path)
         array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:
         raise InputError(f"{path} is missing; get the archive again or write it anew") from None
+    except InputError:
+        raise
     # Headers that lie raise nearly anything: ValueError, OverflowError, MemoryError, SyntaxError …
     except Exception as fault:
         raise InputError(f"{path} is no whole .npy file ({fault}); get it again or delete it") from fault
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"{path} is no .npy file; get it again or delete it")
     return array
+
+
+def _check_header(path: Path) -> None:
+    """Raise `ValueError` where a file is no array of plain numbers as large as its header says."""
+    with regular(path).open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        if version not in _HEADERS:
+            raise ValueError(f"its header has the version {version}")
+        shape, _, kind = _HEADERS[version](file)
+        size = file.tell() + math.prod(shape) * kind.itemsize
+    if kind.hasobject or min(shape, default=0) < 0 or size > path.stat().st_size:
+        raise ValueError(f"it does not hold {str(kind)[:40]} of shape {brief(shape)}")
 
 
 def read_description(folder: Path) -> Description | None:
@@ -281,7 +298,7 @@ def _check(images: UInt8Array, labels: Int64Array, names: Sequence[str]) -> None
     checked_images(images)
     if is_single(images):
         raise InputError("an archive takes many images (N, H, W, 3), not one")
-    if np.shape(labels) != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
+    if np.shape(labels) != (len(images),) or labels.dtype.kind not in "iu":
         raise InputError(f"labels must be {len(images)} whole numbers, one per image")
 
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from winninghand.base.errors import InputError, checked_path, shown
+from winninghand.base.files import expanded
 from winninghand.base.registry import PartError
 from winninghand.images.cache import decoded_once
 from winninghand.images.hub import PREFIX, from_hub
@@ -42,7 +43,7 @@ def load_images(
 
 
 def _loaded(source: str | Path, root: str | Path | None, size: Size | None) -> ImageSet:
-    folder = None if root is None else Path(root).expanduser()
+    folder = None if root is None else expanded(root)
     if folder is not None and not folder.is_dir():
         raise InputError(f"root {str(root)!r} is not a folder; give the folder that holds the image sets")
     return decoded_once(_found(source, folder), size)
@@ -52,7 +53,7 @@ def _found(source: str | Path, root: Path | None) -> Source:
     text = str(source)
     if text.startswith(PREFIX):
         return from_hub(text)
-    path = Path(source).expanduser()
+    path = expanded(source)
     named = isinstance(source, str) and source in IMAGE_SETS
     if not named and path.exists():
         return _in_place(path)

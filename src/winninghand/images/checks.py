@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from winninghand.base.errors import InputError, shown
+from winninghand.base.errors import LARGEST, InputError, brief, shown
 
 MOST_CLASSES = 65536
 PLAIN_BYTES = 2**28
@@ -80,7 +80,7 @@ def checked_labels(labels: ArrayLike, count: int, part: str = "", classes: int =
     """Return `labels` as int64 (count,), or raise `InputError` unless all are whole and below `classes`."""
     marks = _array(labels, "labels")
     name = f"{part} labels".strip()
-    if marks.shape != (count,) or not np.issubdtype(marks.dtype, np.integer):
+    if marks.shape != (count,) or marks.dtype.kind not in "iu":
         raise InputError(
             f"{name} must be {count} whole numbers, one per image, "
             f"not {marks.dtype} of shape {tuple(marks.shape)}"
@@ -97,12 +97,14 @@ def checked_classes(classes: object) -> tuple[str, ...]:
     the cursor of a terminal or turns the direction of its line.
     """
     if isinstance(classes, str | bytes) or not isinstance(classes, Sequence | np.ndarray):
-        raise InputError(f"classes must be a list of names, not {shown(repr(classes))}")
+        raise InputError(f"classes must be a list of names, not {shown(brief(classes, 200))}")
     if not 2 <= len(classes) <= MOST_CLASSES:
         raise InputError(f"there must be 2 to {MOST_CLASSES} classes, not {len(classes)}")
     for item in classes:
         if isinstance(item, bool) or not isinstance(item, str | Integral):
-            raise InputError(f"a class name must be text, not {shown(repr(item))}; name every class")
+            raise InputError(f"a class name must be text, not {shown(brief(item, 200))}; name every class")
+        if not isinstance(item, str) and not -LARGEST <= int(item) <= LARGEST:
+            raise InputError("a class name that is a number must lie within 64 bits; give a text")
         if shown(item) != str(item) or not _as_seen(str(item)):
             raise InputError(
                 f"a class name must be readable text, not {shown(repr(str(item)))}; rename the class"

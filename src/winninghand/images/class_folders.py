@@ -49,7 +49,10 @@ def _classes(split: Path, others: Counter[str]) -> Classes:
     if not folders:
         raise InputError(f"{split} holds no class folders; add one folder of images per class")
     classes: Classes = {}
+    place = split.resolve()
     for folder in folders:
+        if place.is_relative_to(folder.resolve()):
+            raise InputError(f"the class folder {folder} is a link to what it lies in; remove it")
         classes[folder.name], beside = image_files(folder)
         if not classes[folder.name]:
             also = f": {left_out(beside)}" if beside else ""

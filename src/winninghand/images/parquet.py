@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, brief
 from winninghand.images.checks import Int64Array, checked_classes, numbered
 from winninghand.images.image_set import ImageSet
 from winninghand.images.parquet_files import arrow, batches, opened, unreadable
@@ -187,7 +187,11 @@ def _batches(path: Path) -> Iterator[tuple[list[bytes | None], Int64Array]]:
         if marks.null_count:
             raise InputError(f"{path} has rows without a label in column {label!r}; remove them")
         try:
-            numbers = marks.to_numpy(zero_copy_only=False).astype(np.int64)
+            numbers = marks.to_numpy(zero_copy_only=False)
+            if (
+                numbers.dtype != np.uint64 or numbers.max(initial=0) < 2**63
+            ):  # larger ones would become negative
+                numbers = numbers.astype(np.int64)
             yield batch.column(image).field("bytes").to_pylist(), numbers
         except Exception as error:
             raise unreadable(path, error) from None
@@ -229,7 +233,9 @@ def _label_column(path: Path, schema: pa.Schema) -> str:
 def _class_names(path: Path, schema: pa.Schema) -> list[object] | None:
     """Return the names the hub's metadata give the labels, or `None` where they give none."""
     names = _features(path, schema).get(_label_column(path, schema), {}).get("names")
-    return names if isinstance(names, list) else None
+    if not isinstance(names, list | None):
+        raise InputError(f"{path} has class names that are no list but {brief(names)}; write the file anew")
+    return names
 
 
 def _has_bytes(kind: pa.StructType) -> bool:

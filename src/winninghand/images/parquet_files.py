@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from winninghand.base.errors import InputError
 from winninghand.base.extras import needed
+from winninghand.base.files import regular
 from winninghand.images.checks import allowance, check_inflation
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def opened(path: Path) -> pq.ParquetFile:
     """Return an open file, whose checksums are compared where it has any."""
     parquet = arrow().parquet
     try:
-        return parquet.ParquetFile(path, page_checksum_verification=True)
+        return parquet.ParquetFile(regular(path), page_checksum_verification=True)
+    except InputError:
+        raise
     # Broken metadata raise nearly anything: ArrowException, OSError, JSONDecodeError, OverflowError …
     except Exception as error:
         raise unreadable(path, error) from None

@@ -1,13 +1,13 @@
 """Encoded pictures (JPEG, PNG and a few formats more) decoded into one array, whoever made them.
 
 Long, as what is checked before a pixel is decoded stands beside what decodes it.
+"""
 
 from __future__ import annotations
 
 import io
 import os
 import re
-import stat
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from winninghand.base.errors import InputError, counted, shown
+from winninghand.base.files import regular
 from winninghand.images.checks import UInt8Array, check_memory
 from winninghand.images.resizing import Size, resized
 
@@ -38,6 +39,7 @@ FORMATS = {
 
 None of them holds another picture that its reader would hand on to a program, as IPTC and EPS do.
 """
+_MOST_FILES = 2**22
 _SUFFIXES = {suffix for suffixes in FORMATS.values() for suffix in suffixes}
 
 
@@ -45,10 +47,12 @@ def image_files(folder: Path) -> tuple[list[Path], Counter[str]]:
     """Return the image files at any depth below a folder, sorted, and how many others there are by suffix.
 
     Files are told by their suffixes. Hidden ones and those in hidden folders are passed over; a folder
-    that is a link is not gone into, and is counted. Raises `InputError` for a folder that cannot be read.
+    that is a link is not gone into, and is counted. Raises `InputError` for a folder that cannot be read
+    and for more than four million files.
     """
     found: list[Path] = []
     others: Counter[str] = Counter()
+    count = 0
     for place, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         links = [name for name in folders if Path(place, name).is_symlink()]
@@ -60,6 +64,9 @@ def image_files(folder: Path) -> tuple[list[Path], Counter[str]]:
                     found.append(path)
                 else:
                     others[path.suffix.lower() or "no suffix"] += 1
+        count += len(names)
+        if count > _MOST_FILES:
+            raise InputError(f"{folder} holds more than {_MOST_FILES:,} files; give a folder of images alone")
     return sorted(found), others
 
 
@@ -79,6 +86,8 @@ def _refuse(error: OSError) -> None:
     )
 
 
+LONGEST_SIDE = 2**16
+"""In pixels, as of JPEG and GIF: the rows of a picture are converted whole."""
 MOST_PIXELS = 2**26
 """Of one picture, and of all that are decoded at a time: half a gigabyte of memory."""
 _PIXELS_OF_WEBP = 2.5
@@ -101,6 +110,9 @@ _TURNS: dict[int, Callable[[UInt8Array], UInt8Array]] = {
     8: lambda pixels: pixels[:, ::-1].swapaxes(0, 1),
 }
 """What each orientation of EXIF asks for; views, as a copy of a large picture is large."""
+_LONGEST_HEADER = 2**16
+_PPM = re.compile(rb"P(?:[14](?:(?:\s|#[^\r\n]*+)++\d++){2}|[2356](?:(?:\s|#[^\r\n]*+)++\d++){3})\s")
+"""The header of a PPM, PGM or PBM file: width, height and, but for bits, the largest value."""
 _DEEP_MODES = ("I", "F")
 _DEEP_TILE = re.compile(r";16[BLNS]")
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
@@ -197,7 +209,7 @@ def _pixels(picture: Picture, size: Size | None) -> UInt8Array:
             _check_format(picture.name, picture.content)
             with _ROOM.of(_room_for(picture.name, picture.content)):
                 return _upright(picture.content.copy(), size)
-        with _file(picture.name, picture.content) as file, Image.open(file, formats=tuple(FORMATS)) as image:
+        with _file(picture.name, picture.content) as file, _opened(picture.name, file) as image:
             _check_scans(picture.name, image, file)
             with _ROOM.of(_room_for(picture.name, image)):
                 image.load()
@@ -217,16 +229,36 @@ def _pixels(picture: Picture, size: Size | None) -> UInt8Array:
         ) from None
 
 
+def _opened(name: str, file: BinaryIO) -> Image.Image:
+    _check_header(name, file.read(_LONGEST_HEADER))
+    file.seek(0)
+    return Image.open(file, formats=tuple(FORMATS))
+
+
 def _file(name: str, content: bytes | Path) -> BinaryIO:
     """Return the encoded picture as an open file."""
     if isinstance(content, bytes):
         return io.BytesIO(content)
-    status = content.stat()
-    if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for, a device read for ever
-        raise InputError(f"{name} is no file; give an image file")
-    if status.st_size > _LARGEST_FILE:
+    if regular(content).stat().st_size > _LARGEST_FILE:
         raise InputError(f"{name} is larger than {_LARGEST_FILE:,} bytes; give a smaller file")
     return content.open("rb")
+
+
+def check_size(name: str, width: int, height: int) -> None:
+    """Raise `InputError` for a picture of too many pixels, altogether or along one side."""
+    if width * height > MOST_PIXELS:
+        raise _too_large(name, MOST_PIXELS)
+    if max(width, height) > LONGEST_SIDE:
+        raise InputError(f"{name} has a side of more than {LONGEST_SIDE:,} pixels; cut it into pieces")
+
+
+def _check_header(name: str, content: bytes) -> None:
+    """Raise `InputError` for a PPM picture that begins with comments and hardly ends with them.
+
+    Pillow reads these byte by byte, before anything is known of the picture.
+    """
+    if re.match(rb"P[1-6]\s", content) and len(content) == _LONGEST_HEADER and not _PPM.match(content):
+        raise InputError(f"{name} has comments of more than {_LONGEST_HEADER:,} bytes; save it without them")
 
 
 def _check_format(name: str, image: Image.Image) -> None:
@@ -249,6 +281,7 @@ def _room_for(name: str, image: Image.Image) -> int:
     """Return the pixels that decoding takes; raise `InputError` for too many, or more than 8 bits each."""
     if image.mode.startswith(_DEEP_MODES) or any(map(_is_deep, getattr(image, "tile", ()))):
         raise InputError(f"{name} is not an 8-bit image ({image.mode}, 16 or more); convert it first")
+    check_size(name, image.width, image.height)
     pixels = image.width * image.height
     if image.format == "TIFF":  # whose tiles may be larger than the whole
         width, height = (getattr(image, "tag_v2", {}).get(tag, 0) for tag in (_TILE_WIDTH, _TILE_HEIGHT))

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from winninghand.base.errors import InputError, with_article
+from winninghand.base.files import regular
 
 _LARGEST_FILE = 2**28
 """Bytes; the largest official batch has 155 million."""
@@ -56,7 +57,7 @@ def read_plain_pickle(path: Path) -> dict[bytes, Any]:
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise InputError(f"{path} is larger than any batch of the official sets; fetch it again")
-        content = _Reader(path.read_bytes()).read()
+        content = _Reader(regular(path).read_bytes()).read()
     except InputError:
         raise
     except OSError as error:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from winninghand.base.errors import InputError
+from winninghand.base.files import regular
 from winninghand.evaluation import CLEAN, Cell, Outcome
 from winninghand.results.runs import CellResult
 
@@ -25,7 +26,7 @@ def measured_before(folder: Path, evaluation: dict[str, Any]) -> list[CellResult
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(regular(path), allow_pickle=False) as file:
             header = json.loads(str(file["header"]))
             parts = [file[part] for part in _PARTS]
         outcomes = [Outcome(*rows) for rows in zip(*parts, strict=True)]
@@ -51,7 +52,7 @@ def card_before(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        known = json.loads(regular(path).read_text(encoding="utf-8"))
         accuracies = known["accuracies"]
         return {
             "bytes": int(known["bytes"]),

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from winninghand.base.errors import InputError
-from winninghand.base.files import atomic_write, read_sealed, write_sealed
+from winninghand.base.files import atomic_write, read_sealed, regular, write_sealed
 from winninghand.base.locks import check_held, folder_lock
 from winninghand.cards import Card
 from winninghand.images import ImageSet
@@ -154,7 +154,7 @@ class RunFolder:
         if not self.metrics.exists():
             return []
         try:
-            with self.metrics.open(newline="", encoding="utf-8") as file:
+            with regular(self.metrics).open(newline="", encoding="utf-8") as file:
                 return [
                     {_METRICS_IN_0_1.get(key, key): float(value) for key, value in row.items() if value}
                     for row in csv.DictReader(file)
@@ -204,7 +204,7 @@ def _load(path: Path, device: torch.device) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        content = path.read_bytes()
+        content = regular(path).read_bytes()
         if content.startswith(_DIGEST_MARK):
             head, _, content = content.partition(b"\n")
             if head.removeprefix(_DIGEST_MARK) != hashlib.blake2b(content).hexdigest().encode():
