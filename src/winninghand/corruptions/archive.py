@@ -1,4 +1,4 @@
-"""CIFAR-10-C's layout, one `<corruption>.npy` per corruption and `labels.npy`; long, as read and written here.
+"""CIFAR-10-C's layout: one `<corruption>.npy` per corruption and `labels.npy`; long: read and written.
 
 Each file holds all images at the first severity, then all at the second, and so on. The official
 archives have severities 1 to 5; an archive written here may have fewer, and says so in
