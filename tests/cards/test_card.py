@@ -85,3 +85,52 @@ def test_damaged_and_foreign_files_are_refused_in_one_line(card, tmp_path):
         with pytest.raises(wh.InputError) as error:
             wh.load(path)
         assert "\n" not in str(error.value)
+
+
+def two_outputs(classes=("a", "b")):
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    return wh.Card.from_module(network, classes, (8, 8))
+
+
+@pytest.mark.parametrize(
+    ("classes", "named"),
+    [
+        (("a", "a"), "'a' is given more than once"),
+        (("a", "a\ufe0f"), "more than once"),
+        (("a", "x\x1b[2J"), "must be readable text"),
+        (("a", "\u2800"), "must be readable text"),
+        (("a",), "2 to 65536 classes, not 1"),
+        ("ab", "a list of names"),
+    ],
+)
+def test_classes_are_checked_wherever_they_come_from(classes, named):
+    with pytest.raises(wh.InputError, match=named):
+        two_outputs().with_metadata(classes=classes)
+    with pytest.raises(wh.InputError, match=named):
+        two_outputs(classes)
+
+
+def test_outputs_that_are_not_as_many_as_the_classes_are_neither_played_nor_saved(tmp_path):
+    named, head = two_outputs().with_metadata(classes=("a", "b", "c")), two_outputs()
+    head.network[3] = nn.Linear(4, 3)
+    for card in (named, head, wh.Deck([two_outputs(), head], "average")):
+        with pytest.raises(wh.InputError, match=r"outputs for [23] classes"):
+            card.predict(torch.rand(3, 8, 8))
+        with pytest.raises(wh.InputError, match="one per class"):
+            card.save(tmp_path / "a.card")
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_holds_the_normalisation_that_is_played(tmp_path):
+    card, images = two_outputs(), torch.rand(2, 3, 8, 8)
+    card = card.with_metadata(accuracies={"test": 0.5})
+    card.normalisation.mean.fill_(0.5)
+    card.normalisation.std[1] = 0.25
+    card.save(tmp_path / "a.card")
+    loaded = wh.load(tmp_path / "a.card", network=two_outputs().network)
+    assert (loaded.metadata.mean, loaded.metadata.std) == ((0.5, 0.5, 0.5), (1.0, 0.25, 1.0))
+    assert loaded.metadata.accuracies == {}
+    assert torch.equal(loaded(images), card(images))
+    card.normalisation.mean.fill_(float("nan"))
+    with pytest.raises(wh.InputError, match=r"card: mean\.0"):
+        card.save(tmp_path / "b.card")

@@ -63,7 +63,7 @@ def test_a_deck_has_a_map_and_progress_counts_frequencies():
     assert sum(done) == (SIDE * SIDE + 4) / 2
 
 
-@pytest.mark.parametrize("norm", [0, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("norm", [0, -1, float("nan"), float("inf"), 1e308])
 def test_the_norm_must_be_positive(norm):
     with pytest.raises(InputError, match="positive number"):
         fourier_heatmap(listening(0.9), GREY, norm=norm)

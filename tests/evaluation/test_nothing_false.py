@@ -13,6 +13,7 @@ import winninghand as wh
 from winninghand.base.errors import percent
 from winninghand.decks import fit_gate
 from winninghand.evaluation import Cell, Measurement, RobustnessTable, accuracy, fourier_heatmap
+from winninghand.images import Split
 from winninghand.results.runs import RunResult
 
 
@@ -116,3 +117,12 @@ def test_an_archive_is_named_and_not_placed(tmp_path, tiny_images):
     measurement = Measurement("contrast", (1,), archive=tmp_path / "tiny-C")
     assert measurement.to_json()["archive"] == "tiny-C"
     assert str(tmp_path) not in json.dumps(measurement.to_json())
+
+
+def test_a_module_with_more_outputs_than_there_are_classes_is_warned_of():
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 11))
+    split = Split(np.zeros((4, 8, 8, 3), np.uint8), np.array([0, 1, 2, 9]))
+    with pytest.warns(UserWarning, match="gives 11 outputs and the labels name 10 classes"):
+        accuracy(network, split)
+    with pytest.warns(UserWarning, match="gives 11 outputs"):
+        wh.evaluate(network, split, "contrast", [1], limit=2)

@@ -24,9 +24,8 @@ from winninghand.cards.metadata import CardMetadata, Triple, architecture_metada
 from winninghand.cards.prediction import OneOrMore, Prediction, predict
 from winninghand.cards.quantization import WeightFormat, input_energies, measure_norms, quantize
 from winninghand.compression import prunable_weights
-from winninghand.images.checks import checked_classes
 from winninghand.networks import entering, laid_out
-from winninghand.networks.entering import check_values, copied
+from winninghand.networks.entering import check_outputs, check_values, copied
 from winninghand.spectra import SpectralProfile
 
 # Buffers, besides the normalisation, that a card's state dict holds where the card has them.
@@ -110,7 +109,7 @@ class Card(OldCardNames, nn.Module):
         """
         try:
             metadata = CardMetadata(
-                classes=checked_classes(classes),
+                classes=classes,  # type: ignore[arg-type]
                 input_size=input_size,
                 mean=mean,
                 std=std,
@@ -174,9 +173,14 @@ class Card(OldCardNames, nn.Module):
     def parts(self) -> CardParts:
         """What the card is made of: `Card(*card.parts)` is the same card.
 
-        Accuracies are left out where the network has been changed since it was measured.
+        Mean and standard deviation are those that it plays. Accuracies are left out where it has been
+        changed since it was measured.
         """
         metadata = self.metadata
+        for field, buffer in self.normalisation.named_buffers():
+            known = torch.tensor(getattr(metadata, field), dtype=torch.float32).to(buffer)
+            if not torch.equal(known, buffer.flatten()):
+                metadata = metadata.changed(**{field: as_triple(buffer)}, accuracies={})
         if metadata.accuracies and self._measured != _checksum(self.network):
             metadata = metadata.changed(accuracies={})
         return CardParts(self.network, metadata, self.profile, self.scales)
@@ -226,6 +230,11 @@ class Card(OldCardNames, nn.Module):
             check_pixels(images)
         normalised = self.normalisation(images.to(self.normalisation.mean.dtype))
         logits: Tensor = self.network(laid_out(normalised, self.network))
+        if logits.shape[-1] != len(self.metadata.classes):
+            raise InputError(
+                f"the card's network gives {logits.shape[-1]} outputs for {len(self.classes)} classes; make "
+                "a card of it by Card.from_module, with a name for each"
+            )
         return logits
 
     def answer(self, images: Tensor) -> Answer:
@@ -281,8 +290,13 @@ class Card(OldCardNames, nn.Module):
         return entropy_bound_of(self.parts)
 
     def save(self, path: Path | str) -> None:
-        """Write the card to one file, whole or not at all."""
+        """Write the card to one file, whole or not at all.
+
+        Raises `InputError` for what a file cannot hold, and for a network that does not give one logit
+        per class.
+        """
         header, streams = pack_card(self.parts)
+        check_outputs(self.network, self.input_size, len(self.classes))
         write_streams(path, {"kind": KIND, **header}, streams)
 
     def __repr__(self) -> str:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from winninghand.base.deprecation import renamed
 from winninghand.base.errors import InputError, first_error, shown
 from winninghand.cards.quantization import WeightFormat
+from winninghand.images.checks import checked_classes
 from winninghand.networks import architecture_of
 
 # Far beyond what images in [0, 1] need, and far from where single precision ends.
@@ -39,7 +40,7 @@ class CardMetadata(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    classes: tuple[str, ...] = Field(min_length=2)
+    classes: tuple[str, ...]
     input_size: tuple[Side, Side]
     mean: Triple = (0.0, 0.0, 0.0)
     # Files of schema 1 call it by its old name, so that every version of the library reads them.
@@ -81,6 +82,11 @@ class CardMetadata(BaseModel):
             return CardMetadata.model_validate({**self.model_dump(), **changes})
         except ValidationError as error:
             raise InputError(f"card: {first_error(error)}") from None
+
+    @field_validator("classes", mode="before")
+    @classmethod
+    def _readable(cls, classes: Any) -> tuple[str, ...]:  # noqa: ANN401 (checked here)
+        return checked_classes(classes)
 
     @field_validator("accuracies", mode="before")
     @classmethod

@@ -18,7 +18,7 @@ from winninghand.cards.prediction import OneOrMore, Prediction, predict
 from winninghand.decks.bodies import bodies_of, check_one_body, tie_again, ties_of
 from winninghand.decks.file import KIND, MOST_CARDS, DeckParts, pack_deck, shared_streams
 from winninghand.decks.gate import FITTED_VALUES, GATES, FittedScores, Gate, GateSettings, gate_settings
-from winninghand.networks.entering import check_values, copied
+from winninghand.networks.entering import check_outputs, check_values, copied
 
 if TYPE_CHECKING:
     from winninghand.decks.shared_body import SharedBody
@@ -265,6 +265,8 @@ class Deck(nn.Module):
     def save(self, path: Path | str) -> None:
         """Write the deck to one file, whole or not at all."""
         header, streams = pack_deck(self.parts)
+        for card in self.cards:
+            check_outputs(card.network, card.input_size, len(card.classes))
         write_streams(path, {"kind": KIND, **header}, streams, once=shared_streams(streams))
 
     def __getstate__(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -62,6 +61,10 @@ class Heatmap:
         }
 
 
+# Far beyond what turns every pixel black or white, and far from where single precision ends.
+_LARGEST_NORM = 1e6
+
+
 @renamed_arguments(advance="progress")
 def fourier_heatmap(
     model: nn.Module,
@@ -78,10 +81,13 @@ def fourier_heatmap(
     scale, under a random sign of its own; the sum is clipped to [0, 1]. The paper takes 4 for
     32×32 images and 15.7 for 224×224 ones. `limit` takes a seeded, class-balanced sample. A
     batch holds images of one frequency only, since the gate of a deck looks at batches.
-    `progress` is told of each frequency done. Raises `InputError` unless `norm` is positive.
+    `progress` is told of each frequency done. Raises `InputError` unless `norm` lies in (0, 1,000,000].
     """
-    if not (math.isfinite(norm) and norm > 0):
-        raise InputError(f"the norm of the added basis images must be a positive number, not {norm}")
+    if not 0 < norm <= _LARGEST_NORM:
+        raise InputError(
+            "the norm of the added basis images must be a positive number of at most "
+            f"{_LARGEST_NORM:,.0f}, not {norm}"
+        )
     split = checked_split(split)
     indices = balanced_sample(split, limit, seed)
     clean = play(model, Sample(split, indices).batches(CLEAN, 0, batch_size))

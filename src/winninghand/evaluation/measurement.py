@@ -5,6 +5,7 @@ Cells come one after the other, the clean images first, or the corrupted images 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -143,7 +144,7 @@ class Measurement:
         or after each batch of a stream, how many images it had.
         """
         sample = self.sample(split)
-        clean = play(model, sample.batches(CLEAN, 0, self.batch_size))
+        clean = play(model, sample.batches(CLEAN, 0, self.batch_size), int(sample.split.labels.max()) + 1)
         progress(len(sample.indices))
         yield Cell(CLEAN, 0, clean, "split")
         if self.order != "cells" and self.names:
@@ -231,8 +232,11 @@ class Sample:
 
 
 @torch.inference_mode()
-def play(model: nn.Module, batches: Iterable[Batch]) -> Outcome:
-    """Run a classifier over batches, on the device where its parameters are."""
+def play(model: nn.Module, batches: Iterable[Batch], classes: int | None = None) -> Outcome:
+    """Run a classifier over batches, on the device where its parameters are.
+
+    It warns of a module that has more outputs than there are `classes`, as far as labels tell.
+    """
     player = player_of(model)
     player.reset()
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -245,6 +249,12 @@ def play(model: nn.Module, batches: Iterable[Batch]) -> Outcome:
         correct = choice == torch.from_numpy(batch.labels).to(player.device)
         passes = (answer.weights > 0).sum(dim=1).float()
         parts.append((correct, confidence, passes))
+    if classes is not None and player.kind == "module" and outputs > classes:
+        warnings.warn(
+            f"the module gives {outputs} outputs and the labels name {classes} classes; an answer beyond "
+            "them counts as wrong",
+            stacklevel=2,
+        )
     outcome = Outcome(*(torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True)))
     wrong = int((~np.isfinite(outcome.confidence)).sum())
     if wrong:
@@ -255,7 +265,8 @@ def play(model: nn.Module, batches: Iterable[Batch]) -> Outcome:
 def accuracy(model: nn.Module, split: Split, batch_size: int = 256) -> float:
     """Return the top-1 accuracy of `model` on the images of a split as they stand, a fraction."""
     split = checked_split(split)
-    return play(model, Sample(split, np.arange(len(split))).batches(CLEAN, 0, batch_size)).accuracy
+    batches = Sample(split, np.arange(len(split))).batches(CLEAN, 0, batch_size)
+    return play(model, batches, int(split.labels.max()) + 1).accuracy
 
 
 def evaluate(

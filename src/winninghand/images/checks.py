@@ -117,9 +117,24 @@ def checked_classes(classes: object) -> tuple[str, ...]:
     return names
 
 
+# Letters and marks that show nothing: fillers, joiners, the empty Braille cell, variation selectors.
+_UNSEEN = frozenset(
+    map(
+        chr,
+        (
+            *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),
+            *range(0x180B, 0x1810),
+            *range(0xFE00, 0xFE10),
+            *range(0xE0100, 0xE01F0),
+        ),
+    )
+)
+
+
 def _as_seen(name: str) -> str:
     """Return what one sees of a name: names that differ in nothing else are the same to a reader."""
-    return "".join(letter for letter in normalize("NFC", name) if category(letter) != "Cf").strip()
+    letters = (one for one in normalize("NFC", name) if category(one) != "Cf" and one not in _UNSEEN)
+    return "".join(letters).strip()
 
 
 def numbered(

@@ -232,14 +232,15 @@ def _storage(tensor: Tensor) -> int:
 def _tried(network: nn.Module, size: tuple[int, int], classes: int, count: int, when: str = "") -> object:
     """Return what a network gives for `count` images; `InputError` unless there are logits in it."""
     height, width = size
-    images = torch.zeros(count, 3, height, width, dtype=torch.float32, device=device_of(network))
+    floats = (one.dtype for one in network.parameters() if one.is_floating_point())
+    images = torch.zeros(count, 3, *size, dtype=next(floats, torch.float32), device=device_of(network))
     try:
         found = network(images)
     except InputError:
         raise
     except Exception as error:  # whatever a caller's network raises
         raise InputError(
-            f"the network cannot take images of {height} × {width}, float32 "
+            f"the network cannot take images of {height} × {width}, {str(images.dtype)[6:]} "
             f"({count}, 3, {height}, {width}){when}: {type(error).__name__}, {error}"
         ) from error
     logits = as_logits(found)
