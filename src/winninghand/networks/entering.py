@@ -87,7 +87,7 @@ def _check_tree(module: nn.Module) -> None:
         TopologicalSorter(parts).prepare()
     except CycleError as error:
         raise InputError(
-            f"a {_named(error.args[1][0])} in the network holds itself; keep the reference elsewhere, "
+            f"{_named(error.args[1][0])} in the network holds itself; keep the reference elsewhere, "
             "such as in a list"
         ) from None
 
@@ -152,7 +152,7 @@ def check_tensor(name: str, tensor: Tensor) -> None:
     if tensor.is_meta:
         raise InputError(f"{name!r} is on the device 'meta' and has no values; load the weights first")
     if type(tensor) is not Tensor and nn.Parameter not in type(tensor).__mro__:
-        raise InputError(f"{name!r} is of the class {_named(tensor)}; make it a plain tensor or parameter")
+        raise InputError(f"{name!r} is of the class {type(tensor).__name__}; make it a plain tensor or parameter")
     if tensor.layout != torch.strided or tensor.is_complex() or tensor.is_quantized:
         raise InputError(f"{name!r} is {tensor.dtype}, {tensor.layout}; make it dense and real first")
 
