@@ -1,5 +1,6 @@
 """Checkpoints of strangers: averaged ones are read, others refused in one line, before they take memory."""
 
+import time
 import zipfile
 
 import pytest
@@ -141,6 +142,20 @@ def test_a_compressed_checkpoint_is_refused_before_it_is_inflated(tmp_path):
     assert (tmp_path / "a.pt").stat().st_size < 10_000
     with pytest.raises(wh.InputError, match="compressed"):
         import_cards(tmp_path / "a.pt", Import("resnet20"))
+
+
+def test_numbers_of_one_hash_are_refused_before_they_are_keys(tmp_path):
+    torch.save({**state(), "random": list(range(2**40, 2**40 + 4000))}, tmp_path / "a.pt")
+    import_cards(tmp_path / "a.pt", Import("resnet20"))
+    keys = b"".join(b"\x8a\x0a%bN" % (n * (2**61 - 1)).to_bytes(10, "little") for n in range(60_000))
+    with zipfile.ZipFile(tmp_path / "a.pt") as whole, zipfile.ZipFile(tmp_path / "b.pt", "w") as made:
+        for record in whole.infolist():
+            pickled = record.filename.endswith("/data.pkl")
+            made.writestr(record.filename, b"\x80\x02}(" + keys + b"u." if pickled else whole.read(record))
+    started = time.process_time()
+    with pytest.raises(wh.InputError, match="more than 4,096 numbers beyond 32 bits"):
+        import_cards(tmp_path / "b.pt", Import("resnet20"))
+    assert time.process_time() - started < 1
 
 
 def test_values_that_are_not_finite_are_refused_in_safetensors_too(tmp_path):

@@ -29,6 +29,14 @@ def test_take_keeps_images_and_labels_together():
     assert taken.images[:, 0, 0, 0].tolist() == [4, 1]
 
 
+def nested(wrap, depth):
+    """Return a list that is wrapped again and again."""
+    value = [7]
+    for _ in range(depth):
+        value = wrap([value])
+    return value
+
+
 @pytest.mark.parametrize(
     ("train", "test", "classes", "message"),
     [
@@ -65,6 +73,10 @@ def test_take_keeps_images_and_labels_together():
                 (["a", None], "must be text, not None"),
                 (["a", True], "must be text, not True"),
                 (["a", 0.5], "must be text, not 0.5"),
+                (["a", 10**5000], "must lie within 64 bits"),
+                (["a", [10**5000]], "must be text, not this list"),
+                (["a", nested(tuple, 100_000)], "must be text, not"),
+                (["a", nested(lambda one: [*one, *one], 60)], "must be text, not"),
                 (["a", "b\x1b[2Kc"], r"not 'b\\x1b\[2Kc'"),
                 (["a", "b\nc"], r"not 'b\\nc'"),
                 (["a", "b\u202ec"], "must be readable"),
@@ -96,10 +108,14 @@ def test_class_names_may_be_any_readable_text_and_whole_numbers():
     assert made == [("été 猫", "a b"), ("👨‍👩‍👧", "7"), ("3", "b" * 200)]
 
 
-@pytest.mark.parametrize("labels", [[0, 2**40], [0, -1], [0, 65536], [0, 0.5], [[0], [1]], [0], ["a", "b"]])
+@pytest.mark.parametrize(
+    "labels", [[0, 2**40], [0, -1], [0, 65536], [0, 0.5], [[0], [1]], [0], ["a", "b"], [0, 2**64 - 1]]
+)
 def test_a_split_is_what_it_says_however_it_is_made(labels):
     with pytest.raises(InputError, match="labels must"):
         Split(arrays(2)[0], np.array(labels))
+    with pytest.raises(InputError, match="timedelta64"):
+        Split(arrays(2)[0], np.array([0, 1], "m8[s]"))
     assert Split(arrays(2)[0][..., 0], np.array([0, 1], np.int32)).images.shape == (2, 5, 5, 3)
     with pytest.raises(InputError, match=r"test labels must lie in 0..1, not 0..2"):
         ImageSet(Split(*arrays(4)), Split(arrays(2)[0], np.array([0, 2])), ("a", "b"))

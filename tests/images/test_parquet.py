@@ -143,6 +143,11 @@ def test_numbers_that_no_image_has_are_no_classes(tmp_path, pixels, write_parque
     write_parquet(tmp_path / "train.parquet", pixels(3), [3, 2**40, 2])
     with pytest.raises(InputError, match=r"train labels must lie in 0..65535, not 2..1099511627776"):
         load_images(tmp_path)
+    table = pq.read_table(tmp_path / "train.parquet")
+    labels = pa.array([3, 2**64 - 1, 2], pa.uint64())
+    pq.write_table(table.set_column(1, "label", labels), tmp_path / "train.parquet")
+    with pytest.raises(InputError, match=r"not 2..18446744073709551615"):
+        load_images(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -153,6 +158,8 @@ def test_numbers_that_no_image_has_are_no_classes(tmp_path, pixels, write_parque
         (["cat", "dog\n"], "must be readable"),
         (["cat", None], "must be text, not None"),
         (["cat", ["dog"]], "must be text"),
+        ("ab", "no list but 'ab'"),
+        ({"0": "cat", "1": "dog"}, "no list but"),
         (["cat"] * 65537, "not 65537"),
         ([], "2 to 65536 classes, not 0"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickletools
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -26,6 +27,8 @@ _WRAPPERS = (
     *("state_dict_ema", "ema_state_dict", "model_ema", "ema"),
 )
 _DEEPEST = 8
+_MOST_LARGE_NUMBERS = 4096
+_NUMBERS = {"LONG", "LONG1", "LONG4", "INT"}
 _ALLOWANCE, _ELEMENTS_PER_BYTE = 1 << 24, 64
 
 
@@ -80,9 +83,29 @@ def _check_records(path: Path) -> None:
         return
     with zipfile.ZipFile(path) as archive:
         records = archive.infolist()
+        for record in records:
+            if record.filename.endswith("/data.pkl"):
+                _check_numbers(archive.read(record))
     stored = all(record.compress_type == zipfile.ZIP_STORED for record in records)
     if not stored or sum(record.file_size for record in records) > path.stat().st_size:
         raise InputError("its records are compressed or overlap, which torch.save does not do; save it anew")
+
+
+def _check_numbers(pickled: bytes) -> None:
+    """Refuse thousands of numbers beyond 32 bits.
+
+    Those that differ by 2^61 - 1 have one hash, and as keys of a dictionary take time with the square
+    of their number. Tensors lie elsewhere, and their shapes and the keys of optimisers are small.
+    """
+    large = 0
+    for opcode, argument, _ in pickletools.genops(pickled):
+        # Of numbers as these steps give them; True and False have steps of their own.
+        large += opcode.name in _NUMBERS and not -(2**32) < argument < 2**32
+        if large > _MOST_LARGE_NUMBERS:
+            raise InputError(
+                f"it holds more than {_MOST_LARGE_NUMBERS:,} numbers beyond 32 bits outside of tensors; "
+                "save the network's state_dict() alone"
+            )
 
 
 def _unwrapped(content: object) -> Checkpoint:
