@@ -99,8 +99,7 @@ def _check_numbers(pickled: bytes) -> None:
     """
     large = 0
     for opcode, argument, _ in pickletools.genops(pickled):
-        # Of numbers as these steps give them; True and False have steps of their own.
-        large += opcode.name in _NUMBERS and not -(2**32) < argument < 2**32
+        large += opcode.name in _NUMBERS and abs(int(argument or 0)) >= 2**32
         if large > _MOST_LARGE_NUMBERS:
             raise InputError(
                 f"it holds more than {_MOST_LARGE_NUMBERS:,} numbers beyond 32 bits outside of tensors; "
