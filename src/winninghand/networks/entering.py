@@ -152,7 +152,9 @@ def check_tensor(name: str, tensor: Tensor) -> None:
     if tensor.is_meta:
         raise InputError(f"{name!r} is on the device 'meta' and has no values; load the weights first")
     if type(tensor) is not Tensor and nn.Parameter not in type(tensor).__mro__:
-        raise InputError(f"{name!r} is of the class {type(tensor).__name__}; make it a plain tensor or parameter")
+        raise InputError(
+            f"{name!r} is of the class {type(tensor).__name__}; make it a plain tensor or parameter"
+        )
     if tensor.layout != torch.strided or tensor.is_complex() or tensor.is_quantized:
         raise InputError(f"{name!r} is {tensor.dtype}, {tensor.layout}; make it dense and real first")
 
