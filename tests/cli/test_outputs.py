@@ -214,3 +214,14 @@ def test_a_folder_that_is_gone_is_told_in_one_line(run, place, monkeypatch):
 )
 def test_an_empty_path_is_not_the_current_folder(check_refusal, place, words):
     check_refusal(place, words, "is empty")
+
+
+def test_a_reader_that_leaves_ends_the_program_without_a_word(place):
+    program = "from winninghand.cli import main; main()"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", program, "names"], stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")

@@ -58,6 +58,8 @@ def _run(words: list[str], interrupted: Callable[[], bool] = lambda: False) -> i
     except BrokenPipeError:
         return _without_output(1)
     except BaseException as error:  # another package's code may even end the program
+        if isinstance(error.__context__, BrokenPipeError):  # of which the parser makes an end of the program
+            return _without_output(1)
         if isinstance(error, OSError) and error.errno in DISK_ERRORS:
             return _without_output(
                 _complain(f"cannot write {error.filename or 'the output'}: {error.strerror}")
