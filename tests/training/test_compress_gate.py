@@ -123,3 +123,30 @@ def test_the_mode_of_the_caller_does_not_matter(mode, tiny_images):
     with mode():
         card = wh.compress(net(), tiny_images, **SETTINGS)
     assert all(map(torch.equal, plain.state_dict().values(), card.state_dict().values()))
+
+
+class Own(nn.Conv2d):
+    """A convolution by a parameter of another name."""
+
+    def __init__(self):
+        super().__init__(4, 6, 3)
+        self.kernel = nn.Parameter(self._parameters.pop("weight").detach())
+
+    def forward(self, x):
+        return self._conv_forward(x, self.kernel, self.bias)
+
+
+def test_a_layer_without_a_weight_is_named():
+    module = net()
+    module[3] = Own()
+    with pytest.warns(UserWarning, match="the layer '3' has no parameter 'weight'"):
+        wh.Pruner(module, steps=2)
+
+
+def test_weights_that_become_nan_are_named_at_the_next_pruning():
+    module = net()
+    pruner = wh.Pruner(module, sparsity=0.5, steps=4, epochs=1)
+    with torch.no_grad():
+        module[3].weight[0, 0, 0, 0] = float("nan")
+    with pytest.raises(wh.InputError, match=r"'3\.weight' holds values that are NaN"):
+        pruner.finish()

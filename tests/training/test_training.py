@@ -192,6 +192,7 @@ def test_a_module_is_compressed_within_no_grad(tiny_images):
             {"normalisation": ((0, 0, 0), (1, 0, 1))},
             r"the standard deviation of each channel.* 1\.1: .*not 0",
         ),
+        ({"normalisation": ((0, 0, float("nan")), (1, 1, 1))}, r"0\.2: .*finite"),
         ({"training": {"validation": 0.001}}, "for validation: add images"),
         ({"device": "nope"}, "'nope' cannot be used"),
     ],

@@ -15,6 +15,7 @@ from winninghand.compression.kernels import compilable, in_memory
 from winninghand.compression.parametrization import parameters_by_own_name
 from winninghand.compression.schedules import Phase
 from winninghand.compression.states import check_alike, check_no_others
+from winninghand.networks.entering import check_values
 
 _LOG = logging.getLogger("winninghand")
 
@@ -143,8 +144,12 @@ class MagnitudeMasks(Masks):
             self.apply()
 
     def prune_to(self, sparsity: float) -> None:
-        """Prune the smallest weights until `sparsity` is reached, exactly."""
+        """Prune the smallest weights until `sparsity` is reached, exactly.
+
+        Raises `InputError` that names a weight with values that are not finite: none of them is smallest.
+        """
         if sparsity > 0:
+            check_values(self.weights)
             self._follow_device()
             scores = {name: self._score(weight) for name, weight in self.weights.items()}
             kept = self.budget.choose(scores, sparsity, self.as_dict() if self._pruned else None)

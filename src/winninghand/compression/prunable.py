@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
@@ -26,7 +27,8 @@ def prunable_weights(module: nn.Module, exclude: Collection[str] = ()) -> dict[s
     names modules or weights to leave out, with all that lies below them.
 
     Raises `InputError` when nothing is left, when a name in `exclude` does not occur, and for a weight
-    that is computed from other parameters (`weight_norm`, for instance): it would go unpruned.
+    that is computed from other parameters (`weight_norm`, for instance): it would go unpruned. It warns
+    of a convolution or linear layer that has no `weight` at all.
     """
     _check_names(module, exclude)
     found: dict[str, nn.Parameter] = {}
@@ -39,6 +41,11 @@ def prunable_weights(module: nn.Module, exclude: Collection[str] = ()) -> dict[s
                 computed = isinstance(weight, Tensor) and weight_name not in part._buffers
                 if computed and not _excluded(name, exclude):
                     raise computed_weight(path, part, weight_name)
+                if weight is None and weight_name == "weight" and not _excluded(name, exclude):
+                    warnings.warn(
+                        f"the layer {path!r} has no parameter 'weight'; what it computes with is not pruned",
+                        stacklevel=2,
+                    )
                 continue
             if id(weight) in seen:
                 continue
