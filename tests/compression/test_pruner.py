@@ -127,7 +127,7 @@ def test_other_number_formats_take_the_tensor_path(method):
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9)
     for _ in range(STEPS):
         optimizer.zero_grad()
-        module(torch.randn(4, 3, 6, 6, dtype=torch.float64)).square().sum().backward()
+        module(torch.randn(4, 3, 6, 6, dtype=torch.float64)).square().mean().backward()
         optimizer.step()
         pruner.step()
     weights = prunable_weights(module).values()
