@@ -191,7 +191,8 @@ def checked_output(path: Path | str, folder: bool = False) -> Path:
 def check_apart(outputs: Iterable[Path | str | None], inputs: Iterable[Path | str] = ()) -> None:
     """Raise `InputError` where two files to be written are one, or one would replace a file that is read.
 
-    Of a folder among the inputs anything may be read, so that no file below it is replaced.
+    Of a folder among the inputs anything may be read, so that no file below it is replaced, but for
+    what commands write and no image set is made of: a command may be run again.
     """
     written: set[Path] = set()
     read = {real_path(path) for path in inputs}
@@ -201,7 +202,7 @@ def check_apart(outputs: Iterable[Path | str | None], inputs: Iterable[Path | st
         target = real_path(path)
         if target in read:
             raise InputError(f"{path} is read here and would be replaced; give another path to write to")
-        if target.is_file() and not read.isdisjoint(target.parents):
+        if target.is_file() and not _is_report(target) and not read.isdisjoint(target.parents):
             raise InputError(
                 f"{path} lies in a folder that is read here and would be replaced; give a path outside it"
             )
@@ -209,6 +210,12 @@ def check_apart(outputs: Iterable[Path | str | None], inputs: Iterable[Path | st
             raise InputError(f"{path} would be written twice; give each output a path of its own")
         if not _is_stream(target):
             written.add(target)
+
+
+def _is_report(path: Path) -> bool:
+    """Tell whether a file is of a kind that is written for people and other programs, and never read."""
+    described = path.name in ("archive.json", "classes.json", "run.json", "study.json")
+    return path.suffix in (".json", ".csv", ".html", ".md", ".svg") and not described
 
 
 def sweep(folder: Path) -> None:
