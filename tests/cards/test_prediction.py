@@ -129,9 +129,9 @@ def test_settings_out_of_range_are_refused(card, wrong):
 
 
 def test_old_names_of_predictions_still_work():
-    with pytest.warns(DeprecationWarning, match=r"cards\.prediction\.predictions"):
+    with pytest.warns(DeprecationWarning, match=r"deck\.predict"):
         from winninghand.decks import predict
-    with pytest.warns(DeprecationWarning, match=r"cards\.prediction\.Prediction"):
+    with pytest.warns(DeprecationWarning, match=r"cards\.Prediction"):
         from winninghand.decks import Prediction as Old
     assert Old is Prediction
     assert callable(predict)

@@ -118,7 +118,7 @@ def test_names_of_version_0_1_warn_and_work(tmp_path):
     card.save(tmp_path / "a.card")
     network, std = card.network, (0.5, 0.5, 0.5)
     old = {
-        "Card.metadata": lambda: card.facts is card.metadata,
+        "card.metadata": lambda: card.facts is card.metadata,
         "CardMetadata": lambda: cards.CardFacts is cards.CardMetadata,
         "std": lambda: wh.Card.from_module(network, CLASSES, SIZE, deviation=std).metadata.std == std,
         "with_metadata": lambda: card.with_accuracies({"test": 0.5}).metadata.accuracies == {"test": 0.5},

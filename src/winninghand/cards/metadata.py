@@ -18,9 +18,8 @@ from pydantic import (
 from torch import Tensor, nn
 
 from winninghand.base.deprecation import renamed
-from winninghand.base.errors import InputError, first_error, shown
+from winninghand.base.errors import InputError, checked_classes, first_error, shown
 from winninghand.cards.quantization import WeightFormat
-from winninghand.images.checks import checked_classes
 from winninghand.networks import architecture_of
 
 # Far beyond what images in [0, 1] need, and far from where single precision ends.

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Sequence
-from numbers import Integral
 from pathlib import Path
 from typing import Any
-from unicodedata import category, normalize
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from winninghand.base.errors import LARGEST, InputError, brief, shown
+from winninghand.base.errors import MOST_CLASSES, InputError
 
-MOST_CLASSES = 65536
 PLAIN_BYTES = 2**28
 _INFLATION = 20
 
@@ -88,53 +83,6 @@ def checked_labels(labels: ArrayLike, count: int, part: str = "", classes: int =
     if marks.min() < 0 or marks.max() >= classes:
         raise InputError(f"{name} must lie in 0..{classes - 1}, not {marks.min()}..{marks.max()}")
     return marks.astype(np.int64, copy=False)
-
-
-def checked_classes(classes: object) -> tuple[str, ...]:
-    """Return class names as text, or raise `InputError` unless they are 2 to 65,536 different readable ones.
-
-    Names are text or whole numbers. A name is not blank, has at most 200 characters, and none that moves
-    the cursor of a terminal or turns the direction of its line.
-    """
-    if isinstance(classes, str | bytes) or not isinstance(classes, Sequence | np.ndarray):
-        raise InputError(f"classes must be a list of names, not {shown(brief(classes, 200))}")
-    if not 2 <= len(classes) <= MOST_CLASSES:
-        raise InputError(f"there must be 2 to {MOST_CLASSES} classes, not {len(classes)}")
-    for item in classes:
-        if isinstance(item, bool) or not isinstance(item, str | Integral):
-            raise InputError(f"a class name must be text, not {shown(brief(item, 200))}; name every class")
-        if not isinstance(item, str) and not -LARGEST <= int(item) <= LARGEST:
-            raise InputError("a class name that is a number must lie within 64 bits; give a text")
-        if shown(item) != str(item) or not _as_seen(str(item)):
-            raise InputError(
-                f"a class name must be readable text, not {shown(repr(str(item)))}; rename the class"
-            )
-    names = tuple(str(item) for item in classes)
-    seen = Counter(map(_as_seen, names))
-    if len(seen) < len(names):
-        twice = next(name for name, count in seen.items() if count > 1)
-        raise InputError(f"the class name {shown(twice)!r} is given more than once; give each class its own")
-    return names
-
-
-# Letters and marks that show nothing: fillers, joiners, the empty Braille cell, variation selectors.
-_UNSEEN = frozenset(
-    map(
-        chr,
-        (
-            *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),
-            *range(0x180B, 0x1810),
-            *range(0xFE00, 0xFE10),
-            *range(0xE0100, 0xE01F0),
-        ),
-    )
-)
-
-
-def _as_seen(name: str) -> str:
-    """Return what one sees of a name: names that differ in nothing else are the same to a reader."""
-    letters = (one for one in normalize("NFC", name) if category(one) != "Cf" and one not in _UNSEEN)
-    return "".join(letters).strip()
 
 
 def numbered(

@@ -11,12 +11,11 @@ from numbers import Real
 import numpy as np
 
 from winninghand.base.deprecation import renamed
-from winninghand.base.errors import InputError, checked_whole, counted
+from winninghand.base.errors import InputError, checked_classes, checked_whole, counted
 from winninghand.images.checks import (
     ArrayLike,
     Int64Array,
     UInt8Array,
-    checked_classes,
     checked_images,
     checked_labels,
 )

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from winninghand.base.errors import InputError
-from winninghand.images.checks import MOST_CLASSES, check_inflation, checked_classes, numbered
+from winninghand.base.errors import MOST_CLASSES, InputError, checked_classes
+from winninghand.images.checks import check_inflation, numbered
 from winninghand.images.image_set import ImageSet
 from winninghand.images.resizing import Size
 from winninghand.images.source import Source, image_set

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from winninghand.base.errors import InputError, brief
-from winninghand.images.checks import Int64Array, checked_classes, numbered
+from winninghand.base.errors import InputError, brief, checked_classes
+from winninghand.images.checks import Int64Array, numbered
 from winninghand.images.image_set import ImageSet
 from winninghand.images.parquet_files import arrow, batches, opened, unreadable
 from winninghand.images.pictures import Picture, decoded
