@@ -84,7 +84,7 @@ def _figures(deck: Deck, size: int) -> list[str]:
     images = torch.rand(size, 3, 32, 32)
     active = float((deck.choose(images) > 0).sum(dim=1).float().mean())
     turn = cycle(deck.cards)
-    card, gate, whole = _interleaved(
+    card, gate, whole = interleaved(
         (lambda: next(turn)(images), lambda: deck.choose(images), lambda: deck(images)), ROUNDS[size]
     )
     ratios = (gate / card, whole / active / card)
@@ -97,15 +97,17 @@ def _figures(deck: Deck, size: int) -> list[str]:
     ]
 
 
-def _interleaved(calls: tuple[Callable[[], Tensor], ...], rounds: int) -> list[float]:
-    """Return the median seconds of each call, all called in turn."""
+def interleaved(
+    calls: tuple[Callable[[], Tensor], ...], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> list[float]:
+    """Return the median seconds of each call by `clock`, all called in turn."""
     times: list[list[float]] = [[] for _ in calls]
     for number in range(rounds + 2):
         for call, taken in zip(calls, times, strict=True):
-            started = time.perf_counter()
+            started = clock()
             call()
             if number >= 2:
-                taken.append(time.perf_counter() - started)
+                taken.append(clock() - started)
     return [statistics.median(taken) for taken in times]
 
 

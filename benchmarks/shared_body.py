@@ -10,11 +10,9 @@ called in turn; figures are medians of processor time on one thread, so that oth
 from __future__ import annotations
 
 import platform
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
+from benchmarks.gate_time import interleaved
 from winninghand.cards import Card
 from winninghand.decks import Deck, load
 from winninghand.decks.gate import FittedScores
@@ -97,7 +96,7 @@ def _figures(deck: Deck, size: int, kind: str, layout: str) -> list[str]:
         deck.choose(images)
         return deck.play(images, weights)
 
-    card, gate, norms, deck_time = _interleaved(
+    card, gate, norms, deck_time = interleaved(
         (
             lambda: deck.cards[0](images),
             lambda: deck.choose(images),
@@ -105,21 +104,10 @@ def _figures(deck: Deck, size: int, kind: str, layout: str) -> list[str]:
             whole,
         ),
         ROUNDS[size],
+        clock=time.process_time,
     )
     times = [f"{1000 * one:.2f}" for one in (card, gate, norms, deck_time)]
     return [*times, f"{deck_time / card:.3f}"]
-
-
-def _interleaved(calls: tuple[Callable[[], Tensor], ...], rounds: int) -> list[float]:
-    """Return the median seconds of each call, all called in turn."""
-    times: list[list[float]] = [[] for _ in calls]
-    for number in range(rounds + 3):
-        for call, taken in zip(calls, times, strict=True):
-            started = time.process_time()
-            call()
-            if number >= 3:
-                taken.append(time.process_time() - started)
-    return [statistics.median(taken) for taken in times]
 
 
 def _bytes(deck: Deck) -> str:
