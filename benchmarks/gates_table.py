@@ -161,8 +161,8 @@ def _title(study: GateStudy, built: Built, wanted: Wanted) -> str:
         f"{wanted.data}: {len(built.deck.cards)} cards, at most {wanted.most} active; fitted on "
         f"{len(built.data.labels)} training images ({'unseen' if built.unseen else 'seen in training'}), "
         f"measured on {len(study.answers.labels)} test images. Per-cell oracle (best of single cards and "
-        f"average) {study.oracle_accuracy:.2%}, {_points(oracle.mean)} above the average "
-        f"({_points(oracle.low)} to {_points(oracle.high)}). "
+        f"average) {study.oracle_accuracy:.2%}, {points(oracle.mean)} above the average "
+        f"({points(oracle.low)} to {points(oracle.high)}). "
         f"{platform.machine()}, {os.cpu_count()} cores, 1 thread, torch {torch.__version__}"
     )
 
@@ -174,14 +174,14 @@ def _cells(row: Row) -> list[str]:
         f"{row.batches.order}, {row.batches.size}",
         f"{row.clean:.2%}",
         f"{row.robust:.2%}",
-        f"{_points(gain.mean)} ({_points(gain.low)} to {_points(gain.high)})",
-        f"{_points(row.gap.mean)} ({_points(row.gap.low)} to {_points(row.gap.high)})",
+        f"{points(gain.mean)} ({points(gain.low)} to {points(gain.high)})",
+        f"{points(row.gap.mean)} ({points(row.gap.low)} to {points(row.gap.high)})",
         f"{row.passes:.2f}",
         f"{row.bytes / 1000:,.0f}",
     ]
 
 
-def _points(fraction: float) -> str:
+def points(fraction: float) -> str:
     return f"{100 * fraction:+.2f}"
 
 

@@ -54,6 +54,13 @@ class FittingData:
         features = tuple(self.features[number] for number in numbers) if self.features else ()
         return FittingData(self.conditions, self.logits[list(numbers)], self.spectra, self.labels, features)
 
+    def of_conditions(self, places: Sequence[int]) -> FittingData:
+        """Return the data of some of the conditions, by their places, in the order given."""
+        some = list(places)
+        conditions = tuple(self.conditions[place] for place in some)
+        features = tuple(one[some] for one in self.features)
+        return FittingData(conditions, self.logits[:, some], self.spectra[some], self.labels, features)
+
     def of_images(self, half: int) -> FittingData:
         """Return the data of every second image, from image 0 or 1 on."""
         logits, spectra = self.logits[:, :, half::2], self.spectra[:, half::2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,21 @@ _KNOWN = (*_STATISTICS, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 # Copies of larger bodies would take more memory than they save time.
 _LARGEST_COPY = 1 << 26
+
+# From so many places of a channel on, scale and shift are quicker channel by channel than broadcast.
+_MANY_PLACES = 16
+
+# How many numbers a norm multiplies by, or adds, its place among all that have so many, and their shape.
+_Place = tuple[int, int, torch.Size]
+
+
+class _Rows(NamedTuple):
+    """What norms of one length multiply by and add, (places, images · numbers), and the norm that does no more."""
+
+    values: Tensor
+    zeros: Tensor
+    ones: Tensor
+
 
 # How far folded norms may be from the card's own, in units of its largest logit.
 _TOLERANCE = 1e-4
@@ -88,8 +103,10 @@ class SharedBody:
         if layout not in self._together:
             with torch.inference_mode(False), torch.no_grad():
                 self._together[layout] = self._with_norms_by_image(layout)
-        # What norms multiply by and add, of all norms at once, since starting an operation takes its time.
-        self._images.rows = self._table[numbers]
+        # Of many norms at once, since starting an operation takes its time.
+        self._images.rows = {
+            length: _rows(table.index_select(1, numbers)) for length, table in self._tables.items()
+        }
         try:
             return self._run(self._together[layout], images)
         finally:
@@ -129,17 +146,14 @@ class SharedBody:
             network = copied(first).to(memory_format=layout)  # type: ignore[call-overload]
         else:
             network = with_norms_of_its_own(first)
-        columns: list[Tensor] = []
+        columns: dict[int, list[Tensor]] = {}
         for path, part in list(network.named_modules()):
             if isinstance(part, NORMS):
                 norms = [one.get_submodule(path) for one in networks]
-                by_image = _NormByImage(
-                    norms, sum(one.shape[1] for one in columns), lambda: self._images.rows
-                )
-                columns += by_image.columns(norms)
+                by_image = _NormByImage(norms, columns, lambda: self._images.rows)
                 parent, _, leaf = path.rpartition(".")
                 setattr(network.get_submodule(parent), leaf, by_image)
-        self._table = torch.cat(columns, dim=1) if columns else torch.zeros(len(networks), 0)
+        self._tables = {length: torch.stack(some) for length, some in columns.items()}
         return cast("nn.Module", network.eval())
 
     def _with_norms_folded(self, number: int, layout: torch.memory_format) -> nn.Module | None:
@@ -182,25 +196,28 @@ def _is_known(norm: nn.Module) -> bool:
 class _NormByImage(nn.Module):
     """Norms of several cards at one place of their body: image n is normalised by those of its own card."""
 
-    def __init__(self, norms: Sequence[nn.Module], start: int, rows: Callable[[], Tensor]) -> None:
+    def __init__(
+        self,
+        norms: Sequence[nn.Module],
+        columns: dict[int, list[Tensor]],
+        rows: Callable[[], dict[int, _Rows]],
+    ) -> None:
+        """`columns` holds what norms multiply by and add, (cards, numbers) each, and takes that of these."""
         super().__init__()
         # In a tuple, since it is a part of a card and none of this module.
         self._norms = (norms[0],)
         self._rows = rows
         self._of_channels = not isinstance(norms[0], nn.LayerNorm | nn.RMSNorm)
-        first = _scale_and_shift(norms[0])
-        # Where scale and shift begin in the rows, and their shape; None for one that the norm does not have.
-        self._places: list[tuple[int, int, torch.Size] | None] = []
-        for one in first:
-            self._places.append(None if one is None else (start, one.numel(), one.shape))
-            start += 0 if one is None else one.numel()
-
-    @staticmethod
-    def columns(norms: Sequence[nn.Module]) -> list[Tensor]:
-        """Return scales and shifts of the norms, one row each, as far as the norms have them."""
-        pairs = zip(*map(_scale_and_shift, norms), strict=True)
-        known = [[one for one in values if one is not None] for values in pairs]
-        return [torch.stack(values).detach().flatten(1) for values in known if values]
+        # Of scale and shift; None for one that the norm does not have.
+        self._places: list[_Place | None] = []
+        for values in zip(*map(_scale_and_shift, norms), strict=True):
+            known = [one.detach() for one in values if one is not None]
+            if not known:
+                self._places.append(None)
+                continue
+            alike = columns.setdefault(known[0].numel(), [])
+            self._places.append((known[0].numel(), len(alike), known[0].shape))
+            alike.append(torch.stack(known).flatten(1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x (N, …), normalised."""
@@ -209,11 +226,24 @@ class _NormByImage(nn.Module):
         if scale is None:
             return x
         rows = self._rows()
-        if len(x) != len(rows):
+        if len(x) * scale[0] != rows[scale[0]].values.shape[1]:
             raise _NotByImageError
         if shift is None:
             return x * self._spread(rows, scale, x)
+        if self._of_channels and x.is_contiguous() and x.shape[2:].numel() >= _MANY_PLACES:
+            return self._channel_by_channel(x, rows[scale[0]], scale, shift)
         return torch.addcmul(self._spread(rows, shift, x), x, self._spread(rows, scale, x))
+
+    @staticmethod
+    def _channel_by_channel(x: Tensor, rows: _Rows, scale: _Place, shift: _Place) -> Tensor:
+        """Return x, scaled and shifted, as a batch norm of one image that has all images' channels.
+
+        Where the places of a channel lie side by side this takes a third of the time of a broadcast product.
+        """
+        shape, (values, zeros, ones) = x.shape, rows
+        together = x.view(1, -1, *shape[2:])
+        scaled = functional.batch_norm(together, zeros, ones, values[scale[1]], values[shift[1]], eps=0.0)
+        return scaled.view(shape)
 
     def _normalised(self, x: Tensor) -> Tensor:
         (norm,) = self._norms
@@ -227,12 +257,16 @@ class _NormByImage(nn.Module):
             return functional.instance_norm(x, eps=norm.eps)
         return x
 
-    def _spread(self, rows: Tensor, place: tuple[int, int, torch.Size], x: Tensor) -> Tensor:
+    def _spread(self, rows: dict[int, _Rows], place: _Place, x: Tensor) -> Tensor:
         """Return the values of each image in a shape that broadcasts over x."""
-        start, length, shape = place
-        ones = [1] * (x.ndim - 1 - len(shape))
-        values = rows.narrow(1, start, length)
+        length, number, shape = place
+        ones, values = [1] * (x.ndim - 1 - len(shape)), rows[length].values[number]
         return values.view(len(x), *shape, *ones) if self._of_channels else values.view(len(x), *ones, *shape)
+
+
+def _rows(values: Tensor) -> _Rows:
+    flat = values.flatten(1)
+    return _Rows(flat, torch.zeros_like(flat[0]), torch.ones_like(flat[0]))
 
 
 def _scale_and_shift(norm: nn.Module) -> tuple[Tensor | None, Tensor | None]:
