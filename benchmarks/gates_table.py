@@ -182,6 +182,7 @@ def _cells(row: Row) -> list[str]:
 
 
 def points(fraction: float) -> str:
+    """Return a difference of accuracies in points, with its sign."""
     return f"{100 * fraction:+.2f}"
 
 

@@ -39,7 +39,7 @@ _Place = tuple[int, int, torch.Size]
 
 
 class _Rows(NamedTuple):
-    """What norms of one length multiply by and add, (places, images · numbers), and the norm that does no more."""
+    """What norms of one length multiply by and add, (places, images · numbers), and zeros and ones of it."""
 
     values: Tensor
     zeros: Tensor
