@@ -51,8 +51,11 @@ def test_names_lists_each_kind():
 @pytest.mark.parametrize(
     ("make", "named"),
     [
-        (lambda card: wh.Deck(card, "average"), "a list of cards, not of one card; open files by wh.load"),
-        (lambda card: wh.Deck("x.card"), "not of str; open files by wh.load"),
+        (
+            lambda card: wh.Deck(card, "average"),
+            "a list of cards, not of one card; give them, or",
+        ),
+        (lambda card: wh.Deck("x.card"), "not of str; give them, or their files"),
         (lambda card: wh.Deck([nn.Linear(2, 2)], "average"), "not of Linear"),
         (lambda card: wh.Deck([wh.Deck([card], "average")]), "cards of another deck as deck.cards"),
         (lambda card: wh.Deck([]), "1 to 256 cards, not 0"),

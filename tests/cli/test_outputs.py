@@ -43,6 +43,7 @@ OUTPUTS = [
     ("heatmap", "a.card", "--out", "a.svg", "--json"),
     ("inspect", "a.card", "--json"),
     ("predict", "a.card", "picture.png", "--json"),
+    ("predict", "a.card", "picture.png", "--csv"),
     ("export", "a.card"),
     ("import", "c.pt", "--architecture", "conv2"),
     ("show-augmentation", "recipe.toml", "--out"),

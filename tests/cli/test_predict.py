@@ -1,6 +1,9 @@
+import csv
 import json
 import struct
+import unicodedata
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +11,9 @@ import torch
 from PIL import Image
 
 import winninghand as wh
+from winninghand.cards import Prediction
+from winninghand.cards.prediction import Unreadable
+from winninghand.report import predictions, terminal
 from winninghand.spectra import SpectralProfile
 
 CLASSES = ("cat", "dog", "ship")
@@ -83,7 +89,7 @@ def test_unreadable_files_are_listed_and_the_others_answered(run, place):
     words = (place / "broken.png", place / "pictures/a.jpg", place / "bomb.png")
     code, out, err = run("predict", place / "a.deck", *words, "--json", target)
     assert code == 0
-    assert out.count("\n") == 1
+    assert out.count("\n") == 2
     assert "2 of 3 files could not be read" in err
     assert "broken.png" in err
     assert "bomb.png has more than" in err
@@ -118,3 +124,98 @@ def test_bad_input_is_one_line(run, place, words, named):
     assert (code, out) == (2, "")
     assert named in err
     assert err.count("\n") == 1
+
+
+def test_a_header_and_the_likeliest_classes_of_each_image(run, place):
+    code, out, err = run("predict", place / "a.deck", place / "pictures", "--top", 2)
+    header, *rows = [line.split("\t") for line in out.splitlines()]
+    assert code == 0
+    assert header == ["file", "class", "probability", "cards", "class 2", "probability 2"]
+    assert [len(row) for row in rows] == [6, 6, 6]
+    assert all({row[1], row[4]} < set(CLASSES) and float(row[2]) >= float(row[5]) for row in rows)
+    counts = {name: sum(row[1] == name for row in rows) for name in CLASSES}
+    assert "3 images: " in err
+    assert all(f"{name} {count}" in err for name, count in counts.items() if count)
+    played = [sum(row[3] == str(number) for row in rows) for number in (1, 2)]
+    assert f"cards played: 1 on {played[0]}, 2 on {played[1]}" in err
+    assert "accuracy" not in err
+    assert (
+        len(run("predict", place / "a.card", place / "pictures", "--top", 9)[1].split("\n")[0].split("\t"))
+        == 8
+    )
+
+
+@pytest.fixture
+def folders(place):
+    """Class folders: two pictures of cats, one with a folder between, one of a dog, one of none."""
+    for name in ("cat/a.png", "cat/deep/b.png", "dog/c.png", "no class/d.png"):
+        (place / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((20, 30, 3), len(name), np.uint8)).save(place / "photos" / name)
+    (place / "photos/dog/broken.png").write_bytes(b"nothing")
+    return place / "photos"
+
+
+def test_a_folder_of_class_folders_is_scored(run, place, folders):
+    words = ("predict", place / "a.card", folders, "--csv", place / "out.csv", "--json", place / "out.json")
+    code, _, err = run(*words)
+    assert code == 0
+    document = json.loads((place / "out.json").read_text())
+    rows = document["predictions"]
+    true = {Path(row["file"]).name: row["true_class"] for row in rows}
+    assert true == {"a.png": "cat", "b.png": "cat", "c.png": "dog", "d.png": None}
+    right = [row["class"] == row["true_class"] for row in rows if row["true_class"]]
+    assert document["accuracy"] == pytest.approx(sum(right) / 3)
+    assert sum(one["images"] for one in document["confusion"]) == 3
+    assert f"accuracy {sum(right) / 3:.2%}" in err
+    assert "3 images; 1 lie in no such folder" in err
+    assert "Answers by true class" in err
+    assert "1 of 5 files could not be read" in err
+    with (place / "out.csv").open(newline="") as file:
+        table = {Path(row["file"]).name: row for row in csv.DictReader(file)}
+    assert [row["true class"] for row in table.values()].count("dog") == 2
+    assert "cannot be read as an image" in table["broken.png"]["error"]
+    assert table["broken.png"]["class"] == table["a.png"]["error"] == table["d.png"]["right"] == ""
+    assert all(
+        table[name]["right"] == str(int(table[name]["class"] == true[name])) for name in ("a.png", "c.png")
+    )
+
+
+def test_a_folder_is_named_after_a_class_however_its_letters_are_composed():
+    composed, apart = (unicodedata.normalize(form, "Bär") for form in ("NFC", "NFD"))
+    place = Path("photos")
+    paths = [
+        place / "test" / apart / "1/a.png",
+        place / "b.png",
+        Path("Bär/c.png"),
+        place / "1" / composed / "d.png",
+    ]
+    assert predictions.true_classes(paths, [place, paths[2]], [composed, "1"]) == {
+        paths[0]: composed,
+        paths[3]: "1",
+    }
+
+
+def test_many_classes_and_failures_are_shortened(capsys, monkeypatch):
+    monkeypatch.setattr(terminal.console, "file", None)
+    names = [f"class {number:02}" for number in range(15)]
+    paths = [Path(f"photos/{number}.png") for number in range(60)]
+    answers = [
+        Prediction(path, names[number % 14 + number % 2], 0.5, (1,), ((names[0], 0.5),))
+        for number, path in enumerate(paths)
+    ]
+    truth = {path: names[number % 14] for number, path in enumerate(paths)}
+    failures = [Unreadable(Path(f"{number}.png"), f"{number}.png is broken") for number in range(25)]
+    confusion = predictions.confusion_of(answers, truth)
+    predictions.print_summary([*answers, *failures], 1, confusion)
+    err = capsys.readouterr().err
+    assert confusion.accuracy.mean == 0.5
+    assert "The most frequent mistakes" in err
+    assert "and 5 more, which --csv and --json list" in err
+    assert "19.png is broken" in err and "20.png is broken" not in err
+
+
+@pytest.mark.parametrize("words", [("--top", "0"), ("--csv", "a.card"), ("--csv", "new/")])
+def test_what_the_options_cannot_take_is_one_line(run, place, monkeypatch, words):
+    monkeypatch.chdir(place)
+    code, out, err = run("predict", "a.card", "pictures", *words)
+    assert (code, out, err.count("\n")) == (2, "", 1)

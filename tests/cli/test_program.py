@@ -86,7 +86,7 @@ def test_inspect_tells_people_and_programs_the_same(run, tmp_path):
     assert document["parameters"] == sum(parameter.numel() for parameter in module.parameters())
     assert document["bytes"] == (tmp_path / "a.card").stat().st_size
     layers = {layer["name"]: layer for layer in document["layers"]}
-    assert f"{document['parameters']:,} parameters" in err
+    assert f"{document['parameters']:,}, of which" in err
     assert all(name in err for name in layers)
 
 

@@ -40,7 +40,7 @@ def test_predictions_stay_one_line_each_of_four_columns(run, place):
     code, out, err = run("predict", place / "a.card", place / "pictures")
     assert code == 0
     rows = [line.split("\t") for line in out.splitlines()]
-    assert [len(row) for row in rows] == [4, 4]
+    assert [len(row) for row in rows] == [4, 4, 4]
     assert f"{SHOWN}.png" in out
     assert r"\udcff.png" in out
     assert not CONTROLS & set(out.replace("\t", "") + err)
@@ -55,7 +55,15 @@ def test_json_keeps_the_names_as_they_are(run, place):
 def test_a_class_name_of_a_card_in_memory(run, place, monkeypatch):
     monkeypatch.setattr("winninghand.cards.card.Card.classes", property(lambda self: (STRANGE, STRANGE)))
     _, out, _ = run("predict", place / "a.card", place / "pictures" / f"{STRANGE}.png")
-    assert out.split("\t")[1] == SHOWN
+    assert out.splitlines()[1].split("\t")[1] == SHOWN
+
+
+def test_a_csv_file_has_one_line_for_each_file(run, place):
+    run("predict", place / "a.card", place / "pictures", "--csv", place / "out.csv")
+    text = (place / "out.csv").read_text()
+    assert text.count("\n") == 4
+    assert f"{SHOWN}.png" in text
+    assert not CONTROLS & set(text)
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,9 @@ def test_settings_out_of_range_are_refused(threshold, tiny_images, settings, mes
 
 
 def test_what_is_no_model_or_no_split_is_refused(threshold, tiny_images):
-    with pytest.raises(InputError, match=r"not 'a\.card'; open a file with load"):
+    with pytest.raises(InputError, match=r"a module or a path, not a dict"):
+        evaluate({}, tiny_images.test)
+    with pytest.raises(InputError, match=r"cannot load a\.card: there is no such file"):
         evaluate("a.card", tiny_images.test)
     with pytest.raises(InputError, match=r"such as images\.test"):
         evaluate(threshold, tiny_images)

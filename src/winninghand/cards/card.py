@@ -19,7 +19,7 @@ from winninghand.cards.answer import Answer
 from winninghand.cards.container import write_streams
 from winninghand.cards.deprecated import OldCardNames
 from winninghand.cards.file import KIND, CardParts, check_parts, entropy_bound_of, pack_card
-from winninghand.cards.inspection import Inspection
+from winninghand.cards.inspection import Inspection, Work
 from winninghand.cards.metadata import CardMetadata, Triple, architecture_metadata, as_triple
 from winninghand.cards.prediction import OneOrMore, Prediction, predict
 from winninghand.cards.quantization import WeightFormat, input_energies, measure_norms, quantize
@@ -310,6 +310,20 @@ class Card(OldCardNames, nn.Module):
         words += [f"domain {self.metadata.domain.get('name')}"] if self.metadata.domain else []
         words += [str(self.metadata.quantization.get("weights"))] if self.metadata.quantization else []
         return shown(f"Card({', '.join(words)})")
+
+    def data_sheet(self) -> dict[str, str]:
+        """Return what it is as lines of a name and a text, for people: see `inspect` for numbers."""
+        from winninghand.cards.data_sheet import data_sheet  # no card that is played needs it
+
+        parts, counts = self.parts, self.inspect()
+        work = Work.of(self.network, counts, self.input_size)
+        return data_sheet(self.network_name, parts.metadata, parts.profile, counts, work)
+
+    def _repr_html_(self) -> str:
+        """Return its data sheet as HTML, which notebooks show."""
+        from winninghand.base.html import html_sheet
+
+        return html_sheet(self.data_sheet(), repr(self))
 
     def _batches(self, images: Tensor) -> Iterator[Tensor]:
         """Yield images as the network sees them, 256 at a time."""

@@ -13,8 +13,9 @@ import safetensors.torch
 import torch
 from safetensors import SafetensorError, safe_open
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, checked_path
 from winninghand.base.files import atomic_write
+from winninghand.zoo import PREFIX, ZOO
 
 SCHEMA = 1
 
@@ -24,6 +25,15 @@ _ONCE = 2
 # One key, because safetensors writes several in no fixed order.
 _KEY = "winninghand"
 _LONGEST_HEADER = 1 << 24
+
+
+def model_path(model: Path | str) -> Path:
+    """Return the file that `zoo:NAME` stands for; any other path is returned as it is.
+
+    Raises `InputError` for a name that the zoo does not have.
+    """
+    path, text = checked_path("the model", model, "a path or zoo:NAME"), str(model)
+    return ZOO[text.removeprefix(PREFIX)] if text.startswith(PREFIX) else path
 
 
 def write_streams(

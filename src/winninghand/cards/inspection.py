@@ -1,12 +1,15 @@
-"""What there is to know of a card's size: parameters, sparsity, bytes."""
+"""What there is to know of a card's size: parameters, sparsity, multiply-accumulates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
+
+from winninghand.compression.prunable import weight_costs
+from winninghand.networks import count_macs
 
 
 @dataclass(frozen=True)
@@ -74,3 +77,26 @@ class Inspection:
                 for layer in self.layers
             ],
         }
+
+
+@dataclass(frozen=True)
+class Work:
+    """Multiply-accumulates that a network does for one image: see `networks.count_macs`.
+
+    `macs` are all, `nonzero` those of weights that are not zero, and `layers` those of each prunable weight,
+    its zeros included.
+    """
+
+    macs: int
+    nonzero: int
+    layers: Mapping[str, int]
+
+    @classmethod
+    def of(cls, network: nn.Module, counts: Inspection, size: tuple[int, int]) -> Work:
+        """Count by running the network once or twice on an image of `size` (height, width)."""
+        total = sum(count_macs(network, size).values())
+        weights = {layer.name: network.get_parameter(layer.name) for layer in counts.layers}
+        costs = weight_costs(network, weights, size)
+        spared = sum(costs[layer.name] * (layer.size - layer.nonzero) for layer in counts.layers)
+        layers = {layer.name: costs[layer.name] * layer.size for layer in counts.layers}
+        return cls(total, max(total - spared, 0), layers)

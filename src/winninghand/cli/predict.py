@@ -7,37 +7,59 @@ from typing import Annotated
 
 import typer
 
-from winninghand.cli.options import Adapt, Device, Json, Model, file_of, write_json
+from winninghand.cli.options import Adapt, Device, Json, Model, file_of, output_file, write_json
 
 
 def predict(
     model: Model,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE|DIR ...")],
+    top: Annotated[int, typer.Option(min=1, help="How many of the likeliest classes to show.")] = 1,
+    csv: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Also write a row for each file to this CSV file, with the reason where it cannot be read.",
+            callback=output_file,
+        ),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images that a gate looks at together.")] = 64,
     adapt: Adapt = None,
     device: Device = None,
     json: Json = None,
 ) -> None:
-    """Say what image files show: class, probability and the cards played, numbered from 1."""
+    """Say what image files show: class, probability and the cards played, numbered from 1.
+
+    Of a folder with a folder for each class it also says how many answers are right.
+    """
     from winninghand.base.device import resolve_device
     from winninghand.base.files import check_apart
     from winninghand.base.progress import progress_bar
     from winninghand.cards.prediction import Unreadable, image_paths, predictions
     from winninghand.cli.measuring import portable
     from winninghand.decks import load, with_bn_adaptation
-    from winninghand.report.predictions import lines, prediction_document, print_failures
+    from winninghand.report.predictions import (
+        confusion_of,
+        lines,
+        prediction_document,
+        print_summary,
+        true_classes,
+        write_csv,
+    )
 
-    check_apart([file_of(json)], [model, *images])
+    check_apart([csv, file_of(json)], [model, *images])
     player = load(model).to(resolve_device(device))
     if adapt is not None:
         player = with_bn_adaptation(player, adapt)
     paths = image_paths(images)
+    truth = true_classes(paths, images, player.classes)
     with progress_bar("predicting", len(paths)) as progress:
-        answers = list(predictions(player, paths, batch_size, progress))
+        answers = list(predictions(player, paths, batch_size, progress, top))
     if json != "-":
-        for line in lines(answers):
+        for line in lines(answers, min(top, len(player.classes))):
             typer.echo(line)
-    print_failures(answers)
-    write_json(prediction_document(portable(model), player, answers), json)
+    print_summary(answers, len(player.cards), confusion_of(answers, truth))
+    if csv is not None:
+        write_csv(answers, truth, min(top, len(player.classes)), csv)
+    write_json(prediction_document(portable(model), player, answers, truth), json)
     if all(isinstance(answer, Unreadable) for answer in answers):
         raise typer.Exit(2)

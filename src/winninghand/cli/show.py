@@ -23,15 +23,23 @@ def names(
         typer.echo("\n".join(known(one)) if kind is not None else f"{one}: {', '.join(known(one))}")
 
 
-def inspect(model: Model, json: Json = None) -> None:
-    """Show what a card or a deck is made of: sparsity per layer, bytes, and how few bytes would do."""
+def inspect(
+    model: Model,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Show each layer, and not the stages of the network.")
+    ] = False,
+    json: Json = None,
+) -> None:
+    """Show what a card or a deck is: a data sheet, and the sparsity of its stages."""
     from winninghand.base.files import check_apart
-    from winninghand.decks import inspect_file
+    from winninghand.decks import load
+    from winninghand.decks.opening import inspected
     from winninghand.report.terminal import print_inspection
 
     check_apart([file_of(json)], [model])
-    document = inspect_file(model)
-    print_inspection(document)
+    player = load(model)
+    document = inspected(player, model)
+    print_inspection(player, document, layers)
     write_json(document, json)
 
 

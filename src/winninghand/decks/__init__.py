@@ -11,26 +11,28 @@ from typing import TYPE_CHECKING, Any
 from winninghand.base.deprecation import renamed
 
 if TYPE_CHECKING:
+    from winninghand.cards.container import model_path
+    from winninghand.cards.opening import load_card
     from winninghand.decks.adaptation import with_bn_adaptation
     from winninghand.decks.bodies import share_body
     from winninghand.decks.deck import Deck
     from winninghand.decks.fitting import fit_gate
     from winninghand.decks.gate import GATES, Gate, GateSettings, limited
-    from winninghand.decks.opening import inspect_file, load, load_card, model_path
+    from winninghand.decks.opening import inspect_file, load
 
 _HOMES = {
-    "GATES": "gate",
-    "Deck": "deck",
-    "Gate": "gate",
-    "GateSettings": "gate",
-    "fit_gate": "fitting",
-    "inspect_file": "opening",
-    "limited": "gate",
-    "load": "opening",
-    "load_card": "opening",
-    "model_path": "opening",
-    "share_body": "bodies",
-    "with_bn_adaptation": "adaptation",
+    "GATES": "decks.gate",
+    "Deck": "decks.deck",
+    "Gate": "decks.gate",
+    "GateSettings": "decks.gate",
+    "fit_gate": "decks.fitting",
+    "inspect_file": "decks.opening",
+    "limited": "decks.gate",
+    "load": "decks.opening",
+    "load_card": "cards.opening",
+    "model_path": "cards.container",
+    "share_body": "decks.bodies",
+    "with_bn_adaptation": "decks.adaptation",
 }
 
 __all__ = [
@@ -68,5 +70,5 @@ if not TYPE_CHECKING:
             return getattr(import_module(f"winninghand.{home}"), present)
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = getattr(import_module(f"winninghand.{_HOMES[name]}"), name)
         return globals()[name]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import TypeVar, cast
+from os import PathLike
+from pathlib import Path
+from typing import TypeVar, cast, overload
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from winninghand.base.errors import InputError
+from winninghand.cards import Card
+from winninghand.decks.deck import Deck
+from winninghand.decks.opening import load
 from winninghand.networks.entering import copied
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -57,8 +62,12 @@ _ADAPTIVE: dict[type[nn.Module], type[_Adaptive]] = {
 }
 
 
-def with_bn_adaptation(model: Model, prior: float = 16.0) -> Model:
-    """Return a copy of a card or deck whose batch norms adapt to each batch they see.
+@overload
+def with_bn_adaptation(model: Model, prior: float = 16.0) -> Model: ...
+@overload
+def with_bn_adaptation(model: Path | str, prior: float = 16.0) -> Card | Deck: ...
+def with_bn_adaptation(model: nn.Module | Path | str, prior: float = 16.0) -> nn.Module:
+    """Return a copy of a card or deck, which may be given by its path, whose batch norms adapt to each batch.
 
     `prior` > 0 is the number of images that the stored statistics count for. A card of a deck adapts
     to the images that it is played on. Weights and files stay as they are. Raises `InputError`
@@ -70,7 +79,7 @@ def with_bn_adaptation(model: Model, prior: float = 16.0) -> Model:
             f"the prior of batch-norm adaptation must be a number of images above 0, not {prior!r}"
         )
     number = prior if isinstance(prior, int | float) else float(prior)
-    result = cast("Model", copied(model))
+    result = copied(load(model) if isinstance(model, str | PathLike) else model)
     norms = {
         name: part for name, part in result.named_modules() if part._buffers.get("running_var") is not None
     }

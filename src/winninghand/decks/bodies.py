@@ -16,16 +16,18 @@ from winninghand.cards import Card
 from winninghand.cards.container import read_streams
 from winninghand.cards.file import BODY
 from winninghand.cards.in_parts import body_entropy
+from winninghand.cards.opening import CardLike, opened
 from winninghand.networks.entering import copied
 from winninghand.networks.norms import body_tensors, norm_names, tie
 
 
-def share_body(cards: Sequence[Card]) -> tuple[Card, ...]:
+def share_body(cards: Sequence[CardLike]) -> tuple[Card, ...]:
     """Return the same cards with their body held once, in memory and in the files of their decks.
 
     The cards given stay as they are. Raises `InputError` that names what differs, for cards of other
     networks, of another body, or with norms of another shape.
     """
+    cards = opened(cards)
     first, *others = cards
     body = body_tensors(first.network)
     for number, card in enumerate(others, start=2):

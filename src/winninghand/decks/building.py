@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from winninghand.base.errors import InputError
 from winninghand.cards import Card
+from winninghand.cards.opening import CardLike, opened
 from winninghand.decks.deck import Deck, check_cards
 from winninghand.decks.fitting import (
     LIMIT,
@@ -74,7 +75,7 @@ class Built:
 
 
 def build(
-    cards: Sequence[Card],
+    cards: Sequence[CardLike],
     split: Split,
     gate: str,
     settings: GateSettings,
@@ -88,6 +89,7 @@ def build(
 
     See `fit_gate` for the images and for `fallback`, and `select` for the choice.
     """
+    cards = opened(cards)
     check_cards(cards)
     images = fitting_images(cards, split, limit, seed)
     data = collect(cards, split, images.indices, fitting_conditions(), seed, progress)

@@ -14,6 +14,7 @@ from winninghand.base.device import device_of, on_device
 from winninghand.base.errors import InputError, shown
 from winninghand.cards import Answer, Card, check_batch, check_pixels
 from winninghand.cards.container import write_streams
+from winninghand.cards.opening import CardLike, opened
 from winninghand.cards.prediction import OneOrMore, Prediction, predict
 from winninghand.decks.bodies import bodies_of, check_one_body, tie_again, ties_of
 from winninghand.decks.file import KIND, MOST_CARDS, DeckParts, pack_deck, shared_streams
@@ -30,10 +31,10 @@ _UNKNOWN: Final = "unknown"
 class Deck(nn.Module):
     """Cards of one task, and the gate that plays them.
 
-    Called with float images (N, 3, H, W) in [0, 1] it gives log-probabilities (N, classes): the
-    logarithm of the weighted mean of the softmaxes of the cards played. The gate's settings are
-    given by name, as in `Deck(cards, "weighted", max_active=2)`, or as one object, `settings`.
-    `temperatures` > 0 divide each card's logits before its softmax (1 where None).
+    `cards` may also be paths of their files, or `zoo:NAME`. Called with float images (N, 3, H, W) in [0, 1]
+    it gives log-probabilities (N, classes): the logarithm of the weighted mean of the softmaxes of the cards
+    played. The gate's settings are given by name, as in `Deck(cards, "weighted", max_active=2)`, or as one
+    object, `settings`. `temperatures` > 0 divide each card's logits before its softmax (1 where None).
 
     The state dict holds the cards', the temperatures and what was fitted of the gate: `slopes`
     (cards, numbers that the gate sees) and `offsets` (cards,). Raises `InputError` where the cards
@@ -48,7 +49,7 @@ class Deck(nn.Module):
 
     def __init__(
         self,
-        cards: Sequence[Card],
+        cards: Sequence[CardLike],
         gate: str = "spectral",
         settings: GateSettings | None = None,
         temperatures: Sequence[float] | None = None,
@@ -58,6 +59,7 @@ class Deck(nn.Module):
         if settings is not None and values:
             raise InputError("give the gate's settings by name or as one object, not both")
         checked = gate_settings(gate, values) if settings is None else settings
+        cards = opened(cards)
         check_cards(cards)
         refusal = refusal_of(cards, gate, checked)
         if refusal is not None:
@@ -282,7 +284,16 @@ class Deck(nn.Module):
             f"{len(self.classes)} classes",
             f"{height}×{width}",
         ]
-        return f"Deck({', '.join(words)})"
+        return shown(f"Deck({', '.join(words)})")
+
+    def _repr_html_(self) -> str:
+        """Return its data sheet and its cards as HTML, which notebooks show."""
+        # No deck that is played needs it.
+        from winninghand.base.html import html_sheet, html_table
+        from winninghand.decks.data_sheet import CARD_COLUMNS, card_rows, deck_sheet
+
+        sheet = html_sheet(deck_sheet(self.cards, self.gate, self.settings), repr(self))
+        return sheet + html_table(CARD_COLUMNS, card_rows(self.cards, self.temperatures.tolist()))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Deck:
         """Move or convert the deck; cards of another precision are copies, since the caller has these."""
@@ -376,8 +387,8 @@ def check_cards(cards: Sequence[Card]) -> None:
     wrong = next((type(one).__name__ for one in given if not isinstance(one, Card)), None)
     if wrong is not None or given is not cards:
         raise InputError(
-            f"a deck is made of a list of cards, not of {wrong or 'one card'}; open files by wh.load, and "
-            "give the cards of another deck as deck.cards"
+            f"a deck is made of a list of cards, not of {wrong or 'one card'}; give them, or "
+            "their files, as a list, and those of another deck as deck.cards"
         )
     if not 1 <= len(cards) <= MOST_CARDS:
         raise InputError(f"a deck has 1 to {MOST_CARDS} cards, not {len(cards)}")

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from winninghand.corruptions import SEVERITIES, corruption_names, missing_corrup
 from winninghand.decks.deck import Deck, make_gate
 from winninghand.decks.fitting_data import CLEAN, Condition, FittingData, Indices, collect
 from winninghand.decks.gate import GATES, FittedScores, Inputs, gate_settings, ring_shifts
+from winninghand.decks.opening import load_deck
 from winninghand.images import Split
 from winninghand.images.image_set import balanced_sample, checked_split
 
@@ -75,14 +77,14 @@ def fitting_conditions() -> tuple[Condition, ...]:
 
 @renamed_arguments(advance="progress")
 def fit_gate(
-    deck: Deck,
+    deck: Deck | Path | str,
     split: Split,
     limit: int = LIMIT,
     seed: int = 0,
     progress: Callable[[int], None] = lambda _: None,
     fallback: bool = False,
 ) -> Deck:
-    """Return the deck with its temperatures and its gate fitted on training images.
+    """Return the deck, which may be given by its file, with temperatures and gate fitted on training images.
 
     With `fallback` the gate's `confidence` is fitted, too: see `with_fitted_confidence`.
 
@@ -90,7 +92,7 @@ def fit_gate(
     `fitting_conditions` for what is used of it. Raises `InputError` where a card does not know
     what clean images look like.
     """
-    split = checked_split(split)
+    split, deck = checked_split(split), load_deck(deck)
     images = fitting_images(deck.cards, split, limit, seed)
     data = collect(deck.cards, split, images.indices, fitting_conditions(), seed, progress)
     return with_fitted_confidence(deck, data) if fallback else fitted(deck, data)

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from winninghand.base.deprecation import renamed
-from winninghand.base.errors import InputError, checked_path
+from winninghand.base.errors import InputError, brief, shown
 from winninghand.cards import Card
-from winninghand.cards.container import read_streams
+from winninghand.cards.container import model_path, read_streams
 from winninghand.cards.file import KIND as CARD
 from winninghand.cards.file import unpack_card
+from winninghand.cards.inspection import Work
 from winninghand.decks.bodies import shared_bodies
 from winninghand.decks.deck import Deck
 from winninghand.decks.file import KIND as DECK
 from winninghand.decks.file import unpack_deck
-from winninghand.zoo import PREFIX, ZOO
-
-
-def model_path(model: Path | str) -> Path:
-    """Return the file that `zoo:NAME` stands for; any other path is returned as it is.
-
-    Raises `InputError` for a name that the zoo does not have.
-    """
-    path, text = checked_path("the model", model, "a path or zoo:NAME"), str(model)
-    return ZOO[text.removeprefix(PREFIX)] if text.startswith(PREFIX) else path
 
 
 def load(path: Path | str, network: nn.Module | None = None) -> Card | Deck:
@@ -56,29 +48,34 @@ def _unpacked(
     raise InputError(f"cannot load {path}: it holds neither a card nor a deck")
 
 
-def load_card(path: Path | str, network: nn.Module | None = None) -> Card:
-    """Open what must be a card; see `load`. Raises `InputError` for a deck too."""
-    model = load(path, network)
-    if model.kind == DECK:
-        raise InputError(f"{path} holds a deck, not a card; give a .card file")
-    return model
+def load_deck(deck: Deck | Path | str) -> Deck:
+    """Return a deck as it is, or opened where it is given by a path; `InputError` for anything else."""
+    model = load(deck) if isinstance(deck, str | PathLike) else deck
+    if getattr(model, "kind", None) != DECK:
+        raise InputError(f"a deck or a .deck file is wanted, not {shown(brief(deck, 200))}")
+    return cast("Deck", model)
 
 
 def inspect_file(path: Path | str) -> dict[str, Any]:
     """Return what there is to know of the size of a card or deck, as plain values.
 
-    `path` is a file or `zoo:NAME`. The values are the counts of `Inspection.to_json`, `bytes` and
-    `entropy_bound_bytes`; for a card also its `metadata`. For a deck the counts are sums, with
-    the same of each of its cards under `cards`. What cards share counts once there: `bodies` says what it
-    costs, and `norms` of each card what its own norms and profile do.
+    `path` is a file or `zoo:NAME`. The values are the counts of `Inspection.to_json`, `bytes`,
+    `entropy_bound_bytes`, and `macs` and `nonzero_macs`, the multiply-accumulates for one image, all of them
+    and those of weights that are not zero; for a card also its `metadata`. For a deck the counts are sums,
+    with the same of each of its cards under `cards`. What cards share counts once there: `bodies` says what
+    it costs, and `norms` of each card what its own norms and profile do.
     """
-    model = load(path)
-    size = {"bytes": model_path(path).stat().st_size}
+    return inspected(load(path), model_path(path))
+
+
+def inspected(model: Card | Deck, path: Path) -> dict[str, Any]:
+    """Return what `inspect_file` does of a model that is opened, and whose file is at `path`."""
+    size = {"bytes": path.stat().st_size}
     if model.kind == CARD:
         metadata = model.metadata.model_dump(mode="json")
         return _WithOldKey({"kind": CARD, **_inspected(model), **size, "metadata": metadata})
     cards = [_inspected(card) for card in model.cards]
-    bodies = shared_bodies(model.cards, model_path(path))
+    bodies = shared_bodies(model.cards, path)
     for body in bodies:
         for number in body["cards"]:
             cards[number]["norms"] = body["norms"].pop(0)
@@ -92,6 +89,7 @@ def inspect_file(path: Path | str) -> dict[str, Any]:
             - sum(body[key] * (len(body["cards"]) - 1) for body in bodies)
             for key in ("parameters", "nonzero", "entropy_bound_bytes")
         },
+        **{key: sum(card[key] for card in cards) for key in ("macs", "nonzero_macs")},
         "sparsity": _joint_sparsity(model.cards),
         **size,
         "layers": [
@@ -115,7 +113,17 @@ class _WithOldKey(dict[str, Any]):
 
 
 def _inspected(card: Card) -> dict[str, Any]:
-    return {**card.inspect().to_json(), "entropy_bound_bytes": round(card.entropy_bound())}
+    counts = card.inspect()
+    work, known = Work.of(card.network, counts, card.input_size), counts.to_json()
+    layers = [{**layer, "macs": work.layers[layer["name"]]} for layer in known["layers"]]
+    bound = round(card.entropy_bound())
+    return {
+        **known,
+        "layers": layers,
+        "macs": work.macs,
+        "nonzero_macs": work.nonzero,
+        "entropy_bound_bytes": bound,
+    }
 
 
 def _joint_sparsity(cards: tuple[Card, ...]) -> float:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from winninghand.base.deprecation import renamed
 from winninghand.base.device import on_device, to_unit
-from winninghand.base.errors import InputError, checked_path, checked_whole, shown
+from winninghand.base.errors import InputError, checked_path, checked_whole, with_article
 from winninghand.base.registry import nearest
 from winninghand.cards.player import adaptation_of, player_of
 from winninghand.corruptions import (
@@ -262,15 +263,32 @@ def play(model: nn.Module, batches: Iterable[Batch], classes: int | None = None)
     return outcome
 
 
-def accuracy(model: nn.Module, split: Split, batch_size: int = 256) -> float:
+ModelLike: TypeAlias = nn.Module | Path | str
+"""A card, a deck, any other classifier, the file of a card or deck, or `zoo:NAME`."""
+
+
+def as_model(model: ModelLike) -> nn.Module:
+    """Return a module as it is, and a card or deck that is given by its path, opened."""
+    if isinstance(model, str | PathLike):
+        from winninghand.decks.opening import load  # a model that is there needs none of it
+
+        return load(model)
+    if not isinstance(model, nn.Module):
+        raise InputError(
+            f"a model is a card, a deck, a module or a path, not {with_article(type(model).__name__)}"
+        )
+    return model
+
+
+def accuracy(model: ModelLike, split: Split, batch_size: int = 256) -> float:
     """Return the top-1 accuracy of `model` on the images of a split as they stand, a fraction."""
-    split = checked_split(split)
+    model, split = as_model(model), checked_split(split)
     batches = Sample(split, np.arange(len(split))).batches(CLEAN, 0, batch_size)
     return play(model, batches, int(split.labels.max()) + 1).accuracy
 
 
 def evaluate(
-    model: nn.Module,
+    model: ModelLike,
     split: Split,
     corruptions: str | Sequence[str] = "common",
     severities: Iterable[int] = range(1, 6),
@@ -286,14 +304,14 @@ def evaluate(
 ) -> RobustnessTable:
     """Measure a card, a deck or any classifier of float images in [0, 1] on clean and corrupted images.
 
-    `corruptions` is `common`, `extra`, `all`, `bar`, names joined by commas, or a sequence of names;
-    `severities` lie in 1..5. `limit` takes a seeded, class-balanced sample of that many images,
-    corrupted as they would be in the whole split. For a deck the size of a batch is part of the
-    result, since a gate looks at batches, and so is which images come together: in the `order` `cells`
-    those of one cell only, in `mixed`, `gradual` and `correlated` one stream of all (see `Measurement`).
-    `progress` is told how many images were measured. Cells that `archive`, a folder in CIFAR-10-C's
-    layout, holds are taken from there, memory-mapped; every cell says its source. The model runs on
-    `device` and is brought back; without one it runs where it is.
+    `model` may also be the path of a card or deck, or `zoo:NAME`. `corruptions` is `common`, `extra`, `all`,
+    `bar`, names joined by commas, or a sequence of names; `severities` lie in 1..5. `limit` takes a seeded,
+    class-balanced sample of that many images, corrupted as they would be in the whole split. For a deck the
+    size of a batch is part of the result, since a gate looks at batches, and so is which images come
+    together: in the `order` `cells` those of one cell only, in `mixed`, `gradual` and `correlated` one stream
+    of all (see `Measurement`). `progress` is told how many images were measured. Cells that `archive`, a
+    folder in CIFAR-10-C's layout, holds are taken from there, memory-mapped; every cell says its source. The
+    model runs on `device` and is brought back; without one it runs where it is.
 
     Corruptions of a group that are not available on this machine are left out and named in
     `missing`; one that is asked for by name raises `InputError`, as do unknown names,
@@ -304,10 +322,7 @@ def evaluate(
             raise InputError("advance is the old name of progress; give one of them")
         renamed("advance", "progress")
         progress = advance
-    if not isinstance(model, nn.Module):
-        raise InputError(
-            f"evaluate takes a card, a deck or a module, not {shown(repr(model))}; open a file with load"
-        )
+    model = as_model(model)
     levels = checked_severities(severities)
     measurement = Measurement(corruptions, levels, limit, seed, batch_size, archive, order)
     with on_device(model, device):

@@ -6,13 +6,17 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from winninghand.base.errors import InputError, counted
+from winninghand.base.extras import needed
 from winninghand.corruptions import family_of, group_of
+
+if TYPE_CHECKING:
+    import altair
 
 CLEAN = "clean"
 
@@ -254,7 +258,33 @@ class RobustnessTable(Measured):
         check_each_once(self.cells)
 
     def __repr__(self) -> str:
-        return f"RobustnessTable(clean {self.clean_accuracy:.1%}, robust {self.robust_accuracy:.1%})"
+        robust = f", robust {self.robust_accuracy:.1%}" if self.cells else ""
+        return f"RobustnessTable(clean {self.clean_accuracy:.1%}{robust})"
+
+    def _repr_html_(self) -> str:
+        """Return the accuracies as HTML, which notebooks show."""
+        from winninghand.evaluation.showing import html_of  # who measures alone needs none of it
+
+        title = f"{self!r}, {counted(len(self.clean.correct), 'image')}"
+        return html_of(title, {(cell.corruption, cell.severity): cell.accuracy for cell in self.cells})
+
+    def plot(self) -> altair.LayerChart:
+        """Return an Altair chart of accuracy by severity, a line for each corruption and one for their mean.
+
+        Notebooks show it; `.save("chart.svg")` writes it. Raises `InputError` where altair, of the extra
+        `report`, is not installed, and where nothing but clean images was measured.
+        """
+        from winninghand.evaluation.showing import chart_of
+
+        if not self.cells:
+            raise InputError("there is no corruption to draw; evaluate with some")
+        accuracies = {(cell.corruption, cell.severity): cell.accuracy for cell in self.cells}
+        return chart_of(repr(self), self.clean_accuracy, accuracies)
+
+    def to_pandas(self) -> Any:  # noqa: ANN401 (a pandas.DataFrame)
+        """Return the rows as a pandas data frame; `InputError` where pandas is not installed."""
+        pandas = needed("pandas", "pandas", "to make data frames")
+        return pandas.DataFrame(self.rows())
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one row of plain values per cell, that of the clean images first."""

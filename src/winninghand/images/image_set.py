@@ -11,7 +11,7 @@ from numbers import Real
 import numpy as np
 
 from winninghand.base.deprecation import renamed
-from winninghand.base.errors import InputError, checked_classes, checked_whole, counted
+from winninghand.base.errors import InputError, checked_classes, checked_whole, counted, shown
 from winninghand.images.checks import (
     ArrayLike,
     Int64Array,
@@ -100,7 +100,14 @@ class ImageSet:
     def __repr__(self) -> str:
         counts = f"{len(self.train)} train and {len(self.test)} test images"
         height, width = self.train.size
-        return f"ImageSet({self.name}, {counts}, {height}×{width}, {len(self.classes)} classes)"
+        return shown(f"ImageSet({self.name}, {counts}, {height}×{width}, {len(self.classes)} classes)")
+
+    def _repr_html_(self) -> str:
+        """Return its classes, how many images each has and the first of them, as HTML for notebooks."""
+        from winninghand.images.showing import image_set_html  # who trains alone needs none of it
+
+        train, test = self.train, self.test
+        return image_set_html(repr(self), self.classes, train.labels, test.labels, train.images)
 
     @classmethod
     def from_arrays(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -13,6 +14,10 @@ from rich.text import Text
 
 from winninghand.base.errors import counted, percent, shown
 from winninghand.cards import Card
+from winninghand.cards.data_sheet import amount, stages, work_text
+from winninghand.cards.inspection import Work
+from winninghand.decks import Deck
+from winninghand.decks.data_sheet import CARD_COLUMNS, card_rows, deck_sheet
 from winninghand.evaluation import (
     Cell,
     CorruptionErrors,
@@ -136,26 +141,71 @@ def print_heatmap(heatmap: Heatmap) -> None:
     )
 
 
-def print_inspection(document: dict[str, Any]) -> None:
-    """Print the sparsity per layer and the size of one card."""
-    grid = Table("layer", "shape", "weights", "non-zero", "sparsity")
-    counted = left = 0
-    for layer in document["layers"]:
-        size = 1
-        for length in layer["shape"]:
-            size *= length
-        shape = "×".join(str(length) for length in layer["shape"])
-        sparsity = sparsity_text(layer["nonzero"], size)
-        grid.add_row(layer["name"], shape, f"{size:,}", f"{layer['nonzero']:,}", sparsity)
-        counted += size
-        left += layer["nonzero"]
-    console.print(grid)
-    say(
-        f"{document['parameters']:,} parameters, {document['nonzero']:,} non-zero; "
-        f"sparsity {sparsity_text(left, counted)} of the prunable weights; "
-        f"{document['bytes']:,} bytes ({document['entropy_bound_bytes']:,} at the entropies of each layer)"
-    )
+def print_inspection(model: Card | Deck, document: dict[str, Any], each_layer: bool = False) -> None:
+    """Print a model's data sheet, and the sparsity of its stages, or with `each_layer` of its layers.
 
+    `document` is what `inspect_file` says of it.
+    """
+    if model.kind == "card":
+        sheet = model.data_sheet()
+    else:
+        sheet = deck_sheet(model.cards, model.gate, model.settings) | _sums(document)
+    sheet["bytes"] = (
+        f"{document['bytes']:,} ({document['entropy_bound_bytes']:,} at the entropies of each layer)"
+    )
+    grid = Table.grid(padding=(0, 2))
+    for name, text in sheet.items():
+        grid.add_row(name, text)
+    console.print(grid)
+    if model.kind == "deck":
+        grid = Table(*CARD_COLUMNS)
+        for row in card_rows(model.cards, model.temperatures.tolist()):
+            grid.add_row(*row)
+        console.print(grid)
+    _print_stages(document, each_layer)
+    _print_bodies(document)
+
+
+def _sums(document: dict[str, Any]) -> dict[str, str]:
+    """Return the lines of a deck's data sheet that are sums over its cards."""
+    work = Work(document["macs"], document["nonzero_macs"], {})
+    return {
+        "parameters": f"{document['parameters']:,}, of which {document['nonzero']:,} are not zero",
+        "sparsity": f"{percent(document['sparsity'])} of the prunable weights",
+        "multiply-accumulates": f"{work_text(work)} where all cards play",
+    }
+
+
+_MOST_CARDS = 8
+
+
+def _print_stages(document: dict[str, Any], each_layer: bool) -> None:
+    """Print what each stage, or each layer, has; of cards that have the same ones, side by side."""
+    layers, cards = document["layers"], document.get("cards", [])
+    parts = [[(layer["name"], layer["shape"]) for layer in card["layers"]] for card in cards]
+    alike = 0 < len(parts) <= _MOST_CARDS and all(part == parts[0] for part in parts)
+    columns = [card["layers"] for card in cards] if alike else [layers]
+    names = [layer["name"] for layer in columns[0]]
+    groups = stages(names, len(names)) if each_layer else stages(names)
+    single = len(groups) == len(names)
+    heads = (
+        [f"sparsity {number}" for number in range(1, len(columns) + 1)] if alike else ["non-zero", "sparsity"]
+    )
+    first = ("layer", "shape") if single else ("stage", "layers")
+    grid = Table(*first, "multiply-accumulates", "weights", *heads)
+    for name, numbers in groups.items():
+        some = [columns[0][number] for number in numbers]
+        size = sum(prod(layer["shape"]) for layer in some)
+        left = [sum(layers[number]["nonzero"] for number in numbers) for layers in columns]
+        shape = "×".join(map(str, some[0]["shape"])) if single else f"{len(some):,}"
+        counts = [] if alike else [f"{left[0]:,}"]
+        macs = amount(sum(layer["macs"] for layer in some))
+        grid.add_row(name, shape, macs, f"{size:,}", *counts, *(sparsity_text(one, size) for one in left))
+    console.print(grid)
+
+
+def _print_bodies(document: dict[str, Any]) -> None:
+    """Say what a body that cards share takes, and what the norms of each of these do."""
     for body in document.get("bodies", ()):
         numbers = ", ".join(str(number + 1) for number in body["cards"])
         say(f"cards {numbers} share one body: {body['parameters']:,} parameters, {body['bytes']:,} bytes")

@@ -58,7 +58,7 @@ class Rows(Sequence[dict[str, Any]]):
             return self.arrow.to_pandas()
         except ImportError as error:
             raise InputError(
-                "pandas is not installed; pip install pandas, or use the rows as they are"
+                "pandas is not installed; pip install 'winninghand[pandas]', or use the rows as they are"
             ) from error
 
 

@@ -1,0 +1,66 @@
+"""Accuracies as people look at them: a chart, and HTML for notebooks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+from winninghand.base.extras import needed
+from winninghand.base.html import Markup, html_table
+
+if TYPE_CHECKING:
+    import altair
+
+Accuracies = Mapping[tuple[str, int], float]
+"""Accuracy, a fraction, by corruption and severity."""
+
+_MEAN = "mean"
+
+
+def chart_of(title: str, clean: float, accuracies: Accuracies) -> altair.LayerChart:
+    """Return a chart of accuracy by severity: a thin line for each corruption, a thick one for their mean.
+
+    All lines begin at severity 0, with the accuracy on clean images.
+    """
+    alt = needed("altair", "report", "to draw charts")
+    names = list(dict.fromkeys(name for name, _ in accuracies))
+    rows = [_point(name, 0, clean) for name in (*names, _MEAN)]
+    rows += [_point(name, severity, value) for (name, severity), value in accuracies.items()]
+    for severity in sorted({severity for _, severity in accuracies}):
+        values = [value for (_, level), value in accuracies.items() if level == severity]
+        rows.append(_point(_MEAN, severity, mean(values)))
+    colour = alt.Color("corruption:N", title=None, sort=[_MEAN, *names]).legend(symbolLimit=0)
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        x=alt.X("severity:O", title="severity (0: clean)").axis(labelAngle=0),
+        y=alt.Y("accuracy:Q", title="accuracy").scale(zero=False).axis(format=".0%"),
+        color=colour,
+        tooltip=["corruption:N", "severity:O", alt.Tooltip("accuracy:Q", format=".2%")],
+    )
+    thin = base.transform_filter(alt.datum.corruption != _MEAN).mark_line(strokeWidth=1.2, opacity=0.8)
+    thick = base.transform_filter(alt.datum.corruption == _MEAN).mark_line(strokeWidth=4, point=True)
+    chart: altair.LayerChart = (thin + thick).properties(width=420, height=320, title=title)
+    return chart
+
+
+def _point(name: str, severity: int, accuracy: float) -> dict[str, Any]:
+    return {"corruption": name, "severity": severity, "accuracy": accuracy}
+
+
+def html_of(title: str, accuracies: Accuracies) -> str:
+    """Return accuracies as HTML, a row for each corruption, low ones on a red ground."""
+    severities = sorted({severity for _, severity in accuracies})
+    rows = []
+    for name in dict.fromkeys(name for name, _ in accuracies):
+        found = [accuracies.get((name, severity)) for severity in severities]
+        known = [value for value in found if value is not None]
+        rows.append((name, *map(_coloured, found), _coloured(mean(known))))
+    columns = ("corruption", *map(str, severities), _MEAN) if rows else ()
+    return html_table(columns, rows, title)
+
+
+def _coloured(accuracy: float | None) -> str:
+    if accuracy is None:
+        return ""
+    style = f"background: rgba(220, 50, 30, {0.5 * (1 - accuracy):.2f}); padding: 0 0.5em"
+    return Markup(f'<span style="{style}">{accuracy:.1%}</span>')
