@@ -46,6 +46,6 @@ def opened(cards: Sequence[CardLike]) -> Sequence[Card]:
             found.append(one)
             continue
         if str(one) not in files:
-            files[str(one)] = load_card(one)
+            files[str(one)] = load_card(Path(one))
         found.append(files[str(one)])
     return found

@@ -388,7 +388,7 @@ def check_cards(cards: Sequence[Card]) -> None:
     if wrong is not None or given is not cards:
         raise InputError(
             f"a deck is made of a list of cards, not of {wrong or 'one card'}; give them, or "
-            "their files, as a list, and those of another deck as deck.cards"
+            "their files, as a list, and the cards of another deck as deck.cards"
         )
     if not 1 <= len(cards) <= MOST_CARDS:
         raise InputError(f"a deck has 1 to {MOST_CARDS} cards, not {len(cards)}")

@@ -108,7 +108,7 @@ def confusion_of(answers: Answers, truth: Truth) -> Confusion | None:
     pairs = [
         (truth[answer.path], answer.label)
         for answer in answers
-        if isinstance(answer, Prediction) and answer.path in truth
+        if isinstance(answer, Prediction) and answer.path is not None and answer.path in truth
     ]
     return Confusion.of(pairs) if pairs else None
 
