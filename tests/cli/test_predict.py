@@ -167,7 +167,7 @@ def test_a_folder_of_class_folders_is_scored(run, place, folders):
     assert document["accuracy"] == pytest.approx(sum(right) / 3)
     assert sum(one["images"] for one in document["confusion"]) == 3
     assert f"accuracy {sum(right) / 3:.2%}" in err
-    assert "3 images; 1 lie in no such folder" in err
+    assert "of 3 images in folders named after classes; 1 image lies elsewhere" in err
     assert "Answers by true class" in err
     assert "1 of 5 files could not be read" in err
     with (place / "out.csv").open(newline="") as file:

@@ -134,11 +134,11 @@ def print_summary(answers: Answers, cards: int, confusion: Confusion | None) -> 
 def _print_confusion(confusion: Confusion, read: int) -> None:
     accuracy = confusion.accuracy
     others = read - confusion.images
-    beside = f"; {others:,} lie in no such folder" if others else ""
+    beside = f"; {counted(others, 'image lies', 'images lie')} elsewhere" if others else ""
     say(
         f"accuracy {accuracy.mean:.2%} (95% bootstrap over images {100 * accuracy.low:.2f} to "
-        f"{100 * accuracy.high:.2f}), by the folders that are named after classes; "
-        f"{counted(confusion.images, 'image')}{beside}"
+        f"{100 * accuracy.high:.2f}) of {counted(confusion.images, 'image')} in folders named after "
+        f"classes{beside}"
     )
     names = list(dict.fromkeys(name for pair in sorted(confusion.counts) for name in pair))
     if len(names) <= _MOST_CLASSES:
