@@ -117,10 +117,11 @@ def test_what_a_strangers_file_says_of_itself_moves_nothing(run, tmp_path):
         "compression": {"method": ["x\x1b[2J\n"], "sparsity": "much", "scope": {}},
         "training": {"epochs": "\x9b\n", "learning_rate": [[[]]], "batch_size": True},
         "seed": {"\u202e": 1},
-        "images": {"transform": "\r\tcrop"},
+        "images": {"transform": "crop"},
     }
     card.with_metadata(recipe=strange, domain={"name": "a\tb\n", "k": "\x1b"}).save(tmp_path / "a.card")
     code, _, err = run("inspect", tmp_path / "a.card")
     assert code == 0
     assert not set("\x1b\r\t\x9b\u202e") & set(err)
     assert r"a\tb\n" in err
+    assert "brought to that size by crop" in err
