@@ -6,10 +6,13 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import torch
 
 import winninghand as wh
 from winninghand.base.html import Markup, html_table
-from winninghand.evaluation import Cell, Outcome, RobustnessTable
+from winninghand.cards import Inspection, Layer
+from winninghand.evaluation import Cell, Heatmap, Outcome, RobustnessTable
+from winninghand.spectra import SpectralProfile
 
 STRANGE = "<b>\x1b[2J\n"
 VOID = {"img"}
@@ -117,6 +120,15 @@ def test_what_is_missing_is_told_in_one_line(table, monkeypatch, module, extra, 
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(wh.InputError, match=rf"{module} is needed .* pip install 'winninghand\[{extra}\]'"):
         getattr(table, call)()
+
+
+def test_what_holds_arrays_is_one_short_line(tiny_images):
+    profile = SpectralProfile.of(torch.rand(4, 3, 16, 16), torch.rand(4, 3, 16, 16))
+    assert repr(profile) == "SpectralProfile(16×9, plain, with that of clean images)"
+    heatmap = Heatmap(np.full((4, 4), 0.5), clean_error=0.25, norm=4.0, images=9, seed=0)
+    assert repr(heatmap) == "Heatmap(4×4 frequencies of norm 4, error 25.0% clean, 50.0% on average)"
+    counts = Inspection(1000, 300, (Layer("a", (500,), 100),))
+    assert repr(counts) == "Inspection(1,000 parameters, 300 not zero, sparsity 80.00%, 1 layer)"
 
 
 def test_an_image_set(tiny_images):

@@ -13,7 +13,8 @@ from PIL import Image
 import winninghand as wh
 from winninghand.cards import Prediction
 from winninghand.cards.prediction import Unreadable
-from winninghand.report import predictions
+from winninghand.evaluation.confusion import Confusion
+from winninghand.report import predictions, terminal
 from winninghand.spectra import SpectralProfile
 
 CLASSES = ("cat", "dog", "ship")
@@ -211,6 +212,19 @@ def test_many_classes_and_failures_are_shortened(capsys):
     assert "The most frequent mistakes" in err
     assert "and 5 more, which --csv and --json list" in err
     assert "19.png is broken" in err and "20.png is broken" not in err
+
+
+def test_long_names_of_classes_become_numbers_in_a_narrow_terminal(capsys, monkeypatch):
+    narrow = terminal._Terminal(stderr=True, width=70, markup=False, emoji=False)
+    monkeypatch.setattr(predictions, "console", narrow)
+    names = ["a very long name of a class", "another very long name of a class", "cat"]
+    pairs = [(names[0], names[1]), (names[0], names[0]), (names[1], names[2])]
+    predictions._print_matrix(Confusion.of(pairs), names)
+    rows = [row.split("│") for row in capsys.readouterr().err.splitlines() if row.startswith("│")]
+    assert [[text.strip() for text in row[1:-1]] for row in rows] == [
+        [f"1 {names[0]}", "1", "1", "·", "50.0%"],
+        [f"2 {names[1]}", "·", "·", "1", "0.0%"],
+    ]
 
 
 @pytest.mark.parametrize("words", [("--top", "0"), ("--csv", "a.card"), ("--csv", "pictures")])

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from winninghand.base.errors import counted, percent
 from winninghand.compression.prunable import weight_costs
 from winninghand.networks import count_macs
 
@@ -41,6 +42,12 @@ class Inspection:
     parameters: int
     nonzero: int
     layers: tuple[Layer, ...]
+
+    def __repr__(self) -> str:
+        counts = f"{self.parameters:,} parameters, {self.nonzero:,} not zero"
+        return (
+            f"Inspection({counts}, sparsity {percent(self.sparsity)}, {counted(len(self.layers), 'layer')})"
+        )
 
     @classmethod
     def of(cls, network: nn.Module, prunable: Iterable[str]) -> Inspection:

@@ -37,6 +37,11 @@ class Heatmap:
     images: int
     seed: int
 
+    def __repr__(self) -> str:
+        errors = f"error {self.clean_error:.1%} clean, {self.mean_error:.1%} on average"
+        height, width = self.errors.shape
+        return f"Heatmap({height}×{width} frequencies of norm {self.norm:g}, {errors})"
+
     @property
     def mean_error(self) -> float:
         """Plain mean over all frequencies, a fraction."""

@@ -32,6 +32,10 @@ class SpectralProfile:
     clean: SpectralProfile | None = None
     rule: Rule = "plain"
 
+    def __repr__(self) -> str:
+        clean = "" if self.clean is None else ", with that of clean images"
+        return f"SpectralProfile({'×'.join(map(str, self.mean.shape))}, {self.rule}{clean})"
+
     @classmethod
     def of(cls, images: Tensor, clean: Tensor | None = None) -> SpectralProfile:
         """Return the profile of float images (N, 3, H, W) in [0, 1], N ≥ 2, without padding, crop and flip.
