@@ -24,7 +24,9 @@ from winninghand.base.errors import LARGEST, InputError, first_error
 from winninghand.base.toml import read_toml
 from winninghand.compression import Method
 from winninghand.compression.schedules import MOST_EPOCHS
-from winninghand.networks import network
+from winninghand.images import ImageSet, Preparation
+from winninghand.images.resizing import checked_size
+from winninghand.networks import NETWORKS, complete_settings, network
 
 
 def _as_table(value: Any) -> Any:  # noqa: ANN401 (anything may stand in a recipe)
@@ -35,7 +37,15 @@ def _as_table(value: Any) -> Any:  # noqa: ANN401 (anything may stand in a recip
     return table
 
 
+def _with_pair(value: Any) -> Any:  # noqa: ANN401 (anything may stand in a recipe)
+    """A side alone stands for a square, a list for height and width."""
+    if isinstance(value, dict) and value.get("size") is not None:
+        return {**value, "size": checked_size(value["size"])}
+    return value
+
+
 Named = Annotated[dict[str, Any], BeforeValidator(_as_table)]
+Images = Annotated[Preparation, BeforeValidator(_with_pair)]
 
 
 class Training(BaseModel):
@@ -86,7 +96,7 @@ class Quantization(BaseModel):
 
 
 class Recipe(BaseModel):
-    """Network, domain, seed, compression, training and quantization; every key has a default.
+    """Network, domain, seed, images, compression, training and quantization; every key has a default.
 
     Raises `InputError` that names the first key at fault.
     """
@@ -96,6 +106,7 @@ class Recipe(BaseModel):
     network: Named = {"name": "resnet18", "width": 64}
     domain: Named = {"name": "clean"}
     seed: int = Field(default=0, ge=0, le=LARGEST)
+    images: Images = Preparation()
     compression: SerializeAsAny[Method] = Method.model_validate({})
     training: Training = Training()
     quantization: Quantization = Quantization()
@@ -125,13 +136,50 @@ def make_recipe(table: Mapping[str, Any], known_network: bool = True) -> Recipe:
 
     Without `known_network` the network need not be in the catalog: the caller brings it.
     """
-    recipe = Recipe(**{str(key): value for key, value in table.items()})
+    recipe = _with_input_size(Recipe(**{str(key): value for key, value in table.items()}))
     make_domain(recipe.domain)
     recipe.compression.plan(recipe.training.epochs)
     if known_network:
         with torch.device("meta"):  # checks name and settings without making any weights
             network(**recipe.network)
     return recipe
+
+
+def _with_input_size(recipe: Recipe) -> Recipe:
+    """Return a recipe whose network takes images of the size that they are brought to.
+
+    Some networks have a size among their settings; where it is not given, it is that of the images.
+    """
+    size, name = recipe.images.size, recipe.network["name"]
+    if size is None or size[0] != size[1] or "input_size" in recipe.network or name not in NETWORKS:
+        return recipe
+    if "input_size" not in complete_settings(name):
+        return recipe
+    return recipe.model_copy(update={"network": {**recipe.network, "input_size": size[0]}})
+
+
+def check_images(recipe: Recipe, images: ImageSet) -> None:
+    """Raise `InputError` where images were loaded otherwise than the recipe's `[images]` table says."""
+    asked, size = recipe.images, images.train.size
+    if asked.size not in (None, size):
+        raise InputError(
+            f"recipe: images.size is {asked.size[0]}×{asked.size[1]} and the images are {size[0]}×{size[1]}; "
+            "load them by wh.load_images(…, **recipe.images.model_dump())"
+        )
+    origin = images.origin
+    if origin is None:
+        return
+    keys = [
+        *(["transform"] if asked.size else []),
+        *(["test_fraction", "split_seed"] if origin.drawn else []),
+    ]
+    for key in keys:
+        there, here = getattr(origin.preparation, key), getattr(asked, key)
+        if key in asked.model_fields_set and there != here:
+            raise InputError(
+                f"recipe: images.{key} is {here!r} and the images were loaded with {there!r}; "
+                "load them by wh.load_images(…, **recipe.images.model_dump())"
+            )
 
 
 def set_dotted(table: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401

@@ -4,6 +4,7 @@ import os
 
 import pytest
 import torch
+from PIL import Image
 
 import winninghand as wh
 
@@ -22,6 +23,8 @@ def place(tmp_path):
     (tmp_path / "bytes.toml").write_bytes(b"a = \xff")
     os.mkfifo(tmp_path / "pipe.toml")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "one/cat").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "one/cat/a.png")
     (tmp_path / "parquet").mkdir()
     (tmp_path / "parquet/train-00000-of-00001.parquet").write_bytes(b"PAR1 broken PAR1")
     (tmp_path / "parquet/test-00000-of-00001.parquet").write_bytes(b"PAR1 broken PAR1")
@@ -67,7 +70,11 @@ def place(tmp_path):
         (["evaluate", "32.card", "--severities", "1-99999999999"], "1-5"),
         (["evaluate", "32.card", "--limit", "0"], "--limit"),
         (["evaluate", "32.card", "--order", "mixd"], "did you mean 'mixed'"),
-        (["evaluate", "16.card", "--limit", "20", "--corruptions", "contrast"], "16"),
+        (["evaluate", "32.card", "--baseline", "16.card"], "16.card takes images of 16×16"),
+        (["train", "good.toml", "--size", "0"], "--size"),
+        (["train", "good.toml", "--size", "16", "--set", "network.input_size=32"], "32"),
+        (["train", "good.toml", "--transform", "stretch"], "images.transform"),
+        (["train", "good.toml", "--data", "one"], "one class alone, 'cat'"),
         (["inspect", "broken.card"], "broken.card"),
         (["deck", "out.deck", "32.card", "16.card", "--gate", "average"], "16"),
         (["deck", "out.deck", "32.card"], "profile"),

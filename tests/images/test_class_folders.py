@@ -90,7 +90,7 @@ def test_files_that_are_no_pictures_are_counted_in_one_line(folder, caplog):
     (line,) = caplog.messages
     assert line == (
         f"{folder}: 5 files that are no JPEG, PNG, BMP, GIF, PPM, TIFF, WEBP are left out "
-        "(.heic 2, .eps 1, linked folder 1, no suffix 1)"
+        "(.heic 2, .eps 1, linked folder 1, no suffix 1): a.HEIC, b.heic, c.eps, link, notes"
     )
     for path in (folder / "test" / "dog").glob("*.png"):
         path.unlink()
@@ -134,7 +134,8 @@ def test_splits_must_have_the_same_classes_and_images_in_each(folder):
         load_images(folder)
 
 
-def test_a_missing_split_is_refused(folder):
+def test_a_split_without_class_folders_is_refused(folder):
     (folder / "test").rename(folder / "rest")
+    (folder / "test").mkdir()
     with pytest.raises(InputError, match="test holds no class folders"):
         load_images(folder)

@@ -282,14 +282,14 @@ def test_many_pictures_at_a_time_take_no_more_than_one_large_one(monkeypatch):
     busy, most, lock = [0], [0], threading.Lock()
     upright = pictures._upright
 
-    def watched(image, size):
+    def watched(image, size, transform):
         with lock:
             busy[0] += 1
             most[0] = max(most[0], busy[0])
         time.sleep(0.01)
         with lock:
             busy[0] -= 1
-        return upright(image, size)
+        return upright(image, size, transform)
 
     monkeypatch.setattr(pictures, "_upright", watched)
     large = Picture("p", encoded(Image.new("L", (80, 60), 7)))

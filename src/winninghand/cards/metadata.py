@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from winninghand.base.deprecation import renamed
 from winninghand.base.errors import InputError, checked_classes, first_error, shown
 from winninghand.cards.quantization import WeightFormat
+from winninghand.images.preparation import Preparation
 from winninghand.networks import architecture_of
 
 # Far beyond what images in [0, 1] need, and far from where single precision ends.
@@ -75,6 +76,16 @@ class CardMetadata(BaseModel):
         # Recipes of version 0.1 say `held_out`.
         return float(training.get("validation", training.get("held_out", 0)))
 
+    @property
+    def preparation(self) -> Preparation:
+        """How the card's images were brought to its size and divided: what `wh.load_images` takes.
+
+        Cards that do not know take whole images, whatever their proportions.
+        """
+        table = (self.recipe or {}).get("images")
+        known = {"transform": "squash"} if table is None else _known(table)
+        return Preparation.model_validate({**known, "size": self.input_size})
+
     def changed(self, **changes: object) -> CardMetadata:
         """Return the same metadata with other values of these fields; `InputError` for what cannot be."""
         try:
@@ -115,6 +126,18 @@ class CardMetadata(BaseModel):
                 raise InputError(f"its training.{key} must be a fraction in [0, 1), not {fraction!r}")
         return table
 
+    @field_validator("recipe")
+    @classmethod
+    def _known_preparation(cls, table: dict[str, Any] | None) -> dict[str, Any] | None:
+        images = (table or {}).get("images", {})
+        if not isinstance(images, dict):
+            raise InputError("its recipe's images must be a table")
+        try:
+            Preparation.model_validate(_known(images))
+        except ValidationError as error:
+            raise InputError(f"its recipe's images: {first_error(error)}") from None
+        return table
+
     @field_validator("quantization")
     @classmethod
     def _known_format(cls, table: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -135,6 +158,11 @@ class CardMetadata(BaseModel):
         if isinstance(outputs, int) and outputs != len(self.classes):
             raise InputError(f"a network of {outputs} outputs needs as many classes, not {len(self.classes)}")
         return self
+
+
+def _known(images: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a recipe's `[images]` table that this version knows."""
+    return {key: value for key, value in images.items() if key in Preparation.model_fields}
 
 
 def _depth(value: object) -> int:

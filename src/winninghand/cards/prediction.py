@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +12,13 @@ import numpy as np
 import torch
 from PIL.Image import Image
 from torch import Tensor
-from torch.nn.functional import interpolate
 
 from winninghand.base.device import to_unit
 from winninghand.base.errors import InputError, checked_path
 from winninghand.cards.answer import Answerer
 from winninghand.images.checks import UInt8Array
-from winninghand.images.pictures import Picture, check_size, decoded, image_files, left_out
-from winninghand.images.resizing import Size, resized
+from winninghand.images.pictures import Other, Picture, check_size, decode, image_files, left_out
+from winninghand.images.resizing import Size, at_size, resized
 
 _LOG = logging.getLogger(__name__)
 
@@ -63,11 +61,11 @@ def image_paths(places: Sequence[Path]) -> list[Path]:
     does not exist and for a folder without images.
     """
     paths: list[Path] = []
-    others: Counter[str] = Counter()
+    others: list[Other] = []
     for place in places:
         if not place.exists():
             raise InputError(f"there is no file or folder {place}")
-        found, beside = image_files(place) if place.is_dir() else ([place], Counter())
+        found, beside = image_files(place) if place.is_dir() else ([place], [])
         if not found:
             also = f": {left_out(beside)}" if beside else ""
             raise InputError(f"there are no image files below {place}{also}")
@@ -98,7 +96,7 @@ def predictions(
     progress: Callable[[int], None] = lambda _: None,
     top: int = 1,
 ) -> Iterator[Prediction | Unreadable]:
-    """Yield what a card or deck says of each image, in order; images are resized as for training.
+    """Yield what a card or deck says of each image, in order; images are brought to size as for training.
 
     `batch_size` images are one batch, also for a deck's gate. A file that cannot be read ends nothing:
     it is yielded as `Unreadable`. `progress` is told the length of each batch done. Raises
@@ -107,10 +105,10 @@ def predictions(
     for name, value in (("top", top), ("batch size", batch_size)):
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise InputError(f"{name} must be a whole number of at least 1, not {value!r}")
-    items = list(_single(images))
+    items, transform = list(_single(images)), _transform_of(player)
     for start in range(0, len(items), batch_size):
         some = items[start : start + batch_size]
-        read = _read(some, player.input_size)
+        read = _read(some, player.input_size, transform)
         batch = [pixels for pixels in read if not isinstance(pixels, Unreadable)]
         answers = iter(_answers(player, batch, top) if batch else ())
         for item, pixels in zip(some, read, strict=True):
@@ -163,17 +161,29 @@ def _tensors(tensor: Tensor) -> Iterator[Tensor]:
     yield from tensor.detach().float().reshape(-1, *tensor.shape[-3:])
 
 
-def _read(items: Sequence[_Single], size: Size) -> list[Tensor | Unreadable]:
+def _transform_of(player: object) -> str:
+    """Return how images are brought to the size of a player: as for its first card's training."""
+    cards = getattr(player, "cards", ())
+    transform: str = cards[0].metadata.preparation.transform if cards else "crop"
+    return transform
+
+
+def _read(items: Sequence[_Single], size: Size, transform: str) -> list[Tensor | Unreadable]:
     """Return each image as float (3, *size) in [0, 1], or why its file is none."""
     places = [place for place, item in enumerate(items) if isinstance(item, Path | Image)]
     pictures = [_picture(item) for item in items if isinstance(item, Path | Image)]
-    try:
-        decoded_ = dict(zip(places, decoded(pictures, size) if pictures else (), strict=True))
-        failures: dict[int, Unreadable] = {}
-    except InputError:  # of one of them at least: find out which
-        decoded_, failures = _one_by_one(places, pictures, size)
+    pixels: dict[int, UInt8Array] = {}
+    failures: dict[int, Unreadable] = {}
+    if pictures:
+        found = decode(pictures, size, transform)
+        pixels = {places[index]: image for index, image in zip(found.kept, found.images, strict=True)}
+        for index, error in found.broken:
+            content = pictures[index].content
+            if not isinstance(content, Path):
+                raise error
+            failures[places[index]] = Unreadable(content, str(error))
     return [
-        failures[place] if place in failures else _at_size(decoded_.get(place, item), size)
+        failures[place] if place in failures else _sized(pixels.get(place, item), size, transform)
         for place, item in enumerate(items)
     ]
 
@@ -183,29 +193,11 @@ def _picture(item: Path | Image) -> Picture:
     return Picture(name, item)
 
 
-def _one_by_one(
-    places: Sequence[int], pictures: Sequence[Picture], size: Size
-) -> tuple[dict[int, UInt8Array], dict[int, Unreadable]]:
-    images: dict[int, UInt8Array] = {}
-    failures: dict[int, Unreadable] = {}
-    for place, picture in zip(places, pictures, strict=True):
-        try:
-            images[place] = decoded([picture], size)[0]
-        except InputError as error:
-            if not isinstance(picture.content, Path):
-                raise
-            failures[place] = Unreadable(picture.content, str(error))
-    return images, failures
-
-
-def _at_size(image: object, size: Size) -> Tensor:
+def _sized(image: object, size: Size, transform: str) -> Tensor:
     if isinstance(image, Tensor):
-        if image.shape[1:] == size:
-            return image
-        scaled = interpolate(image[None], size=size, mode="bilinear", antialias=True)[0]
-        return scaled.clamp_(0, 1)
+        return at_size(image[None], size, transform)[0].clamp(0, 1)
     assert isinstance(image, np.ndarray)
-    return to_unit(torch.from_numpy(resized(image[None], size)[0].copy()))
+    return to_unit(torch.from_numpy(resized(image[None], size, transform)[0].copy()))
 
 
 def _answers(

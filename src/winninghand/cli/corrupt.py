@@ -15,6 +15,9 @@ from winninghand.cli.options import (
     Root,
     Seed,
     Severities,
+    Size,
+    SkipBroken,
+    Transform,
     image_places,
     output_folder,
     parse_severities,
@@ -30,6 +33,9 @@ def corrupt(
     ],
     data: Data = "digits",
     root: Root = None,
+    size: Size = None,
+    transform: Transform = None,
+    skip_broken: SkipBroken = False,
     corruptions: Corruptions = "common",
     severities: Severities = "1-5",
     limit: Limit = None,
@@ -38,17 +44,19 @@ def corrupt(
     """Write corrupted test images as an archive; run again on the same folder, it goes on where it was."""
     from winninghand.base.files import atomic_write, check_apart
     from winninghand.base.progress import progress_bar
+    from winninghand.cli.loading import images_as
     from winninghand.corruptions import write_archive
     from winninghand.corruptions.archive import DESCRIPTION, LABELS
     from winninghand.evaluation import available, balanced_sample
-    from winninghand.images import load_images
+    from winninghand.images.preparation import make_preparation
     from winninghand.report.samples import archive_sheet
     from winninghand.report.terminal import print_missing, say
 
     levels = parse_severities(severities)
     if not (out / DESCRIPTION).is_file():  # no archive that would be gone on with
         check_apart([out / name for name in (DESCRIPTION, LABELS, SHEET)], image_places(data, root))
-    split = load_images(data, root=root).test
+    how = make_preparation(size, transform or "crop", skip_broken)
+    split = images_as(how, data, root).test
     names, missing = available(corruptions)
     print_missing(missing)
     indices = balanced_sample(split, limit, seed)

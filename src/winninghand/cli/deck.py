@@ -12,7 +12,7 @@ import typer
 
 from winninghand.base.errors import InputError, counted
 from winninghand.base.files import check_apart
-from winninghand.cli.options import Root, Seed, image_places, output_file
+from winninghand.cli.options import Root, Seed, SkipBroken, image_places, output_file
 
 if TYPE_CHECKING:
     from winninghand.cards import Card
@@ -47,14 +47,15 @@ def deck(
         ),
     ] = None,
     root: Root = None,
+    skip_broken: SkipBroken = False,
     limit: Annotated[int, typer.Option(min=20, help="Training images to fit on.")] = 1000,
     seed: Seed = 0,
 ) -> None:
     """Put cards, or all cards below folders, into one deck."""
+    from winninghand.cli.loading import images_for
     from winninghand.decks import Deck, load_card
     from winninghand.decks.building import SizeLimit
     from winninghand.decks.gate import gate_settings
-    from winninghand.images import load_images
     from winninghand.report.terminal import say
 
     if out.suffix == ".card":
@@ -74,7 +75,7 @@ def deck(
         size_limit = None if total is None else SizeLimit(total, [path.stat().st_size for path in paths])
         # Pairs, because a path may be given twice.
         named = [(str(path), card) for path, card in zip(paths, loaded, strict=True)]
-        image_set = load_images(data, root=root)
+        image_set = images_for(dict(named), data, root, skip_broken)
         result = _fitted(named, image_set, gate, settings, size_limit, limit, seed, fallback)
     result.save(out)
     say(f"{out}: {counted(len(result.cards), 'card')} under the gate {gate}, {out.stat().st_size:,} bytes")
@@ -100,11 +101,7 @@ def _fitted(
     from winninghand.decks.fitting import fitting_conditions
     from winninghand.report.decks import print_built
 
-    for name, card in cards:
-        if card.classes != images.classes or card.metadata.input_size != images.train.size:
-            raise InputError(
-                f"{name} knows other classes or another size than the images of {images.name}; check --data"
-            )
+    for _, card in cards:
         card.to(best_device())
     total = len(fitting_conditions()) * min(limit, len(images.train))
     players = [card for _, card in cards]

@@ -18,6 +18,7 @@ from winninghand.cli.options import (
     Root,
     Seed,
     Severities,
+    SkipBroken,
     file_of,
     image_places,
     of_zoo,
@@ -34,6 +35,7 @@ def evaluate(
     model: Model,
     data: Data = "digits",
     root: Root = None,
+    skip_broken: SkipBroken = False,
     corruptions: Corruptions = "common",
     severities: Severities = "1-5",
     limit: Limit = None,
@@ -63,10 +65,10 @@ def evaluate(
 ) -> None:
     """Measure a card or a deck on clean and corrupted test images."""
     from winninghand.base.files import check_apart
+    from winninghand.cli.loading import images_for
     from winninghand.cli.measuring import about, announced, measured, opened, portable
     from winninghand.decks import with_bn_adaptation
     from winninghand.evaluation import Measurement, checked_order, find_archive
-    from winninghand.images import load_images
     from winninghand.report.terminal import print_robustness
     from winninghand.results import checked_rows_path, write_rows
 
@@ -75,11 +77,14 @@ def evaluate(
     check_apart([cells, file_of(json)], read)
     if cells is not None:
         checked_rows_path(cells)
-    images = load_images(data, root=root)
+    player = opened(model, device)
+    models = {str(model): player}
+    reference = None if baseline is None else opened(baseline, device)
+    if baseline is not None and reference is not None:
+        models.setdefault(str(baseline), reference)
+    images = images_for(models, data, root, skip_broken)
     archive = find_archive(images.name, root, corruptions)
     measurement = Measurement(corruptions, chosen, limit, seed, batch_size, archive, arrangement)
-    player = opened(model, images, device)
-    reference = None if baseline is None else opened(baseline, images, device)
     if adapt is not None:
         player = with_bn_adaptation(player, adapt)
     sample = announced(measurement, images)
@@ -101,6 +106,7 @@ def heatmap(
     out: Annotated[Path, typer.Option(help="Picture to draw, .svg or .png.", callback=output_file)],
     data: Data = "digits",
     root: Root = None,
+    skip_broken: SkipBroken = False,
     norm: Annotated[
         float, typer.Option(help="l2 norm of what is added to a channel, for values in 0..1.")
     ] = 4.0,
@@ -112,17 +118,17 @@ def heatmap(
     """Draw a card's or a deck's error under one added spatial frequency at a time."""
     from winninghand.base.files import check_apart
     from winninghand.base.progress import progress_bar
+    from winninghand.cli.loading import images_for
     from winninghand.cli.measuring import about, opened
     from winninghand.evaluation import fourier_heatmap
-    from winninghand.images import load_images
     from winninghand.report.heatmap import checked_picture_path, draw_heatmap
     from winninghand.report.terminal import print_heatmap
     from winninghand.spectra import half_plane
 
     checked_picture_path(out)
     check_apart([out, file_of(json)], [model, *image_places(data, root)])
-    images = load_images(data, root=root)
-    player = opened(model, images, device)
+    player = opened(model, device)
+    images = images_for({str(model): player}, data, root, skip_broken)
     with progress_bar(model.name, len(half_plane(*images.test.size)), "frequencies") as progress:
         table = fourier_heatmap(player, images.test, norm, limit, seed, progress=progress)
     draw_heatmap(table, f"{model.name}: error with one frequency of norm {norm:g} added", out)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import torch
-
 from winninghand.base.device import resolve_device
-from winninghand.base.errors import InputError
 from winninghand.base.progress import progress_bar
 from winninghand.base.version import __version__
-from winninghand.cards import Card, check_batch
+from winninghand.cards import Card
 from winninghand.corruptions import Archive
 from winninghand.decks import Deck, load
 from winninghand.evaluation import Measurement, RobustnessTable, Sample
@@ -43,16 +40,9 @@ def about(model: Path, data: str, images: ImageSet) -> dict[str, str]:
     }
 
 
-def opened(path: Path, images: ImageSet, device: str | None = None) -> Card | Deck:
-    """Return the model in a file on a device, the best one for None.
-
-    Raises `InputError` where the model is not for these images.
-    """
-    model = load(path).to(resolve_device(device))
-    if model.classes != images.classes:
-        raise InputError(f"{path} knows other classes than the images of {images.name}; check --data")
-    check_batch(torch.empty(1, 3, *images.test.size), model.input_size)
-    return model
+def opened(path: Path, device: str | None = None) -> Card | Deck:
+    """Return the model in a file on a device, the best one for None."""
+    return load(path).to(resolve_device(device))
 
 
 def announced(measurement: Measurement, images: ImageSet) -> Sample:

@@ -59,6 +59,18 @@ Data = Annotated[
 Root = Annotated[
     Path | None, typer.Option(help="Where named sets are looked for before anything is downloaded.")
 ]
+SkipBroken = Annotated[
+    bool, typer.Option("--skip-broken", help="Leave out image files that cannot be read, and name them.")
+]
+Size = Annotated[
+    int | None, typer.Option(min=1, help="Side in pixels that images are brought to.", metavar="N")
+]
+Transform = Annotated[
+    str | None,
+    typer.Option(
+        help="How: crop the middle, squash the whole, or pad it with black.", metavar="crop|squash|pad"
+    ),
+]
 Limit = Annotated[
     int | None, typer.Option(min=1, help="Use a seeded, class-balanced sample of this many images.")
 ]
@@ -116,6 +128,12 @@ def parse_setting(text: str) -> tuple[str, Any]:
     except (ValueError, RecursionError):  # a number of thousands of digits, thousands of brackets
         return key, value
     return key, parsed
+
+
+def image_changes(size: int | None, transform: str | None, skip_broken: bool) -> dict[str, Any]:
+    """Return what `--size`, `--transform` and `--skip-broken` lay over a recipe."""
+    given = {"size": size, "transform": transform, "skip_broken": skip_broken or None}
+    return {f"images.{key}": value for key, value in given.items() if value is not None}
 
 
 def write_json(document: dict[str, Any], target: str | None) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from winninghand.base.errors import InputError, counted
 from winninghand.base.files import check_apart, checked_output
-from winninghand.cli.options import Root, image_places, output_file
+from winninghand.cli.options import Root, SkipBroken, image_places, output_file
 from winninghand.zoo import PREFIX
 
 
@@ -17,6 +17,7 @@ def profile(
     model: Annotated[Path, typer.Argument(metavar="CARD|DECK", help="A .card or .deck file, or zoo:NAME.")],
     data: Annotated[str, typer.Option(help="The image set that it was trained on.", metavar="NAME|PATH")],
     root: Root = None,
+    skip_broken: SkipBroken = False,
     out: Annotated[
         Path | None,
         typer.Option(help="The file to write; without it, the model's own.", callback=output_file),
@@ -26,8 +27,8 @@ def profile(
     ] = None,
 ) -> None:
     """Make the spectral profiles of a card or deck anew, by the present rule; all else stays as it is."""
+    from winninghand.cli.loading import images_for
     from winninghand.decks import load, model_path
-    from winninghand.images import load_images
     from winninghand.report.terminal import say
     from winninghand.training.profiles import profiled
 
@@ -37,5 +38,6 @@ def profile(
     target = out or checked_output(source)
     check_apart([target], image_places(data, root))
     found = load(source)
-    profiled(found, load_images(data, root=root), domain).save(target)
+    images = images_for({str(source): found}, data, root, skip_broken)
+    profiled(found, images, domain).save(target)
     say(f"{target}: {counted(len(found.cards), 'profile')} made anew, {target.stat().st_size:,} bytes")

@@ -9,7 +9,7 @@ import typer
 
 from winninghand.base.errors import InputError
 from winninghand.base.files import check_apart
-from winninghand.cli.options import Data, Device, Model, Root, Seed, image_places, output_file
+from winninghand.cli.options import Data, Device, Model, Root, Seed, SkipBroken, image_places, output_file
 
 
 def specialize(
@@ -21,6 +21,7 @@ def specialize(
     epochs: Annotated[int, typer.Option(min=1, help="Epochs for each domain.")] = 2,
     data: Data = "digits",
     root: Root = None,
+    skip_broken: SkipBroken = False,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Train on a seeded, class-balanced sample of so many images.")
     ] = None,
@@ -32,8 +33,8 @@ def specialize(
 ) -> None:
     """Train the norms of a card for each of several domains, and put them with its one body into a deck."""
     from winninghand.base.progress import progress_bar
+    from winninghand.cli.loading import images_for
     from winninghand.decks import load_card
-    from winninghand.images import load_images
     from winninghand.report.terminal import say
     from winninghand.training.specializing import images_to_go
     from winninghand.training.specializing import specialize as specialized
@@ -42,7 +43,8 @@ def specialize(
         raise InputError(f"{out} is named as a card; what is written is a deck")
     check_apart([out], [card, *image_places(data, root)])
     names = [name.strip() for name in domains.split(",") if name.strip()]
-    body, images = load_card(card), load_images(data, root=root)
+    body = load_card(card)
+    images = images_for({str(card): body}, data, root, skip_broken)
     with progress_bar("specializing", images_to_go(body, images, len(names), epochs, limit)) as progress:
         deck = specialized(
             body, images, names, epochs, limit=limit, gate=gate, seed=seed, device=device, progress=progress

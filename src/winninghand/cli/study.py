@@ -34,7 +34,7 @@ def study(
 ) -> None:
     """Train and measure many recipes, in order; run again on the same folder, it goes on where it was."""
     from winninghand.base.files import write_text
-    from winninghand.images import load_images
+    from winninghand.cli.loading import images_as
     from winninghand.report.study_tables import markdown, write_tables
     from winninghand.report.terminal import console, print_missing, print_models
     from winninghand.results import Results, ResultsWriter, RunResult
@@ -43,7 +43,7 @@ def study(
     plan = load_study(file)
     if zoo is not None and plan.zoo is None:
         raise InputError(f"{file} has no [zoo] table, which says how its models are published")
-    images = load_images(data, root=root)
+    images = images_as(plan.images, data, root)
     print_missing(plan.evaluation.missing)
     known = {run.name for run in ResultsWriter(out).read()}
     done: list[RunResult] = []

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from winninghand.cli.options import Data, Device, Root, Seed, image_places, output_file, parse_setting
+from winninghand.cli.options import (
+    Data,
+    Device,
+    Root,
+    Seed,
+    Size,
+    SkipBroken,
+    Transform,
+    image_changes,
+    image_places,
+    output_file,
+    parse_setting,
+)
 
 if TYPE_CHECKING:
     from winninghand.training.schedule import Forecast
@@ -17,6 +29,9 @@ def train(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml")],
     data: Data = "digits",
     root: Root = None,
+    size: Size = None,
+    transform: Transform = None,
+    skip_broken: SkipBroken = False,
     out: Annotated[Path, typer.Option(help="Folder of the run; DIR/card.card is left there.")] = Path(
         "runs/card"
     ),
@@ -35,15 +50,16 @@ def train(
 ) -> None:
     """Train the card that a recipe describes; run again on the same folder, it goes on where it was."""
     from winninghand.base.files import checked_output
-    from winninghand.images import load_images
+    from winninghand.cli.loading import images_as
     from winninghand.recipe import load_recipe
     from winninghand.report.terminal import print_training
     from winninghand.training import make_logger, new_run
 
     if not dry_run:
         checked_output(out, folder=True)
-    checked = load_recipe(recipe, dict(parse_setting(change) for change in changes or []))
-    run = new_run(checked, load_images(data, root=root))
+    given = dict(parse_setting(change) for change in changes or [])
+    checked = load_recipe(recipe, {**given, **image_changes(size, transform, skip_broken)})
+    run = new_run(checked, images_as(checked.images, data, root))
     if dry_run:
         _print_plan(run.forecast(device))
     else:
@@ -59,13 +75,16 @@ def show_augmentation(
     ),
     data: Data = "digits",
     root: Root = None,
+    size: Size = None,
+    transform: Transform = None,
+    skip_broken: SkipBroken = False,
     seed: Seed = 0,
 ) -> None:
     """Draw samples and mean spectra of all training domains, the recipe's with its own parameters."""
     from winninghand.augmentation import DOMAINS, make_domain
     from winninghand.base.errors import InputError
     from winninghand.base.files import atomic_write, check_apart
-    from winninghand.images import load_images
+    from winninghand.cli.loading import images_as
     from winninghand.recipe import load_recipe
     from winninghand.report.domains import domains_sheet
     from winninghand.report.terminal import say
@@ -73,9 +92,10 @@ def show_augmentation(
     if out.suffix.lower() != ".png":
         raise InputError(f"the picture is a .png file, not {str(out)!r}; rename it")
     check_apart([out], [recipe, *image_places(data, root)])
-    own = make_domain(load_recipe(recipe).domain)
+    checked = load_recipe(recipe, image_changes(size, transform, skip_broken))
+    own = make_domain(checked.domain)
     domains = {name: own if name == own.name else make_domain(name) for name in DOMAINS.usable()}
-    sheet = domains_sheet(domains, load_images(data, root=root).train, seed)
+    sheet = domains_sheet(domains, images_as(checked.images, data, root).train, seed)
     with atomic_write(out) as tmp:
         sheet.save(tmp, "PNG")
     say(f"{out}: eight views a domain, their mean log spectrum, and its change from the images as they are")

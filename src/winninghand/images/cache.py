@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,40 +17,43 @@ import numpy.typing as npt
 from winninghand.base.errors import InputError, shown
 from winninghand.base.files import atomic_write
 from winninghand.images.image_set import ImageSet
-from winninghand.images.resizing import Size
+from winninghand.images.pictures import broken_error
+from winninghand.images.preparation import Origin, Preparation
 from winninghand.images.source import Source
 
-DECODE_VERSION = 2
+DECODE_VERSION = 3
 """To be raised by whoever changes what decoding gives, so that older arrays are left alone."""
 
 _ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 _ROWS_AT_ONCE = 1024
+_REMEDY = "replace or remove it"
 _LOG = logging.getLogger(__name__)
 
 
-def decoded_once(source: Source, size: Size | None) -> ImageSet:
-    """Return the decoded image set, from the cache where the same files were decoded before.
+def decoded_once(source: Source, how: Preparation) -> ImageSet:
+    """Return the image set decoded as `how` says, from the cache where the same files were decoded so before.
 
     The cache is `$WINNINGHAND_CACHE/images`, else `~/.cache/winninghand/images`, and may be
     deleted at any time. Where it cannot be written the images stay in memory.
     """
     if not source.files:
-        return source.decode(size)
+        return source.decode(how)
     try:
-        folder = _cache() / "images" / _key(source, size)
+        folder = _cache() / "images" / _key(source, how)
+        as_they_are = _cache() / "images" / _key(source, how.model_copy(update={"size": None}))
     except (OSError, RuntimeError) as error:  # a file that went away, or no home folder
         _LOG.warning("%s is not cached: %s", shown(source.name), shown(error))
-        return source.decode(size)
-    cached = _read(folder, source.name)
+        return source.decode(how)
+    cached = _read(as_they_are if _is_of(as_they_are, how) else folder, source.name, how)
     if cached is not None:
         return cached
-    images = source.decode(size)
+    images = source.decode(how)
     try:
         _write(folder, images)
     except (OSError, InputError) as error:
         _LOG.warning("%s stays in memory: %s", shown(source.name), shown(error))
         return images
-    return _read(folder, source.name) or images
+    return _read(folder, source.name, how) or images
 
 
 def _cache() -> Path:
@@ -58,13 +62,18 @@ def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "winninghand"
 
 
-def _key(source: Source, size: Size | None) -> str:
-    """Return a hash that changes with the files, the size asked for and the way of decoding."""
+def _key(source: Source, how: Preparation) -> str:
+    """Return a hash that changes with the files, the size asked for and the way of decoding.
+
+    Whether broken files are left out does not matter: a set says which it is without.
+    """
+    division = (how.test_fraction, how.split_seed) if source.drawn else None
+    asked = None if how.size is None else (how.size, how.transform)
     stamps = []
     for path in source.files:
         status = path.stat()
         stamps.append((str(path.resolve()), status.st_size, status.st_mtime_ns))
-    identity = json.dumps([DECODE_VERSION, source.name, size, stamps])
+    identity = json.dumps([DECODE_VERSION, source.name, asked, division, stamps])
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
 
@@ -78,11 +87,32 @@ def _write(folder: Path, images: ImageSet) -> None:
         sums[name] = _checksum(array)
     # The class names come last: where they are, everything is.
     with atomic_write(folder / "classes.json") as path:
-        path.write_text(json.dumps({"classes": images.classes, "checksums": sums}), encoding="utf-8")
+        said = {"classes": images.classes, "checksums": sums, "origin": _said(images.origin)}
+        path.write_text(json.dumps(said), encoding="utf-8")
 
 
-def _read(folder: Path, name: str) -> ImageSet | None:
-    """Return the image set in a cache folder, or `None` where none is, or another than was written."""
+def _said(origin: Origin | None) -> dict[str, Any]:
+    """Return what is kept of an origin: all but how the images were asked for."""
+    return {
+        key: value for key, value in vars(origin or Origin(Preparation())).items() if key != "preparation"
+    }
+
+
+def _is_of(folder: Path, how: Preparation) -> bool:
+    """Say whether a cache folder of images as they are holds images of the size that is asked for."""
+    try:
+        shape: tuple[int, ...] = np.load(folder / "train_images.npy", mmap_mode="r").shape
+    # What is no cache, or one that was damaged, may raise nearly anything.
+    except Exception:
+        return False
+    return shape[1:3] == how.size
+
+
+def _read(folder: Path, name: str, how: Preparation) -> ImageSet | None:
+    """Return the image set in a cache folder, or `None` where none is, or another than was written.
+
+    Raises `InputError` where broken files were left out of it and are not to be.
+    """
     if not (folder / "classes.json").exists():
         return None
     try:
@@ -93,11 +123,16 @@ def _read(folder: Path, name: str) -> ImageSet | None:
             if array.dtype.kind not in "iu" or _checksum(array) != said["checksums"][part]:
                 raise ValueError(f"{part} has changed")
         train, test = ((arrays[f"{split}_images"], arrays[f"{split}_labels"]) for split in ("train", "test"))
-        return ImageSet.from_arrays(train, test, said["classes"], name)
+        images = ImageSet.from_arrays(train, test, said["classes"], name)
+        origin = Origin(how, **{**said["origin"], "broken": tuple(said["origin"]["broken"])})
     # What is no cache, or one that was damaged, may raise nearly anything.
     except Exception as error:
         _LOG.warning("decoding %s again, its cache is damaged: %s", shown(name), shown(error))
         return None
+    if origin.broken and not how.skip_broken:
+        count = len(images.train) + len(images.test) + len(origin.broken)
+        raise broken_error(count, [f"{reason}; {_REMEDY}" for reason in origin.broken])
+    return replace(images, origin=origin)
 
 
 def _checksum(array: npt.NDArray[Any]) -> int:

@@ -6,13 +6,15 @@ import logging
 import os
 from pathlib import Path
 
-from winninghand.base.errors import InputError, checked_path, shown
+from winninghand.base.errors import InputError, checked_path, counted, shown
 from winninghand.base.files import expanded
 from winninghand.base.registry import PartError
 from winninghand.images.cache import decoded_once
 from winninghand.images.hub import PREFIX, from_hub
 from winninghand.images.image_set import ImageSet
-from winninghand.images.resizing import Size, checked_size
+from winninghand.images.pictures import listed
+from winninghand.images.preparation import Preparation, make_preparation
+from winninghand.images.resizing import Size
 from winninghand.images.source import IMAGE_SETS, LAYOUTS, Source, checked_source
 
 _LOG = logging.getLogger("winninghand")
@@ -22,14 +24,25 @@ def load_images(
     source: str | Path = "digits",
     root: str | Path | None = None,
     size: int | Size | None = None,
+    transform: str = "crop",
+    skip_broken: bool = False,
+    test_fraction: float = 0.2,
+    split_seed: int = 0,
 ) -> ImageSet:
     """Return the image set that `source` names, decoded once and memory-mapped from then on.
 
-    `source` is `digits`, `cifar10`, `cifar100`; a folder of class folders under `train/` and
-    `test/`; a folder of parquet files in the hub's layout; an `.npz` file; or `hf:OWNER/NAME`.
+    `source` is `digits`, `cifar10`, `cifar100`; a folder of class folders, by themselves or under `train/`,
+    `val/` and `test/`; a folder of parquet files in the hub's layout; an `.npz` file; or `hf:OWNER/NAME`.
     `root` is the folder in which named sets are looked for before they are downloaded. `size`
-    is the height and width (or the one side of a square) that all images are resized to;
+    is the height and width (or the one side of a square) that all images are brought to;
     without it they keep their size, which must then be the same for all.
+
+    `transform` says how: `crop` cuts out the largest part in the middle that has the shape of `size`,
+    `squash` changes the proportions, `pad` fills up with black. `skip_broken` leaves out files that
+    cannot be read, and says so; otherwise all of them are named in one `InputError`. Of class folders without
+    test images, the fraction `test_fraction` of each class is drawn as these by `split_seed`; one image of
+    each class at least, and the same ones each time. These settings are those of a recipe's `[images]` table,
+    and `card.metadata.preparation.model_dump()` gives those that a card was trained with.
 
     Raises `InputError` where the source is unknown, not there, broken or inconsistent.
     """
@@ -37,16 +50,22 @@ def load_images(
         if given is not None or name != "root":
             checked_path(name, given, "a name or a path")
     try:
-        return _loaded(source, root, checked_size(size))
+        how = make_preparation(size, transform, skip_broken, test_fraction, split_seed)
+        images = _loaded(source, root, how)
     except OSError as error:  # a name that is too long, a folder that may not be looked into
         raise InputError(f"{shown(source)} cannot be read ({error.strerror or error})") from None
+    origin = images.origin
+    if origin is not None and origin.broken:
+        files = counted(len(origin.broken), "image that cannot be read is", "images that cannot be read are")
+        _LOG.warning("%s: %s left out: %s", shown(images.name), files, listed(origin.broken))
+    return images
 
 
-def _loaded(source: str | Path, root: str | Path | None, size: Size | None) -> ImageSet:
+def _loaded(source: str | Path, root: str | Path | None, how: Preparation) -> ImageSet:
     folder = None if root is None else expanded(root)
     if folder is not None and not folder.is_dir():
         raise InputError(f"root {str(root)!r} is not a folder; give the folder that holds the image sets")
-    return decoded_once(_found(source, folder), size)
+    return decoded_once(_found(source, folder), how)
 
 
 def _found(source: str | Path, root: Path | None) -> Source:
@@ -77,6 +96,6 @@ def _in_place(path: Path) -> Source:
     if path.is_dir() and not any(path.iterdir()):
         raise InputError(f"the folder {str(path)!r} is empty; give one that holds images")
     raise InputError(
-        f"{str(path)!r} holds no images in a known layout: class folders under train/ and test/, "
-        "parquet files of a train and a test split, or an .npz file"
+        f"{str(path)!r} holds no images in a known layout: class folders, alone or under train/ and "
+        "test/, parquet files of a train and a test split, or an .npz file"
     )

@@ -16,7 +16,7 @@ from winninghand.images.hub import PREFIX, from_hub
 from winninghand.images.image_set import ImageSet
 from winninghand.images.parquet import parquet
 from winninghand.images.plain_pickle import read_plain_pickle
-from winninghand.images.resizing import Size
+from winninghand.images.preparation import Preparation
 from winninghand.images.source import Source, image_set
 
 _SHAPE = (3, 32, 32)
@@ -67,14 +67,14 @@ def cifar_batches(folder: Path) -> Source | None:
     return None
 
 
-def _decode(name: str, layout: _Layout, files: _Files, size: Size | None) -> ImageSet:
+def _decode(name: str, layout: _Layout, files: _Files, how: Preparation) -> ImageSet:
     classes = _entry(files.meta, read_plain_pickle(files.meta), layout.names)
     if not isinstance(classes, list):
         raise InputError(f"{files.meta} holds no list of class names; fetch it again")
     parts = [_batch(path, layout.labels) for path in files.train]
     train = np.concatenate([images for images, _ in parts]), np.concatenate([labels for _, labels in parts])
     titles = [_text(files.meta, title) for title in classes]
-    return image_set(name, train, _batch(files.test, layout.labels), titles, size)
+    return image_set(name, train, _batch(files.test, layout.labels), titles, how)
 
 
 def _batch(path: Path, label_key: bytes) -> tuple[UInt8Array, Int64Array]:
@@ -121,7 +121,7 @@ class _Cifar:
         if found is None:
             found = self._fetched(root)
         decode = found.decode
-        return replace(found, name=self.name, decode=lambda size: self._checked(decode(size)))
+        return replace(found, name=self.name, decode=lambda how: self._checked(decode(how)))
 
     def _under(self, root: Path) -> Source | None:
         for folder in self.folders:

@@ -1,71 +1,236 @@
-"""Folders of image files: `train/CLASS/…` and `test/CLASS/…`."""
+"""Folders of image files: `train/CLASS/…` and `test/CLASS/…`, or class folders alone."""
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 
-from winninghand.base.errors import InputError, shown
-from winninghand.images.checks import Int64Array, UInt8Array
+from winninghand.base.errors import InputError, counted, shown
+from winninghand.images.checks import Int64Array
 from winninghand.images.image_set import ImageSet
-from winninghand.images.pictures import Picture, decoded, image_files, left_out
-from winninghand.images.resizing import Size
-from winninghand.images.source import Source, image_set
+from winninghand.images.pictures import Other, Picture, image_files, is_picture, left_out, listed
+from winninghand.images.preparation import Preparation
+from winninghand.images.source import Source, picture_set
 
 _LOG = logging.getLogger(__name__)
-_SPLITS = ("train", "test")
+_SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""What the folder of a split may be called, in letters of any size."""
+_PASSED_OVER = (".", "__MACOSX")
+"""How the names of folders begin that no person made."""
+_DEEPEST = 8
 Classes = dict[str, list[Path]]
 
 
-def class_folders(folder: Path) -> Source | None:
-    """Return the image set in `folder`, or `None` where it has neither `train/` nor `test/`.
+@dataclass(frozen=True)
+class _Files:
+    """The image files of each class; without test images these are drawn from those to train on."""
 
-    Classes are the sorted names of the folders under `train/`; images are files at any depth
-    below, told by their suffixes; how many others there are is logged in one line. Raises `InputError`
-    where a split or a class has no images or where the two splits have different classes.
+    folder: Path
+    train: Classes
+    test: Classes | None
+    joined: bool = False
+
+    def divided(self, how: Preparation) -> tuple[Classes, Classes]:
+        """Return the files to train on and those to test on."""
+        if self.test is not None:
+            return self.train, self.test
+        lone = [name for name, paths in self.train.items() if len(paths) < 2]
+        if lone:
+            raise InputError(
+                f"{self.folder} has one image alone of {_named(lone)}; add some, or put test images into "
+                "a folder test/ beside train/"
+            )
+        test = {name: self._drawn(paths, how) for name, paths in self.train.items()}
+        return {name: sorted(set(paths) - set(test[name])) for name, paths in self.train.items()}, test
+
+    def _drawn(self, paths: list[Path], how: Preparation) -> list[Path]:
+        """Return a class's test images: as many as wanted, those whose names have the least hashes.
+
+        By the names, so that an image that is added later hardly moves others to the other part.
+        """
+
+        def rank(path: Path) -> bytes:
+            name = normalize("NFC", path.relative_to(self.folder).as_posix())
+            return blake2b(f"{how.split_seed} {name}".encode("utf-8", "surrogateescape")).digest()
+
+        count = min(max(1, round(len(paths) * how.test_fraction)), len(paths) - 1)
+        return sorted(sorted(paths, key=rank)[:count])
+
+
+def class_folders(folder: Path) -> Source | None:
+    """Return the image set in `folder`, or `None` where no folder below it holds images.
+
+    It holds one folder for each class, or such folders under `train/`, `val/` and `test/` (or the other names
+    of these). Where there is no test folder that of validation images is it; where there is neither, test
+    images are drawn. Where there are both, images for validation are put to those to train on. A
+    folder that holds nothing but one folder of folders stands for that. Classes are the sorted names of the
+    folders; images are files at any depth below, told by their suffixes; other files are named in one line.
+    Raises `InputError` where a split or a class has no images, for a single class, and where two splits have
+    different classes.
     """
-    if not any((folder / split).is_dir() for split in _SPLITS):
+    if not folder.is_dir():
         return None
-    others: Counter[str] = Counter()
-    train, test = (_classes(folder / split, others) for split in _SPLITS)
-    for name in sorted(set(train) ^ set(test)):
-        there, missing = _SPLITS if name in train else reversed(_SPLITS)
+    place, others = _innermost(folder), list[Other]()
+    beside = [path for path in _entries(place) if is_picture(path)]
+    splits = _splits(place)
+    if splits:
+        files = _of_splits(place, splits, others)
+        beside += [path for path in _folders(place) if path not in splits.values()]
+    else:
+        classes = _classes(place, others, optional=True)
+        if not classes and not beside:
+            return None
+        if not classes:
+            raise InputError(
+                f"{place} holds {counted(len(beside), 'image')} and no class folders; put the images of "
+                "each class into a folder of its own"
+            )
+        files = _Files(place, classes, None)
+    if len(files.train) < 2:
         raise InputError(
-            f"{folder} has class {name!r} under {there}/ but not under {missing}/; add or remove it"
+            f"{place} has one class alone, {_named(files.train)}; a classifier needs two class folders"
         )
-    files = tuple(path for part in (train, test) for paths in part.values() for path in paths)
-    name = folder.resolve().name
+    parts = (files.train, files.test or {})
+    everything = [path for part in parts for paths in part.values() for path in paths]
     if others:
         _LOG.warning("%s: %s", shown(folder), left_out(others))
-    return Source(name, files, lambda size: _decode(name, train, test, size))
+    if beside:
+        _LOG.warning(
+            "%s: left out, as it is in no class folder: %s",
+            shown(folder),
+            _named(path.name for path in beside),
+        )
+    name = folder.resolve().name
+    return Source(name, tuple(everything), lambda how: _decode(name, files, how), files.test is None)
 
 
-def _classes(split: Path, others: Counter[str]) -> Classes:
-    """Return the image files of each class of a split, sorted; other files are added to `others`."""
-    folders = sorted(path for path in split.glob("[!.]*") if path.is_dir())
-    if not folders:
+def _innermost(folder: Path) -> Path:
+    """Return the folder itself, or what it holds where that is one folder of folders and nothing else."""
+    for _ in range(_DEEPEST):
+        inside = _entries(folder)
+        if len(inside) != 1 or not inside[0].is_dir() or inside[0].name.lower() in _SPLITS:
+            break
+        below = _folders(inside[0])
+        divided = any(path.name.lower() in _SPLITS for path in below)
+        if not divided and (not below or any(map(is_picture, _entries(inside[0])))):
+            break
+        folder = inside[0]
+    return folder
+
+
+def _splits(place: Path) -> dict[str, Path]:
+    """Return the folders of splits in a folder by what they are for, none where it holds class folders.
+
+    A class may be called "train", too: so are they taken where none holds folders and others are beside.
+    """
+    folders = _folders(place)
+    named = [path for path in folders if path.name.lower() in _SPLITS]
+    if not named or (len(named) < len(folders) and not any(map(_folders, named))):
+        return {}
+    found: dict[str, Path] = {}
+    for path in named:
+        kind = _SPLITS[path.name.lower()]
+        if kind in found:
+            raise InputError(f"{place} has two folders of {kind} images, {found[kind].name} and {path.name}")
+        found[kind] = path
+    if "train" not in found:
+        raise InputError(f"{place} has {_named(path.name for path in named)}, but no folder train; add one")
+    return found
+
+
+def _of_splits(place: Path, splits: dict[str, Path], others: list[Other]) -> _Files:
+    found = {kind: _classes(path, others) for kind, path in splits.items()}
+    train, test = found["train"], found.get("test")
+    kept = found.get("validation")
+    if test is None and kept is not None:
+        test, kept, splits = kept, None, {**splits, "test": splits["validation"]}
+    if test is not None and set(train) != set(test):
+        sides = [
+            f"class {_named(sorted(set(one) - set(other)))} under {there.name}/ but not under {missing.name}/"
+            for one, other, there, missing in (
+                (train, test, splits["train"], splits["test"]),
+                (test, train, splits["test"], splits["train"]),
+            )
+            if set(one) - set(other)
+        ]
+        raise InputError(f"{place} has {' and '.join(sides)}; add or remove it")
+    if kept is not None:
+        unknown = sorted(set(kept) - set(train))
+        if unknown:
+            raise InputError(
+                f"{place} has class {_named(unknown)} under {splits['validation'].name}/ but not under "
+                f"{splits['train'].name}/; add or remove it"
+            )
+        train = {name: [*paths, *kept.get(name, [])] for name, paths in train.items()}
+    return _Files(place, train, test, kept is not None)
+
+
+def _classes(split: Path, others: list[Other], optional: bool = False) -> Classes:
+    """Return the image files of each class folder in a folder, sorted; other files are added to `others`.
+
+    With `optional` there need be none.
+    """
+    folders = [path for path in _folders(split) if not path.name.startswith(_PASSED_OVER)]
+    if not folders and not optional:
         raise InputError(f"{split} holds no class folders; add one folder of images per class")
     classes: Classes = {}
+    beside: dict[str, list[Other]] = {}
     place = split.resolve()
     for folder in folders:
         if place.is_relative_to(folder.resolve()):
             raise InputError(f"the class folder {folder} is a link to what it lies in; remove it")
-        classes[folder.name], beside = image_files(folder)
-        if not classes[folder.name]:
-            also = f": {left_out(beside)}" if beside else ""
-            raise InputError(f"the class folder {folder} holds no images{also}; add some or remove it")
-        others += beside
+        classes[folder.name], beside[folder.name] = image_files(folder)
+    empty = [name for name, paths in classes.items() if not paths]
+    if optional and len(empty) == len(classes):
+        return {}
+    if empty:
+        missed = [other for name in empty for other in beside[name]]
+        also = f": {left_out(missed)}" if missed else ""
+        which = f"folder {split / empty[0]} holds" if len(empty) == 1 else f"folders {_named(empty)} hold"
+        raise InputError(f"the class {which} no images{also}; add some or remove it")
+    others += [other for found in beside.values() for other in found]
     return classes
 
 
-def _decode(name: str, train: Classes, test: Classes, size: Size | None) -> ImageSet:
-    return image_set(name, _split(train, size), _split(test, size), list(train))
+def _entries(folder: Path) -> list[Path]:
+    """Return what a folder holds, sorted; hidden things are passed over."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(_PASSED_OVER))
+    except OSError as error:
+        raise InputError(f"{folder} cannot be read ({error.strerror}); give yourself the right to") from None
 
 
-def _split(classes: Classes, size: Size | None) -> tuple[UInt8Array, Int64Array]:
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in _entries(folder) if path.is_dir()]
+
+
+def _named(names: Iterable[str]) -> str:
+    return listed([repr(name) for name in names], ", ", 300)
+
+
+def _decode(name: str, files: _Files, how: Preparation) -> ImageSet:
+    train, test = files.divided(how)
+    images = picture_set(name, _pictures(train), _pictures(test), list(files.train), how)
+    assert images.origin is not None
+    origin = replace(images.origin, drawn=files.test is None, joined=files.joined)
+    return replace(images, origin=origin)
+
+
+def _pictures(classes: Classes) -> tuple[list[Picture], Int64Array]:
     pictures = [Picture(str(path), path) for paths in classes.values() for path in paths]
     counts = [len(paths) for paths in classes.values()]
-    return decoded(pictures, size), np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+    return pictures, np.repeat(np.arange(len(counts), dtype=np.int64), counts)

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn.functional import interpolate
 
 from winninghand.images.checks import UInt8Array, check_memory
 from winninghand.images.image_set import ImageSet
-from winninghand.images.resizing import Size
+from winninghand.images.preparation import Preparation
+from winninghand.images.resizing import Size, at_size
 from winninghand.images.source import Source, image_set
 
 _FILE = Path(__file__).with_name("digits.npz")
@@ -30,20 +30,20 @@ def digits(root: Path | None) -> Source:
     return Source("digits", (), _decode)
 
 
-def _decode(size: Size | None) -> ImageSet:
-    """Return the digits enlarged bilinearly: to 32×32 unless `size` says else."""
+def _decode(how: Preparation) -> ImageSet:
+    """Return the digits enlarged bilinearly: to 32×32 unless the preparation says else."""
     with np.load(_FILE, allow_pickle=False) as file:
         train, test = (
-            (_enlarged(file[f"{split}_images"], size or (32, 32)), file[f"{split}_labels"])
+            (_enlarged(file[f"{split}_images"], how.size or (32, 32), how.transform), file[f"{split}_labels"])
             for split in ("train", "test")
         )
-    return image_set("digits", train, test, [str(digit) for digit in range(10)])
+    return image_set("digits", train, test, [str(digit) for digit in range(10)], how)
 
 
-def _enlarged(levels: npt.NDArray[Any], size: Size) -> UInt8Array:
+def _enlarged(levels: npt.NDArray[Any], size: Size, transform: str) -> UInt8Array:
     """Return levels 0..16, uint8 (N, 8, 8), as grey images uint8 (N, height, width)."""
     check_memory(3 * len(levels), size)  # floating point takes more than bytes
     grey = torch.from_numpy(levels).double()[:, None] * (255 / _BRIGHTEST)
-    enlarged = interpolate(grey, size=size, mode="bilinear", antialias=True)
+    enlarged = at_size(grey, size, transform)
     images: UInt8Array = enlarged.round().to(torch.uint8)[:, 0].numpy()
     return images

@@ -19,6 +19,9 @@ from winninghand.images.checks import (
     checked_images,
     checked_labels,
 )
+from winninghand.images.preparation import Origin
+
+_MOST_NAMES = 20
 
 
 @dataclass(frozen=True)
@@ -79,14 +82,16 @@ class Split:
 class ImageSet:
     """Training and test images of one task, under one list of class names.
 
-    Raises `InputError` where the names are not 2 to 65,536 different readable ones, where a label has no
-    name, and where the two splits differ in size.
+    `origin` says how they were loaded, None where they are the caller's own arrays. Raises `InputError`
+    where the names are not 2 to 65,536 different readable ones, where a label has no name, and where the two
+    splits differ in size.
     """
 
     train: Split
     test: Split
     classes: tuple[str, ...]
     name: str = "arrays"
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         count = len(checked_classes(self.classes))
@@ -108,6 +113,25 @@ class ImageSet:
 
         train, test = self.train, self.test
         return image_set_html(repr(self), self.classes, train.labels, test.labels, train.images)
+
+    def summary(self) -> str:
+        """Return one line: how many images of each class there are, to train + to test, and their origin."""
+        train, test = (
+            np.bincount(split.labels, minlength=len(self.classes)) for split in (self.train, self.test)
+        )
+        counts = [
+            f"{shown(name, 40)} {first:,} + {second:,}"
+            for name, first, second in zip(self.classes[:_MOST_NAMES], train, test, strict=False)
+        ]
+        if len(self.classes) > _MOST_NAMES:
+            rest = np.concatenate([train[_MOST_NAMES:], test[_MOST_NAMES:]])
+            counts.append(f"and {len(self.classes) - _MOST_NAMES:,} more of {rest.min():,} to {rest.max():,}")
+        height, width = self.train.size
+        line = (
+            f"{shown(self.name)}: {counted(len(self.train), 'image')} to train and {len(self.test):,} to "
+            f"test of {height}×{width}, {len(self.classes):,} classes ({', '.join(counts)})"
+        )
+        return line if self.origin is None else "; ".join([line, *self.origin.remarks()])
 
     @classmethod
     def from_arrays(

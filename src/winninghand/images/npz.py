@@ -13,7 +13,7 @@ import numpy.typing as npt
 from winninghand.base.errors import MOST_CLASSES, InputError, checked_classes
 from winninghand.images.checks import check_inflation, numbered
 from winninghand.images.image_set import ImageSet
-from winninghand.images.resizing import Size
+from winninghand.images.preparation import Preparation
 from winninghand.images.source import Source, image_set
 
 _KEYS = ("train_images", "train_labels", "test_images", "test_labels")
@@ -35,10 +35,10 @@ def npz(path: Path) -> Source | None:
     """
     if path.suffix.lower() != ".npz" or not path.is_file():
         return None
-    return Source(path.stem, (path,), lambda size: _decode(path, size))
+    return Source(path.stem, (path,), lambda how: _decode(path, how))
 
 
-def _decode(path: Path, size: Size | None) -> ImageSet:
+def _decode(path: Path, how: Preparation) -> ImageSet:
     arrays = _arrays(path)
     images = [arrays[f"{split}_images"] for split in ("train", "test")]
     labels = [_without_last_axis(arrays[f"{split}_labels"]) for split in ("train", "test")]
@@ -49,7 +49,7 @@ def _decode(path: Path, size: Size | None) -> ImageSet:
             labels[0], labels[1], names = numbered(labels[0], labels[1], (len(images[0]), len(images[1])))
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    return image_set(path.stem, (images[0], labels[0]), (images[1], labels[1]), names, size)
+    return image_set(path.stem, (images[0], labels[0]), (images[1], labels[1]), names, how)
 
 
 def _texts(names: npt.NDArray[Any]) -> list[object]:

@@ -16,9 +16,9 @@ from winninghand.base.errors import InputError, brief, checked_classes
 from winninghand.images.checks import Int64Array, numbered
 from winninghand.images.image_set import ImageSet
 from winninghand.images.parquet_files import arrow, batches, opened, unreadable
-from winninghand.images.pictures import Picture, decoded
-from winninghand.images.resizing import Size
-from winninghand.images.source import Source, image_set
+from winninghand.images.pictures import Picture
+from winninghand.images.preparation import Preparation
+from winninghand.images.source import Source, picture_set
 
 _SHARD = re.compile(r"(\d{1,9})-of-(\d{1,9})")
 _NUMBER = re.compile(r"\d{1,9}")
@@ -119,10 +119,10 @@ def parquet_source(name: str, folder: Path, paths: Iterable[Path]) -> Source:
     found = {
         split: tuple(folder / path for path in files) for split, files in shards(str(folder), paths).items()
     }
-    return Source(name, found["train"] + found["test"], lambda size: _decode(name, found, size))
+    return Source(name, found["train"] + found["test"], lambda how: _decode(name, found, how))
 
 
-def _decode(name: str, files: dict[str, tuple[Path, ...]], size: Size | None) -> ImageSet:
+def _decode(name: str, files: dict[str, tuple[Path, ...]], how: Preparation) -> ImageSet:
     classes = {split: _classes(paths) for split, paths in files.items()}
     if classes["train"] != classes["test"]:
         raise InputError(f"{name}: the train and test parquet files name different classes; make them agree")
@@ -134,7 +134,7 @@ def _decode(name: str, files: dict[str, tuple[Path, ...]], size: Size | None) ->
             names = checked_classes(classes["train"])
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
-    return image_set(name, (decoded(train, size), first), (decoded(test, size), second), names)
+    return picture_set(name, (train, first), (test, second), names, how)
 
 
 def _classes(paths: Sequence[Path]) -> list[object] | None:

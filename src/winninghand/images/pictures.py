@@ -23,8 +23,8 @@ from PIL import Image, UnidentifiedImageError
 
 from winninghand.base.errors import InputError, counted, shown
 from winninghand.base.files import regular
-from winninghand.images.checks import UInt8Array, check_memory
-from winninghand.images.resizing import Size, resized
+from winninghand.images.checks import Int64Array, UInt8Array, check_memory
+from winninghand.images.resizing import Size, geometry
 
 FORMATS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -43,41 +43,63 @@ _MOST_FILES = 2**22
 _SUFFIXES = {suffix for suffixes in FORMATS.values() for suffix in suffixes}
 
 
-def image_files(folder: Path) -> tuple[list[Path], Counter[str]]:
-    """Return the image files at any depth below a folder, sorted, and how many others there are by suffix.
+Other = tuple[str, Path]
+"""A file that is no image of a known format: what kind it is, such as its suffix, and where it lies."""
+
+
+def image_files(folder: Path) -> tuple[list[Path], list[Other]]:
+    """Return the image files at any depth below a folder, sorted, and the other files there.
 
     Files are told by their suffixes. Hidden ones and those in hidden folders are passed over; a folder
-    that is a link is not gone into, and is counted. Raises `InputError` for a folder that cannot be read
-    and for more than four million files.
+    that is a link is not gone into, and is one of the others. Raises `InputError` for a folder that cannot
+    be read and for more than four million files.
     """
     found: list[Path] = []
-    others: Counter[str] = Counter()
+    others: list[Other] = []
     count = 0
     for place, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        links = [name for name in folders if Path(place, name).is_symlink()]
-        others.update(["linked folder"] * len(links))
+        others += [("linked folder", Path(place, name)) for name in folders if Path(place, name).is_symlink()]
         for name in names:
             path = Path(place, name)
             if not name.startswith("."):
-                if path.suffix.lower() in _SUFFIXES and path.is_file():
+                if is_picture(path):
                     found.append(path)
                 else:
-                    others[path.suffix.lower() or "no suffix"] += 1
+                    others.append((path.suffix.lower() or "no suffix", path))
         count += len(names)
         if count > _MOST_FILES:
             raise InputError(f"{folder} holds more than {_MOST_FILES:,} files; give a folder of images alone")
     return sorted(found), others
 
 
-def left_out(others: Counter[str]) -> str:
-    """Return one line on files that are no images of a known format, such as "3 files (.heic 2, .txt 1)"."""
-    ordered = sorted(others.items(), key=lambda item: (-item[1], item[0]))
-    kinds = ", ".join(f"{shown(kind, 20)} {count:,}" for kind, count in ordered[:5])
-    more = ", …" if len(others) > 5 else ""
-    verb = "is" if others.total() == 1 else "are"
-    files = counted(others.total(), "file that is", "files that are")
-    return f"{files} no {', '.join(FORMATS)} {verb} left out ({kinds}{more})"
+def is_picture(path: Path) -> bool:
+    """Say whether a path is a file whose suffix is that of a known format."""
+    return path.suffix.lower() in _SUFFIXES and path.is_file()
+
+
+def left_out(others: Sequence[Other]) -> str:
+    """Return one line on files that are no images of a known format, by kind and by name.
+
+    Such as "3 files that are no JPEG, … are left out (.heic 2, .txt 1): a.HEIC, b.heic, notes.txt".
+    """
+    kinds = sorted(Counter(kind for kind, _ in others).items(), key=lambda item: (-item[1], item[0]))
+    told = ", ".join(f"{shown(kind, 20)} {count:,}" for kind, count in kinds[:5])
+    more = ", …" if len(kinds) > 5 else ""
+    verb = "is" if len(others) == 1 else "are"
+    files = counted(len(others), "file that is", "files that are")
+    names = listed(sorted(shown(path.name, 60) for _, path in others), ", ", _LONGEST_NAMES)
+    return f"{files} no {', '.join(FORMATS)} {verb} left out ({told}{more}): {names}"
+
+
+def listed(texts: Sequence[str], between: str = "; ", longest: int = 1200) -> str:
+    """Return texts one after the other; of those that make the line too long only how many there are."""
+    line = texts[0]
+    for place, text in enumerate(texts[1:], start=1):
+        if len(line) + len(text) > longest:
+            return f"{line}{between}and {len(texts) - place:,} more"
+        line += between + text
+    return line
 
 
 def _refuse(error: OSError) -> None:
@@ -93,10 +115,14 @@ MOST_PIXELS = 2**26
 _PIXELS_OF_WEBP = 2.5
 """As many times the memory of others takes a WebP picture, whose reader keeps several copies."""
 _LARGEST_FILE = 2**28
+_SMALL_FILE = 2**24
 _MOST_SCANS = 100
 """Of a JPEG file. Each goes over the whole picture; ten are usual, a thousand take minutes."""
-_MOST_THREADS = 8
-_PICTURES_PER_JOB = 256
+_MOST_THREADS = 16
+_PICTURES_PER_JOB = 64
+_LONGEST_NAMES = 300
+_FINER = 2
+"""As many times larger than asked for is what a JPEG file is decoded to at least, and then resized."""
 _PIXELS_OF_BAND = 2**20
 _ORIENTATION = 0x0112
 _ORIENTED = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
@@ -110,6 +136,8 @@ _TURNS: dict[int, Callable[[UInt8Array], UInt8Array]] = {
     8: lambda pixels: pixels[:, ::-1].swapaxes(0, 1),
 }
 """What each orientation of EXIF asks for; views, as a copy of a large picture is large."""
+_ACROSS = (5, 6, 7, 8)
+"""The orientations under which height and width change places."""
 _LONGEST_HEADER = 2**16
 _PPM = re.compile(rb"P(?:[14](?:(?:\s|#[^\r\n]*+)++\d++){2}|[2356](?:(?:\s|#[^\r\n]*+)++\d++){3})\s")
 """The header of a PPM, PGM or PBM file: width, height and, but for bits, the largest value."""
@@ -126,33 +154,123 @@ class Picture:
     content: bytes | Path | Image.Image
 
 
-def decoded(pictures: Sequence[Picture], size: Size | None) -> UInt8Array:
-    """Return pictures as uint8 RGB (N, H, W, 3), decoded by a pool of threads.
+@dataclass(frozen=True)
+class Decoded:
+    """Pictures as pixels.
 
-    With `size` (height, width) each is resized bilinearly with antialiasing; without, all must
-    have the size of the first. Of several frames the first one is taken, and what is transparent is
-    laid on white. Raises `InputError` that names the picture which is broken, larger than 67 million
-    pixels, deeper than 8 bits or of another size.
+    `images` is uint8 RGB (N, H, W, 3) of those pictures whose indices, in order, `kept` holds; `broken` has
+    the index of each of the others and what is wrong with it, `transparent` counts those laid on white.
     """
+
+    images: UInt8Array
+    kept: Int64Array
+    broken: tuple[tuple[int, InputError], ...]
+    transparent: int
+
+
+def decoded(pictures: Sequence[Picture], size: Size | None, transform: str = "crop") -> UInt8Array:
+    """Return pictures as uint8 RGB (N, H, W, 3): see `decode`; `InputError` names all that are broken."""
+    found = decode(pictures, size, transform)
+    if found.broken:
+        raise broken_error(len(pictures), [str(error) for _, error in found.broken])
+    return found.images
+
+
+def decode(
+    pictures: Sequence[Picture], size: Size | None, transform: str = "crop", title: str | None = None
+) -> Decoded:
+    """Decode pictures by a pool of threads, and say which of them could not be read.
+
+    With `size` (height, width) each is brought to it by `transform` (see `Preparation`), bilinearly with
+    antialiasing; without, all must have the size of the first. JPEG files that are much larger than asked
+    for are decoded at a half, a quarter or an eighth of their size, at least twice as large as asked for. Of
+    several frames the first one is taken, and what is transparent is laid on white. Under a `title`
+    progress is shown. Broken is what is no picture, is larger than 67 million pixels or deeper than 8 bits.
+    Raises `InputError` where one has another size than the first, and where they need more memory than
+    there is.
+    """
+    broken: dict[int, InputError] = {}
+    transparent: list[int] = []
     with warnings.catch_warnings():
         # Pillow warns of all that is odd about a picture, several lines each.
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        expected = size or _pixels(pictures[0], None).shape[:2]
+        expected = size or _first_size(pictures)
         check_memory(len(pictures), expected)
         images = np.empty((len(pictures), *expected, 3), dtype=np.uint8)
 
-        def decode_from(start: int) -> None:
-            for index in range(start, min(start + _PICTURES_PER_JOB, len(pictures))):
-                pixels = _pixels(pictures[index], size)
+        def decode_from(start: int) -> int:
+            end = min(start + _PICTURES_PER_JOB, len(pictures))
+            for index in range(start, end):
+                try:
+                    pixels, is_transparent = _pixels(pictures[index], size, transform)
+                except InputError as error:
+                    broken[index] = error
+                    continue
                 if pixels.shape[:2] != expected:
                     raise InputError(_other_size(pictures[index].name, pixels.shape[:2], expected))
                 images[index] = pixels
+                if is_transparent:
+                    transparent.append(index)
+            return end - start
 
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
-            for _ in pool.map(decode_from, range(0, len(pictures), _PICTURES_PER_JOB)):
-                pass
-    return images
+        with (
+            _progress(title, len(pictures)) as progress,
+            ThreadPoolExecutor(min(_cores(), _MOST_THREADS)) as pool,
+        ):
+            for count in pool.map(decode_from, range(0, len(pictures), _PICTURES_PER_JOB)):
+                progress(count)
+    kept = np.setdiff1d(np.arange(len(pictures), dtype=np.int64), sorted(broken))
+    # Moved within the array, as a copy of what is left would take the memory twice.
+    for place, index in enumerate(kept.tolist() if broken else ()):
+        images[place] = images[index]
+    return Decoded(images[: len(kept)], kept, tuple(sorted(broken.items())), len(transparent))
+
+
+def broken_error(count: int, reasons: Sequence[str]) -> InputError:
+    """Return the error that names all broken ones of `count` pictures, as far as a line holds them."""
+    if len(reasons) == 1:
+        return InputError(reasons[0])
+    wrong = listed([without_remedy(reason) for reason in reasons])
+    return InputError(
+        f"{len(reasons):,} of {count:,} images cannot be used: {wrong}; replace or remove them, or leave "
+        "them out by --skip-broken (in Python skip_broken=True)"
+    )
+
+
+def without_remedy(message: str) -> str:
+    """Return what an error says is wrong, without what it says to do about it."""
+    return message.rpartition("; ")[0] or message
+
+
+def _first_size(pictures: Sequence[Picture]) -> Size:
+    """Return the size of the first picture that can be read; raise `InputError` where none can."""
+    errors = []
+    for picture in pictures:
+        try:
+            height, width = _pixels(picture, None, "crop")[0].shape[:2]
+            return height, width
+        except InputError as error:
+            errors.append(str(error))
+    raise broken_error(len(pictures), errors)
+
+
+@contextmanager
+def _progress(title: str | None, count: int) -> Iterator[Callable[[int], object]]:
+    if title is None or count <= _PICTURES_PER_JOB:
+        yield lambda done: None
+        return
+    from winninghand.base.progress import progress_bar  # which takes as long to import as many pictures
+
+    with progress_bar(title, count) as progress:
+        yield progress
+
+
+def _cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def rgb(image: Image.Image) -> UInt8Array:
@@ -199,8 +317,8 @@ class _Room:
 _ROOM = _Room()
 
 
-def _pixels(picture: Picture, size: Size | None) -> UInt8Array:
-    """Return one picture as uint8 RGB (H, W, 3), at `size` where one is given.
+def _pixels(picture: Picture, size: Size | None, transform: str) -> tuple[UInt8Array, bool]:
+    """Return one picture as uint8 RGB (H, W, 3), at `size` where one is given, and if it was transparent.
 
     Its format, its own size and its depth are checked before it is decoded.
     """
@@ -208,25 +326,40 @@ def _pixels(picture: Picture, size: Size | None) -> UInt8Array:
         if isinstance(picture.content, Image.Image):
             _check_format(picture.name, picture.content)
             with _ROOM.of(_room_for(picture.name, picture.content)):
-                return _upright(picture.content.copy(), size)
+                return _upright(picture.content.copy(), size, transform)
         with _file(picture.name, picture.content) as file, _opened(picture.name, file) as image:
             _check_scans(picture.name, image, file)
             with _ROOM.of(_room_for(picture.name, image)):
+                if size is not None:
+                    _reduce(image, size, transform)
                 image.load()
-                return _upright(image, size)
+                return _upright(image, size, transform)
     except InputError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise _too_large(picture.name, MOST_PIXELS) from None
     except UnidentifiedImageError:
         raise InputError(
-            f"{picture.name} cannot be read as an image: it is no {', '.join(FORMATS)}"
+            f"{picture.name} cannot be read as an image: it is no {', '.join(FORMATS)}; replace or remove it"
         ) from None
     # Pillow's decoders raise nearly anything for broken data: SyntaxError, struct.error, IndexError …
     except Exception as error:
         raise InputError(
             f"{picture.name} cannot be read as an image ({error}); replace or remove it"
         ) from None
+
+
+def _reduce(image: Image.Image, size: Size, transform: str) -> None:
+    """Let a JPEG file be decoded at a fraction of its size, as far as the result hardly shows it."""
+    if image.format not in ("JPEG", "MPO"):
+        return
+    turned = _orientation(image) in _ACROSS
+    wanted = size[::-1] if turned else size
+    shape = geometry((image.height, image.width), wanted, transform)
+    ratio = min(shape.cut[0] / shape.inner[0], shape.cut[1] / shape.inner[1]) / _FINER
+    part = next((part for part in (8, 4, 2) if part <= ratio), 1)
+    if part > 1:
+        image.draft(None, (image.width // part, image.height // part))
 
 
 def _opened(name: str, file: BinaryIO) -> Image.Image:
@@ -236,12 +369,13 @@ def _opened(name: str, file: BinaryIO) -> Image.Image:
 
 
 def _file(name: str, content: bytes | Path) -> BinaryIO:
-    """Return the encoded picture as an open file."""
+    """Return the encoded picture as an open file; a small one is read at once."""
     if isinstance(content, bytes):
         return io.BytesIO(content)
-    if regular(content).stat().st_size > _LARGEST_FILE:
+    size = regular(content).stat().st_size
+    if size > _LARGEST_FILE:
         raise InputError(f"{name} is larger than {_LARGEST_FILE:,} bytes; give a smaller file")
-    return content.open("rb")
+    return io.BytesIO(content.read_bytes()) if size <= _SMALL_FILE else content.open("rb")
 
 
 def check_size(name: str, width: int, height: int) -> None:
@@ -309,15 +443,46 @@ def _check_scans(name: str, image: Image.Image, file: BinaryIO) -> None:
         raise InputError(f"{name} has {scans} scans where ten are usual; save it anew")
 
 
-def _upright(image: Image.Image, size: Size | None) -> UInt8Array:
-    """Return a decoded picture's pixels at `size`, turned as its EXIF or XMP metadata say."""
-    turn = None
+def _upright(image: Image.Image, size: Size | None, transform: str) -> tuple[UInt8Array, bool]:
+    """Return a decoded picture's pixels at `size`, turned as its metadata say, and if it was transparent."""
+    orientation, transparent = _orientation(image), image.has_transparency_data
+    turn = _TURNS.get(orientation, _as_it_is)
+    if size is None:
+        pixels = rgb(image)
+        image.close()  # and with it goes a copy of the pixels
+        return turn(pixels), transparent
+    if image.mode not in ("RGB", "L") or transparent:
+        pixels = rgb(image)
+        image.close()
+        image = Image.fromarray(pixels)
+    return turn(_sized(image, size[::-1] if orientation in _ACROSS else size, transform)), transparent
+
+
+def _as_it_is(pixels: UInt8Array) -> UInt8Array:
+    return pixels
+
+
+def _sized(image: Image.Image, size: Size, transform: str) -> UInt8Array:
+    """Return an RGB or grey picture's pixels at `size`, uint8 (H, W, 3), as `at_size` does it."""
+    top, left, (height, width), inner, down, right = geometry((image.height, image.width), size, transform)
+    if (height, width) != (image.height, image.width):
+        image = image.crop((left, top, left + width, top + height))
+    if (height, width) != inner:
+        image = image.resize(inner[::-1], Image.Resampling.BILINEAR)
+    pixels = np.asarray(image.convert("RGB"))
+    if inner == size:
+        return pixels
+    result = np.zeros((*size, 3), np.uint8)
+    result[down : down + inner[0], right : right + inner[1]] = pixels
+    return result
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return how a picture is turned, as its EXIF or XMP metadata say; 1 is upright."""
     if image.info.keys() & set(_ORIENTED):
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION, 1))
-    pixels = rgb(image)
-    image.close()  # and with it goes a copy of the pixels
-    sized: UInt8Array = resized((pixels if turn is None else turn(pixels))[None], size)[0]
-    return sized
+        orientation: int = image.getexif().get(_ORIENTATION, 1)
+        return orientation
+    return 1
 
 
 def _too_large(name: str, most: int) -> InputError:
@@ -327,5 +492,5 @@ def _too_large(name: str, most: int) -> InputError:
 def _other_size(name: str, found: Size, expected: Size) -> str:
     return (
         f"{name} is {found[1]}×{found[0]} pixels where the first image is {expected[1]}×{expected[0]}; "
-        "make all images one size or give a size to resize them to"
+        "give one size for all, such as --size 64 (in Python size=64)"
     )

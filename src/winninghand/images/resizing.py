@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn.functional import interpolate
 
 from winninghand.base.errors import InputError, checked_whole
@@ -14,6 +16,37 @@ from winninghand.images.checks import UInt8Array, check_memory
 Size = tuple[int, int]
 _IMAGES_AT_ONCE = 1024
 _LONGEST_SIDE = 8192
+
+
+class Geometry(NamedTuple):
+    """Which part of an image is taken, what it is resized to, and where that is put; in pixels.
+
+    The part begins at `top` and `left` of the image and has the size `cut`; resized to `inner` it begins at
+    `down` and `right` of the result, which is black elsewhere.
+    """
+
+    top: int
+    left: int
+    cut: Size
+    inner: Size
+    down: int
+    right: int
+
+
+def geometry(own: Size, size: Size, transform: str) -> Geometry:
+    """Return how an image of the size `own` (height, width) is brought to `size`: see `Preparation`.
+
+    Of the part that `crop` takes, of the place and the size that `pad` gives, halves of pixels are rounded.
+    """
+    if transform == "crop":
+        ratio = min(own[0] / size[0], own[1] / size[1])
+        height, width = (min(side, max(1, round(ratio * to))) for side, to in zip(own, size, strict=True))
+        return Geometry((own[0] - height) // 2, (own[1] - width) // 2, (height, width), size, 0, 0)
+    if transform == "pad":
+        ratio = min(size[0] / own[0], size[1] / own[1])
+        height, width = (min(to, max(1, round(ratio * side))) for side, to in zip(own, size, strict=True))
+        return Geometry(0, 0, own, (height, width), (size[0] - height) // 2, (size[1] - width) // 2)
+    return Geometry(0, 0, own, size, 0, 0)
 
 
 def checked_size(size: int | Size | None) -> Size | None:
@@ -27,8 +60,8 @@ def checked_size(size: int | Size | None) -> Size | None:
     return height, width
 
 
-def resized(images: UInt8Array, size: Size | None) -> UInt8Array:
-    """Return uint8 images (N, H, W, 3) at `size`, bilinearly and with antialiasing where they shrink."""
+def resized(images: UInt8Array, size: Size | None, transform: str = "crop") -> UInt8Array:
+    """Return uint8 images (N, H, W, 3) at `size`: see `at_size`."""
     if size is None or images.shape[1:3] == size:
         return images
     check_memory(len(images), size)
@@ -37,6 +70,22 @@ def resized(images: UInt8Array, size: Size | None) -> UInt8Array:
         # A copy, as torch warns of arrays that it must not write to.
         part = np.array(images[start : start + _IMAGES_AT_ONCE], order="C")
         channels_first = torch.from_numpy(part).permute(0, 3, 1, 2)
-        scaled = interpolate(channels_first, size=size, mode="bilinear", antialias=True)
+        scaled = at_size(channels_first, size, transform)
         result[start : start + len(part)] = scaled.permute(0, 2, 3, 1).numpy()
+    return result
+
+
+def at_size(images: Tensor, size: Size, transform: str = "crop") -> Tensor:
+    """Return images (N, C, H, W) at `size`, bilinearly and with antialiasing where they shrink."""
+    own = images.shape[-2], images.shape[-1]
+    if own == size:
+        return images
+    top, left, (height, width), inner, down, right = geometry(own, size, transform)
+    part = images[..., top : top + height, left : left + width]
+    if part.shape[-2:] != inner:
+        part = interpolate(part, size=inner, mode="bilinear", antialias=True)
+    if inner == size:
+        return part
+    result = part.new_zeros(*part.shape[:-2], *size)
+    result[..., down : down + inner[0], right : right + inner[1]] = part
     return result

@@ -12,9 +12,11 @@ import numpy as np
 from winninghand.base import catalog
 from winninghand.base.errors import InputError, with_article
 from winninghand.base.registry import Registry
-from winninghand.images.checks import ArrayLike, checked_images
+from winninghand.images.checks import ArrayLike, Int64Array, checked_images
 from winninghand.images.image_set import ImageSet
-from winninghand.images.resizing import Size, resized
+from winninghand.images.pictures import Picture, broken_error, decode, listed, without_remedy
+from winninghand.images.preparation import Origin, Preparation
+from winninghand.images.resizing import resized
 
 Arrays = tuple[ArrayLike, ArrayLike]
 
@@ -24,13 +26,15 @@ class Source:
     """An image set in place.
 
     `files` are all the files it is decoded from; a source without files is not cached.
-    `decode(size)` returns it with all images at `size` (height, width), or at their own size
-    where that is `None`; it raises `InputError` for files that cannot be used.
+    `decode(how)` returns it with all images at `how.size` (height, width), or at their own size
+    where that is `None`, as the other settings of `how` say; it raises `InputError` for files that cannot be
+    used. `drawn` says that the division into images to train and to test depends on `how`, too.
     """
 
     name: str
     files: tuple[Path, ...]
-    decode: Callable[[Size | None], ImageSet]
+    decode: Callable[[Preparation], ImageSet]
+    drawn: bool = False
 
 
 def image_set(
@@ -38,15 +42,15 @@ def image_set(
     train: Arrays,
     test: Arrays,
     classes: Sequence[str],
-    size: Size | None = None,
+    how: Preparation = Preparation(),
 ) -> ImageSet:
-    """Return the image set of pairs (images, labels), resized and checked, errors headed by its name.
+    """Return the image set of pairs (images, labels), at a size and checked, errors headed by its name.
 
     Raises `InputError` where shapes or labels do not fit, or where a class has test images but
     no training images.
     """
     try:
-        images = ImageSet.from_arrays(_resized(train, size), _resized(test, size), classes, name)
+        images = ImageSet.from_arrays(_resized(train, how), _resized(test, how), classes, name)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     unknown = np.setdiff1d(images.test.labels, images.train.labels)
@@ -55,7 +59,39 @@ def image_set(
             f"{name}: class {images.classes[unknown[0]]!r} has test images but no training images; "
             "add some or leave it out of the test images"
         )
-    return images
+    return replace(images, origin=Origin(how))
+
+
+def picture_set(
+    name: str,
+    train: tuple[Sequence[Picture], Int64Array],
+    test: tuple[Sequence[Picture], Int64Array],
+    classes: Sequence[str],
+    how: Preparation,
+) -> ImageSet:
+    """Return the image set of pairs (encoded pictures, labels), decoded together.
+
+    Raises `InputError` that names all pictures which are broken, unless these are to be left out, and a
+    class of which no image is left.
+    """
+    pictures, labels = [*train[0], *test[0]], np.concatenate([train[1], test[1]])
+    found = decode(pictures, how.size, how.transform, f"decoding {name}")
+    broken = tuple(without_remedy(str(error)) for _, error in found.broken)
+    if broken and not how.skip_broken:
+        raise broken_error(len(pictures), [str(error) for _, error in found.broken])
+    first = int(np.searchsorted(found.kept, len(train[0])))
+    marks = labels[found.kept]
+    lost = np.setdiff1d(train[1], marks[:first]), np.setdiff1d(test[1], marks[first:])
+    for part, numbers in zip(("train", "test"), lost, strict=True):
+        if len(numbers):
+            raise InputError(
+                f"{name}: all {part} images of class {classes[numbers[0]]!r} are broken ({listed(broken)}); "
+                "replace them"
+            )
+    images = image_set(
+        name, (found.images[:first], marks[:first]), (found.images[first:], marks[first:]), classes
+    )
+    return replace(images, origin=Origin(how, broken=broken, transparent=found.transparent))
 
 
 def checked_source(found: object, registry: Registry[Any], name: str) -> Source:
@@ -68,18 +104,20 @@ def checked_source(found: object, registry: Registry[Any], name: str) -> Source:
     if name in registry.own:
         return found
 
-    def decode(size: Size | None) -> ImageSet:
+    def decode_checked(how: Preparation) -> ImageSet:
         with registry.called(name):
-            images = found.decode(size)
+            images = found.decode(how)
             if not isinstance(images, ImageSet):
                 raise TypeError(f"it must decode to an ImageSet, not {with_article(type(images).__name__)}")
         return images
 
-    return replace(found, decode=decode)
+    return replace(found, decode=decode_checked)
 
 
-def _resized(arrays: Arrays, size: Size | None) -> Arrays:
-    return arrays if size is None else (resized(checked_images(arrays[0]), size), arrays[1])
+def _resized(arrays: Arrays, how: Preparation) -> Arrays:
+    if how.size is None:
+        return arrays
+    return resized(checked_images(arrays[0]), how.size, how.transform), arrays[1]
 
 
 IMAGE_SETS: Registry[Callable[[Path | None], Source]] = catalog.IMAGE_SETS

@@ -22,6 +22,7 @@ from winninghand.base.errors import InputError, first_error
 from winninghand.base.files import checked_name
 from winninghand.base.toml import read_toml
 from winninghand.evaluation import Measurement
+from winninghand.images import Preparation
 from winninghand.recipe import Recipe
 
 MOST_RUNS = 10_000
@@ -86,6 +87,20 @@ class Study(BaseModel):
     sweeps: list[dict[str, Any]] = Field(default=[{}], min_length=1)
     evaluation: Evaluation = Measurement()
     zoo: ZooPlan | None = None
+
+    @property
+    def images(self) -> Preparation:
+        """How the images of all runs are prepared: the recipe's `[images]` table."""
+        return Recipe(images=self.recipe.get("images", {})).images
+
+    @field_validator("sweeps")
+    @classmethod
+    def _share_their_images(cls, sweeps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for key in (key for sweep in sweeps for key in sweep if key.partition(".")[0] == "images"):
+            raise InputError(
+                f"{key!r} cannot be swept over, as all runs have the same images; set it in recipe"
+            )
+        return sweeps
 
     @field_validator("sweeps")
     @classmethod

@@ -30,7 +30,7 @@ from winninghand.cards import Card, CardMetadata, Normalisation, architecture_me
 from winninghand.compression import Compressor, Phase
 from winninghand.decks import load_card
 from winninghand.evaluation import accuracy
-from winninghand.images import ImageSet, Split
+from winninghand.images import ImageSet, Preparation, Split
 from winninghand.networks import copied, takes_channels_last
 from winninghand.recipe import Recipe
 from winninghand.training.callbacks import (
@@ -168,6 +168,11 @@ class Run:
         rest, validation = split.validation(fraction)
         return split.take(rest), split.take(validation)
 
+    @property
+    def _preparation(self) -> Preparation:
+        """How the images were brought to their size and divided, so that others can be, too."""
+        return self.recipe.images if self.images.origin is None else self.images.origin.preparation
+
     @cached_property
     def _moments(self) -> tuple[Triple, Triple]:
         """Mean and standard deviation that the network expects."""
@@ -247,7 +252,7 @@ class Run:
             prunable=tuple(trainer.masks.weights),
             architecture=architecture_metadata(network),
             domain={"name": self._domain.name, **self._domain.model_dump(mode="json")},
-            recipe=recipe.model_dump(mode="json"),
+            recipe={**recipe.model_dump(mode="json"), "images": self._preparation.model_dump(mode="json")},
             winninghand=__version__,
         )
         profile = training_profile(self._domain, fitting, recipe.seed, trainer.fabric.device)

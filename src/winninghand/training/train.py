@@ -18,7 +18,7 @@ from winninghand.compression import Scope
 from winninghand.images import ImageSet
 from winninghand.networks import entering
 from winninghand.networks import network as network_named
-from winninghand.recipe import Recipe, load_recipe, make_recipe
+from winninghand.recipe import Recipe, check_images, load_recipe, make_recipe
 from winninghand.training.callbacks import Callback
 from winninghand.training.data import seed_of
 from winninghand.training.run import Run
@@ -69,6 +69,7 @@ def train(
 def new_run(recipe: Recipe, images: ImageSet | None) -> Run:
     """Return the run of a recipe, its network freshly initialised from the recipe's seed."""
     images = _checked(images)
+    check_images(recipe, images)
     with torch.random.fork_rng():
         torch.manual_seed(seed_of(recipe.seed, "network"))
         fresh = network_named(**{**recipe.network, "classes": len(images.classes)})

@@ -1,0 +1,75 @@
+"""Images for commands: as a recipe says, or as those that a model was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from winninghand.base.errors import InputError
+from winninghand.base.files import expanded
+from winninghand.cards import Card
+from winninghand.decks import Deck
+from winninghand.images import IMAGE_SETS, ImageSet, Preparation
+from winninghand.report.terminal import say
+
+
+def images_as(how: Preparation, data: str, root: Path | None) -> ImageSet:
+    """Return the images of `--data`, prepared; of a folder it is said how many of each class there are."""
+    from winninghand.images import load_images
+
+    images = load_images(data, root=root, **how.model_dump())
+    if data not in IMAGE_SETS and expanded(data).is_dir():
+        say(images.summary())
+    return images
+
+
+def images_for(
+    models: Mapping[str, Card | Deck], data: str, root: Path | None, skip_broken: bool = False
+) -> ImageSet:
+    """Return the images of `--data` at the size of models, prepared and divided as for their training.
+
+    Raises `InputError`, which calls a model by its name, where one knows other classes or has another size
+    than the first, and where its cards were trained on another part of images that name no part for tests.
+    """
+    first = next(iter(models.values())).cards[0].metadata.preparation
+    how = first.model_copy(update={"skip_broken": skip_broken or first.skip_broken})
+    images = images_as(how, data, root)
+    for name, model in models.items():
+        for card in model.cards:
+            _check_fits(name, card, images)
+    return images
+
+
+def _check_fits(name: str, card: Card, images: ImageSet) -> None:
+    if card.classes != images.classes:
+        raise InputError(
+            f"{name} knows other classes than the images of {images.name} "
+            f"({_differing(card.classes, images)}); check --data"
+        )
+    own, size = card.metadata.preparation, images.train.size
+    if card.input_size != size:
+        raise InputError(
+            f"{name} takes images of {_written(card.input_size)} and the first model of {_written(size)}; "
+            "give models of one size"
+        )
+    if images.origin is None or not images.origin.drawn:
+        return
+    drawn = images.origin.preparation
+    if (own.test_fraction, own.split_seed) != (drawn.test_fraction, drawn.split_seed):
+        raise InputError(
+            f"{name} learned from another part of {images.name} than the first card: for tests it drew "
+            f"{own.test_fraction:g} by seed {own.split_seed}, not {drawn.test_fraction:g} by seed "
+            f"{drawn.split_seed}; train them on one part"
+        )
+
+
+def _written(size: tuple[int, int]) -> str:
+    return f"{size[0]}×{size[1]}"
+
+
+def _differing(classes: Sequence[str], images: ImageSet) -> str:
+    """Say in a few words in what class names differ from those of images."""
+    if len(classes) != len(images.classes):
+        return f"{len(classes)} instead of {len(images.classes)}"
+    place = next(place for place, name in enumerate(classes) if name != images.classes[place])
+    return f"{classes[place]!r} instead of {images.classes[place]!r}"

@@ -1,0 +1,85 @@
+"""How images are brought to one size and divided: said once, and kept by runs and cards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from winninghand.base.errors import LARGEST, InputError, counted, first_error
+from winninghand.images.resizing import Size, checked_size
+
+Transform = Literal["crop", "squash", "pad"]
+TRANSFORMS: tuple[str, ...] = get_args(Transform)
+
+_Side = Annotated[int, Field(ge=1, le=8192)]
+
+
+class Preparation(BaseModel):
+    """The `[images]` table of a recipe: what `load_images` takes beside the images' place.
+
+    All images are brought to `size` (height, width) by `transform`: `crop` cuts out the largest part in the
+    middle that has the shape wanted, `squash` keeps everything and changes proportions, `pad` keeps
+    everything and fills up with black. Without a size they keep their own. `skip_broken` leaves out files
+    that cannot be read. Where a folder names no test images, `test_fraction` of each class is drawn by
+    `split_seed`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    size: tuple[_Side, _Side] | None = None
+    transform: Transform = "crop"
+    skip_broken: Annotated[bool, Field(strict=True)] = False
+    test_fraction: float = Field(default=0.2, gt=0, lt=1, strict=True)
+    split_seed: int = Field(default=0, ge=0, le=LARGEST, strict=True)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How an image set came to be.
+
+    `drawn` says that its test images were drawn from all, as the preparation says; `joined` that images kept
+    for validation were put to those to train on. `broken` says of each file that was left out what is wrong
+    with it, `transparent` counts the images that were laid on white.
+    """
+
+    preparation: Preparation
+    drawn: bool = False
+    joined: bool = False
+    broken: tuple[str, ...] = ()
+    transparent: int = 0
+
+    def remarks(self) -> list[str]:
+        """Return what is worth saying of it, in words."""
+        said = []
+        if self.drawn:
+            fraction, seed = self.preparation.test_fraction, self.preparation.split_seed
+            said.append(f"test images drawn: {fraction:g} of each class by seed {seed}")
+        if self.joined:
+            said.append("images for validation are among those to train on")
+        if self.transparent:
+            said.append(f"{counted(self.transparent, 'image')} with transparent parts laid on white")
+        if self.broken:
+            said.append(f"left out as broken: {len(self.broken):,}")
+        return said
+
+
+def make_preparation(
+    size: int | Size | None = None,
+    transform: str = "crop",
+    skip_broken: bool = False,
+    test_fraction: float = 0.2,
+    split_seed: int = 0,
+) -> Preparation:
+    """Return the preparation of these settings, checked; `InputError` names the first that cannot be."""
+    settings = {
+        "transform": transform,
+        "skip_broken": skip_broken,
+        "test_fraction": test_fraction,
+        "split_seed": split_seed,
+    }
+    try:
+        return Preparation.model_validate({**settings, "size": checked_size(size)})
+    except ValidationError as error:
+        raise InputError(first_error(error)) from None

@@ -1,0 +1,125 @@
+"""From a folder of photographs without a division to figures, on the command line."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import winninghand as wh
+
+RECIPE = """
+compression = {method = "dense"}
+training = {epochs = 1, batch_size = 8, precision = "32-true"}
+[network]
+name = "resnet20"
+width = 4
+[images]
+transform = "pad"
+split_seed = 3
+"""
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder of bright and dark pictures of all sizes, one broken, and a recipe."""
+    monkeypatch.setenv("WINNINGHAND_CACHE", str(tmp_path / "cache"))
+    generator = np.random.default_rng(0)
+    for level, name in ((0, "dark"), (127, "hell é")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(30):
+            pixels = generator.integers(level, level + 128, (20 + number, 50 - number, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.png")
+    (tmp_path / "photos" / "dark" / "broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "recipe.toml").write_text(RECIPE)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_card_remembers_how_its_images_were_prepared(run, place):
+    train = ("train", "recipe.toml", "--data", "photos", "--size", 16, "--out", "run")
+    code, _, err = run(*train)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "broken.jpg cannot be read as an image" in err
+    assert not (place / "run").exists()
+    code, _, err = run(*train, "--skip-broken")
+    assert code == 0, err
+    assert "photos: 48 images to train and 12 to test of 16×16, 2 classes (dark 24 + 6, hell é 24 + 6)" in err
+    assert "test images drawn: 0.2 of each class by seed 3; left out as broken: 1" in err
+    kept = json.loads((place / "run" / "run.json").read_text())["recipe"]["images"]
+    settings = {"transform": "pad", "skip_broken": True, "test_fraction": 0.2, "split_seed": 3}
+    assert kept == {"size": [16, 16], **settings}
+    card = wh.load(place / "run" / "card.card")
+    assert card.metadata.preparation.model_dump() == {"size": (16, 16), **settings}
+    images = wh.load_images("photos", **card.metadata.preparation.model_dump())
+
+    words = ("--corruptions", "contrast", "--severities", 1, "--json", "-")
+    code, out, err = run("evaluate", "run/card.card", "--data", "photos", *words)
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["test_digest"] == images.test.digest
+    assert found["clean_accuracy"] == card.metadata.accuracies["test"]
+    code, _, err = run("heatmap", "run/card.card", "--out", "map.svg", "--data", "photos", "--limit", 2)
+    assert code == 0, err
+    code, _, err = run("deck", "a.deck", "run/card.card", "run/card.card", "--data", "photos", "--limit", 20)
+    assert code == 0, err
+    code, _, err = run("profile", "run/card.card", "--data", "photos", "--out", "new.card")
+    assert code == 0, err
+    code, _, err = run("specialize", "run/card.card", "b.deck", "--domains", "clean,gaussian", "--epochs", 1,
+                       "--data", "photos")  # fmt: skip
+    assert code == 0, err
+    for model in ("a.deck", "b.deck", "new.card"):
+        code, out, err = run("evaluate", model, "--data", "photos", *words)
+        assert code == 0, err
+        assert json.loads(out)["test_digest"] == images.test.digest
+
+    white = card.predict(Image.new("RGB", (64, 16), "white"))[0]
+    padded = np.zeros((16, 16, 3), np.uint8)
+    padded[6:10] = 255
+    assert white == card.predict(padded)[0]
+
+
+def test_models_that_learned_from_other_parts_are_not_put_together(run, place):
+    words = ("train", "recipe.toml", "--data", "photos", "--size", 16, "--skip-broken")
+    for seed in (1, 2):
+        code, _, err = run(*words, "--out", seed, "--set", f"images.split_seed={seed}")
+        assert code == 0, err
+    code, _, err = run("deck", "a.deck", "1/card.card", "2/card.card", "--data", "photos")
+    assert code == 2
+    assert "2/card.card learned from another part of photos" in err
+    code, _, err = run("evaluate", "1/card.card", "--data", "photos", "--baseline", "2/card.card")
+    assert (code, err.splitlines()[-1].count("learned from another part")) == (2, 1)
+
+
+def test_old_cards_see_whole_pictures_and_sets_of_one_size_are_brought_to_that_of_a_card(run, place):
+    module = wh.network("resnet20", width=4, classes=10)
+    wh.Card.from_module(module, [str(digit) for digit in range(10)], (16, 24)).save("old.card")
+    code, out, err = run("evaluate", "old.card", "--limit", 20, "--corruptions", "contrast", "--json", "-")
+    assert code == 0, err
+    card = wh.load("old.card")
+    assert card.metadata.preparation.transform == "squash"
+    expected = wh.load_images("digits", size=(16, 24), transform="squash").test.digest
+    assert json.loads(out)["test_digest"] == expected
+
+
+def test_a_recipe_and_images_that_were_loaded_otherwise_are_refused(place):
+    recipe = wh.Recipe(images={"size": 16, "transform": "pad"})
+    for settings, named in (
+        ({"size": 8}, "images.size is 16×16 and the images are 8×8"),
+        ({"size": 16}, "images.transform is 'pad' and the images were loaded with 'crop'"),
+    ):
+        images = wh.load_images("photos", skip_broken=True, **settings)
+        with pytest.raises(wh.InputError, match=named):
+            wh.train(recipe, images)
+
+
+def test_a_strangers_card_with_another_preparation_is_refused(tmp_path):
+    module = wh.network("conv2", width=2, classes=2, input_size=16)
+    card = wh.Card.from_module(module, ["a", "b"], (16, 16))
+    for images in ({"transform": "melt"}, {"size": 3}, {"split_seed": -1}, {"test_fraction": 7}, [1]):
+        with pytest.raises(wh.InputError, match="images"):
+            card.with_metadata(recipe={"images": images})
+    later = card.with_metadata(recipe={"images": {"transform": "pad", "unheard_of": 1}})
+    assert later.metadata.preparation.transform == "pad"
