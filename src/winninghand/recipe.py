@@ -24,7 +24,7 @@ from winninghand.base.errors import LARGEST, InputError, first_error
 from winninghand.base.toml import read_toml
 from winninghand.compression import Method
 from winninghand.compression.schedules import MOST_EPOCHS
-from winninghand.images import ImageSet, Preparation
+from winninghand.images import Preparation
 from winninghand.images.resizing import checked_size
 from winninghand.networks import NETWORKS, complete_settings, network
 
@@ -156,30 +156,6 @@ def _with_input_size(recipe: Recipe) -> Recipe:
     if "input_size" not in complete_settings(name):
         return recipe
     return recipe.model_copy(update={"network": {**recipe.network, "input_size": size[0]}})
-
-
-def check_images(recipe: Recipe, images: ImageSet) -> None:
-    """Raise `InputError` where images were loaded otherwise than the recipe's `[images]` table says."""
-    asked, size = recipe.images, images.train.size
-    if asked.size not in (None, size):
-        raise InputError(
-            f"recipe: images.size is {asked.size[0]}×{asked.size[1]} and the images are {size[0]}×{size[1]}; "
-            "load them by wh.load_images(…, **recipe.images.model_dump())"
-        )
-    origin = images.origin
-    if origin is None:
-        return
-    keys = [
-        *(["transform"] if asked.size else []),
-        *(["test_fraction", "split_seed"] if origin.drawn else []),
-    ]
-    for key in keys:
-        there, here = getattr(origin.preparation, key), getattr(asked, key)
-        if key in asked.model_fields_set and there != here:
-            raise InputError(
-                f"recipe: images.{key} is {here!r} and the images were loaded with {there!r}; "
-                "load them by wh.load_images(…, **recipe.images.model_dump())"
-            )
 
 
 def set_dotted(table: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401

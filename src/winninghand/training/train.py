@@ -18,7 +18,7 @@ from winninghand.compression import Scope
 from winninghand.images import ImageSet
 from winninghand.networks import entering
 from winninghand.networks import network as network_named
-from winninghand.recipe import Recipe, check_images, load_recipe, make_recipe
+from winninghand.recipe import Recipe, load_recipe, make_recipe
 from winninghand.training.callbacks import Callback
 from winninghand.training.data import seed_of
 from winninghand.training.run import Run
@@ -69,7 +69,7 @@ def train(
 def new_run(recipe: Recipe, images: ImageSet | None) -> Run:
     """Return the run of a recipe, its network freshly initialised from the recipe's seed."""
     images = _checked(images)
-    check_images(recipe, images)
+    _check_prepared(recipe, images)
     with torch.random.fork_rng():
         torch.manual_seed(seed_of(recipe.seed, "network"))
         fresh = network_named(**{**recipe.network, "classes": len(images.classes)})
@@ -146,6 +146,30 @@ def _checked(images: ImageSet | None) -> ImageSet:
             "make one by wh.load_images or wh.ImageSet.from_arrays"
         )
     return images
+
+
+def _check_prepared(recipe: Recipe, images: ImageSet) -> None:
+    """Raise `InputError` where images were loaded otherwise than the recipe's `[images]` table says."""
+    asked, size = recipe.images, images.train.size
+    if asked.size not in (None, size):
+        raise InputError(
+            f"recipe: images.size is {asked.size[0]}×{asked.size[1]} and the images are {size[0]}×{size[1]}; "
+            "load them by wh.load_images(…, **recipe.images.model_dump())"
+        )
+    origin = images.origin
+    if origin is None:
+        return
+    keys = [
+        *(["transform"] if asked.size else []),
+        *(["test_fraction", "split_seed"] if origin.drawn else []),
+    ]
+    for key in keys:
+        there, here = getattr(origin.preparation, key), getattr(asked, key)
+        if key in asked.model_fields_set and there != here:
+            raise InputError(
+                f"recipe: images.{key} is {here!r} and the images were loaded with {there!r}; "
+                "load them by wh.load_images(…, **recipe.images.model_dump())"
+            )
 
 
 def _checked_normalisation(given: object) -> tuple[Triple, Triple] | None:
