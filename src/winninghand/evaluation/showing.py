@@ -19,7 +19,7 @@ _MEAN = "mean"
 
 
 def chart_of(title: str, clean: float, accuracies: Accuracies) -> altair.LayerChart:
-    """Return a chart of accuracy by severity: a thin line for each corruption, a thick one for their mean.
+    """Return a chart of accuracy by severity: thin lines for corruptions, a thick black one for their mean.
 
     All lines begin at severity 0, with the accuracy on clean images.
     """
@@ -30,15 +30,19 @@ def chart_of(title: str, clean: float, accuracies: Accuracies) -> altair.LayerCh
     for severity in sorted({severity for _, severity in accuracies}):
         values = [value for (_, level), value in accuracies.items() if level == severity]
         rows.append(_point(_MEAN, severity, mean(values)))
-    colour = alt.Color("corruption:N", title=None, sort=[_MEAN, *names]).legend(symbolLimit=0)
     base = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X("severity:O", title="severity (0: clean)").axis(labelAngle=0),
         y=alt.Y("accuracy:Q", title="accuracy").scale(zero=False).axis(format=".0%"),
-        color=colour,
         tooltip=["corruption:N", "severity:O", alt.Tooltip("accuracy:Q", format=".2%")],
     )
-    thin = base.transform_filter(alt.datum.corruption != _MEAN).mark_line(strokeWidth=1.2, opacity=0.8)
-    thick = base.transform_filter(alt.datum.corruption == _MEAN).mark_line(strokeWidth=4, point=True)
+    # The scheme has twenty colours, the usual one ten, and there are fifteen corruptions in `common`.
+    colour = alt.Color("corruption:N", title=None, sort=names).scale(scheme="tableau20").legend(symbolLimit=0)
+    thin = (
+        base.transform_filter(alt.datum.corruption != _MEAN).mark_line(strokeWidth=1.2).encode(color=colour)
+    )
+    thick = base.transform_filter(alt.datum.corruption == _MEAN).mark_line(
+        strokeWidth=4, color="black", point=alt.OverlayMarkDef(color="black")
+    )
     chart: altair.LayerChart = (thin + thick).properties(width=420, height=320, title=title)
     return chart
 

@@ -258,8 +258,12 @@ class RobustnessTable(Measured):
         check_each_once(self.cells)
 
     def __repr__(self) -> str:
+        return f"RobustnessTable({self._in_short})"
+
+    @property
+    def _in_short(self) -> str:
         robust = f", robust {self.robust_accuracy:.1%}" if self.cells else ""
-        return f"RobustnessTable(clean {self.clean_accuracy:.1%}{robust})"
+        return f"clean {self.clean_accuracy:.1%}{robust}"
 
     def _repr_html_(self) -> str:
         """Return the accuracies as HTML, which notebooks show."""
@@ -279,7 +283,7 @@ class RobustnessTable(Measured):
         if not self.cells:
             raise InputError("there is no corruption to draw; evaluate with some")
         accuracies = {(cell.corruption, cell.severity): cell.accuracy for cell in self.cells}
-        return chart_of(repr(self), self.clean_accuracy, accuracies)
+        return chart_of(f"{self._in_short} (black: mean)", self.clean_accuracy, accuracies)
 
     def to_pandas(self) -> Any:  # noqa: ANN401 (a pandas.DataFrame)
         """Return the rows as a pandas data frame; `InputError` where pandas is not installed."""
