@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -12,6 +13,7 @@ import winninghand as wh
 from winninghand.base.html import Markup, html_table
 from winninghand.cards import Inspection, Layer
 from winninghand.evaluation import Cell, Heatmap, Outcome, RobustnessTable
+from winninghand.images.preparation import Origin, Preparation
 from winninghand.spectra import SpectralProfile
 
 STRANGE = "<b>\x1b[2J\n"
@@ -135,6 +137,8 @@ def test_an_image_set(tiny_images):
     found = Checked(tiny_images._repr_html_())
     assert found.rows[1:] == [["dark", "64", "16", ""], ["bright", "64", "16", ""]]
     assert found.pictures == 2
+    drawn = replace(tiny_images, origin=Origin(Preparation(), drawn=True))
+    assert "test images drawn: 0.2 of each class by seed 0" in drawn._repr_html_()
     labels = np.arange(30)
     split = (np.zeros((30, 4, 4, 3), np.uint8), labels)
     many = wh.ImageSet.from_arrays(split, split, [f"<i>{number}" for number in labels], name="a\nb")

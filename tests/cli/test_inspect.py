@@ -26,7 +26,7 @@ def test_a_card_of_the_zoo(run):
     assert code == 0
     assert sheet["network"] == "resnet18 (width 32, stem_stride 2)"
     assert sheet["classes"].startswith("10: airplane, automobile, bird")
-    assert sheet["images"] == "32×32 pixels, RGB in [0, 1]"
+    assert sheet["images"] == "32×32 pixels, RGB in [0, 1]; others are brought to that size by squash"
     assert sheet["normalisation"] == "mean 0.4915, 0.4821, 0.4466; std 0.2452, 0.2428, 0.2606"
     assert sheet["domain"].startswith("augmix (")
     assert sheet["method"] == "lrr, to a sparsity of 95%, global scope"

@@ -28,12 +28,11 @@ def data_sheet(
 
     What is not known is said so, or left out.
     """
-    height, width = metadata.input_size
     recipe = metadata.recipe or {}
     sheet = {
         "network": _with_settings(network, metadata.architecture, ("name", "classes")),
         "classes": classes_text(metadata.classes),
-        "images": f"{height}×{width} pixels, RGB in [0, 1]{_how_resized(recipe)}",
+        "images": images_text(metadata),
         "normalisation": _normalisation(metadata),
         "domain": _with_settings(*_named(metadata.domain), leave=("name",)),
         "method": _method(recipe),
@@ -53,6 +52,13 @@ def classes_text(classes: Sequence[str]) -> str:
     """Return the number of classes and the first of their names."""
     names = ", ".join(classes[:_LONGEST])
     return f"{len(classes):,}: {shown(names, _LONGEST)}"
+
+
+def images_text(metadata: CardMetadata) -> str:
+    """Return which images are taken, and what becomes of others."""
+    height, width = metadata.input_size
+    transform = metadata.preparation.transform
+    return f"{height}×{width} pixels, RGB in [0, 1]; others are brought to that size by {transform}"
 
 
 def work_text(work: Work) -> str:
@@ -111,12 +117,6 @@ def _value(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return value if isinstance(value, str) else brief(value)
-
-
-def _how_resized(recipe: Mapping[str, Any]) -> str:
-    images = recipe.get("images")
-    transform = images.get("transform") if isinstance(images, Mapping) else None
-    return f", brought to that size by {shown(_value(transform))}" if transform else ""
 
 
 def _normalisation(metadata: CardMetadata) -> str:

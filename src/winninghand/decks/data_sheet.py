@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from winninghand.base.errors import percent, shown
 from winninghand.cards import Card
-from winninghand.cards.data_sheet import classes_text
+from winninghand.cards.data_sheet import classes_text, images_text
 from winninghand.decks.gate import GateSettings
 
 CARD_COLUMNS = ("card", "network", "domain", "method", "weights", "sparsity", "temperature", "accuracies")
@@ -14,7 +14,6 @@ CARD_COLUMNS = ("card", "network", "domain", "method", "weights", "sparsity", "t
 
 def deck_sheet(cards: Sequence[Card], gate: str, settings: GateSettings) -> dict[str, str]:
     """Return what a deck is as lines of a name and a text; its size is its reader's to add."""
-    height, width = cards[0].input_size
     chosen = settings.model_dump(mode="json", exclude={"scores"}, exclude_defaults=True)
     words = [gate, *(f"{key} {value}" for key, value in chosen.items())]
     words += ["fitted"] if settings.scores is not None else []
@@ -22,7 +21,7 @@ def deck_sheet(cards: Sequence[Card], gate: str, settings: GateSettings) -> dict
         "cards": f"{len(cards)}",
         "gate": shown(", ".join(words)),
         "classes": classes_text(cards[0].classes),
-        "images": f"{height}×{width} pixels, RGB in [0, 1]",
+        "images": images_text(cards[0].metadata),
     }
 
 

@@ -112,7 +112,9 @@ class ImageSet:
         from winninghand.images.showing import image_set_html  # who trains alone needs none of it
 
         train, test = self.train, self.test
-        return image_set_html(repr(self), self.classes, train.labels, test.labels, train.images)
+        remarks = [] if self.origin is None else self.origin.remarks()
+        title = "; ".join([repr(self), *remarks])
+        return image_set_html(title, self.classes, train.labels, test.labels, train.images)
 
     def summary(self) -> str:
         """Return one line: how many images of each class there are, to train + to test, and their origin."""
