@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TOOLS := $(VENV)-tools/bin
+NETWORKS := $(VENV)-networks
 
 # Processes that share the tests; give more cores more of them.
 WORKERS ?= 2
 
-.PHONY: demo test test-fast lint bench faults api lock audit sbom install clean
+.PHONY: demo test test-fast test-networks lint bench faults api lock audit sbom install clean
 
 demo: install
 	$(BIN)/winninghand demo --out runs/demo
@@ -18,6 +19,10 @@ test: install
 
 test-fast: install
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal -m "not slow"
+
+# With timm, torchvision and transformers, in an environment of its own: 6 GB.
+test-networks: $(NETWORKS)/.installed
+	$(NETWORKS)/bin/pytest -rs tests/networks tests/compression/test_foreign_networks.py
 
 lint: install
 	$(BIN)/ruff format --check .
@@ -65,5 +70,13 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --no-deps imagecorruptions==1.1.2
 	touch $@
 
+# The build of torch that the others need: torchvision does not import beside the CPU build of 2.13.
+$(NETWORKS)/.installed: pyproject.toml constraints-networks.txt
+	test -x $(NETWORKS)/bin/python || $(PYTHON) -m venv $(NETWORKS)
+	$(NETWORKS)/bin/python -m pip install --quiet --constraint constraints-networks.txt torch torchvision
+	$(NETWORKS)/bin/python -m pip install --quiet --constraint constraints-networks.txt \
+		--editable '.[development,timm,torchvision,transformers]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-tools dist build docs/api
+	rm -rf $(VENV) $(VENV)-networks $(VENV)-tools dist build docs/api

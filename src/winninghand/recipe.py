@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import torch
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -26,7 +25,7 @@ from winninghand.compression import Method
 from winninghand.compression.schedules import MOST_EPOCHS
 from winninghand.images import Preparation
 from winninghand.images.resizing import checked_size
-from winninghand.networks import NETWORKS, complete_settings, network
+from winninghand.networks import NETWORKS, check_network, complete_settings
 
 
 def _as_table(value: Any) -> Any:  # noqa: ANN401 (anything may stand in a recipe)
@@ -34,6 +33,8 @@ def _as_table(value: Any) -> Any:  # noqa: ANN401 (anything may stand in a recip
     table = {"name": value} if isinstance(value, str) else value
     if not isinstance(table, dict) or not isinstance(table.get("name"), str):
         raise ValueError('a name is needed, alone or in a table: {name = "..."}')
+    if "trust" in table:
+        raise ValueError("a recipe cannot say that its code is trusted; say so by --trust or trust=True")
     return table
 
 
@@ -118,9 +119,10 @@ class Recipe(BaseModel):
             raise InputError(f"recipe: {first_error(error)}") from None
 
 
-def load_recipe(path: Path | str, changes: Mapping[str, Any] | None = None) -> Recipe:
+def load_recipe(path: Path | str, changes: Mapping[str, Any] | None = None, trust: bool = False) -> Recipe:
     """Read a recipe from a TOML file, with `changes` (dotted key → value) laid over it.
 
+    With `trust` its network may be an import path, whose code is run.
     Raises `InputError` that names the first key at fault: unknown, ill-typed or out of range.
     """
     table = read_toml(path, "the recipe")
@@ -128,20 +130,20 @@ def load_recipe(path: Path | str, changes: Mapping[str, Any] | None = None) -> R
         raise InputError(f"{path} is a study, not a recipe; `winninghand study` takes it")
     for key, value in (changes or {}).items():
         set_dotted(table, key, value)
-    return make_recipe(table)
+    return make_recipe(table, trust=trust)
 
 
-def make_recipe(table: Mapping[str, Any], known_network: bool = True) -> Recipe:
+def make_recipe(table: Mapping[str, Any], known_network: bool = True, trust: bool = False) -> Recipe:
     """Return the recipe that a plain table describes; `InputError` names the first key at fault.
 
-    Without `known_network` the network need not be in the catalog: the caller brings it.
+    Without `known_network` the network need not have a name: the caller brings it. With `trust` its name
+    may be an import path, whose code is run.
     """
     recipe = _with_input_size(Recipe(**{str(key): value for key, value in table.items()}))
     make_domain(recipe.domain)
     recipe.compression.plan(recipe.training.epochs)
     if known_network:
-        with torch.device("meta"):  # checks name and settings without making any weights
-            network(**recipe.network)
+        check_network(**recipe.network, trust=trust)
     return recipe
 
 

@@ -16,7 +16,8 @@ def needed(module: str, extra: str, why: str) -> ModuleType:
     """
     try:
         return import_module(module)
-    except ImportError as error:
+    # A library that was built for another torch raises the latter two.
+    except (ImportError, RuntimeError, OSError) as error:
         missing = module.partition(".")[0]
         # A library can be there and lack one of its own: then its message says which.
         detail = "" if getattr(error, "name", None) == missing else f" ({error})"

@@ -24,7 +24,7 @@ from winninghand.cards.metadata import CardMetadata, Triple, architecture_metada
 from winninghand.cards.prediction import OneOrMore, Prediction, predict
 from winninghand.cards.quantization import WeightFormat, input_energies, measure_norms, quantize
 from winninghand.compression import prunable_weights
-from winninghand.networks import entering, laid_out
+from winninghand.networks import entering, laid_out, preprocessing_of
 from winninghand.networks.entering import check_outputs, check_values, copied
 from winninghand.spectra import SpectralProfile
 
@@ -95,24 +95,26 @@ class Card(OldCardNames, nn.Module):
         module: nn.Module,
         classes: Sequence[str],
         input_size: tuple[int, int],
-        mean: Triple = (0.0, 0.0, 0.0),
-        std: Triple = (1.0, 1.0, 1.0),
+        mean: Triple | None = None,
+        std: Triple | None = None,
         profile: SpectralProfile | None = None,
     ) -> Card:
         """Make a card of a trained module as it stands; weights that are zero count as pruned.
 
         `input_size` is (height, width) in pixels. `mean` and `std` are those by which the
-        module expects its images to be normalised; by default it sees them in [0, 1]. The card holds
+        module expects its images to be normalised; by default they are those of its library, for a network
+        that `wh.network` had of one, and any other module sees images in [0, 1]. The card holds
         the module itself, or a copy where something about it has to change: see `networks.entering`.
         Raises `InputError` for what is refused there, such as outputs that are not as many as the
         classes, and for values out of range.
         """
+        asked = preprocessing_of(module)
         try:
             metadata = CardMetadata(
                 classes=classes,  # type: ignore[arg-type]
                 input_size=input_size,
-                mean=mean,
-                std=std,
+                mean=mean if mean is not None else asked.mean if asked else (0.0, 0.0, 0.0),
+                std=std if std is not None else asked.std if asked else (1.0, 1.0, 1.0),
                 winninghand=__version__,
             )
         except ValidationError as error:

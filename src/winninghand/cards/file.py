@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, get_args
 
@@ -18,9 +19,8 @@ from winninghand.cards.codec import Decoded, Entry, decode_tensors, encode_tenso
 from winninghand.cards.codec.encodings import FLOATS
 from winninghand.cards.metadata import CardMetadata
 from winninghand.cards.quantization import fits_levels
-from winninghand.networks import architecture_of
-from winninghand.networks import network as from_catalog
-from winninghand.networks.entering import check_values, giving_logits, plain
+from winninghand.networks import architecture_of, is_outside, rebuilt, runs_code, version_of
+from winninghand.networks.entering import check_outputs, check_values, giving_logits, plain
 from winninghand.spectra import SpectralProfile
 from winninghand.spectra.profile import Rule, profile_shape
 
@@ -32,6 +32,9 @@ BODY: Final = "body"
 
 _NETWORK = "network."
 _PROFILE, _CLEAN_PROFILE = "profile.", "profile.clean_"
+
+# A network of a library is tried on an image of its size; on one of this side that takes a second at most.
+_LARGEST_TRIED = 1024
 
 # Beside the metadata, where versions that know of no rule leave it unread; absent, the rule is the old one.
 _RULE = "profile_rule"
@@ -62,6 +65,7 @@ def pack_card(parts: CardParts) -> tuple[dict[str, Any], Streams]:
 def header_of(parts: CardParts) -> dict[str, Any]:
     """Return what a file says of a card in words, once the card is one that a file can hold."""
     check_values(parts.network.state_dict())
+    _check_can_be_opened(parts)
     _check_format(parts)
     header: dict[str, Any] = {"card": parts.metadata.model_dump(mode="json", by_alias=True)}
     if parts.profile is not None and parts.profile.rule != "padded":
@@ -86,16 +90,18 @@ def unpack_card(
     origin: str,
     network: nn.Module | None = None,
     read: Callable[[Streams, list[Entry], Set[str]], Decoded] = read_part,
+    trust: bool = False,
 ) -> CardParts:
     """Return the parts that `pack_card` or `pack_in_parts` packed.
 
-    `network` is the module to fill where the card's is not from the catalog, `read` what reads a body
-    that is a part of its own. Raises `InputError`, which names `origin`, where the header or a stream is
-    damaged or does not fit the network.
+    `network` is the module to fill where the card's has no name that is known, `read` what reads a body
+    that is a part of its own. With `trust` a network may be built by code that its import path names.
+    Raises `InputError`, which names `origin`, where the header or a stream is damaged or does not fit the
+    network.
     """
     try:
         metadata = CardMetadata.model_validate(header.get("card"))
-        skeleton = _skeleton(metadata, network)
+        skeleton = _skeleton(metadata, network, trust)
         found = by_part(streams)
         indices = {part: read_index(one) for part, one in found.items()}
         entries = [entry for part in sorted(indices) for entry in indices[part]]
@@ -103,7 +109,11 @@ def unpack_card(
         halves = (
             {e.name for part in indices.keys() - {BODY} for e in indices[part]} if BODY in found else set()
         )
-        _check_layouts(entries, skeleton, metadata, any_float=network is not None, halves=halves)
+        with _said_of_versions(metadata, network):
+            _check_layouts(entries, skeleton, metadata, any_float=network is not None, halves=halves)
+        name = None if network is not None else (metadata.architecture or {}).get("name")
+        if is_outside(name):
+            skeleton = _with_tables(metadata, skeleton)
         parameters = {_NETWORK + name for name, _ in skeleton.named_parameters(remove_duplicate=False)}
         decoded = [
             (read if part == BODY else read_part)(one, indices[part], parameters)
@@ -114,8 +124,10 @@ def unpack_card(
         weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items()}
         scales = {name.removeprefix(_NETWORK): scale for one in decoded for name, scale in one.scales.items()}
         filled = _filled(skeleton, weights)
-        if network is not None:
+        if name is None or runs_code(name):
             filled = giving_logits(filled, metadata.input_size, len(metadata.classes))
+        elif is_outside(name) and max(metadata.input_size) <= _LARGEST_TRIED:
+            check_outputs(filled, metadata.input_size, len(metadata.classes))
         parts = CardParts(filled, metadata, profile, scales)
         check_parts(parts)
         return parts
@@ -218,23 +230,24 @@ def _taken(tensors: dict[str, Tensor], prefix: str) -> tuple[Tensor, Tensor] | N
     return None if mean is None or spread is None else (mean, spread)
 
 
-def _skeleton(metadata: CardMetadata, network: nn.Module | None) -> nn.Module:
+def _skeleton(metadata: CardMetadata, network: nn.Module | None, trust: bool) -> nn.Module:
     """Return a module of the card's architecture, its values still to come."""
     if network is not None:
         return plain(network)
     if metadata.architecture is None:
         raise InputError("its network is not from the catalog; pass it: wh.load(path, network=module)")
-    try:
-        text = json.dumps(metadata.architecture, sort_keys=True, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise InputError("its architecture is no table of plain values") from error
-    module = copy.deepcopy(_without_values(text))
+    name, settings = _named(metadata)
+    if runs_code(name):
+        module = _built_empty(name, settings, trust)
+    else:
+        module = copy.deepcopy(_without_values(_as_text({"name": name, **settings})))
     found = architecture_of(module)
     complete = {} if found is None else found.settings
     outputs, names = complete.get("classes"), len(metadata.classes)
-    if outputs != names:
+    # Code may make a network that does not say how many outputs it has; it is tried once it has its weights.
+    if outputs != names and (outputs is not None or not is_outside(name)):
         raise InputError(f"its network has {outputs} outputs for {names} classes")
-    side = complete.get("input_size")
+    side = None if is_outside(name) else complete.get("input_size")
     if side is not None and metadata.input_size != (side, side):
         raise InputError(f"its network takes images of {side} × {side}, not {metadata.input_size}")
     return module
@@ -247,14 +260,59 @@ def _without_values(text: str) -> nn.Module:
     No memory is spent before shapes have been compared, and the cards of a deck share it.
     """
     settings: dict[str, Any] = json.loads(text)
+    return _built_empty(settings.pop("name"), settings)
+
+
+def _built_empty(name: str, settings: Mapping[str, Any], trust: bool = False) -> nn.Module:
+    try:
+        return rebuilt(name, settings, trust)
+    except (TypeError, RuntimeError, OverflowError) as error:  # sizes within bounds, but not together
+        raise InputError(f"its architecture cannot be built: {type(error).__name__}") from error
+
+
+def _named(metadata: CardMetadata) -> tuple[str, dict[str, Any]]:
+    """Return name and settings of a card's network."""
+    settings = dict(metadata.architecture or {})
     name = settings.pop("name", None)
     if not isinstance(name, str):
         raise InputError("its architecture has no name")
+    if is_outside(name):
+        settings.pop("version", None)
+    if "trust" in settings:
+        raise InputError("its architecture has a setting 'trust', which a file cannot have")
+    return name, settings
+
+
+def _as_text(table: object) -> str:
     try:
-        with torch.device("meta"):
-            return from_catalog(name, **settings)
-    except (TypeError, RuntimeError, OverflowError) as error:  # sizes within bounds, but not together
-        raise InputError(f"its architecture cannot be built: {type(error).__name__}") from error
+        return json.dumps(table, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InputError("its architecture is no table of plain values") from error
+
+
+def _with_tables(metadata: CardMetadata, skeleton: nn.Module) -> nn.Module:
+    """Return a network with what its library computes for it, such as positions, which no file holds."""
+    if not any(tensor.is_meta for tensor in skeleton.state_dict().values()):
+        return skeleton  # of code, which has made it already
+    name, settings = _named(metadata)
+    return rebuilt(name, settings, values=True)
+
+
+@contextmanager
+def _said_of_versions(metadata: CardMetadata, network: nn.Module | None) -> Iterator[None]:
+    """Say of a network that does not fit its card which versions made the two, where they differ."""
+    try:
+        yield
+    except InputError as error:
+        table = metadata.architecture or {}
+        if network is not None or not is_outside(table.get("name")):
+            raise
+        here, there = version_of(str(table["name"])), str(table.get("version", ""))
+        if here == there:
+            raise
+        raise InputError(
+            f"{error}; it was made with version {there} of its library, and here is {here}"
+        ) from None
 
 
 def _check_layouts(
@@ -334,6 +392,29 @@ def _single(tensor: Tensor) -> Tensor:
     if not torch.equal(single.to(tensor.dtype), tensor):
         raise InputError(f"a card holds single precision, not {tensor.dtype}; convert it by card.float()")
     return single
+
+
+def _check_can_be_opened(parts: CardParts) -> None:
+    """Raise `InputError` for a network that is no longer the one that its name and settings make."""
+    if parts.metadata.architecture is None:
+        return
+    name, settings = _named(parts.metadata)
+    text = _as_text({"name": name, **settings})
+    if runs_code(name):  # it may be that its code is not trusted here
+        return
+    try:
+        made = {key: tuple(tensor.shape) for key, tensor in _without_values(text).state_dict().items()}
+    except InputError:
+        if is_outside(name):  # its library may be missing here, where it was opened with the module
+            return
+        raise
+    held = {key: tuple(tensor.shape) for key, tensor in parts.network.state_dict().items()}
+    odd = next((key for key in sorted(made.keys() | held.keys()) if made.get(key) != held.get(key)), None)
+    if odd is not None:
+        raise InputError(
+            f"the card's network is no longer the {name} that its metadata names: {odd!r} is "
+            f"{held.get(odd)}, not {made.get(odd)}; make a card of it by Card.from_module"
+        )
 
 
 def _check_format(parts: CardParts) -> None:

@@ -21,7 +21,7 @@ from winninghand.base.deprecation import renamed
 from winninghand.base.errors import InputError, checked_classes, first_error, shown
 from winninghand.cards.quantization import WeightFormat
 from winninghand.images.preparation import Preparation
-from winninghand.networks import architecture_of
+from winninghand.networks import architecture_of, recognised
 
 # Far beyond what images in [0, 1] need, and far from where single precision ends.
 Level = Annotated[FiniteFloat, Field(ge=-1e6, le=1e6)]
@@ -52,7 +52,7 @@ class CardMetadata(BaseModel):
     prunable: tuple[str, ...] = ()
     architecture: dict[str, Any] | None = Field(
         default=None,
-        description="name and settings in the catalog of networks; None for a network outside it",
+        description="name, settings and library's version of a network; None for one without a name",
     )
     domain: dict[str, Any] | None = None
     recipe: dict[str, Any] | None = None
@@ -176,9 +176,15 @@ def _depth(value: object) -> int:
 
 
 def architecture_metadata(module: nn.Module) -> dict[str, object] | None:
-    """Return name and settings of a network of the catalog as one table, None for any other module."""
-    architecture = architecture_of(module)
-    return None if architecture is None else {"name": architecture.name, **architecture.settings}
+    """Return name and settings of a network as one table; None for a module that has no name.
+
+    Beside those of a library or an import path stands the version that built them, as `version`.
+    """
+    architecture = architecture_of(module) or recognised(module)
+    if architecture is None:
+        return None
+    version = {"version": architecture.version} if architecture.version else {}
+    return {"name": architecture.name, **version, **architecture.settings}
 
 
 def as_triple(values: Tensor) -> Triple:

@@ -19,7 +19,7 @@ CardLike: TypeAlias = Card | Path | str
 """A card, its file, or `zoo:NAME`."""
 
 
-def load_card(path: Path | str, network: nn.Module | None = None) -> Card:
+def load_card(path: Path | str, network: nn.Module | None = None, trust: bool = False) -> Card:
     """Open what must be a card; see `winninghand.load`. Raises `InputError` for a deck too."""
     file = model_path(path)
     header, streams = read_streams(file)
@@ -29,7 +29,7 @@ def load_card(path: Path | str, network: nn.Module | None = None) -> Card:
         raise InputError(f"{path} holds {shown(found)}, not a card; give a .card file")
     # What is made in inference mode could never be trained.
     with torch.inference_mode(False):
-        return Card(*unpack_card(header, streams, str(file), network))
+        return Card(*unpack_card(header, streams, str(file), network, trust=trust))
 
 
 def opened(cards: Sequence[CardLike]) -> Sequence[Card]:

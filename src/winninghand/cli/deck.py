@@ -12,7 +12,7 @@ import typer
 
 from winninghand.base.errors import InputError, counted
 from winninghand.base.files import check_apart
-from winninghand.cli.options import Root, Seed, SkipBroken, image_places, output_file
+from winninghand.cli.options import Root, Seed, SkipBroken, Trust, image_places, output_file
 
 if TYPE_CHECKING:
     from winninghand.cards import Card
@@ -50,6 +50,7 @@ def deck(
     skip_broken: SkipBroken = False,
     limit: Annotated[int, typer.Option(min=20, help="Training images to fit on.")] = 1000,
     seed: Seed = 0,
+    trust: Trust = False,
 ) -> None:
     """Put cards, or all cards below folders, into one deck."""
     from winninghand.cli.loading import images_for
@@ -63,7 +64,7 @@ def deck(
     total = None if budget is None else parse_bytes(budget)
     paths = [path for place in cards for path in _cards_below(place)]
     check_apart([out], [*paths, *([] if data is None else image_places(data, root))])
-    loaded = [load_card(path) for path in paths]
+    loaded = [load_card(path, trust=trust) for path in paths]
     settings = gate_settings(gate, {} if max_active is None else {"max_active": max_active})
     if data is None:
         if fallback:

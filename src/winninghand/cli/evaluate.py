@@ -19,6 +19,7 @@ from winninghand.cli.options import (
     Seed,
     Severities,
     SkipBroken,
+    Trust,
     file_of,
     image_places,
     of_zoo,
@@ -61,6 +62,7 @@ def evaluate(
     ] = "cells",
     adapt: Adapt = None,
     device: Device = None,
+    trust: Trust = False,
     json: Json = None,
 ) -> None:
     """Measure a card or a deck on clean and corrupted test images."""
@@ -77,9 +79,9 @@ def evaluate(
     check_apart([cells, file_of(json)], read)
     if cells is not None:
         checked_rows_path(cells)
-    player = opened(model, device)
+    player = opened(model, device, trust)
     models = {str(model): player}
-    reference = None if baseline is None else opened(baseline, device)
+    reference = None if baseline is None else opened(baseline, device, trust)
     if baseline is not None and reference is not None:
         models.setdefault(str(baseline), reference)
     images = images_for(models, data, root, skip_broken)
@@ -113,6 +115,7 @@ def heatmap(
     limit: Limit = 200,
     seed: Seed = 0,
     device: Device = None,
+    trust: Trust = False,
     json: Json = None,
 ) -> None:
     """Draw a card's or a deck's error under one added spatial frequency at a time."""
@@ -127,7 +130,7 @@ def heatmap(
 
     checked_picture_path(out)
     check_apart([out, file_of(json)], [model, *image_places(data, root)])
-    player = opened(model, device)
+    player = opened(model, device, trust)
     images = images_for({str(model): player}, data, root, skip_broken)
     with progress_bar(model.name, len(half_plane(*images.test.size)), "frequencies") as progress:
         table = fourier_heatmap(player, images.test, norm, limit, seed, progress=progress)

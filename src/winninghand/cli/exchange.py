@@ -9,7 +9,7 @@ import typer
 
 from winninghand.base.errors import InputError
 from winninghand.base.files import check_apart, checked_output
-from winninghand.cli.options import Model, output_file, parse_setting
+from winninghand.cli.options import Model, Trust, output_file, parse_setting
 
 if TYPE_CHECKING:
     from winninghand.cards.importing import Subnetwork
@@ -40,6 +40,7 @@ def import_(
     scope: Annotated[
         str, typer.Option(metavar="global|layerwise", help="Over what the scores are ranked.")
     ] = "global",
+    trust: Trust = False,
 ) -> None:
     """Make a card or a deck of checkpoints; nothing in them is executed."""
     from winninghand.cards.importing import Import
@@ -59,6 +60,7 @@ def import_(
         std=_triple(std, "--std"),
         input_size=input_size,
         subnetwork=_subnetwork(scores, sparsity, scope),
+        trust=trust,
     )
     model = import_model(sources, wanted, "card" if out.suffix == ".card" else "deck")
     model.save(out)
@@ -73,6 +75,7 @@ def export(
         Path,
         typer.Argument(metavar="OUT.onnx|OUT.pt2|OUT.safetensors|OUT.sparse.pt", callback=output_file),
     ],
+    trust: Trust = False,
 ) -> None:
     """Write a card or a deck for other tools, in the format that the name of the file ends with."""
     from winninghand.cli.measuring import portable
@@ -81,7 +84,7 @@ def export(
     from winninghand.report.terminal import say
 
     check_apart([out], [model])
-    exported(load(model), out)
+    exported(load(model, trust=trust), out)
     say(f"{out}: {out.stat().st_size:,} bytes, from {model.stat().st_size:,} in {portable(model)}")
 
 

@@ -40,9 +40,9 @@ def about(model: Path, data: str, images: ImageSet) -> dict[str, str]:
     }
 
 
-def opened(path: Path, device: str | None = None) -> Card | Deck:
-    """Return the model in a file on a device, the best one for None."""
-    return load(path).to(resolve_device(device))
+def opened(path: Path, device: str | None = None, trust: bool = False) -> Card | Deck:
+    """Return the model in a file on a device, the best one for None; with `trust` its code is run."""
+    return load(path, trust=trust).to(resolve_device(device))
 
 
 def announced(measurement: Measurement, images: ImageSet) -> Sample:

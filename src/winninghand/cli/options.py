@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,6 +39,13 @@ def image_places(data: str, root: Path | None) -> list[Path]:
 
     given = [str(root)] if data in IMAGE_SETS and root is not None else [data]
     return [expanded(place) for place in given if place not in IMAGE_SETS]
+
+
+def _trusted(trust: bool) -> bool:
+    """Let what is trusted be found in the present folder too, last, as scripts there would find it."""
+    if trust and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    return trust
 
 
 def _json_target(target: str | None) -> str | None:
@@ -85,6 +93,12 @@ Adapt = Annotated[
 ]
 Device = Annotated[
     str | None, typer.Option(help="cpu, cuda, cuda:1 or another; without it, the best one.", metavar="NAME")
+]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Run the code that a network names as package.module:function.", callback=_trusted
+    ),
 ]
 Json = Annotated[
     str | None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from winninghand.cli.options import Adapt, Device, Json, Model, file_of, output_file, write_json
+from winninghand.cli.options import Adapt, Device, Json, Model, Trust, file_of, output_file, write_json
 
 
 def predict(
@@ -25,6 +25,7 @@ def predict(
     batch_size: Annotated[int, typer.Option(min=1, help="Images that a gate looks at together.")] = 64,
     adapt: Adapt = None,
     device: Device = None,
+    trust: Trust = False,
     json: Json = None,
 ) -> None:
     """Say what image files show: class, probability and the cards played, numbered from 1.
@@ -47,7 +48,7 @@ def predict(
     )
 
     check_apart([csv, file_of(json)], [model, *images])
-    player = load(model).to(resolve_device(device))
+    player = load(model, trust=trust).to(resolve_device(device))
     if adapt is not None:
         player = with_bn_adaptation(player, adapt)
     paths = image_paths(images)

@@ -9,7 +9,7 @@ import typer
 
 from winninghand.base.errors import InputError, counted
 from winninghand.base.files import check_apart, checked_output
-from winninghand.cli.options import Root, SkipBroken, image_places, output_file
+from winninghand.cli.options import Root, SkipBroken, Trust, image_places, output_file
 from winninghand.zoo import PREFIX
 
 
@@ -25,6 +25,7 @@ def profile(
     domain: Annotated[
         str | None, typer.Option(help="Training domain of cards that do not know theirs.", metavar="NAME")
     ] = None,
+    trust: Trust = False,
 ) -> None:
     """Make the spectral profiles of a card or deck anew, by the present rule; all else stays as it is."""
     from winninghand.cli.loading import images_for
@@ -37,7 +38,7 @@ def profile(
     source = model_path(model)
     target = out or checked_output(source)
     check_apart([target], image_places(data, root))
-    found = load(source)
+    found = load(source, trust=trust)
     images = images_for({str(source): found}, data, root, skip_broken)
     profiled(found, images, domain).save(target)
     say(f"{target}: {counted(len(found.cards), 'profile')} made anew, {target.stat().st_size:,} bytes")

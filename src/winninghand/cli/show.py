@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from winninghand.catalog import KINDS
-from winninghand.cli.options import Json, Model, file_of, write_json
+from winninghand.cli.options import Json, Model, Trust, file_of, write_json
 
 
 def names(
@@ -28,6 +28,7 @@ def inspect(
     layers: Annotated[
         bool, typer.Option("--layers", help="Show each layer, and not the stages of the network.")
     ] = False,
+    trust: Trust = False,
     json: Json = None,
 ) -> None:
     """Show what a card or a deck is: a data sheet, and the sparsity of its stages."""
@@ -37,7 +38,7 @@ def inspect(
     from winninghand.report.terminal import print_inspection
 
     check_apart([file_of(json)], [model])
-    player = load(model)
+    player = load(model, trust=trust)
     document = inspected(player, model)
     print_inspection(player, document, layers)
     write_json(document, json)

@@ -9,7 +9,17 @@ import typer
 
 from winninghand.base.errors import InputError
 from winninghand.base.files import check_apart
-from winninghand.cli.options import Data, Device, Model, Root, Seed, SkipBroken, image_places, output_file
+from winninghand.cli.options import (
+    Data,
+    Device,
+    Model,
+    Root,
+    Seed,
+    SkipBroken,
+    Trust,
+    image_places,
+    output_file,
+)
 
 
 def specialize(
@@ -30,6 +40,7 @@ def specialize(
     ] = "weighted",
     seed: Seed = 0,
     device: Device = None,
+    trust: Trust = False,
 ) -> None:
     """Train the norms of a card for each of several domains, and put them with its one body into a deck."""
     from winninghand.base.progress import progress_bar
@@ -43,7 +54,7 @@ def specialize(
         raise InputError(f"{out} is named as a card; what is written is a deck")
     check_apart([out], [card, *image_places(data, root)])
     names = [name.strip() for name in domains.split(",") if name.strip()]
-    body = load_card(card)
+    body = load_card(card, trust=trust)
     images = images_for({str(card): body}, data, root, skip_broken)
     with progress_bar("specializing", images_to_go(body, images, len(names), epochs, limit)) as progress:
         deck = specialized(

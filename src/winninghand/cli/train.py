@@ -15,6 +15,7 @@ from winninghand.cli.options import (
     Size,
     SkipBroken,
     Transform,
+    Trust,
     image_changes,
     image_places,
     output_file,
@@ -44,6 +45,7 @@ def train(
         typer.Option(metavar="tensorboard|wandb|mlflow", help="Log the training there too; may be repeated."),
     ] = None,
     device: Device = None,
+    trust: Trust = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan and the expected time, and train nothing.")
     ] = False,
@@ -58,8 +60,8 @@ def train(
     if not dry_run:
         checked_output(out, folder=True)
     given = dict(parse_setting(change) for change in changes or [])
-    checked = load_recipe(recipe, {**given, **image_changes(size, transform, skip_broken)})
-    run = new_run(checked, images_as(checked.images, data, root))
+    checked = load_recipe(recipe, {**given, **image_changes(size, transform, skip_broken)}, trust)
+    run = new_run(checked, images_as(checked.images, data, root), trust)
     if dry_run:
         _print_plan(run.forecast(device))
     else:
@@ -79,6 +81,7 @@ def show_augmentation(
     transform: Transform = None,
     skip_broken: SkipBroken = False,
     seed: Seed = 0,
+    trust: Trust = False,
 ) -> None:
     """Draw samples and mean spectra of all training domains, the recipe's with its own parameters."""
     from winninghand.augmentation import DOMAINS, make_domain
@@ -92,7 +95,7 @@ def show_augmentation(
     if out.suffix.lower() != ".png":
         raise InputError(f"the picture is a .png file, not {str(out)!r}; rename it")
     check_apart([out], [recipe, *image_places(data, root)])
-    checked = load_recipe(recipe, image_changes(size, transform, skip_broken))
+    checked = load_recipe(recipe, image_changes(size, transform, skip_broken), trust)
     own = make_domain(checked.domain)
     domains = {name: own if name == own.name else make_domain(name) for name in DOMAINS.usable()}
     sheet = domains_sheet(domains, images_as(checked.images, data, root).train, seed)

@@ -7,13 +7,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from torch import Tensor
+from torch import Tensor, nn
 
 from winninghand.base.errors import InputError, first_error
 from winninghand.cards.codec import check_file
 from winninghand.cards.file import BODY, CardParts, Streams, by_part, pack_card, unpack_card
 from winninghand.cards.in_parts import SharedParts, body_digest, pack_in_parts
 from winninghand.decks.gate import GateSettings, gate_settings
+from winninghand.networks import runs_code
+from winninghand.networks.entering import copied, plain
 
 KIND: Final = "deck"
 
@@ -80,8 +82,18 @@ def _counted(cards: Iterable[Streams]) -> Iterator[Streams]:
                 bodies.add(content)
 
 
-def unpack_deck(header: Mapping[str, Any], streams: Mapping[str, Tensor], origin: str) -> DeckParts:
-    """Return the parts that `pack_deck` packed; `InputError`, which names `origin`, for a damaged deck."""
+def unpack_deck(
+    header: Mapping[str, Any],
+    streams: Mapping[str, Tensor],
+    origin: str,
+    network: nn.Module | None = None,
+    trust: bool = False,
+) -> DeckParts:
+    """Return the parts that `pack_deck` packed; `InputError`, which names `origin`, for a damaged deck.
+
+    `network` is the module to fill, a copy for each, of cards whose network has no name that is known.
+    With `trust` networks may be built by code that their import paths name.
+    """
     by_card: dict[str, Streams] = defaultdict(dict)
     for name, stream in streams.items():
         number, _, part = name.partition("/")
@@ -100,7 +112,24 @@ def unpack_deck(header: Mapping[str, Any], streams: Mapping[str, Tensor], origin
         raise InputError(f"cannot load {origin}: {error}") from error
     read = SharedParts()
     cards = [
-        unpack_card(one, by_card[number], f"card {number} of {origin}", read=read)
+        unpack_card(
+            one,
+            by_card[number],
+            f"card {number} of {origin}",
+            _copy_for(one, network, trust),
+            read=read,
+            trust=trust,
+        )
         for number, one in zip(numbers, metadata.cards, strict=True)
     ]
     return DeckParts(tuple(cards), metadata.gate, settings, metadata.temperatures)
+
+
+def _copy_for(card: Mapping[str, Any], network: nn.Module | None, trust: bool) -> nn.Module | None:
+    """Return a copy of the module to fill where a card cannot be opened without one; None elsewhere."""
+    metadata = card.get("card")
+    architecture = metadata.get("architecture") if isinstance(metadata, Mapping) else None
+    name = architecture.get("name") if isinstance(architecture, Mapping) else None
+    if network is None or (name is not None and (trust or not runs_code(name))):
+        return None
+    return copied(plain(network))

@@ -22,27 +22,35 @@ from winninghand.decks.file import KIND as DECK
 from winninghand.decks.file import unpack_deck
 
 
-def load(path: Path | str, network: nn.Module | None = None) -> Card | Deck:
+def load(path: Path | str, network: nn.Module | None = None, trust: bool = False) -> Card | Deck:
     """Open a card or a deck: a file, told by what it holds and not by its name, or `zoo:NAME`.
 
-    `network` is the module to fill where a card's network is not from the catalog. Nothing in
-    the file is executed. Raises `InputError` for any other file and for a damaged one.
+    `network` is the module to fill where a network has no name that is known here: a card's, or a copy of it
+    that of each such card of a deck. Nothing in the file is executed. With `trust` an import path in it
+    may be followed: the code of that name, which must be installed here, is run to build the network.
+
+    Raises `InputError` for any other file, for a damaged one, and for a network of a library that is missing
+    or of an import path that is not trusted.
     """
     path = model_path(path)
     header, streams = read_streams(path)
     # What is made in inference mode could never be trained.
     with torch.inference_mode(False):
-        return _unpacked(header, streams, path, network)
+        return _unpacked(header, streams, path, network, trust)
 
 
 def _unpacked(
-    header: dict[str, Any], streams: dict[str, torch.Tensor], path: Path, network: nn.Module | None
+    header: dict[str, Any],
+    streams: dict[str, torch.Tensor],
+    path: Path,
+    network: nn.Module | None,
+    trust: bool,
 ) -> Card | Deck:
     kind = header.pop("kind", None)
     if kind == CARD:
-        return Card(*unpack_card(header, streams, str(path), network))
+        return Card(*unpack_card(header, streams, str(path), network, trust=trust))
     if kind == DECK:
-        parts = unpack_deck(header, streams, str(path))
+        parts = unpack_deck(header, streams, str(path), network, trust)
         cards = [Card(*one) for one in parts.cards]
         return Deck.provisional(cards, parts.gate, parts.settings, parts.temperatures)
     raise InputError(f"cannot load {path}: it holds neither a card nor a deck")
@@ -56,16 +64,16 @@ def load_deck(deck: Deck | Path | str) -> Deck:
     return cast("Deck", model)
 
 
-def inspect_file(path: Path | str) -> dict[str, Any]:
+def inspect_file(path: Path | str, trust: bool = False) -> dict[str, Any]:
     """Return what there is to know of the size of a card or deck, as plain values.
 
     `path` is a file or `zoo:NAME`. The values are the counts of `Inspection.to_json`, `bytes`,
     `entropy_bound_bytes`, and `macs` and `nonzero_macs`, the multiply-accumulates for one image, all of them
     and those of weights that are not zero; for a card also its `metadata`. For a deck the counts are sums,
     with the same of each of its cards under `cards`. What cards share counts once there: `bodies` says what
-    it costs, and `norms` of each card what its own norms and profile do.
+    it costs, and `norms` of each card what its own norms and profile do. `trust` is as in `load`.
     """
-    return inspected(load(path), model_path(path))
+    return inspected(load(path, trust=trust), model_path(path))
 
 
 def inspected(model: Card | Deck, path: Path) -> dict[str, Any]:

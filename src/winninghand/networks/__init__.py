@@ -1,4 +1,4 @@
-"""Networks for small images, one file per family, by name: `network("resnet18", width=64)`."""
+"""Networks by name: a catalog for small images, one file per family, and those of libraries."""
 
 from winninghand.networks.catalog import (
     NETWORKS,
@@ -6,8 +6,16 @@ from winninghand.networks.catalog import (
     Classes,
     Count,
     architecture_of,
+    check_network,
     complete_settings,
+    empty_network,
+    is_outside,
     network,
+    preprocessing_of,
+    rebuilt,
+    recognised,
+    runs_code,
+    version_of,
 )
 from winninghand.networks.entering import (
     as_logits,
@@ -17,6 +25,7 @@ from winninghand.networks.entering import (
     laid_out,
     takes_channels_last,
 )
+from winninghand.networks.libraries import Preprocessing
 from winninghand.networks.size import count_macs, count_parameters
 
 __all__ = [
@@ -24,15 +33,24 @@ __all__ = [
     "Architecture",
     "Classes",
     "Count",
+    "Preprocessing",
     "architecture_of",
     "as_logits",
+    "check_network",
     "complete_settings",
     "copied",
     "count_macs",
     "count_parameters",
+    "empty_network",
     "entering",
     "has_unsafe_layer",
+    "is_outside",
     "laid_out",
     "network",
+    "preprocessing_of",
+    "rebuilt",
+    "recognised",
+    "runs_code",
     "takes_channels_last",
+    "version_of",
 ]

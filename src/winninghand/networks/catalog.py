@@ -18,8 +18,9 @@ from torch.nn.parameter import is_lazy
 from winninghand.base import catalog
 from winninghand.base.errors import InputError, first_error, with_article
 from winninghand.base.registry import Registry
+from winninghand.networks.libraries import Built, Preprocessing
 
-Setting: TypeAlias = int | float | str | bool
+Setting: TypeAlias = int | float | str | bool | list[Any] | dict[str, Any]
 # Bounded above because settings also come from card files, which strangers may have made.
 Count = Annotated[int, Field(ge=1, le=4096)]
 Classes = Annotated[int, Field(ge=2, le=65536)]
@@ -38,16 +39,29 @@ class Architecture:
     settings: dict[str, Setting]
     form: str = field(default="", compare=False, repr=False)
     """Layers and shapes of the network as it was built."""
+    version: str = field(default="", compare=False)
+    """Version of the library that built it; empty for a network of the catalog."""
 
 
-def network(name: str, **settings: Setting) -> nn.Module:
-    """Return the catalog's network `name`, freshly initialised from torch's global random state.
+def network(name: str, *, trust: bool = False, **settings: Setting) -> nn.Module:
+    """Return the network `name`, freshly initialised from torch's global random state.
+
+    `name` is one of the catalog, or of a library: `timm:NAME`, `torchvision:NAME`, or `hf:OWNER/NAME` for an
+    image classifier of transformers. Those take `classes`, `pretrained` (false by default; weights are
+    fetched, and the head is new where they are of another number of classes), and the library's own
+    arguments. Or it is an import path, `package.module:function`, of a function that returns a module: that
+    is code, and is run only with `trust`.
 
     The module maps float images (N, 3, H, W), normalised by the caller, to logits (N, classes),
-    and carries its `Architecture` as the attribute `architecture`. Raises `InputError` for an
-    unknown name, an unknown setting, a setting of the wrong type or out of range, and for more than a
-    thousand million parameters.
+    and carries its `Architecture` as the attribute `architecture`; one of a library also how it expects its
+    images, as `preprocessing` (mean, std, size), or None. Raises `InputError` for an
+    unknown name, an unknown setting, a setting of the wrong type or out of range, for more than a
+    thousand million parameters, and for a library that is missing, with the line that installs it.
     """
+    if is_outside(name):
+        from winninghand.networks.outside import build
+
+        return _remembering(name, build(name, settings, trust))
     builder = NETWORKS[name]
     complete = _complete(name, builder, settings)
     if name in NETWORKS.own:
@@ -57,6 +71,104 @@ def network(name: str, **settings: Setting) -> nn.Module:
         module = _built_elsewhere(name, builder, complete)
     vars(module)["architecture"] = Architecture(name, complete, _form(module))
     return module
+
+
+def check_network(name: str, *, trust: bool = False, **settings: Setting) -> None:
+    """Raise `InputError` where `network` would; no weights are made or fetched."""
+    if is_outside(name):
+        from winninghand.networks.outside import sketch
+
+        sketch(name, settings, trust)
+    else:
+        empty_network(name, trust=trust, **settings)
+
+
+def empty_network(name: str, *, trust: bool = False, **settings: Setting) -> nn.Module:
+    """Return the network `name` on the device `meta`, without values; one of an import path with them.
+
+    Raises `InputError` as `network` does.
+    """
+    if is_outside(name):
+        from winninghand.networks.outside import sketch
+
+        return _remembering(name, sketch(name, settings, trust))
+    with torch.device("meta"):
+        return network(name, trust=trust, **settings)
+
+
+def rebuilt(
+    name: str, settings: Mapping[str, Setting], trust: bool = False, values: bool = False
+) -> nn.Module:
+    """Return a network that a file names, as `empty_network` does, with `values` as `network` does.
+
+    Nothing is fetched, and torch's random state stays as it is.
+    """
+    if not is_outside(name):
+        return empty_network(name, **settings)  # type: ignore[arg-type]
+    from winninghand.networks.outside import build, sketch
+
+    if not values:
+        return _remembering(name, sketch(name, settings, trust, fetch=False))
+    with torch.random.fork_rng(devices=[]):
+        return _remembering(name, build(name, settings, trust, fetch=False))
+
+
+def recognised(module: nn.Module) -> Architecture | None:
+    """Return the architecture of a module that the caller had of timm, torchvision or transformers.
+
+    That is one whose layers and shapes are those of the network that its name there and its number of
+    classes make; None for one that was made with other arguments, or changed, and for any other module.
+    """
+    if type(module).__module__.partition(".")[0] not in ("timm", "torchvision", "transformers"):
+        return None
+    from winninghand.networks import outside
+
+    found = outside.recognised(module)
+    if found is None:
+        return None
+    name, settings = found
+    try:
+        made = rebuilt(name, settings)
+    except InputError:
+        return None
+    architecture = getattr(made, "architecture", None)
+    fits = isinstance(architecture, Architecture) and architecture.form == _form(module)
+    return architecture if fits else None
+
+
+def _remembering(name: str, built: Built) -> nn.Module:
+    """Return a network from outside the catalog, with what it is to remember."""
+    module = built.module
+    vars(module)["architecture"] = Architecture(name, built.settings, _form(module), built.version)
+    vars(module)["preprocessing"] = built.preprocessing
+    return module
+
+
+def is_outside(name: object) -> bool:
+    """Tell whether a name is one of a library or an import path: it has a colon, as none of the catalog."""
+    return isinstance(name, str) and ":" in name and name not in NETWORKS
+
+
+def runs_code(name: object) -> bool:
+    """Tell whether a name is an import path, so that to build its network is to run code."""
+    if not isinstance(name, str) or not is_outside(name):
+        return False
+    from winninghand.networks import outside
+
+    return outside.runs_code(name)
+
+
+def version_of(name: str) -> str:
+    """Return the version of the library that builds a network from outside the catalog, as it is here."""
+    from winninghand.networks import outside
+
+    return outside.version_of(name)
+
+
+def preprocessing_of(module: nn.Module) -> Preprocessing | None:
+    """Return how a network of a library expects its images; None for any other."""
+    found = getattr(module, "preprocessing", None)
+    return found if isinstance(found, Preprocessing) else None
 
 
 def _built_elsewhere(name: str, builder: Callable[..., nn.Module], settings: Mapping[str, Any]) -> nn.Module:

@@ -373,7 +373,8 @@ def takes_channels_last(network: nn.Module, device: torch.device) -> bool:
     """
     if not channels_last_pays(device) or (device.type == "cpu" and has_unsafe_layer(network)):
         return False
-    known = isinstance(getattr(network, "architecture", None), Architecture)
+    architecture = getattr(network, "architecture", None)
+    known = isinstance(architecture, Architecture) and ":" not in architecture.name
     return known or any(map(_lies_channels_last, network.parameters()))
 
 

@@ -16,7 +16,7 @@ from winninghand.cards import Card, architecture_metadata
 from winninghand.cards.metadata import PositiveTriple, Triple
 from winninghand.compression import Scope
 from winninghand.images import ImageSet
-from winninghand.networks import entering
+from winninghand.networks import entering, preprocessing_of
 from winninghand.networks import network as network_named
 from winninghand.recipe import Recipe, load_recipe, make_recipe
 from winninghand.training.callbacks import Callback
@@ -38,6 +38,7 @@ def train(
     callbacks: Sequence[Callback] = (),
     loggers: Sequence[Logger] = (),
     wait: bool = True,
+    trust: bool = False,
 ) -> Card:
     """Train the network of a recipe on `images` and return its card, on the CPU.
 
@@ -54,26 +55,35 @@ def train(
     (`log_hyperparams`, `log_metrics`, `save`, `finalize`): each gets the whole recipe, one set of metrics per
     epoch and at last the card's accuracies.
 
+    A network of timm, torchvision or transformers sees images normalised as that library says. One of an
+    import path is built only with `trust`, since that runs its code.
+
     The card's `accuracies` are fractions: `validation` on the part of the training images that was
     kept for choosing, `test` on the test images, which are looked at once, at the end. Raises
     `InputError` for a recipe that cannot be read or does not fit the images, for a folder that
     holds another run or a damaged checkpoint, and for a training that diverges.
     """
     if isinstance(recipe, Mapping):
-        recipe = make_recipe(recipe)
+        recipe = make_recipe(recipe, trust=trust)
     elif not isinstance(recipe, Recipe):
-        recipe = load_recipe(checked_path("recipe", recipe, "a Recipe, a table or a path"))
-    return new_run(recipe, images).train(out, device, callbacks, loggers, wait)
+        recipe = load_recipe(checked_path("recipe", recipe, "a Recipe, a table or a path"), trust=trust)
+    return new_run(recipe, images, trust).train(out, device, callbacks, loggers, wait)
 
 
-def new_run(recipe: Recipe, images: ImageSet | None) -> Run:
-    """Return the run of a recipe, its network freshly initialised from the recipe's seed."""
+def new_run(recipe: Recipe, images: ImageSet | None, trust: bool = False) -> Run:
+    """Return the run of a recipe, its network freshly initialised from the recipe's seed, or pretrained."""
     images = _checked(images)
     _check_prepared(recipe, images)
     with torch.random.fork_rng():
         torch.manual_seed(seed_of(recipe.seed, "network"))
-        fresh = network_named(**{**recipe.network, "classes": len(images.classes)})
-    return Run(recipe, images, entering(fresh, images.train.size, len(images.classes), trained=True))
+        fresh = network_named(**{**recipe.network, "classes": len(images.classes)}, trust=trust)
+    return Run(
+        recipe,
+        images,
+        entering(fresh, images.train.size, len(images.classes), trained=True),
+        origin=_weights_hash(fresh) if recipe.network.get("pretrained") is True else "",
+        normalisation=_expected(fresh),
+    )
 
 
 def compress(
@@ -100,12 +110,12 @@ def compress(
     """Compress any classifier and return its card; the module itself is left as it is.
 
     `module` maps float images (N, 3, H, W), normalised by `normalisation` (mean and standard
-    deviation per channel, in units of [0, 1]; measured on the training images where None), to
-    logits (N, classes); what else is taken, and what is refused, `networks.entering` says: floats of
-    other widths, wrappers and masks of `torch.nn.utils.prune`, for instance, are taken. It is
-    compressed from its present weights; `train_first` trains it once
-    before anything is pruned, as a freshly initialised one needs. `epochs` are per phase.
-    `exclude` names modules or weights to leave alone; frozen ones are left alone too.
+    deviation per channel, in units of [0, 1]; where None, its library's for a network that `wh.network` had
+    of one, and else measured on the training images), to logits (N, classes); what else is taken, and what
+    is refused, `networks.entering` says: floats of other widths, wrappers and masks of
+    `torch.nn.utils.prune`, for instance, are taken. It is compressed from its present weights;
+    `train_first` trains it once before anything is pruned, as a freshly initialised one needs. `epochs`
+    are per phase. `exclude` names modules or weights to leave alone; frozen ones are left alone too.
     `compression` and `training` hold further keys of those tables of a recipe.
 
     `out`, `device`, `callbacks`, `loggers` and `wait` are as in `wh.train`. Raises `InputError` for a
@@ -116,7 +126,7 @@ def compress(
     network = entering(module, images.train.size, len(images.classes), trained=True)
     recipe = make_recipe(
         {
-            "network": architecture_metadata(network) or {"name": type(network).__qualname__},
+            "network": _as_in_recipe(network),
             "domain": domain,
             "seed": seed,
             "compression": {**(compression or {}), "method": method, "sparsity": sparsity, "scope": scope},
@@ -131,7 +141,7 @@ def compress(
         trained=not train_first,
         origin=_weights_hash(network),
         exclude=tuple(exclude),
-        normalisation=_checked_normalisation(normalisation),
+        normalisation=_checked_normalisation(normalisation) or _expected(network),
     )
     return run.train(out, device, callbacks, loggers, wait)
 
@@ -170,6 +180,17 @@ def _check_prepared(recipe: Recipe, images: ImageSet) -> None:
                 f"recipe: images.{key} is {here!r} and the images were loaded with {there!r}; "
                 "load them by wh.load_images(…, **recipe.images.model_dump())"
             )
+
+
+def _as_in_recipe(network: nn.Module) -> dict[str, object]:
+    """Return what a recipe says of a network; the version of its library stands in the card."""
+    known = architecture_metadata(network) or {"name": type(network).__qualname__}
+    return {key: value for key, value in known.items() if key != "version"}
+
+
+def _expected(network: nn.Module) -> tuple[Triple, Triple] | None:
+    asked = preprocessing_of(network)
+    return None if asked is None else (asked.mean, asked.std)
 
 
 def _checked_normalisation(given: object) -> tuple[Triple, Triple] | None:

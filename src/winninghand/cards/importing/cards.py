@@ -23,7 +23,7 @@ from winninghand.cards.importing.state_dicts import (
     take_normalisation,
 )
 from winninghand.cards.metadata import Triple
-from winninghand.networks import architecture_of, network
+from winninghand.networks import architecture_of, empty_network, is_outside, network, preprocessing_of
 from winninghand.networks.catalog import Setting
 
 _AS_IT_IS: tuple[Triple, Triple] = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
@@ -38,8 +38,8 @@ class Import:
     other `settings` are the catalog's defaults. `classes`, `mean` and `std` (per channel, for
     images in [0, 1]), where None, are the checkpoint's own, else those of RobustBench for its
     families, else numbers and no normalisation. `input_size` is the side of the images in pixels,
-    for a network that takes any. `subnetwork` says how scores were meant. `deviation` is the old name
-    of `std`.
+    for a network that takes any. `subnetwork` says how scores were meant. With `trust` the architecture may
+    be an import path, whose code is run. `deviation` is the old name of `std`.
     """
 
     architecture: str
@@ -49,6 +49,7 @@ class Import:
     std: Triple | None = None
     input_size: int | None = None
     subnetwork: Subnetwork | None = None
+    trust: bool = False
     deviation: InitVar[Triple | None] = None
 
     def __post_init__(self, deviation: Triple | None) -> None:
@@ -76,15 +77,16 @@ def import_cards(path: Path | str, wanted: Import) -> list[Card]:
 
 def _card(weights: StateDict, values: Mapping[str, Any], wanted: Import) -> Card:
     own = take_normalisation(weights)
-    module = _loaded(wanted.architecture, wanted.settings, apply_masks(weights, values, wanted.subnetwork))
-    settings = _settings_of(module)
+    module = _loaded(wanted, apply_masks(weights, values, wanted.subnetwork))
+    settings, asked = _settings_of(module), preprocessing_of(module)
     task = published_task(wanted.architecture, cast("int", settings["classes"]))
-    known = (task.mean, task.std) if task else _AS_IT_IS
+    known = (task.mean, task.std) if task else (asked.mean, asked.std) if asked else _AS_IT_IS
     mean, std = _checked(own or known, wanted)
+    side = wanted.input_size or (None if asked is None else asked.size[0])
     return Card.from_module(
         module,
         _classes(wanted.classes or (task.classes if task else None), cast("int", settings["classes"])),
-        _input_size(settings, wanted.input_size),
+        _input_size({} if is_outside(wanted.architecture) else settings, side),
         mean,
         std,
     )
@@ -93,6 +95,8 @@ def _card(weights: StateDict, values: Mapping[str, Any], wanted: Import) -> Card
 def _settings_of(module: nn.Module) -> dict[str, Setting]:
     architecture = architecture_of(module)
     assert architecture is not None
+    if "classes" not in architecture.settings:
+        raise InputError(f"the function {architecture.name!r} must take the number of classes, as `classes`")
     return architecture.settings
 
 
@@ -121,26 +125,29 @@ def _checked(found: tuple[Triple, Triple], wanted: Import) -> tuple[Triple, Trip
     return mean, std
 
 
-def _loaded(architecture: str, settings: Mapping[str, Setting], weights: StateDict) -> nn.Module:
-    """Return the network `architecture` with these weights, as float32.
+def _loaded(wanted: Import, weights: StateDict) -> nn.Module:
+    """Return the network that is wanted with these weights, as float32.
 
-    Width and number of classes come from the weights' shapes where `settings` leaves them out.
+    Width and number of classes come from the weights' shapes where its settings leave them out.
     Raises `InputError` that names the first parameter that is missing, too many or of another shape.
     """
-    inferred = _inferred(architecture, settings, weights)
-    module = _empty_network(architecture, {**inferred, **settings})
+    architecture, settings = wanted.architecture, {**_inferred(wanted, weights), **wanted.settings}
+    module = empty_network(architecture, trust=wanted.trust, **settings)
     expected = module.state_dict()
     given = _with_counters(weights, expected)
     _check_names_and_shapes(expected, given, architecture)
+    if is_outside(architecture):  # what its library computes for it, such as positions, is in no checkpoint
+        with torch.random.fork_rng(devices=[]):
+            module = network(architecture, trust=wanted.trust, **settings)
     module.load_state_dict(
         {name: given[name].to(tensor.dtype) for name, tensor in expected.items()}, assign=True
     )
     return module
 
 
-def _inferred(architecture: str, settings: Mapping[str, Setting], weights: StateDict) -> dict[str, Setting]:
+def _inferred(wanted: Import, weights: StateDict) -> dict[str, Setting]:
     """Return width and classes: the output channels of the first weight and those of the last."""
-    module = _empty_network(architecture, settings)
+    module = empty_network(wanted.architecture, trust=wanted.trust, **wanted.settings)
     names = [name for name, parameter in module.named_parameters() if parameter.ndim > 1]
     found = architecture_of(module)
     known = {} if found is None else found.settings
@@ -150,12 +157,6 @@ def _inferred(architecture: str, settings: Mapping[str, Setting], weights: State
         for key, tensor in ends.items()
         if key in known and tensor is not None and tensor.ndim > 1
     }
-
-
-def _empty_network(architecture: str, settings: Mapping[str, Setting]) -> nn.Module:
-    """Return the network without memory for its values."""
-    with torch.device("meta"):
-        return network(architecture, **settings)
 
 
 def _with_counters(weights: StateDict, expected: Mapping[str, Tensor]) -> StateDict:
