@@ -13,6 +13,8 @@ from pydantic import (
     Field,
     SerializeAsAny,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -80,6 +82,21 @@ class Training(BaseModel):
         return self.validation
 
 
+class FineTuning(Training):
+    """The `[training]` table of a network that was trained before: other defaults, for few images."""
+
+    epochs: int = Field(default=10, ge=1, le=MOST_EPOCHS, description="per phase")
+    batch_size: int = Field(default=64, ge=2, le=LARGEST)
+    learning_rate: float = Field(default=0.01, gt=0, description="at the top of the schedule")
+    warmup: float = Field(default=0.2, ge=0, lt=1, description="fraction of a phase's steps")
+
+
+LAYER_FLOOR = 0.2
+"""The `layer_floor` of a network from outside the catalog, or that was trained before."""
+FINE_TUNE_RATE = 0.2
+"""The `fine_tune_rate` of a network that was trained before: its learning rate is low as it is."""
+
+
 class Quantization(BaseModel):
     """The `[quantization]` table: how the finished card's weights are rounded."""
 
@@ -108,8 +125,10 @@ class Recipe(BaseModel):
     domain: Named = {"name": "clean"}
     seed: int = Field(default=0, ge=0, le=LARGEST)
     images: Images = Preparation()
-    compression: SerializeAsAny[Method] = Method.model_validate({})
-    training: Training = Training()
+    compression: SerializeAsAny[Method] = Field(
+        default_factory=lambda: Method.model_validate({}), validate_default=True
+    )
+    training: Training = Field(default_factory=Training, validate_default=True)
     quantization: Quantization = Quantization()
 
     def __init__(self, /, **table: Any) -> None:  # noqa: ANN401 (checked here)
@@ -118,14 +137,55 @@ class Recipe(BaseModel):
         except ValidationError as error:
             raise InputError(f"recipe: {first_error(error)}") from None
 
+    @property
+    def pretrained(self) -> bool:
+        """Whether the network comes with weights that were learned on other images."""
+        return self.network.get("pretrained") is True
 
-def load_recipe(path: Path | str, changes: Mapping[str, Any] | None = None, trust: bool = False) -> Recipe:
-    """Read a recipe from a TOML file, with `changes` (dotted key → value) laid over it.
+    def of_own_network(self, trained: bool) -> Recipe:
+        """Return the recipe with the defaults for a network of the caller's own; what was set stays."""
+        changed: dict[str, object] = {"compression": _careful(self.compression, trained)}
+        if trained:
+            changed["training"] = _fine_tuning(self.training)
+        return self.model_copy(update=changed)
+
+    @field_validator("compression", mode="after")
+    @classmethod
+    def _careful_with_others(cls, method: Method, info: ValidationInfo) -> Method:
+        network = info.data.get("network", {})
+        trained = network.get("pretrained") is True
+        return _careful(method, trained) if trained or ":" in network.get("name", "") else method
+
+    @field_validator("training", mode="after")
+    @classmethod
+    def _suits_pretrained(cls, training: Training, info: ValidationInfo) -> Training:
+        pretrained = info.data.get("network", {}).get("pretrained") is True
+        return _fine_tuning(training) if pretrained else training
+
+
+def _careful(method: Method, trained: bool) -> Method:
+    """Return a method with defaults under which no layer of any network is emptied."""
+    defaults = {"layer_floor": LAYER_FLOOR}
+    if trained and "fine_tune_rate" in type(method).model_fields:
+        defaults["fine_tune_rate"] = FINE_TUNE_RATE
+    return method.model_copy(
+        update={key: value for key, value in defaults.items() if key not in method.model_fields_set}
+    )
+
+
+def _fine_tuning(training: Training) -> Training:
+    return FineTuning(**{key: getattr(training, key) for key in training.model_fields_set})
+
+
+def load_recipe(
+    path: Path | str | None, changes: Mapping[str, Any] | None = None, trust: bool = False
+) -> Recipe:
+    """Read a recipe from a TOML file, with `changes` (dotted key → value) laid over it; None is an empty one.
 
     With `trust` its network may be an import path, whose code is run.
     Raises `InputError` that names the first key at fault: unknown, ill-typed or out of range.
     """
-    table = read_toml(path, "the recipe")
+    table = {} if path is None else read_toml(path, "the recipe")
     if table.keys() & {"recipe", "sweeps"}:
         raise InputError(f"{path} is a study, not a recipe; `winninghand study` takes it")
     for key, value in (changes or {}).items():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from rich.console import Console
@@ -24,6 +26,8 @@ from winninghand.base.errors import shown
 Item = TypeVar("Item")
 
 ProgressCallback = Callable[..., None]
+_LONGEST = 1000
+_SECONDS_BETWEEN = 0.5
 
 
 class _Speed(ProgressColumn):
@@ -34,13 +38,29 @@ class _Speed(ProgressColumn):
         return Text("" if speed is None else f"{speed:,.0f} {task.fields['unit']}/s")
 
 
+def say_line(text: str) -> None:
+    """Write one line on standard error; that it takes nothing more ends no work."""
+    with suppress(OSError, ValueError, AttributeError):  # None stands for a stream that is closed
+        sys.stderr.write(f"{shown(text, _LONGEST)}\n")
+        sys.stderr.flush()
+
+
+def is_drawn() -> bool:
+    """Say whether progress is drawn here, on a terminal or in a notebook; else it is told in lines."""
+    console = Console(stderr=True)
+    return console.is_terminal or console.is_jupyter
+
+
 @contextmanager
 def progress_bar(title: str, total: int, unit: str = "images", done: int = 0) -> Iterator[ProgressCallback]:
     """Show a bar while the block runs; it yields `progress(count, note)`.
 
-    The bar is drawn only where standard error is a terminal.
+    The bar is drawn where standard error is a terminal, and as one line of text in a notebook.
     """
     console = Console(stderr=True)
+    if console.is_jupyter:
+        yield _NotebookLine(title, total, unit, done)
+        return
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -57,6 +77,40 @@ def progress_bar(title: str, total: int, unit: str = "images", done: int = 0) ->
             bar.update(task, advance=count, note=shown(note))
 
         yield progress
+
+
+class _NotebookLine:
+    """A line below a notebook's cell that is written anew, twice a second at most."""
+
+    def __init__(self, title: str, total: int, unit: str, done: int) -> None:
+        from IPython.display import display  # type: ignore[import-not-found]
+
+        self._title, self._total, self._unit, self._begun = shown(title), total, unit, done
+        self._done, self._started, self._shown = done, time.monotonic(), 0.0
+        self._handle = display(self._line(""), raw=True, display_id=True)
+
+    def __call__(self, count: int, note: str = "") -> None:
+        """Count `count` more."""
+        self._done += count
+        now = time.monotonic()
+        if now - self._shown >= _SECONDS_BETWEEN or self._done >= self._total:
+            self._shown = now
+            self._handle.update(self._line(shown(note)), raw=True)
+
+    def _line(self, note: str) -> dict[str, str]:
+        seconds = time.monotonic() - self._started
+        text = f"{self._title}: {self._done:,} of {self._total:,} {self._unit}"
+        if self._done > self._begun and seconds > 0:
+            speed = (self._done - self._begun) / seconds
+            text += f", {speed:,.0f} {self._unit}/s, {duration((self._total - self._done) / speed)} left"
+        return {"text/plain": f"{text}; {note}" if note else text}
+
+
+def duration(seconds: float) -> str:
+    """Return a time as hours, minutes and seconds: `0:01:30`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
 
 
 def with_progress(items: Iterable[Item], title: str, total: int, unit: str) -> Iterator[Item]:

@@ -12,7 +12,7 @@ import typer
 
 from winninghand.base.errors import InputError, counted
 from winninghand.base.files import check_apart
-from winninghand.cli.options import Root, Seed, SkipBroken, Trust, image_places, output_file
+from winninghand.cli.options import Root, Seed, SkipBroken, Threads, Trust, image_places, output_file
 
 if TYPE_CHECKING:
     from winninghand.cards import Card
@@ -50,9 +50,11 @@ def deck(
     skip_broken: SkipBroken = False,
     limit: Annotated[int, typer.Option(min=20, help="Training images to fit on.")] = 1000,
     seed: Seed = 0,
+    threads: Threads = None,
     trust: Trust = False,
 ) -> None:
     """Put cards, or all cards below folders, into one deck."""
+    from winninghand.base.device import use_threads
     from winninghand.cli.loading import images_for
     from winninghand.decks import Deck, load_card
     from winninghand.decks.building import SizeLimit
@@ -64,6 +66,7 @@ def deck(
     total = None if budget is None else parse_bytes(budget)
     paths = [path for place in cards for path in _cards_below(place)]
     check_apart([out], [*paths, *([] if data is None else image_places(data, root))])
+    use_threads(threads)
     loaded = [load_card(path, trust=trust) for path in paths]
     settings = gate_settings(gate, {} if max_active is None else {"max_active": max_active})
     if data is None:

@@ -19,6 +19,7 @@ from winninghand.cli.options import (
     Seed,
     Severities,
     SkipBroken,
+    Threads,
     Trust,
     file_of,
     image_places,
@@ -62,10 +63,12 @@ def evaluate(
     ] = "cells",
     adapt: Adapt = None,
     device: Device = None,
+    threads: Threads = None,
     trust: Trust = False,
     json: Json = None,
 ) -> None:
     """Measure a card or a deck on clean and corrupted test images."""
+    from winninghand.base.device import use_threads
     from winninghand.base.files import check_apart
     from winninghand.cli.loading import images_for
     from winninghand.cli.measuring import about, announced, measured, opened, portable
@@ -79,6 +82,7 @@ def evaluate(
     check_apart([cells, file_of(json)], read)
     if cells is not None:
         checked_rows_path(cells)
+    use_threads(threads)
     player = opened(model, device, trust)
     models = {str(model): player}
     reference = None if baseline is None else opened(baseline, device, trust)
@@ -115,10 +119,12 @@ def heatmap(
     limit: Limit = 200,
     seed: Seed = 0,
     device: Device = None,
+    threads: Threads = None,
     trust: Trust = False,
     json: Json = None,
 ) -> None:
     """Draw a card's or a deck's error under one added spatial frequency at a time."""
+    from winninghand.base.device import use_threads
     from winninghand.base.files import check_apart
     from winninghand.base.progress import progress_bar
     from winninghand.cli.loading import images_for
@@ -130,6 +136,7 @@ def heatmap(
 
     checked_picture_path(out)
     check_apart([out, file_of(json)], [model, *image_places(data, root)])
+    use_threads(threads)
     player = opened(model, device, trust)
     images = images_for({str(model): player}, data, root, skip_broken)
     with progress_bar(model.name, len(half_plane(*images.test.size)), "frequencies") as progress:

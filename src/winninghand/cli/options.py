@@ -100,6 +100,10 @@ Trust = Annotated[
         "--trust", help="Run the code that a network names as package.module:function.", callback=_trusted
     ),
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, max=1024, help="Threads of PyTorch; without it, as many as there are free cores."),
+]
 Json = Annotated[
     str | None,
     typer.Option(

@@ -16,6 +16,7 @@ from winninghand.cli.options import (
     Root,
     Seed,
     SkipBroken,
+    Threads,
     Trust,
     image_places,
     output_file,
@@ -40,9 +41,11 @@ def specialize(
     ] = "weighted",
     seed: Seed = 0,
     device: Device = None,
+    threads: Threads = None,
     trust: Trust = False,
 ) -> None:
     """Train the norms of a card for each of several domains, and put them with its one body into a deck."""
+    from winninghand.base.device import use_threads
     from winninghand.base.progress import progress_bar
     from winninghand.cli.loading import images_for
     from winninghand.decks import load_card
@@ -54,6 +57,7 @@ def specialize(
         raise InputError(f"{out} is named as a card; what is written is a deck")
     check_apart([out], [card, *image_places(data, root)])
     names = [name.strip() for name in domains.split(",") if name.strip()]
+    use_threads(threads)
     body = load_card(card, trust=trust)
     images = images_for({str(card): body}, data, root, skip_broken)
     with progress_bar("specializing", images_to_go(body, images, len(names), epochs, limit)) as progress:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from winninghand.base.errors import InputError
-from winninghand.cli.options import Data, Root, output_folder
+from winninghand.cli.options import Data, Root, Threads, output_folder
 
 
 def study(
@@ -31,8 +31,10 @@ def study(
             help="At the end, write cards, decks and figures to this folder.", callback=output_folder
         ),
     ] = None,
+    threads: Threads = None,
 ) -> None:
     """Train and measure many recipes, in order; run again on the same folder, it goes on where it was."""
+    from winninghand.base.device import use_threads
     from winninghand.base.files import write_text
     from winninghand.cli.loading import images_as
     from winninghand.report.study_tables import markdown, write_tables
@@ -43,6 +45,7 @@ def study(
     plan = load_study(file)
     if zoo is not None and plan.zoo is None:
         raise InputError(f"{file} has no [zoo] table, which says how its models are published")
+    use_threads(threads)
     images = images_as(plan.images, data, root)
     print_missing(plan.evaluation.missing)
     known = {run.name for run in ResultsWriter(out).read()}
@@ -69,8 +72,11 @@ def demo(
     out: Annotated[
         Path, typer.Option(help="Folder for cards, deck and report.", callback=output_folder)
     ] = Path("runs/demo"),
+    threads: Threads = None,
 ) -> None:
     """Train, prune, measure and show cards and a deck on the embedded digits, in a few minutes."""
+    from winninghand.base.device import use_threads
     from winninghand.studies.demo import run_demo
 
+    use_threads(threads)
     run_demo(out)

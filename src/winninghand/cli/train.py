@@ -17,6 +17,7 @@ from winninghand.cli.options import (
     Transform,
     Trust,
     image_changes,
+    Threads,
     image_places,
     output_file,
     parse_setting,
@@ -27,9 +28,15 @@ if TYPE_CHECKING:
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml")],
+    recipe: Annotated[
+        Path | None, typer.Argument(metavar="[RECIPE.toml]", help="Without it, all keys have their defaults.")
+    ] = None,
     data: Data = "digits",
     root: Root = None,
+    network: Annotated[
+        str | None,
+        typer.Option(help="The recipe's network, by a name of `winninghand names networks`.", metavar="NAME"),
+    ] = None,
     size: Size = None,
     transform: Transform = None,
     skip_broken: SkipBroken = False,
@@ -45,22 +52,27 @@ def train(
         typer.Option(metavar="tensorboard|wandb|mlflow", help="Log the training there too; may be repeated."),
     ] = None,
     device: Device = None,
+    threads: Threads = None,
     trust: Trust = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan and the expected time, and train nothing.")
     ] = False,
 ) -> None:
     """Train the card that a recipe describes; run again on the same folder, it goes on where it was."""
+    from winninghand.base.device import use_threads
     from winninghand.base.files import checked_output
     from winninghand.cli.loading import images_as
     from winninghand.recipe import load_recipe
     from winninghand.report.terminal import print_training
-    from winninghand.training import make_logger, new_run
+    from winninghand.training import RunFolder, make_logger, new_run
 
     if not dry_run:
         checked_output(out, folder=True)
-    given = dict(parse_setting(change) for change in changes or [])
+    named = {} if network is None else {"network": network}
+    given = {**named, **dict(parse_setting(change) for change in changes or [])}
     checked = load_recipe(recipe, {**given, **image_changes(size, transform, skip_broken)}, trust)
+    # A run that goes on with other threads would end with other bits.
+    use_threads(threads or (None if dry_run else RunFolder(out).threads()))
     run = new_run(checked, images_as(checked.images, data, root), trust)
     if dry_run:
         _print_plan(run.forecast(device))
@@ -107,6 +119,7 @@ def show_augmentation(
 def _print_plan(plan: Forecast) -> None:
     from rich.table import Table
 
+    from winninghand.base.progress import duration
     from winninghand.report.terminal import console
 
     grid = Table("phase", "epochs", "steps", "sparsity", "learning rate", "starts from", "expected time")
@@ -118,17 +131,11 @@ def _print_plan(plan: Forecast) -> None:
             row.sparsity,
             row.learning_rate,
             row.start,
-            _duration(row.steps * plan.seconds_per_step),
+            duration(row.steps * plan.seconds_per_step),
         )
     console.print(grid)
     steps = sum(row.steps for row in plan.phases)
     console.print(
         f"{steps:,} steps of {plan.seconds_per_step:.3g} s, timed here: about "
-        f"{_duration(steps * plan.seconds_per_step)}, and what is measured between epochs"
+        f"{duration(steps * plan.seconds_per_step)}, and what is measured between epochs"
     )
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"

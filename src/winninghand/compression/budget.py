@@ -126,13 +126,16 @@ class Budget:
     With `costs`, the multiply-accumulates per weight by layer, the sparsity is the fraction of all
     multiply-accumulates that is removed; a weight w of cost c then ranks by w²/c, so that what is
     kept has the largest sum of squares for its price. With a `pattern`, weights that do not divide
-    into its groups stay dense, and the sparsity is that of the others.
+    into its groups stay dense, and the sparsity is that of the others. With a `floor` above 0, a fraction,
+    each layer of the global scope keeps at least one weight, and at least that fraction of what the
+    uniform distribution would leave it.
     """
 
     scope: Scope = "global"
     distribution: Distribution = uniform
     pattern: Pattern | None = None
     costs: Mapping[str, int] | None = None
+    floor: float = 0.0
 
     def check(self, allowed: Tensors, sparsity: float) -> None:
         """Raise `InputError` where `sparsity` cannot be reached by pruning from what is `allowed`.
@@ -156,6 +159,12 @@ class Budget:
             )
         if kept == 0:
             raise InputError(f"sparsity {sparsity:g} would leave no weight at all; lower it")
+        floors = self._floors(prunable, kept, list(prunable.values()))
+        if sum(floor * price for floor, price in zip(floors, prices, strict=True)) > kept:
+            raise InputError(
+                f"sparsity {sparsity:g} leaves less than a weight for each of {len(prunable)} layers; "
+                "lower it, or set layer_floor = 0 to let layers lose all their weights"
+            )
         if self.scope == "layerwise":
             for (name, mask), share in zip(
                 prunable.items(), self._shares(prunable, kept, list(prunable.values())), strict=True
@@ -179,7 +188,7 @@ class Budget:
         kept = self._kept(prunable, sparsity)
         may = None if allowed is None else [allowed[name] for name in prunable]
         if self.scope == "global":
-            parts = keep_largest(list(prunable.values()), kept, may, self._prices(prunable))
+            parts = keep_largest(self._raised(prunable, kept, may), kept, may, self._prices(prunable))
         else:
             parts = []
             for number, (value, share) in enumerate(
@@ -208,6 +217,28 @@ class Budget:
         else:
             ceilings = [int(mask.sum()) for mask in allowed]
         return layer_shares(shapes, kept, self.distribution, ceilings)
+
+    def _raised(self, prunable: Tensors, kept: int, allowed: Sequence[Tensor] | None) -> list[Tensor]:
+        """Return the values by which weights rank, those of each layer's floor out of reach of all others."""
+        values, floors = list(prunable.values()), self._floors(prunable, kept, allowed)
+        for number, floor in enumerate(floors):
+            if floor:
+                may = None if allowed is None else [allowed[number]]
+                [first] = keep_largest([values[number]], floor, may)
+                values[number] = values[number].masked_fill(first, math.inf)
+        return values
+
+    def _floors(self, prunable: Tensors, kept: int, allowed: Sequence[Tensor] | None) -> list[int]:
+        """Return how many weights each layer keeps at least."""
+        if self.floor == 0 or self.scope != "global":
+            return [0] * len(prunable)
+        prices = self._prices(prunable)
+        sizes = [value.numel() for value in prunable.values()]
+        share = self.floor * kept / sum(size * price for size, price in zip(sizes, prices, strict=True))
+        floors = [max(1, math.floor(share * size)) for size in sizes]
+        if allowed is None:
+            return floors
+        return [min(floor, int(mask.sum())) for floor, mask in zip(floors, allowed, strict=True)]
 
     def _ranked(self, name: str, value: Tensor, allowed: Tensors | None) -> Tensor:
         """Return the values by whose magnitude weights are kept."""

@@ -63,6 +63,10 @@ class Masks(ABC):
     def as_dict(self) -> dict[str, Tensor]:
         """Return for each prunable weight a bool mask of its shape, true where it is kept."""
 
+    def emptied(self) -> tuple[str, ...]:
+        """Return the names of the layers of which nothing is left."""
+        return tuple(name for name, count in self._counts().items() if count == 0)
+
     def end_epoch(self) -> dict[str, float | int]:
         """Return what there is to report; a layer of which nothing is left is warned of as well."""
         counts = self._counts()

@@ -27,11 +27,13 @@ from winninghand.base.errors import InputError, first_error
 from winninghand.base.registry import Registry, nearest
 from winninghand.compression.budget import DISTRIBUTIONS, Budget, Pattern, Scope
 from winninghand.compression.masks import MagnitudeMasks, Masks
-from winninghand.compression.prunable import prunable_weights, weight_costs
+from winninghand.compression.prunable import find_head, prunable_weights, weight_costs
 from winninghand.compression.schedules import Phase
 from winninghand.networks.entering import check_tensor, check_values
 
 DEFAULT = "lrr"
+SMALL_HEAD = 0.05
+"""Up to this fraction of the prunable weights a trained network's head is not pruned by default."""
 RENAMED = {
     "pass_through": "milestones",
     "round_rate": "rewind_lr_factor",
@@ -69,6 +71,16 @@ class Method(BaseModel, ABC):
         default="weights", description="what sparsity is a fraction of"
     )
     pattern: str = Field(default="none", description='"none" or N:M, such as "2:4"')
+    layer_floor: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="global scope: of its uniform share each layer keeps at least this fraction",
+    )
+    prune_head: bool | None = Field(
+        default=None, description="None: unless the network is trained and few of its weights are the head's"
+    )
+    allow_empty: bool = Field(default=False, description="train on where a layer has no weight left")
 
     @property
     def method(self) -> str:
@@ -98,11 +110,13 @@ class Method(BaseModel, ABC):
 
     def ignored(self) -> frozenset[str]:
         """Return the settings that change nothing beside the others, as tables should not show them."""
-        return frozenset()
+        return frozenset({"layer_floor"} if self.scope == "layerwise" else ())
 
     def budget_with(self, costs: Mapping[str, int] | None = None) -> Budget:
         """Return the budget, with the multiply-accumulates per weight by layer where it is one of `macs`."""
-        return Budget(self.scope, DISTRIBUTIONS[self.distribution], Pattern.parse(self.pattern), costs)
+        return Budget(
+            self.scope, DISTRIBUTIONS[self.distribution], Pattern.parse(self.pattern), costs, self.layer_floor
+        )
 
     @model_validator(mode="wrap")
     @classmethod
@@ -187,7 +201,9 @@ class Compressor:
 
     `trained` says that the network arrives with weights worth keeping: its zeros then count as
     pruned. `exclude` names modules and weights that are left alone; `size` is the images' (H, W),
-    needed for a budget in multiply-accumulates.
+    needed for a budget in multiply-accumulates. `classes` is how many outputs the head has. Of a network that
+    is `fine_tuned`, from weights learned on these or other images, a head of few weights is left alone, too,
+    unless the method says that it is pruned.
     """
 
     def __init__(
@@ -197,10 +213,14 @@ class Compressor:
         trained: bool = False,
         exclude: Collection[str] = (),
         size: tuple[int, int] | None = None,
+        classes: int | None = None,
+        fine_tuned: bool = False,
     ) -> None:
         self.network = network
         self.method = method
         self.weights = prunable_weights(network, exclude)
+        if method.prune_head is False or (method.prune_head is None and fine_tuned):
+            self._leave_head(classes, always=method.prune_head is False)
         for name, weight in self.weights.items():
             check_tensor(name, weight)
         check_values(self.weights)
@@ -223,6 +243,20 @@ class Compressor:
         """Return the masks; with a method that draws weights or scores, drawn from the seed."""
         return self.method.masks(self.network, self.weights, self._budget, self.start, seed)
 
+    def _leave_head(self, classes: int | None, always: bool) -> None:
+        """Take the head out of what is pruned: `always`, or where the classes are known and it is small."""
+        head = find_head(self.weights, classes)
+        total = sum(weight.numel() for weight in self.weights.values())
+        if head is None and always:
+            raise InputError(
+                "the network's head was not found among its prunable weights; exclude it by name"
+            )
+        if head is None or (not always and head.numel() > SMALL_HEAD * total):
+            return
+        self.weights = {name: weight for name, weight in self.weights.items() if weight is not head}
+        if not self.weights:
+            raise InputError("the network has no prunable weights but the head's; set prune_head = true")
+
     @cached_property
     def _budget(self) -> Budget:
         costs = None
@@ -231,6 +265,13 @@ class Compressor:
                 raise InputError('budget "macs" depends on the size of the images; give input_size = (H, W)')
             costs = weight_costs(self.network, self.weights, self.size)
         return self.method.budget_with(costs)
+
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """The layers that a trained network arrives without: all their weights are zero, and stay so."""
+        if not self.start.sparsity:
+            return ()
+        return tuple(name for name, weight in self.weights.items() if not bool(weight.any()))
 
     def _zeros(self) -> float:
         """Return the fraction of the prunable weights that is zero and stays so."""

@@ -121,7 +121,7 @@ class IterativePruning(Method, ABC):
 
     def ignored(self) -> frozenset[str]:
         """Return the fraction, where milestones stand in its place."""
-        return frozenset({"fraction_per_round"} if self.milestones else ())
+        return super().ignored() | ({"fraction_per_round"} if self.milestones else set())
 
     @field_validator("milestones")
     @classmethod

@@ -69,6 +69,15 @@ def weight_names(part: nn.Module) -> tuple[str, ...]:
     return ()
 
 
+def find_head(weights: Mapping[str, nn.Parameter], classes: int | None) -> nn.Parameter | None:
+    """Return the head's weight among prunable ones: the last with one output per class.
+
+    Without the number of classes it is the last weight of all. None where no weight fits.
+    """
+    fitting = [weight for weight in weights.values() if classes is None or weight.shape[0] == classes]
+    return fitting[-1] if fitting else None
+
+
 def weight_costs(
     network: nn.Module, weights: Mapping[str, nn.Parameter], size: tuple[int, int]
 ) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from winninghand.base.device import to_unit
-from winninghand.base.errors import InputError, shown
-from winninghand.base.progress import progress_bar
+from winninghand.base.errors import InputError, counted, shown
+from winninghand.base.progress import duration, is_drawn, progress_bar, say_line
 from winninghand.cards import Card
-from winninghand.training.data import ResidentSplit
+from winninghand.recipe import LAYER_FLOOR
+from winninghand.training.data import LEAST_STEPS, ResidentSplit
 from winninghand.training.run_folder import EpochMetrics
 from winninghand.training.schedule import TrainingState
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("winninghand")
 _STEPS_BETWEEN_CHECKS = 100
+_NAMED = 5
 _LOGGER_HOOKS = ("log_hyperparams", "log_metrics", "save", "finalize")
 
 
@@ -157,6 +159,30 @@ def _is_finite(trainer: TrainingState) -> bool:
     return bool(sums.isfinite().all())
 
 
+class Alive(Callback):
+    """Stops a training in which pruning has emptied a layer, unless that is allowed or it came so."""
+
+    def __init__(self, empty: Collection[str], allowed: bool) -> None:
+        self._empty = frozenset(empty)
+        self._allowed = allowed
+
+    def on_phase_start(self, trainer: TrainingState) -> None:
+        """Look at once after the network was pruned for a phase."""
+        emptied = [] if self._allowed else [one for one in trainer.masks.emptied() if one not in self._empty]
+        if emptied:
+            first = ", ".join(emptied[:_NAMED]) + (", …" if len(emptied) > _NAMED else "")
+            raise InputError(
+                f"at a sparsity of {trainer.masks.sparsity:.2%} {counted(len(emptied), 'layer')} of "
+                f"{len(trainer.masks.weights)} would have no weight left: {first}; set "
+                f'compression.layer_floor = {LAYER_FLOOR:g} or scope = "layerwise", or lower the sparsity; '
+                "compression.allow_empty = true goes on without"
+            )
+
+    def on_epoch_end(self, trainer: TrainingState, metrics: EpochMetrics) -> None:
+        """Look again where a phase prunes while it trains."""
+        self.on_phase_start(trainer)
+
+
 class Validation(Callback):
     """Measures the accuracy on the validation images after each epoch, on what would be the card then."""
 
@@ -185,33 +211,71 @@ class Checkpoint(Callback):
 
 
 class Progress(Callback):
-    """Shows how far the training is, on a terminal, and says from where a resumed one goes on."""
+    """Shows how far the training is, how well it goes, and from where a resumed one goes on.
+
+    A bar on a terminal, a line in a notebook that is written anew, and a line per epoch elsewhere.
+    """
 
     def __init__(self) -> None:
         self._shown = ExitStack()
+        self._figures = ""
 
     def on_train_start(self, trainer: TrainingState) -> None:
         """Open the bar."""
-        size = trainer.batches.batch_size
-        done, all_epochs = len(trainer.metrics), sum(schedule.epochs for schedule in trainer.schedules)
-        if 0 < done < all_epochs:
-            _LOG.warning("%s: going on from epoch %d of %d", trainer.folder.path, done + 1, all_epochs)
-        total = sum(len(schedule) for schedule in trainer.schedules)
+        size, steps = trainer.batches.batch_size, len(trainer.batches)
+        self._epochs = sum(schedule.epochs for schedule in trainer.schedules)
+        done = len(trainer.metrics)
+        if 0 < done < self._epochs:
+            _LOG.warning("%s: going on from epoch %d of %d", trainer.folder.path, done + 1, self._epochs)
+        elif steps < LEAST_STEPS:
+            _LOG.warning(
+                "an epoch has only %s, of %d images; smaller batches learn more in it",
+                counted(steps, "step"),
+                size,
+            )
+        self._total = sum(len(schedule) for schedule in trainer.schedules)
+        self._begun, self._started = trainer.steps_done, time.monotonic()
         self._progress = self._shown.enter_context(
-            progress_bar("training", total * size, done=trainer.steps_done * size)
+            progress_bar("training", self._total * size, done=trainer.steps_done * size)
         )
 
     def on_step_end(self, trainer: TrainingState, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Count a batch."""
-        self._progress(len(labels), f"phase {trainer.stage.number + 1}, epoch {trainer.epoch + 1}")
+        self._progress(len(labels), f"{self._where(trainer)}{self._figures}")
+
+    def on_epoch_end(self, trainer: TrainingState, metrics: EpochMetrics) -> None:
+        """Tell the figures of an epoch: with the next steps where a bar is drawn, or in a line."""
+        figures = f"loss {metrics['train_loss']:.4f}, accuracy {metrics['train_accuracy']:.2%}"
+        if "validation_accuracy" in metrics:
+            figures += f", validation {metrics['validation_accuracy']:.2%}"
+        self._figures = f"; last {figures}"
+        if not is_drawn():
+            seconds = (time.monotonic() - self._started) / (trainer.steps_done - self._begun)
+            left = duration(seconds * (self._total - trainer.steps_done))
+            speed = f"{metrics['images_per_second']:,.0f} images/s"
+            say_line(f"{self._where(trainer)}: {figures}, {speed}, {left} left")
 
     def on_train_end(self, trainer: TrainingState) -> None:
         """Close the bar."""
         self._shown.close()
 
     def on_exception(self, trainer: TrainingState, error: BaseException) -> None:
-        """Close the bar."""
+        """Close the bar; say what an interruption leaves."""
         self._shown.close()
+        if isinstance(error, KeyboardInterrupt) and trainer.folder.kept:
+            epoch = len(trainer.metrics) + 1
+            _LOG.warning(
+                "%s: stopped in epoch %d of %d; training in the same folder goes on from it",
+                trainer.folder.path,
+                epoch,
+                self._epochs,
+            )
+
+    def _where(self, trainer: TrainingState) -> str:
+        epoch = min(len(trainer.metrics) + 1, self._epochs)
+        phases = len(trainer.schedules)
+        phase = f" (phase {trainer.stage.number + 1} of {phases})" if phases > 1 else ""
+        return f"epoch {epoch} of {self._epochs}{phase}"
 
 
 class Loggers(Callback):

@@ -16,6 +16,9 @@ from winninghand.spectra import SpectralProfile
 
 Triple = tuple[float, float, float]
 
+LEAST_STEPS = 8
+"""Batches whose size is left to the library divide an epoch into at least so many steps."""
+
 # A profile's mean is known to within 2% of its spread from this many images.
 _PROFILE_IMAGES = 2048
 

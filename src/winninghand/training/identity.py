@@ -50,6 +50,8 @@ _DIGESTS = {
     "images": _OTHER_IMAGES,
     "origin": "its network began with other weights; start from those to go on with it",
 }
+# What decides whether a run goes on, and nothing of what comes of it.
+_WITHOUT_EFFECT = frozenset({"compression.allow_empty"})
 _MISSING = object()
 
 
@@ -108,7 +110,11 @@ def run_name(recipe: Recipe) -> str:
     """Return a short name for a run's folder, of its method, domain, seed and all its settings."""
     table = whole(recipe)
     defaults = _defaults(table)
-    apart = {key: value for key, value in _flat(table).items() if defaults.get(key, _MISSING) != value}
+    apart = {
+        key: value
+        for key, value in _flat(table).items()
+        if key not in _WITHOUT_EFFECT and defaults.get(key, _MISSING) != value
+    }
     digest = hashlib.blake2b(json.dumps(apart, sort_keys=True).encode(), digest_size=4).hexdigest()
     return f"{_beginning(recipe)}-{digest}"
 
@@ -206,7 +212,8 @@ def _flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
 def _first_difference(present: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:
     # A name first: other settings follow from it.
     for key in sorted(
-        present.keys() | asked.keys(), key=lambda key: (not key.endswith((".name", ".method")), key)
+        (present.keys() | asked.keys()) - _WITHOUT_EFFECT,
+        key=lambda key: (not key.endswith((".name", ".method")), key),
     ):
         if present.get(key) != asked.get(key):
             there, here = json.dumps(present.get(key)), json.dumps(asked.get(key))

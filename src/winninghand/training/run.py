@@ -34,6 +34,7 @@ from winninghand.images import ImageSet, Preparation, Split
 from winninghand.networks import copied, takes_channels_last
 from winninghand.recipe import Recipe
 from winninghand.training.callbacks import (
+    Alive,
     Callback,
     Checkpoint,
     Loggers,
@@ -102,7 +103,7 @@ class Run:
             raise InputError(f"out must be a path, not {type(out).__name__}")
         device = resolve_device(device)
         with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as path:
-            folder = self.folder(path)
+            folder = self.folder(path, kept=out is not None)
             if folder.card.exists():
                 return self._finished(folder)
             self._parts  # noqa: B018
@@ -121,9 +122,9 @@ class Run:
         self.folder(out)
         self._parts  # noqa: B018
 
-    def folder(self, path: Path | str) -> RunFolder:
+    def folder(self, path: Path | str, kept: bool = True) -> RunFolder:
         """Return the folder at `path` as this run's; `InputError` where it holds another run."""
-        folder = RunFolder(path)
+        folder = RunFolder(path, kept)
         folder.check(self._identity, self.images)
         return folder
 
@@ -180,7 +181,13 @@ class Run:
 
     def _compressor(self, network: nn.Module) -> Compressor:
         return Compressor(
-            network, self.recipe.compression, self.trained, self.exclude, self.images.train.size
+            network,
+            self.recipe.compression,
+            self.trained,
+            self.exclude,
+            self.images.train.size,
+            len(self.images.classes),
+            fine_tuned=self.trained or self.recipe.pretrained,
         )
 
     def _finished(self, folder: RunFolder) -> Card:
@@ -221,7 +228,7 @@ class Run:
         channels_last = takes_channels_last(network, fabric.device)
         layout = torch.channels_last if channels_last else torch.contiguous_format
         network.to(memory_format=layout)  # type: ignore[call-overload]
-        watchers: list[Callback] = [Meter()]
+        watchers: list[Callback] = [Alive(compressor.empty, recipe.compression.allow_empty), Meter()]
         if choosing is not None:
             watchers.append(Validation(ResidentSplit(choosing, recipe.training.batch_size, fabric.device)))
         watchers += [*callbacks, Loggers(loggers, whole(recipe)), Checkpoint(), Progress()]

@@ -34,10 +34,12 @@ class RunFolder:
 
     `card` is the finished card, `checkpoint` what a run goes on from, `rewind` the weights that later
     phases go back to, `metrics` one row per epoch, `about` says which run it is and what it ran on.
+    `kept` says whether the folder outlives the run.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, kept: bool = True) -> None:
         self.path = Path(path)
+        self.kept = kept
         self.card = self.path / "card.card"
         self.checkpoint = self.path / "checkpoint.pt"
         self.rewind = self.path / "rewind.pt"
@@ -86,6 +88,14 @@ class RunFolder:
                 differences,
             )
         write_sealed({**about, "ran_on": [*ran_on, environment]}, self.about)
+
+    def threads(self) -> int | None:
+        """Return how many threads a run that is to go on worked with at last; None where none is."""
+        if not self.checkpoint.exists() or self.card.exists():
+            return None
+        ran_on = (self._read_about() or {}).get("ran_on")
+        found = ran_on[-1].get("threads") if ran_on else None
+        return found if isinstance(found, int) and 1 <= found <= 1024 else None
 
     def extend(self, other: RunFolder, identity: Mapping[str, Any]) -> None:
         """Begin at the checkpoint that `other`, whose phases are the first of this run, ended with.

@@ -20,7 +20,7 @@ from winninghand.networks import entering, preprocessing_of
 from winninghand.networks import network as network_named
 from winninghand.recipe import Recipe, load_recipe, make_recipe
 from winninghand.training.callbacks import Callback
-from winninghand.training.data import seed_of
+from winninghand.training.data import LEAST_STEPS, seed_of
 from winninghand.training.run import Run
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def new_run(recipe: Recipe, images: ImageSet | None, trust: bool = False) -> Run
         torch.manual_seed(seed_of(recipe.seed, "network"))
         fresh = network_named(**{**recipe.network, "classes": len(images.classes)}, trust=trust)
     return Run(
-        recipe,
+        _with_enough_steps(recipe, images),
         images,
         entering(fresh, images.train.size, len(images.classes), trained=True),
         origin=_weights_hash(fresh) if recipe.network.get("pretrained") is True else "",
@@ -92,7 +92,7 @@ def compress(
     method: str = "lrr",
     sparsity: float = 0.9,
     scope: Scope = "global",
-    epochs: int = 30,
+    epochs: int | None = None,
     out: Path | str | None = None,
     *,
     domain: str | dict[str, Any] = "clean",
@@ -115,8 +115,11 @@ def compress(
     is refused, `networks.entering` says: floats of other widths, wrappers and masks of
     `torch.nn.utils.prune`, for instance, are taken. It is compressed from its present weights;
     `train_first` trains it once before anything is pruned, as a freshly initialised one needs. `epochs`
-    are per phase. `exclude` names modules or weights to leave alone; frozen ones are left alone too.
-    `compression` and `training` hold further keys of those tables of a recipe.
+    are per phase; where None, 10, or 30 with `train_first`. `exclude` names modules or weights to leave
+    alone; frozen ones are left alone too, and so is the head of a trained network where it has at most 5%
+    of the prunable weights. `compression` and `training` hold further keys of those tables of a recipe, whose
+    defaults suit a trained network and few images (`winninghand.recipe.FineTuning`) unless it is trained
+    first.
 
     `out`, `device`, `callbacks`, `loggers` and `wait` are as in `wh.train`. Raises `InputError` for a
     network without prunable weights, a wrong number of outputs and whatever a recipe would be
@@ -124,18 +127,19 @@ def compress(
     """
     images = _checked(images)
     network = entering(module, images.train.size, len(images.classes), trained=True)
+    length = {} if epochs is None else {"epochs": epochs}
     recipe = make_recipe(
         {
             "network": _as_in_recipe(network),
             "domain": domain,
             "seed": seed,
             "compression": {**(compression or {}), "method": method, "sparsity": sparsity, "scope": scope},
-            "training": {**(training or {}), "epochs": epochs},
+            "training": {**(training or {}), **length},
         },
         known_network=False,
-    )
+    ).of_own_network(trained=not train_first)
     run = Run(
-        recipe,
+        _with_enough_steps(recipe, images),
         images,
         network,
         trained=not train_first,
@@ -144,6 +148,18 @@ def compress(
         normalisation=_checked_normalisation(normalisation) or _expected(network),
     )
     return run.train(out, device, callbacks, loggers, wait)
+
+
+def _with_enough_steps(recipe: Recipe, images: ImageSet) -> Recipe:
+    """Return a recipe whose batches, where it does not set their size, leave an epoch enough steps."""
+    training = recipe.training
+    if "batch_size" in training.model_fields_set or len(images.train) > 2 * LEAST_STEPS * training.batch_size:
+        return recipe
+    learned = len(images.train)
+    if training.validation > 0:
+        learned = len(images.train.validation(training.validation)[0])
+    batch = min(training.batch_size, max(2, learned // LEAST_STEPS))
+    return recipe.model_copy(update={"training": training.model_copy(update={"batch_size": batch})})
 
 
 def _checked(images: ImageSet | None) -> ImageSet:
