@@ -120,7 +120,7 @@ def test_a_diverging_loss_stops_with_advice(tiny_images):
 
 def test_a_fresh_module_is_trained_first_where_asked(tiny_images, tmp_path):
     def rows(train_first, name):
-        settings = {"batch_size": 16, "learning_rate": 0.05, "precision": "32-true"}
+        settings = {"batch_size": 16, "learning_rate": 0.05, "warmup": 0.1, "precision": "32-true"}
         wh.compress(
             module,
             tiny_images,

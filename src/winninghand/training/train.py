@@ -155,9 +155,7 @@ def _with_enough_steps(recipe: Recipe, images: ImageSet) -> Recipe:
     training = recipe.training
     if "batch_size" in training.model_fields_set or len(images.train) > 2 * LEAST_STEPS * training.batch_size:
         return recipe
-    learned = len(images.train)
-    if training.validation > 0:
-        learned = len(images.train.validation(training.validation)[0])
+    learned = len(images.train) - round(len(images.train) * training.validation)
     batch = min(training.batch_size, max(2, learned // LEAST_STEPS))
     return recipe.model_copy(update={"training": training.model_copy(update={"batch_size": batch})})
 

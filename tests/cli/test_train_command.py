@@ -1,0 +1,66 @@
+"""`winninghand train`: with and without a recipe, stopped and gone on with."""
+
+import pytest
+
+import winninghand as wh
+from winninghand.training.trainer import Trainer
+
+SMALL = ("--set", "network.width=2", "--set", "compression.method=dense", "--set", "training.epochs=2")
+
+
+def test_a_network_without_a_recipe_is_trained_by_defaults(run, tmp_path):
+    out = tmp_path / "run"
+    words = ("train", "--network", "conv2", *SMALL, "--threads", "1", "--out", out)
+    code, printed, err = run(*words)
+    assert (code, printed) == (0, "")
+    lines = err.splitlines()
+    assert [line.split(":")[0] for line in lines[:2]] == ["epoch 1 of 2", "epoch 2 of 2"]
+    assert lines[2].startswith(f"{out}/card.card: ") and len(lines) == 3
+    card = wh.load(out / "card.card")
+    assert card.metadata.recipe["network"] == {"name": "conv2", "width": 2}
+    assert card.metadata.recipe["training"]["batch_size"] == 1293 // 8
+
+
+def test_a_recipe_s_network_may_be_named_anew(run, tmp_path):
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('network = {name = "resnet18", width = 9}\n[training]\nepochs = 1\n')
+    words = ("train", recipe, "--network", "conv2", *SMALL[:4], "--dry-run", "--out", tmp_path / "run")
+    assert run(*words)[0] == 0
+    code, _, err = run("train", "--network", "conv3", "--dry-run")
+    assert code == 2 and "conv2" in err and err.count("\n") == 1
+
+
+def test_ctrl_c_says_where_it_was_and_the_same_command_goes_on(run, tmp_path, monkeypatch):
+    step, taken = Trainer.step, []
+
+    def interrupted(trainer, *arguments):
+        taken.append(trainer.epoch)
+        if len(taken) == 10:
+            raise KeyboardInterrupt
+        return step(trainer, *arguments)
+
+    monkeypatch.setattr(Trainer, "step", interrupted)
+    out = tmp_path / "run"
+    words = ("train", "--network", "conv2", *SMALL, "--out", out)
+    code, _, err = run(*words)
+    assert code == 130
+    assert err.splitlines()[1:] == [
+        f"winninghand: {out}: stopped in epoch 2 of 2; training in the same folder goes on from it",
+        "winninghand: interrupted; run the same command again to go on where it was",
+    ]
+    code, _, err = run(*words)
+    assert code == 0
+    assert err.splitlines()[0] == f"winninghand: {out}: going on from epoch 2 of 2"
+    assert taken[10:] == [1] * 8
+
+
+def test_a_run_that_goes_on_takes_the_threads_it_began_with(run, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr("winninghand.base.device.use_threads", asked.append)
+    monkeypatch.setattr("winninghand.training.new_run", lambda *_: pytest.fail("it began"))
+    monkeypatch.setattr("winninghand.training.RunFolder.threads", lambda _: 3)
+    for words, threads in (((), 3), (("--threads", "5"), 5), (("--dry-run",), None)):
+        run("train", "--network", "conv2", "--out", tmp_path / "run", *words)
+        assert asked.pop() == threads
+    code, _, err = run("train", "--network", "conv2", "--threads", "0")
+    assert (code, asked) == (2, []) and "--threads" in err
