@@ -84,7 +84,7 @@ def test_a_resumed_run_says_from_where_and_what_changed(tiny_images, tmp_path, c
         row["held_out_accuracy"] = row.pop("validation_accuracy")  # as in version 0.1
     folder.save_checkpoint(state)
     wh.train(RECIPE, tiny_images, tmp_path)
-    stopped, conditions, progress = [record.getMessage() for record in caplog.records]
+    _, stopped, conditions, progress = [record.getMessage() for record in caplog.records]
     assert stopped.endswith("stopped in epoch 4 of 6; training in the same folder goes on from it")
     assert f"threads {torch.get_num_threads()} instead of 99" in conditions
     assert f"torch {torch.__version__} instead of 1.0" in conditions
