@@ -137,11 +137,6 @@ class Recipe(BaseModel):
         except ValidationError as error:
             raise InputError(f"recipe: {first_error(error)}") from None
 
-    @property
-    def pretrained(self) -> bool:
-        """Whether the network comes with weights that were learned on other images."""
-        return self.network.get("pretrained") is True
-
     def of_own_network(self, trained: bool) -> Recipe:
         """Return the recipe with the defaults for a network of the caller's own; what was set stays."""
         changed: dict[str, object] = {"compression": _careful(self.compression, trained)}

@@ -128,7 +128,7 @@ def test_defaults_of_a_trained_network_are_others_and_what_is_set_stays(tiny_ima
 def test_a_pretrained_network_of_a_recipe_has_them_too():
     table = {"network": {"name": "x:net", "pretrained": True}, "compression": {"method": "ft"}}
     recipe = make_recipe(table, known_network=False)
-    assert isinstance(recipe.training, FineTuning) and recipe.pretrained
+    assert isinstance(recipe.training, FineTuning)
     assert recipe.compression.layer_floor == LAYER_FLOOR and recipe.compression.fine_tune_rate == 0.2
     set_by_hand = {"training": {"epochs": 3}, "compression": {"layer_floor": 0.0, "fine_tune_rate": 0.1}}
     recipe = make_recipe(table | set_by_hand, known_network=False)

@@ -187,7 +187,7 @@ class Run:
             self.exclude,
             self.images.train.size,
             len(self.images.classes),
-            fine_tuned=self.trained or self.recipe.pretrained,
+            fine_tuned=self.trained or self.recipe.network.get("pretrained") is True,
         )
 
     def _finished(self, folder: RunFolder) -> Card:
