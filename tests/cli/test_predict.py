@@ -206,7 +206,7 @@ def test_many_classes_and_failures_are_shortened(capsys):
     truth = {path: names[number % 14] for number, path in enumerate(paths)}
     failures = [Unreadable(Path(f"{number}.png"), f"{number}.png is broken") for number in range(25)]
     confusion = predictions.confusion_of(answers, truth)
-    predictions.print_summary([*answers, *failures], 1, confusion)
+    predictions.print_summary([*answers, *failures], 1, truth)
     err = capsys.readouterr().err
     assert confusion.accuracy.mean == 0.5
     assert "The most frequent mistakes" in err
@@ -225,6 +225,21 @@ def test_long_names_of_classes_become_numbers_in_a_narrow_terminal(capsys, monke
         [f"1 {names[0]}", "1", "1", "·", "50.0%"],
         [f"2 {names[1]}", "·", "·", "1", "0.0%"],
     ]
+
+
+def test_in_a_terminal_columns_stand_below_each_other(run, place, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    words = ("predict", place / "a.card", place / "pictures", place / "pictures/a.jpg", "--top", 2)
+    header, *rows = run(*words)[1].splitlines()
+    assert "\t" not in header
+    assert len(rows) == 4
+    start = header.index("class")
+    assert all(row[start - 2 : start] == "  " and row[start:].split()[0] in CLASSES for row in rows)
+
+
+def test_the_true_class_may_be_among_the_likeliest(run, place, folders):
+    err = run("predict", place / "a.card", folders, "--top", 3)[2]
+    assert "the true class is among the 3 likeliest of 100.00%" in err
 
 
 @pytest.mark.parametrize("words", [("--top", "0"), ("--csv", "a.card"), ("--csv", "pictures")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -39,7 +40,6 @@ def predict(
     from winninghand.cli.measuring import portable
     from winninghand.decks import load, with_bn_adaptation
     from winninghand.report.predictions import (
-        confusion_of,
         lines,
         prediction_document,
         print_summary,
@@ -56,9 +56,9 @@ def predict(
     with progress_bar("predicting", len(paths)) as progress:
         answers = list(predictions(player, paths, batch_size, progress, top))
     if json != "-":
-        for line in lines(answers, min(top, len(player.classes))):
+        for line in lines(answers, min(top, len(player.classes)), sys.stdout.isatty()):
             typer.echo(line)
-    print_summary(answers, len(player.cards), confusion_of(answers, truth))
+    print_summary(answers, len(player.cards), truth)
     if csv is not None:
         write_csv(answers, truth, min(top, len(player.classes)), csv)
     write_json(prediction_document(portable(model), player, answers, truth), json)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
+from rich.cells import cell_len, set_cell_size
 from rich.table import Table
 
 from winninghand.base.errors import counted, percent, shown
@@ -53,18 +54,22 @@ def true_classes(paths: Iterable[Path], places: Sequence[Path], classes: Sequenc
     return found
 
 
-def lines(answers: Iterable[Prediction | Unreadable], top: int = 1) -> list[str]:
+def lines(answers: Iterable[Prediction | Unreadable], top: int = 1, aligned: bool = False) -> list[str]:
     """Return a header and one line for each image that could be read; nothing where none could.
 
     The columns are file, class, probability and cards played, and for each more of the `top` likeliest
     classes its name and probability. They are separated by tabs, and none holds a tab or a line's end: see
-    `base.errors.shown`.
+    `base.errors.shown`. With `aligned`, for people, they are as wide as their widest text instead.
     """
     read = [answer for answer in answers if isinstance(answer, Prediction)]
     if not read:
         return []
     columns = (*COLUMNS, *_more_columns(top))
-    return ["\t".join(columns), *("\t".join(_texts(answer)) for answer in read)]
+    rows = [columns, *map(_texts, read)]
+    if not aligned:
+        return ["\t".join(row) for row in rows]
+    widths = [max(map(cell_len, texts)) for texts in zip(*rows, strict=True)]
+    return ["  ".join(map(set_cell_size, row, widths)).rstrip() for row in rows]
 
 
 def write_csv(answers: Answers, truth: Truth, top: int, path: Path) -> None:
@@ -113,9 +118,10 @@ def confusion_of(answers: Answers, truth: Truth) -> Confusion | None:
     return Confusion.of(pairs) if pairs else None
 
 
-def print_summary(answers: Answers, cards: int, confusion: Confusion | None) -> None:
+def print_summary(answers: Answers, cards: int, truth: Truth) -> None:
     """Say of several images how many show what, which cards were played, and how many answers are right."""
     read = [answer for answer in answers if isinstance(answer, Prediction)]
+    confusion = confusion_of(answers, truth)
     if len(read) > 1:
         labels = Counter(answer.label for answer in read).most_common()
         names = ", ".join(f"{label} {count:,}" for label, count in labels[:_MOST_CLASSES])
@@ -127,18 +133,28 @@ def print_summary(answers: Answers, cards: int, confusion: Confusion | None) -> 
             numbers = ", ".join(f"{number} on {played[number]:,}" for number in range(1, cards + 1))
             say(f"cards played: {numbers}")
     if confusion is not None:
-        _print_confusion(confusion, len(read))
+        _print_confusion(confusion, len(read), _among_the_top(read, truth))
     _print_failures(answers)
 
 
-def _print_confusion(confusion: Confusion, read: int) -> None:
+def _among_the_top(read: Sequence[Prediction], truth: Truth) -> str:
+    """Say of how many images with a known class this is among the likeliest ones that were asked for."""
+    known = [answer for answer in read if answer.path is not None and answer.path in truth]
+    top = max((len(answer.top) for answer in known), default=1)
+    if top == 1:
+        return ""
+    found = sum(truth[one.path] in dict(one.top) for one in known if one.path is not None)
+    return f"; the true class is among the {top} likeliest of {found / len(known):.2%}"
+
+
+def _print_confusion(confusion: Confusion, read: int, among: str) -> None:
     accuracy = confusion.accuracy
     others = read - confusion.images
     beside = f"; {counted(others, 'image lies', 'images lie')} elsewhere" if others else ""
     say(
         f"accuracy {accuracy.mean:.2%} (95% bootstrap over images {100 * accuracy.low:.2f} to "
         f"{100 * accuracy.high:.2f}) of {counted(confusion.images, 'image')} in folders named after "
-        f"classes{beside}"
+        f"classes{among}{beside}"
     )
     names = list(dict.fromkeys(name for pair in sorted(confusion.counts) for name in pair))
     if len(names) <= _MOST_CLASSES:
