@@ -9,14 +9,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from winninghand.augmentation.consistency import consistency_loss
-from winninghand.augmentation.domain import Clean, flip_and_crop
+from winninghand.augmentation.consistency import Consistent
+from winninghand.augmentation.domain import flip_and_crop
 
 ANGLES = 448
 """Directions that a wave may take, evenly spaced over half a turn."""
 
 
-class AuxiliaryFourier(Clean):
+class AuxiliaryFourier(Consistent):
     """Auxiliary Fourier-basis augmentation (Vaish, Wang & Strisciuglio 2024), without auxiliary norms.
 
     After flip and crop, each channel of each image receives one plane wave, and the sum is clamped
@@ -31,7 +31,6 @@ class AuxiliaryFourier(Clean):
     overlaps: ClassVar[frozenset[str]] = frozenset({"single_frequency_greyscale"})
 
     strength: float = Field(default=5.0, ge=0)
-    jsd: bool = True
     jsd_weight: float = Field(default=10.0, ge=0)
 
     def views(self, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -45,10 +44,6 @@ class AuxiliaryFourier(Clean):
         changed = base.add(waves.mul_(strengths)).clamp_(0, 1)
         found = torch.cat([base[None], changed]) if self.jsd else changed
         return found.movedim(-1, -3)
-
-    def loss(self, logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """Return the first view's cross-entropy, with JSD plus the weighted divergence."""
-        return consistency_loss(logits, labels, label_smoothing, self.jsd_weight)
 
 
 def plane_waves(shape: tuple[int, ...], size: tuple[int, int], generator: torch.Generator) -> Tensor:

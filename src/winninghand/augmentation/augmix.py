@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor
 
 from winninghand.augmentation.chains import mix_chains
-from winninghand.augmentation.consistency import consistency_loss
-from winninghand.augmentation.domain import Clean, flip_and_crop
+from winninghand.augmentation.consistency import Chained
+from winninghand.augmentation.domain import flip_and_crop
 from winninghand.augmentation.operations import Operation
 
 AUGMIX_OPERATIONS = (
@@ -25,10 +25,9 @@ AUGMIX_OPERATIONS = (
     Operation.TRANSLATE_Y,
 )
 LOWEST_LEVEL, HIGHEST_LEVEL = 0.1, 10.0
-LONGEST_CHAIN = 3
 
 
-class AugMix(Clean):
+class AugMix(Chained):
     """AugMix (Hendrycks et al. 2020), without the operations that overlap the test corruptions.
 
     After flip and crop, `width` chains of `depth` operations (−1: 1 to 3, drawn per chain) at
@@ -40,19 +39,8 @@ class AugMix(Clean):
 
     name: ClassVar[str] = "augmix"
 
-    width: int = Field(default=3, ge=1, le=16)
-    depth: int = Field(default=-1, ge=-1, le=16)
     severity: float = Field(default=3.0, ge=LOWEST_LEVEL, le=HIGHEST_LEVEL)
     alpha: float = Field(default=1.0, ge=0.01)
-    jsd: bool = True
-    jsd_weight: float = Field(default=12.0, ge=0)
-
-    @field_validator("depth")
-    @classmethod
-    def _some_depth(cls, depth: int) -> int:
-        if depth == 0:
-            raise ValueError("use a whole number from 1 up, or -1 for 1 to 3 at random")
-        return depth
 
     def views(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return the clean view and two augmented ones of the same flip and crop; without JSD, one."""
@@ -65,23 +53,13 @@ class AugMix(Clean):
             shares[:, 0] = torch.eye(1 + self.width, device=base.device)[0]
         return mix_chains(base, operations, magnitudes, shares).movedim(-1, -3)
 
-    def loss(self, logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """Return the clean view's cross-entropy plus the weighted divergence; without JSD, the former."""
-        return consistency_loss(logits, labels, label_smoothing, self.jsd_weight)
-
     def _chains(
         self, count: int, views: int, size: tuple[int, int], generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """Return the operations and magnitudes of all chains, (B, V, width, depth)."""
-        steps = self.depth if self.depth > 0 else LONGEST_CHAIN
-        shape = (count, views, self.width, steps)
+        shape = (count, views, self.width, self.steps)
         operations, magnitudes = draw_operations(shape, self.severity, size, generator)
-        if self.depth < 0:
-            device = generator.device
-            depths = torch.randint(1, steps + 1, (*shape[:3], 1), generator=generator, device=device)
-            beyond = torch.arange(steps, device=device) >= depths
-            operations = operations.masked_fill(beyond, Operation.IDENTITY)
-        return operations, magnitudes
+        return self.cut(operations, Operation.IDENTITY, generator), magnitudes
 
 
 def draw_operations(

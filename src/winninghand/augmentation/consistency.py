@@ -1,11 +1,58 @@
-"""The loss of domains whose views of an image should get the same predictions."""
+"""What domains share whose views of an image should get the same predictions: settings, chains, the loss."""
 
 from __future__ import annotations
 
+import torch
+from pydantic import Field, field_validator
 from torch import Tensor
 from torch.nn import functional
 
+from winninghand.augmentation.domain import Clean
+
 SMALLEST_PROBABILITY = 1e-7
+LONGEST_CHAIN = 3
+
+
+class Consistent(Clean):
+    """With `jsd` a batch has three views, the clean one and two that show the domain; without it, one.
+
+    The loss is the clean view's cross-entropy plus `jsd_weight` times the divergence among the three.
+    """
+
+    jsd: bool = True
+    jsd_weight: float = Field(default=12.0, ge=0)
+
+    def loss(self, logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """Return the first view's cross-entropy, with JSD plus the weighted divergence."""
+        return consistency_loss(logits, labels, label_smoothing, self.jsd_weight)
+
+
+class Chained(Consistent):
+    """Views are mixtures of `width` chains of `depth` operations; −1 is 1 to 3, drawn for each chain."""
+
+    width: int = Field(default=3, ge=1, le=16)
+    depth: int = Field(default=-1, ge=-1, le=16)
+
+    @field_validator("depth")
+    @classmethod
+    def _some_depth(cls, depth: int) -> int:
+        if depth == 0:
+            raise ValueError("use a whole number from 1 up, or -1 for 1 to 3 at random")
+        return depth
+
+    @property
+    def steps(self) -> int:
+        """The number of operations of the longest chain."""
+        return self.depth if self.depth > 0 else LONGEST_CHAIN
+
+    def cut(self, operations: Tensor, nothing: int, generator: torch.Generator) -> Tensor:
+        """Return operations (…, steps) with `nothing` beyond the depth of each chain."""
+        if self.depth > 0:
+            return operations
+        *chains, steps = operations.shape
+        device = generator.device
+        depths = torch.randint(1, steps + 1, (*chains, 1), generator=generator, device=device)
+        return operations.masked_fill(torch.arange(steps, device=device) >= depths, nothing)
 
 
 def consistency_loss(logits: Tensor, labels: Tensor, label_smoothing: float, weight: float) -> Tensor:

@@ -8,11 +8,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from winninghand.augmentation.consistency import consistency_loss
-from winninghand.augmentation.domain import Clean
+from winninghand.augmentation.consistency import Consistent
 
 
-class Gaussian(Clean):
+class Gaussian(Consistent):
     """Gaussian noise of standard deviation `sigma`, clamped to [0, 1], before normalisation.
 
     Each image receives noise with probability `probability`. With `jsd` a batch has three views, the
@@ -26,7 +25,6 @@ class Gaussian(Clean):
     sigma: float = Field(default=0.1, ge=0, le=1)
     probability: float = Field(default=1.0, ge=0, le=1)
     jsd: bool = False
-    jsd_weight: float = Field(default=12.0, ge=0)
 
     def views(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return one view: the images, flipped, cropped and noisy; with JSD, a clean one and two such."""
@@ -38,7 +36,3 @@ class Gaussian(Clean):
             noise.mul_(noisy[..., None, None, None])
         noisy_views = base.add(noise).clamp_(0, 1)
         return torch.cat([base, noisy_views]) if self.jsd else noisy_views
-
-    def loss(self, logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """Return the first view's cross-entropy, with JSD plus the weighted divergence."""
-        return consistency_loss(logits, labels, label_smoothing, self.jsd_weight)

@@ -6,23 +6,22 @@ import math
 from typing import ClassVar, NamedTuple
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
 from winninghand.augmentation import prime_kernels
 from winninghand.augmentation.augmix import draw_shares
 from winninghand.augmentation.chains import over_threads
-from winninghand.augmentation.consistency import consistency_loss
-from winninghand.augmentation.domain import Clean, flip_and_crop
+from winninghand.augmentation.consistency import Chained
+from winninghand.augmentation.domain import flip_and_crop
 from winninghand.augmentation.prime_kernels import COLOR, FILTER, WARP
 
-LONGEST_CHAIN = 3
 IMAGES_PER_FIELD = 64
 """A displacement field serves so many images of a batch; each of them has all else of its own."""
 
 
-class Prime(Clean):
+class Prime(Chained):
     """PRIME (Modas et al. 2022): filters, colour curves and smooth displacements, in mixed chains.
 
     After flip and crop, `width` chains of `depth` primitives (−1: 1 to 3, drawn per chain) are mixed
@@ -43,35 +42,20 @@ class Prime(Clean):
     name: ClassVar[str] = "prime"
     overlaps: ClassVar[frozenset[str]] = frozenset({"elastic_transform"})
 
-    width: int = Field(default=3, ge=1, le=16)
-    depth: int = Field(default=-1, ge=-1, le=16)
     filter: float = Field(default=4.0, ge=0)
     color: float = Field(default=0.01, ge=0)
     warp: float = Field(default=1.0, ge=0)
     waves: int = Field(default=100, ge=3, le=1000)
-    jsd: bool = True
-    jsd_weight: float = Field(default=12.0, ge=0)
-
-    @field_validator("depth")
-    @classmethod
-    def _some_depth(cls, depth: int) -> int:
-        if depth == 0:
-            raise ValueError("use a whole number from 1 up, or -1 for 1 to 3 at random")
-        return depth
 
     def views(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """Return the clean view and two augmented ones of the same flip and crop; without JSD, one."""
         base = flip_and_crop(images, generator, self.padding, self.flip)
         base = base.movedim(-1, 1).contiguous().float().div_(255)
         count, _, height, width = base.shape
-        slots = count, 2 if self.jsd else 1, self.width, self.depth if self.depth > 0 else LONGEST_CHAIN
+        slots = count, 2 if self.jsd else 1, self.width, self.steps
         primitives = self._primitives(slots, (height, width), generator)
         views = mix_primitives(base, primitives, draw_shares(slots[:3], 1.0, generator))
         return views if self.jsd else views[1:]
-
-    def loss(self, logits: Tensor, labels: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """Return the clean view's cross-entropy plus the weighted divergence; without JSD, the former."""
-        return consistency_loss(logits, labels, label_smoothing, self.jsd_weight)
 
     def _primitives(
         self, slots: tuple[int, int, int, int], size: tuple[int, int], generator: torch.Generator
@@ -86,9 +70,7 @@ class Prime(Clean):
 
         count, views, _, steps = slots
         operations = torch.randint(FILTER, WARP + 1, slots, generator=generator, device=device)
-        if self.depth < 0:
-            depths = torch.randint(1, steps + 1, (*slots[:3], 1), generator=generator, device=device)
-            operations = operations.masked_fill(torch.arange(steps, device=device) >= depths, 0)
+        operations = self.cut(operations, 0, generator)
 
         filters = normal(*slots, 9).mul_(self.filter * uniform(*slots, 1))
         filters[..., 4] += 1
