@@ -28,9 +28,9 @@ __all__ = ["CalibrationError", "RobustAccuracy"]
 class RobustAccuracy(Metric):
     """Plain mean of the top-1 accuracies of all cells, corruptions × severities; in [0, 1].
 
-    `corruptions` is `common`, `extra`, `all`, `bar`, names joined by commas, or a sequence of names;
-    `severities` lie in 1..5. Cells without images are left out; the metric is NaN where all are. Raises
-    `InputError` for unknown names and severities.
+    `corruptions` is `common`, `extra`, `all`, `bar`, a name, several of these joined by commas, or a sequence
+    of them; `severities` lie in 1..5. Cells without images are left out; the metric is NaN where all are.
+    Raises `InputError` for unknown names and severities.
     """
 
     higher_is_better = True

@@ -47,15 +47,35 @@ def test_all_cards_of_a_folder_make_a_deck(run, place, tmp_path):
     assert (deck.gate, deck.settings.max_active, deck.settings.scores) == ("weighted", 1, None)
 
 
-def test_a_card_that_is_given_twice_counts_twice(run, place, tmp_path):
+def test_a_card_that_is_given_twice_counts_once(run, place, tmp_path):
     card = place / "1/card.card"
+    shutil.copy(card, tmp_path / "copy.card")
     words = ("--gate", "weighted", "--max-active", 1, "--data", "digits", "--limit", 20, "--fallback")
-    code, _, err = run("deck", tmp_path / "a.deck", card, place / "0/card.card", card, *words)
+    cards = (card, place / "0/card.card", tmp_path / "copy.card", place / "1")
+    code, _, err = run("deck", tmp_path / "a.deck", *cards, *words)
     assert code == 0, err
-    deck = wh.load(tmp_path / "a.deck")
-    first, other, last = (card.network.state_dict()["features.0.weight"] for card in deck.cards)
-    assert torch.equal(first, last)
+    line = f"counts once: {tmp_path / 'copy.card'} is {card}, {card} is {card}\n"
+    assert line in err and err.count("counts once") == 1
+    first, other = (
+        card.network.state_dict()["features.0.weight"] for card in wh.load(tmp_path / "a.deck").cards
+    )
     assert not torch.equal(first, other)
+    assert len(wh.Deck([wh.load(card)] * 2, "average").cards) == 2
+
+
+def test_a_gate_takes_all_its_settings(run, place, tmp_path):
+    words = ("deck", tmp_path / "a.deck", place / "0", place / "1", "--gate")
+    code, _, err = run(
+        *words, "weighted", "--max-active", 2, "--set", "temperature=0.5", "--set", "confidence = 0.9"
+    )
+    assert code == 0, err
+    settings = wh.load(tmp_path / "a.deck").settings
+    assert (settings.max_active, settings.temperature, settings.confidence) == (2, 0.5, 0.9)
+    reading = ("amplitude=linear", "distance=cosine", "batch=4")
+    code, _, err = run(*words, "spectral", *(word for one in reading for word in ("--set", one)))
+    assert code == 0, err
+    settings = wh.load(tmp_path / "a.deck").settings
+    assert (settings.amplitude, settings.distance, settings.batch) == ("linear", "cosine", 4)
 
 
 def test_what_a_killed_writer_left_is_no_card(run, place, tmp_path):
@@ -86,6 +106,16 @@ def test_with_data_the_deck_is_fitted_and_fits_the_budget(run, place, tmp_path):
         (["0", "missing.card"], "no such file"),
         (["0", "--budget", "3MB"], "--data"),
         (["0", "--fallback"], "--data"),
+        (["0", "--data", "digits", "--gate", "average", "--fallback"], "no confidence to fit"),
+        (["0", "--data", "digits", "--set", "confidence=0.5", "--fallback"], "leave one of them out"),
+        (["0", "--gate", "weighted", "--set", "temprature=2"], "did you mean 'temperature'"),
+        (
+            ["0", "--gate", "weighted", "--set", "temperature=hot"],
+            "temperature: input should be a valid number",
+        ),
+        (["0", "--set", "distance=l3"], "'l2', 'l1' or 'cosine'"),
+        (["0", "--set", "temperature"], "such as temperature=0.5"),
+        (["0", "--set", "scores=3"], "cannot be set"),
         (["0", "--gate", "spectrall"], "did you mean 'spectral'"),
         (["0", "1", "--gate", "average", "--max-active", "1"], "plays all 2 cards"),
         (["other"], "no spectral profile"),

@@ -24,8 +24,10 @@ def place(tmp_path):
 
 def test_a_deck_is_made_and_inspected(run, place):
     words = ("specialize", place / "resnet18.card", place / "a.deck", "--data", place / "few.npz")
-    code, out, err = run(*words, "--domains", "clean, gaussian", "--epochs", 1)
+    code, out, err = run(*words, "--domains", "clean, gaussian", "--epochs", 1, "--set", "temperature=2")
     assert (code, out) == (0, "") and "one body, norms for clean, gaussian" in err
+    settings = wh.load(place / "a.deck").settings
+    assert (settings.max_active, settings.temperature) == (1, 2)
     assert bodies_of(wh.load(place / "a.deck").cards) == ((0, 1),)
     code, _, err = run("inspect", place / "a.deck")
     assert (
@@ -41,5 +43,6 @@ def test_what_cannot_be_specialized_is_refused(place, check_refusal):
         ((card, deck, *data, "--domains", "clean,augmx"), "did you mean 'augmix'"),
         ((card, place / "b.card", *data), "named as a card"),
         ((card, card, *data), "resnet18.card"),
+        ((card, deck, *data, "--set", "max_activ=1"), "did you mean 'max_active'"),
     ):
         check_refusal(place, ("specialize", *words), named)

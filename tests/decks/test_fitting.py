@@ -129,6 +129,23 @@ def test_selection_takes_the_best_then_what_completes_it_within_the_budget():
         select(cards, data, "weighted", settings, SizeLimit(2000, [1000] * 3))
 
 
+def test_selection_measures_the_deck_as_it_will_be_with_its_confidence():
+    # Nothing tells where which card is right, and the average is: who errs is not sure.
+    data = specialists([(0.6, 0.6), (0.55, 0.55), (0.6, 0.6)])
+    data = replace(data, logits=data.logits * torch.where(data.correct, 1, 0.2)[..., None])
+    cards = [make_card("smooth"), make_card("noisy"), make_card("noisy", 2)]
+    settings, limit = gate_settings("weighted", {"max_active": 1}), SizeLimit(10_000, [1000] * 3)
+    without = select(cards, data, "weighted", settings, limit)
+    steps = select(cards, data, "weighted", settings, limit, fallback=True)
+    numbers = [step.card for step in steps]
+    chosen = data.of_cards(numbers)
+    deck = wh.Deck([cards[number] for number in numbers], "weighted", settings)
+    as_it_will_be = with_fitted_confidence(deck, chosen.of_images(0))
+    assert as_it_will_be.settings.confidence is not None
+    assert steps[-1].accuracy == corrupted_accuracy(as_it_will_be, chosen.of_images(1))
+    assert steps[-1].accuracy > without[-1].accuracy + 0.02
+
+
 def test_diversity_counts_differing_data_and_common_errors():
     logits = torch.eye(2)[torch.tensor([[[0, 0, 0, 0]], [[0, 0, 1, 1]], [[1, 1, 0, 0]]])]
     data = FittingData((("saturate", 1),), logits, torch.zeros(1, 4, 16, 9), torch.tensor([0, 1, 0, 1]))

@@ -5,7 +5,14 @@ import pytest
 
 from winninghand.base.errors import InputError
 from winninghand.corruptions import write_archive
-from winninghand.evaluation import Measurement, balanced_sample, evaluate, find_archive
+from winninghand.evaluation import (
+    Measurement,
+    available,
+    balanced_sample,
+    evaluate,
+    find_archive,
+    find_archives,
+)
 from winninghand.images import Split
 
 
@@ -47,6 +54,9 @@ def test_a_corruption_that_cannot_be_made_is_taken_from_the_archive(
     left_out = evaluate(threshold, tiny_images.test, "common", [1], limit=2)
     assert list(left_out.missing) == ["frost"]
     assert "frost" not in left_out.corruptions
+    assert list(available("common, bar")[1]) == ["frost"]
+    with pytest.raises(InputError, match="frost cannot be had"):
+        available("bar, frost")
 
 
 @pytest.mark.parametrize(
@@ -80,14 +90,31 @@ def test_archives_are_found_by_the_name_of_the_images(official, tmp_path):
 
 
 def test_an_archive_of_bar_lies_in_a_folder_of_its_own(threshold, tiny_images, official, tmp_path):
-    assert find_archive("tiny", tmp_path, "bar").folder == official
-    folder = tmp_path / f"{official.name}-Bar"
-    write_archive(tiny_images.test.images, tiny_images.test.labels, folder, "ripple,lines")
-    assert find_archive("tiny", tmp_path, "bar").folder == folder
-    assert find_archive("tiny", tmp_path, "fog,ripple").folder == official
-    table = evaluate(threshold, tiny_images.test, "bar", [1], archive=folder)
+    folder, split = tmp_path / f"{official.name}-Bar", tiny_images.test
+    rows = np.arange(len(split))[::-1].copy()
+    write_archive(split.images[rows], split.labels[rows], folder, "ripple,lines", indices=rows)
+    found = {
+        asked: [one.folder for one in find_archives("tiny", tmp_path, asked)]
+        for asked in ("bar", "common", "common,bar", "lines, fog", "frost")
+    }
+    both = [official, folder]
+    assert list(found.values()) == [[folder], [official], both, both, []]
+    table = evaluate(threshold, split, "bar", [1], archive=folder)
     assert [cell.corruption for cell in table.cells if cell.source == "archive"] == ["ripple", "lines"]
     assert list(table.groups) == ["bar"] and len(table.cells) == 10
+    assert find_archives("tiny", None) == ()
+
+    # Each cell comes from the archive that has it, by the rows that its images have there.
+    together = Measurement(
+        "fog,lines,bar,contrast", (1,), limit=10, archive=find_archives("tiny", tmp_path, "fog,lines")
+    )
+    assert together.to_json()["archive"] == "tiny-C, tiny-C-Bar"
+    cells = {cell.corruption: cell for cell in together.cells(threshold, split)}
+    sources = {name: cell.source for name, cell in cells.items() if cell.source == "archive"}
+    assert list(sources) == ["fog", "lines", "ripple", "contrast"] and len(cells) == 13
+    alone = evaluate(threshold, split, "lines", [1], limit=10)
+    assert np.array_equal(cells["lines"].outcome.confidence, alone.cells[0].outcome.confidence)
+    assert cells["fog"].accuracy == 0
 
 
 def test_a_folder_without_an_archive_is_refused(threshold, tiny_images, tmp_path):

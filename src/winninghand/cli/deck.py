@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,17 @@ import typer
 
 from winninghand.base.errors import InputError, counted
 from winninghand.base.files import check_apart
-from winninghand.cli.options import Root, Seed, SkipBroken, Threads, Trust, image_places, output_file
+from winninghand.cli.options import (
+    GateSetting,
+    Root,
+    Seed,
+    SkipBroken,
+    Threads,
+    Trust,
+    image_places,
+    output_file,
+    settings_of_gate,
+)
 
 if TYPE_CHECKING:
     from winninghand.cards import Card
@@ -21,6 +32,7 @@ if TYPE_CHECKING:
     from winninghand.decks.gate import GateSettings
     from winninghand.images import ImageSet
 
+_MOST_NAMED = 5
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 
 
@@ -34,6 +46,7 @@ def deck(
         str | None, typer.Option(help="Choose cards, best first, for at most this size, such as 3MB.")
     ] = None,
     max_active: Annotated[int | None, typer.Option(min=1, help="Cards played on an image, at most.")] = None,
+    changes: GateSetting = None,
     fallback: Annotated[
         bool,
         typer.Option(
@@ -58,7 +71,6 @@ def deck(
     from winninghand.cli.loading import images_for
     from winninghand.decks import Deck, load_card
     from winninghand.decks.building import SizeLimit
-    from winninghand.decks.gate import gate_settings
     from winninghand.report.terminal import say
 
     if out.suffix == ".card":
@@ -67,26 +79,26 @@ def deck(
     paths = [path for place in cards for path in _cards_below(place)]
     check_apart([out], [*paths, *([] if data is None else image_places(data, root))])
     use_threads(threads)
-    loaded = [load_card(path, trust=trust) for path in paths]
-    settings = gate_settings(gate, {} if max_active is None else {"max_active": max_active})
+    named = _each_once([(path, load_card(path, trust=trust)) for path in paths])
+    settings = settings_of_gate(gate, changes, **({} if max_active is None else {"max_active": max_active}))
+    if fallback and getattr(settings, "confidence", None) is not None:
+        raise InputError("--fallback fits the confidence that --set gives; leave one of them out")
     if data is None:
         if fallback:
             raise InputError("how sure the gate must be is fitted on images; give --data")
         if total is not None:
             raise InputError("choosing cards for a budget needs images to try them on; give --data")
-        result = Deck(loaded, gate, settings)
+        result = Deck(list(named.values()), gate, settings)
     else:
-        size_limit = None if total is None else SizeLimit(total, [path.stat().st_size for path in paths])
-        # Pairs, because a path may be given twice.
-        named = [(str(path), card) for path, card in zip(paths, loaded, strict=True)]
-        image_set = images_for(dict(named), data, root, skip_broken)
+        size_limit = None if total is None else SizeLimit(total, [path.stat().st_size for path in named])
+        image_set = images_for({str(path): card for path, card in named.items()}, data, root, skip_broken)
         result = _fitted(named, image_set, gate, settings, size_limit, limit, seed, fallback)
     result.save(out)
     say(f"{out}: {counted(len(result.cards), 'card')} under the gate {gate}, {out.stat().st_size:,} bytes")
 
 
 def _fitted(
-    cards: Sequence[tuple[str, Card]],
+    cards: Mapping[Path, Card],
     images: ImageSet,
     gate: str,
     settings: GateSettings,
@@ -97,7 +109,7 @@ def _fitted(
 ) -> Deck:
     """Return a deck of all cards, or of those chosen for a budget, and say how it was built.
 
-    `cards` come with the names of their files.
+    `cards` are told by their files.
     """
     from winninghand.base.device import best_device
     from winninghand.base.progress import progress_bar
@@ -105,13 +117,14 @@ def _fitted(
     from winninghand.decks.fitting import fitting_conditions
     from winninghand.report.decks import print_built
 
-    for _, card in cards:
+    for card in cards.values():
         card.to(best_device())
     total = len(fitting_conditions()) * min(limit, len(images.train))
-    players = [card for _, card in cards]
     with progress_bar("running the cards", total) as progress:
-        built = build(players, images.train, gate, settings, size_limit, limit, seed, progress, fallback)
-    print_built(built, [name for name, _ in cards])
+        built = build(
+            list(cards.values()), images.train, gate, settings, size_limit, limit, seed, progress, fallback
+        )
+    print_built(built, [str(path) for path in cards])
     return built.deck.cpu()
 
 
@@ -124,7 +137,29 @@ def parse_bytes(text: str) -> int:
     return int(Fraction(match[1]) * _UNITS[unit])
 
 
+def _each_once(cards: Sequence[tuple[Path, Card]]) -> dict[Path, Card]:
+    """Return files and their cards without those that hold what another one does, and say which these are."""
+    from winninghand.report.terminal import say
+
+    first: dict[bytes, Path] = {}
+    kept: dict[Path, Card] = {}
+    again = []
+    for path, card in cards:
+        digest = blake2b(path.read_bytes()).digest()
+        if digest in first:
+            again.append(f"{path} is {first[digest]}")
+        else:
+            first[digest], kept[path] = path, card
+    if again:
+        more = "" if len(again) <= _MOST_NAMED else f" and {len(again) - _MOST_NAMED} more"
+        say(f"a card that is given twice counts once: {', '.join(again[:_MOST_NAMED])}{more}")
+    return kept
+
+
 def _cards_below(place: Path) -> list[Path]:
+    from winninghand.decks import model_path
+
+    place = model_path(place)
     if not place.is_dir():
         return [place]
     # A name with a dot before it is one that a killed writer left, or is of somebody's own.

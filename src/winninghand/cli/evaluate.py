@@ -73,7 +73,7 @@ def evaluate(
     from winninghand.cli.loading import images_for
     from winninghand.cli.measuring import about, announced, measured, opened, portable
     from winninghand.decks import with_bn_adaptation
-    from winninghand.evaluation import Measurement, checked_order, find_archive
+    from winninghand.evaluation import Measurement, checked_order, find_archives
     from winninghand.report.terminal import print_robustness
     from winninghand.results import checked_rows_path, write_rows
 
@@ -89,8 +89,8 @@ def evaluate(
     if baseline is not None and reference is not None:
         models.setdefault(str(baseline), reference)
     images = images_for(models, data, root, skip_broken)
-    archive = find_archive(images.name, root, corruptions)
-    measurement = Measurement(corruptions, chosen, limit, seed, batch_size, archive, arrangement)
+    archives = find_archives(images.name, root, corruptions)
+    measurement = Measurement(corruptions, chosen, limit, seed, batch_size, archives, arrangement)
     if adapt is not None:
         player = with_bn_adaptation(player, adapt)
     sample = announced(measurement, images)
@@ -98,7 +98,7 @@ def evaluate(
     print_robustness(table)
     described = about(model, data, images)
     document = {**described, **table.to_json()}
-    document["archive"] = None if archive is None else portable(archive.folder)
+    document["archive"] = ", ".join(portable(archive.folder) for archive in archives) or None
     if baseline is not None and reference is not None:
         document |= _compared(table, measured(baseline.name, reference, measurement, sample), baseline)
     if cells is not None:

@@ -9,7 +9,6 @@ from winninghand.base.device import resolve_device
 from winninghand.base.progress import progress_bar
 from winninghand.base.version import __version__
 from winninghand.cards import Card
-from winninghand.corruptions import Archive
 from winninghand.decks import Deck, load
 from winninghand.evaluation import Measurement, RobustnessTable, Sample
 from winninghand.images import ImageSet
@@ -51,8 +50,9 @@ def announced(measurement: Measurement, images: ImageSet) -> Sample:
     Raises `InputError` where the archive is not of these images.
     """
     sample = measurement.sample(images.test)
-    if isinstance(measurement.archive, Archive):
-        say(f"archive: {measurement.archive.folder}; what it does not hold is generated")
+    if measurement.archives:
+        folders = ", ".join(str(archive.folder) for archive in measurement.archives)
+        say(f"archive: {folders}; what is not there is generated")
     print_missing(measurement.missing)
     return sample
 

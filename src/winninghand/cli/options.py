@@ -6,12 +6,15 @@ import json
 import sys
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write, checked_output, expanded
+
+if TYPE_CHECKING:
+    from winninghand.decks.gate import GateSettings
 
 
 def of_zoo(model: Path | None) -> Path | None:
@@ -67,6 +70,12 @@ Data = Annotated[
 Root = Annotated[
     Path | None, typer.Option(help="Where named sets are looked for before anything is downloaded.")
 ]
+GateSetting = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Give the gate a setting, as in docs/decks.md; may be repeated."
+    ),
+]
 SkipBroken = Annotated[
     bool, typer.Option("--skip-broken", help="Leave out image files that cannot be read, and name them.")
 ]
@@ -84,7 +93,7 @@ Limit = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Corruptions = Annotated[
-    str, typer.Option(help="common, extra, all, bar, imagenet_bar, or names joined by commas.")
+    str, typer.Option(help="common, extra, all, bar, imagenet_bar or a name; several are joined by commas.")
 ]
 Severities = Annotated[str, typer.Option(help="A range such as 1-5, or numbers joined by commas.")]
 Adapt = Annotated[
@@ -135,12 +144,12 @@ def parse_severities(text: str) -> tuple[int, ...]:
     return levels
 
 
-def parse_setting(text: str) -> tuple[str, Any]:
+def parse_setting(text: str, example: str = "training.epochs=5") -> tuple[str, Any]:
     """Return key and value of a `--set key=value`; a value that is not TOML is a bare word."""
     key, separator, value = text.partition("=")
     key, value = key.strip(), value.strip()
     if not separator or not key:
-        raise InputError(f"--set takes key=value, such as training.epochs=5, not {text!r}")
+        raise InputError(f"--set takes key=value, such as {example}, not {text!r}")
     try:
         (parsed,) = tomllib.loads(f"value = {value}").values()  # a line's end would begin another key
     except (ValueError, RecursionError):  # a number of thousands of digits, thousands of brackets
@@ -152,6 +161,16 @@ def image_changes(size: int | None, transform: str | None, skip_broken: bool) ->
     """Return what `--size`, `--transform` and `--skip-broken` lay over a recipe."""
     given = {"size": size, "transform": transform, "skip_broken": skip_broken or None}
     return {f"images.{key}": value for key, value in given.items() if value is not None}
+
+
+def settings_of_gate(gate: str, changes: list[str] | None, **defaults: object) -> GateSettings:
+    """Return the settings of a gate, those that `--set` gives laid over the defaults."""
+    from winninghand.decks.gate import gate_settings
+
+    given = dict(parse_setting(change, "temperature=0.5") for change in changes or [])
+    if "scores" in given:
+        raise InputError("scores are fitted on images and cannot be set; leave them out")
+    return gate_settings(gate, {**defaults, **given})
 
 
 def write_json(document: dict[str, Any], target: str | None) -> None:

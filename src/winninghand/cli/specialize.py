@@ -12,6 +12,7 @@ from winninghand.base.files import check_apart
 from winninghand.cli.options import (
     Data,
     Device,
+    GateSetting,
     Model,
     Root,
     Seed,
@@ -20,6 +21,7 @@ from winninghand.cli.options import (
     Trust,
     image_places,
     output_file,
+    settings_of_gate,
 )
 
 
@@ -39,6 +41,7 @@ def specialize(
     gate: Annotated[
         str, typer.Option(help="How norms are chosen; see 'winninghand names gates'.")
     ] = "weighted",
+    changes: GateSetting = None,
     seed: Seed = 0,
     device: Device = None,
     threads: Threads = None,
@@ -57,12 +60,22 @@ def specialize(
         raise InputError(f"{out} is named as a card; what is written is a deck")
     check_apart([out], [card, *image_places(data, root)])
     names = [name.strip() for name in domains.split(",") if name.strip()]
+    settings = settings_of_gate(gate, changes, **({} if gate == "average" else {"max_active": 1}))
     use_threads(threads)
     body = load_card(card, trust=trust)
     images = images_for({str(card): body}, data, root, skip_broken)
     with progress_bar("specializing", images_to_go(body, images, len(names), epochs, limit)) as progress:
         deck = specialized(
-            body, images, names, epochs, limit=limit, gate=gate, seed=seed, device=device, progress=progress
+            body,
+            images,
+            names,
+            epochs,
+            limit=limit,
+            gate=gate,
+            settings=settings,
+            seed=seed,
+            device=device,
+            progress=progress,
         )
     deck.save(out)
     size = out.stat().st_size

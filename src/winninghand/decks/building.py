@@ -11,6 +11,7 @@ from winninghand.cards.opening import CardLike, opened
 from winninghand.decks.deck import Deck, check_cards
 from winninghand.decks.fitting import (
     LIMIT,
+    check_confidence,
     corrupted_accuracy,
     fit_temperatures,
     fitted,
@@ -91,26 +92,34 @@ def build(
     """
     cards = opened(cards)
     check_cards(cards)
+    if fallback:
+        check_confidence(gate)
     images = fitting_images(cards, split, limit, seed)
     data = collect(cards, split, images.indices, fitting_conditions(), seed, progress)
-    steps = () if size_limit is None else select(cards, data, gate, settings, size_limit)
+    steps = () if size_limit is None else select(cards, data, gate, settings, size_limit, fallback)
     numbers = tuple(step.card for step in steps) or tuple(range(len(cards)))
     chosen = data.of_cards(numbers)
-    fit = with_fitted_confidence if fallback else fitted
-    deck = fit(Deck.provisional([cards[number] for number in numbers], gate, settings), chosen)
+    deck = _fit(fallback)(Deck.provisional([cards[number] for number in numbers], gate, settings), chosen)
     return Built(deck, numbers, steps, chosen, images.unseen, fit_temperatures(chosen.of_images(0)))
 
 
 def select(
-    cards: Sequence[Card], data: FittingData, gate: str, settings: GateSettings, size_limit: SizeLimit
+    cards: Sequence[Card],
+    data: FittingData,
+    gate: str,
+    settings: GateSettings,
+    size_limit: SizeLimit,
+    fallback: bool = False,
 ) -> tuple[Step, ...]:
     """Return the steps of greedy forward selection, each the card that helps the deck most.
 
-    The deck is fitted on one half of the images and measured on the other. The choice ends when no
+    The deck is fitted on one half of the images, with `fallback` its gate's `confidence`, too, and measured
+    on the other. The choice ends when no
     card that fits into the limit helps.
     """
     sizes, total = size_limit.sizes, size_limit.total
     steps: list[Step] = []
+    fit = _fit(fallback)
     while True:
         chosen = [step.card for step in steps]
         used = sum(sizes[number] for number in chosen) + _BYTES_OF_THE_GATE
@@ -119,10 +128,12 @@ def select(
         ]
         if not affordable or _full(gate, settings, len(chosen)):
             break
-        tried = [
-            Step(number, used + sizes[number], _accuracy(cards, [*chosen, number], data, gate, settings))
-            for number in affordable
-        ]
+        tried = []
+        for number in affordable:
+            hand = [*chosen, number]
+            deck, halves = Deck.provisional([cards[one] for one in hand], gate, settings), data.of_cards(hand)
+            accuracy = corrupted_accuracy(fit(deck, halves.of_images(0)), halves.of_images(1))
+            tried.append(Step(number, used + sizes[number], accuracy))
         best = max(tried, key=lambda step: step.accuracy)
         if steps and best.accuracy <= steps[-1].accuracy:
             break
@@ -136,11 +147,5 @@ def _full(gate: str, settings: GateSettings, cards: int) -> bool:
     return GATES[gate].inputs is None and most is not None and cards >= most
 
 
-def _accuracy(
-    cards: Sequence[Card], numbers: Sequence[int], data: FittingData, gate: str, settings: GateSettings
-) -> float:
-    chosen = data.of_cards(numbers)
-    deck = fitted(
-        Deck.provisional([cards[number] for number in numbers], gate, settings), chosen.of_images(0)
-    )
-    return corrupted_accuracy(deck, chosen.of_images(1))
+def _fit(fallback: bool) -> Callable[[Deck, FittingData], Deck]:
+    return with_fitted_confidence if fallback else fitted

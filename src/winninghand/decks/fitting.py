@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from winninghand.base.deprecation import renamed_arguments
+from winninghand.base.errors import InputError
 from winninghand.cards import Card
 from winninghand.corruptions import SEVERITIES, corruption_names, missing_corruptions
 from winninghand.decks.deck import Deck, make_gate
@@ -93,6 +94,8 @@ def fit_gate(
     what clean images look like.
     """
     split, deck = checked_split(split), load_deck(deck)
+    if fallback:
+        check_confidence(deck.gate)
     images = fitting_images(deck.cards, split, limit, seed)
     data = collect(deck.cards, split, images.indices, fitting_conditions(), seed, progress)
     return with_fitted_confidence(deck, data) if fallback else fitted(deck, data)
@@ -119,6 +122,7 @@ def with_fitted_confidence(deck: Deck, data: FittingData) -> Deck:
     it is right most often on the others, corrupted; the lowest of equal ones. Then it is fitted on all.
     Raises `InputError` for a gate without this setting.
     """
+    check_confidence(deck.gate)
     half, others = fitted(deck, data.of_images(0)), data.of_images(1)
     accuracies = {
         confidence: corrupted_accuracy(_with_confidence(half, confidence), others)
@@ -126,6 +130,15 @@ def with_fitted_confidence(deck: Deck, data: FittingData) -> Deck:
     }
     best = max(accuracies, key=lambda confidence: accuracies[confidence])
     return _with_confidence(fitted(deck, data), best)
+
+
+def check_confidence(gate: str) -> None:
+    """Raise `InputError` for a gate that has no `confidence` to be fitted."""
+    kinds = [name for name, one in GATES.usable().items() if "confidence" in one.settings_type.model_fields]
+    if gate not in kinds:
+        raise InputError(
+            f"gate {gate!r} has no confidence to fit; leave fallback out or take {', '.join(kinds)}"
+        )
 
 
 def _with_confidence(deck: Deck, confidence: float | None) -> Deck:

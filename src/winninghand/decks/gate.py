@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from winninghand.base import catalog
 from winninghand.base.errors import InputError, first_error
-from winninghand.base.registry import Registry
+from winninghand.base.registry import Registry, nearest
 from winninghand.spectra import SpectralProfile, log_spectra
 from winninghand.spectra.profile import RINGS, ring_averages
 
@@ -328,6 +328,9 @@ def limited(weights: Tensor, most: int | None, order: Tensor) -> Tensor:
 def gate_settings(gate: str, values: Mapping[str, object]) -> GateSettings:
     """Return checked settings for a gate; `InputError` names what it does not have or cannot take."""
     kind = GATES[gate].settings_type
+    for key in values:
+        if key not in kind.model_fields:
+            raise InputError(f"gate {gate!r}: unknown key {key!r}; {nearest(key, kind.model_fields)}")
     try:
         return kind.model_validate(values)
     except ValidationError as error:

@@ -1,6 +1,6 @@
 """Measuring cards and decks on clean, corrupted and disturbed images."""
 
-from winninghand.evaluation.archives import find_archive
+from winninghand.evaluation.archives import find_archive, find_archives
 from winninghand.evaluation.comparison import CorruptionErrors, compare, corruption_errors, paired_difference
 from winninghand.evaluation.heatmap import Heatmap, fourier_heatmap
 from winninghand.evaluation.measurement import (
@@ -48,6 +48,7 @@ __all__ = [
     "evaluate",
     "expected_calibration_error",
     "find_archive",
+    "find_archives",
     "fourier_heatmap",
     "milliseconds_per_image",
     "paired_difference",

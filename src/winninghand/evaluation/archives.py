@@ -8,28 +8,44 @@ from pathlib import Path
 import numpy as np
 
 from winninghand.base.errors import InputError
-from winninghand.corruptions import Archive, corruption_names, group_of, open_archive
+from winninghand.corruptions import Archive, corruption_names, open_archive
 from winninghand.images import Split
 from winninghand.images.checks import Int64Array
 
 _OFFICIAL = {"cifar10": "CIFAR-10-C", "cifar100": "CIFAR-100-C"}
 
 
-def find_archive(
-    name: str, root: Path | str | None, corruptions: str | Sequence[str] = "common"
-) -> Archive | None:
+def find_archive(name: str, root: Path | str | None) -> Archive | None:
     """Return the archive of the image set `name` that lies in the folder `root`, if one does.
 
     It is looked for in `CIFAR-10-C` for `cifar10`, in `CIFAR-100-C` for `cifar100` and in
-    `NAME-C` for any other; where all of `corruptions` are of the group `bar`, first in the folder
-    of that name with `-Bar` after it. Raises `InputError` when its labels are missing or damaged.
+    `NAME-C` for any other. Raises `InputError` when its labels are missing or damaged.
+    """
+    return None if root is None else open_archive(Path(root).expanduser() / _folder(name))
+
+
+def find_archives(
+    name: str, root: Path | str | None, corruptions: str | Sequence[str] = "common"
+) -> tuple[Archive, ...]:
+    """Return the archives in `root` that hold any of `corruptions` of the image set `name`.
+
+    They are looked for in the folder of `find_archive`, and then in that with `-Bar` after its name, such
+    as `CIFAR-10-C-Bar`. Raises `InputError` as `find_archive` does.
     """
     if root is None:
-        return None
-    folder = Path(root).expanduser() / _OFFICIAL.get(name, f"{name}-C")
-    groups = {group_of(one) for one in corruption_names(corruptions)}
-    bar = open_archive(folder.with_name(f"{folder.name}-Bar")) if groups == {"bar"} else None
-    return open_archive(folder) if bar is None else bar
+        return ()
+    names, folder = corruption_names(corruptions), Path(root).expanduser() / _folder(name)
+    # One that holds nothing of what is measured may be of other images, or damaged.
+    places = [
+        place
+        for place in (folder, folder.with_name(f"{folder.name}-Bar"))
+        if any((place / f"{one}.npy").is_file() for one in names)
+    ]
+    return tuple(archive for archive in map(open_archive, places) if archive is not None)
+
+
+def _folder(name: str) -> str:
+    return _OFFICIAL.get(name, f"{name}-C")
 
 
 def holds(archive: Archive, name: str, severity: int) -> bool:

@@ -36,8 +36,6 @@ from winninghand.evaluation.table import CLEAN, Cell, Int64Array, Outcome, Robus
 from winninghand.images import Split
 from winninghand.images.image_set import checked_split
 
-GROUPS = ("common", "extra", "all", "bar", "imagenet_bar")
-
 # So many bytes of corrupted images of a stream are made at once, or one batch.
 _AT_ONCE = 2**26
 
@@ -46,11 +44,12 @@ _AT_ONCE = 2**26
 class Measurement:
     """What is measured, whatever the model: corruptions × severities, on which images, from which source.
 
-    `corruptions` is `common`, `extra`, `all`, `bar`, names joined by commas, or a sequence of names; one that
-    is named twice counts once, as does a severity. `severities` lie in 1..5. `limit` takes a seeded,
-    class-balanced sample of that many images. `batch_size` images, all of one cell, are looked at
-    together: for a deck it is part of the result. `archive` is an archive in CIFAR-10-C's layout, or its
-    folder; cells that it lacks are made as they are needed.
+    `corruptions` is `common`, `extra`, `all`, `bar`, a name, several of these joined by commas, or a sequence
+    of them; one that is named twice counts once, as does a severity. `severities` lie in 1..5. `limit` takes
+    a seeded, class-balanced sample of that many images. `batch_size` images, all of one cell, are looked at
+    together: for a deck it is part of the result. `archive` is an archive in CIFAR-10-C's layout, its folder,
+    or a tuple of archives, of which the first that has a cell gives it. Cells that are in none are made as
+    they are needed.
 
     `order` says which corrupted images come together: those of one cell, after which the model forgets
     (`cells`), or all as one stream, in batches that know no cells, after which it does not (`mixed`,
@@ -66,7 +65,7 @@ class Measurement:
     limit: int | None = None
     seed: int = 0
     batch_size: int = 256
-    archive: Archive | Path | str | None = None
+    archive: Archive | tuple[Archive, ...] | Path | str | None = None
     order: Order = "cells"
     names: tuple[str, ...] = field(init=False)
     missing: Mapping[str, str] = field(init=False, compare=False)
@@ -76,15 +75,17 @@ class Measurement:
             checked_whole("limit", self.limit, 1)
         checked_whole("seed", self.seed)
         checked_whole("batch size", self.batch_size, 1)
-        archive = self.archive
-        if archive is not None and not isinstance(archive, Archive):
+        archive = None if self.archive == () else self.archive
+        several = archive if isinstance(archive, tuple) else (archive,)
+        if archive is not None and not all(isinstance(one, Archive) for one in several):
             archive = _opened(archive)
         # No call for the usual one: what is run for a cell lies in few files.
         order = self.order if self.order == "cells" else checked_order(self.order)
         severities = checked_severities(self.severities)
-        names, missing = available(self.corruptions, archive, severities)
         # Frozen for everybody but its own construction.
-        checked = {"archive": archive, "severities": severities, "names": names, "order": order}
+        object.__setattr__(self, "archive", archive)
+        names, missing = available(self.corruptions, self.archives, severities)
+        checked = {"severities": severities, "names": names, "order": order}
         for key, value in checked.items():
             object.__setattr__(self, key, value)
         object.__setattr__(self, "missing", missing)
@@ -110,9 +111,15 @@ class Measurement:
             "seed": self.seed,
             "batch_size": self.batch_size,
             # Where it lies on this machine is nobody else's concern.
-            "archive": self.archive.folder.name if isinstance(self.archive, Archive) else None,
+            "archive": ", ".join(one.folder.name for one in self.archives) or None,
             **({} if self.order == "cells" else {"order": self.order}),
         }
+
+    @property
+    def archives(self) -> tuple[Archive, ...]:
+        """The archives that cells are taken from, the first of them that has a cell."""
+        given = self.archive if isinstance(self.archive, tuple) else (self.archive,)
+        return tuple(one for one in given if isinstance(one, Archive))
 
     def __len__(self) -> int:
         """Return the number of cells, that of the clean images included."""
@@ -127,9 +134,8 @@ class Measurement:
             return split
         split = checked_split(split)
         indices = balanced_sample(split, self.limit, self.seed)
-        archive = self.archive if isinstance(self.archive, Archive) else None
-        rows = indices if archive is None else rows_of(archive, split, indices)
-        return Sample(split, indices, self.seed, archive, rows)
+        archives = tuple((one, rows_of(one, split, indices)) for one in self.archives)
+        return Sample(split, indices, self.seed, archives)
 
     def cells(
         self,
@@ -188,14 +194,13 @@ class Batch:
 class Sample:
     """The images of a split at `indices` (N,), as they are or under a corruption.
 
-    `rows` (N,) says where they stand in a cell of the archive.
+    `archives` come with where they stand in a cell of each, rows (N,).
     """
 
     split: Split
     indices: Int64Array
     seed: int = 0
-    archive: Archive | None = None
-    rows: Int64Array | None = None
+    archives: tuple[tuple[Archive, Int64Array], ...] = ()
 
     def source(self, name: str, severity: int) -> Source:
         """Return where the images of a cell come from."""
@@ -220,16 +225,18 @@ class Sample:
     def _images(self, name: str, severity: int, places: slice | Int64Array) -> UInt8Array:
         """Return the images of a cell at some places of the sample."""
         archived, indices = self._archived(name, severity), self.indices[places]
-        if archived is not None and self.rows is not None:
-            return archived[self.rows[places]]
+        if archived is not None:
+            images, rows = archived
+            return images[rows[places]]
         images = self.split.images[indices]
         return images if name == CLEAN else corrupt(images, name, severity, seed=self.seed, indices=indices)
 
-    def _archived(self, name: str, severity: int) -> UInt8Array | None:
-        """Return the images of a cell of the archive, None where it lacks the cell."""
-        if self.archive is None or not holds(self.archive, name, severity):
-            return None
-        return self.archive.cell(name, severity)
+    def _archived(self, name: str, severity: int) -> tuple[UInt8Array, Int64Array] | None:
+        """Return the images of a cell of an archive, and the rows of these there; None where none has it."""
+        for archive, rows in self.archives:
+            if holds(archive, name, severity):
+                return archive.cell(name, severity), rows
+        return None
 
 
 @torch.inference_mode()
@@ -296,7 +303,7 @@ def evaluate(
     limit: int | None = None,
     batch_size: int = 256,
     progress: Callable[[int], None] | None = None,
-    archive: Archive | Path | str | None = None,
+    archive: Archive | tuple[Archive, ...] | Path | str | None = None,
     device: torch.device | str | None = None,
     order: Order = "cells",
     *,
@@ -305,13 +312,14 @@ def evaluate(
     """Measure a card, a deck or any classifier of float images in [0, 1] on clean and corrupted images.
 
     `model` may also be the path of a card or deck, or `zoo:NAME`. `corruptions` is `common`, `extra`, `all`,
-    `bar`, names joined by commas, or a sequence of names; `severities` lie in 1..5. `limit` takes a seeded,
-    class-balanced sample of that many images, corrupted as they would be in the whole split. For a deck the
-    size of a batch is part of the result, since a gate looks at batches, and so is which images come
-    together: in the `order` `cells` those of one cell only, in `mixed`, `gradual` and `correlated` one stream
-    of all (see `Measurement`). `progress` is told how many images were measured. Cells that `archive`, a
-    folder in CIFAR-10-C's layout, holds are taken from there, memory-mapped; every cell says its source. The
-    model runs on `device` and is brought back; without one it runs where it is.
+    `bar`, a name, several of these joined by commas, or a sequence of them; `severities` lie in 1..5. `limit`
+    takes a seeded, class-balanced sample of that many images, corrupted as they would be in the whole split.
+    For a deck the size of a batch is part of the result, since a gate looks at batches, and so is which
+    images come together: in the `order` `cells` those of one cell only, in `mixed`, `gradual` and
+    `correlated` one stream of all (see `Measurement`). `progress` is told how many images were measured.
+    Cells that `archive` holds, a folder in CIFAR-10-C's layout or a tuple of archives, are taken from there,
+    memory-mapped; every cell says its source. The model runs on `device` and is brought back; without one it
+    runs where it is.
 
     Corruptions of a group that are not available on this machine are left out and named in
     `missing`; one that is asked for by name raises `InputError`, as do unknown names,
@@ -339,24 +347,25 @@ def _told(batches: Iterable[Batch], progress: Callable[[int], None]) -> Iterator
 
 def available(
     corruptions: str | Sequence[str],
-    archive: Archive | None = None,
+    archives: Sequence[Archive] = (),
     severities: Sequence[int] = SEVERITIES,
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """Return the available corruptions, and for every other one of a group why it is not.
 
-    A corruption is available where `archive` holds it at all of `severities`, or where this machine
+    A corruption is available where `archives` hold it at all of `severities`, or where this machine
     can apply it. Raises `InputError` where one that was asked for by its name is not.
     """
     names = corruption_names(corruptions)
     needed = [
         name
         for name in names
-        if archive is None or not all(holds(archive, name, level) for level in severities)
+        if not all(any(holds(one, name, level) for one in archives) for level in severities)
     ]
     missing = missing_corruptions(needed)
-    if missing and corruptions not in GROUPS:
-        name, reason = next(iter(missing.items()))
-        raise InputError(f"{name} cannot be had here: {reason}")
+    asked = corruptions.split(",") if isinstance(corruptions, str) else corruptions
+    for name in (one.strip() for one in asked):
+        if name in missing:
+            raise InputError(f"{name} cannot be had here: {missing[name]}")
     return tuple(name for name in names if name not in missing), missing
 
 
@@ -367,7 +376,7 @@ def balanced_sample(split: Split, limit: int | None, seed: int) -> Int64Array:
     return split.balanced_sample(limit, seed)
 
 
-def _opened(folder: Path | str) -> Archive:
+def _opened(folder: object) -> Archive:
     archive = open_archive(checked_path("archive", folder, "an archive or the path of its folder"))
     if archive is None:
         raise InputError(f"{folder} holds no archive: no .npy file in it is named after a corruption")
