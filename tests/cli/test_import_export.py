@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 
@@ -65,10 +67,41 @@ def test_what_was_imported_is_exported_and_imported_again(run, place):
         (["import", "absent.pt", "a.card", "--architecture", "resnet20"], "absent.pt"),
         (["export", "0.pt", "a.onnx"], "0.pt"),
         (["export", "absent.card", "a.onnx"], "absent.card"),
+        (["export", "zoo:cifar10-lrr95-clean", "a.onnx", "--quantize", "int8"], "--data"),
+        (["export", "zoo:cifar10-lrr95-clean", "a.onnx", "--quantize", "int4", "--data", "digits"], "int4"),
+        (["export", "zoo:cifar10-lrr95-clean", "a.onnx", "--data", "digits"], "--quantize int8"),
+        (["export", "zoo:cifar10-lrr95-clean", "a.pt2", "--opset", "20"], "only .onnx"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(check_refusal, place, words, named):
     check_refusal(place, words, named)
+
+
+@pytest.mark.slow
+def test_a_file_of_whole_numbers_is_shown_beside_one_of_floats(run, place):
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(package, reason="the packages for ONNX are not installed")
+    card = wh.Card.from_module(wh.network("conv2", width=2, input_size=16), list("abcdefghij"), (16, 16))
+    card.quantized("int8").save("a.card")
+    code, out, err = run(
+        "export",
+        "a.card",
+        "a.onnx",
+        "--quantize",
+        "int8",
+        "--data",
+        "digits",
+        "--limit",
+        "20",
+        "--opset",
+        "17",
+    )
+    assert (code, out) == (0, "")
+    size = (place / "a.onnx").stat().st_size
+    assert re.search(rf"int8 +│ +{size:,} +│ +[\d.]+ ", err)
+    assert re.search(r"float +│ +[\d,]+ +│ +[\d.]+ ", err)
+    assert "weights by their own levels" in err
+    assert re.search(r"[\d.]+% of 20 calibration images keep their class", err)
 
 
 def test_an_unknown_ending_is_refused(run, place):

@@ -111,6 +111,7 @@ def test_the_file_says_what_it_is_and_not_where_it_was_made(spectral, deck):
     assert json.loads(metadata.value) == {
         "classes": list("abcd"),
         "input_size": [16, 16],
+        "transform": "squash",
         "gate": "spectral",
         "cards": 2,
     }

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from winninghand.base.errors import InputError
 from winninghand.base.files import check_apart, checked_output
-from winninghand.cli.options import Model, Trust, output_file, parse_setting
+from winninghand.cli.options import (
+    Model,
+    Root,
+    Seed,
+    SkipBroken,
+    Trust,
+    image_places,
+    output_file,
+    parse_setting,
+)
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from winninghand.cards import Card
     from winninghand.cards.importing import Subnetwork
     from winninghand.cards.metadata import Triple
+    from winninghand.decks import Deck
 
 Numbers = Annotated[str | None, typer.Option(metavar="R,G,B", help="For images in [0, 1].")]
 
@@ -76,16 +89,64 @@ def export(
         typer.Argument(metavar="OUT.onnx|OUT.pt2|OUT.safetensors|OUT.sparse.pt", callback=output_file),
     ],
     trust: Trust = False,
+    quantize: Annotated[
+        str | None, typer.Option(metavar="int8", help="Write an .onnx file of whole numbers; needs --data.")
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="Whose training images whole numbers are calibrated on.", metavar="NAME|PATH"),
+    ] = None,
+    root: Root = None,
+    skip_broken: SkipBroken = False,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Calibrate on a seeded, class-balanced sample of so many images.")
+    ] = 256,
+    seed: Seed = 0,
+    opset: Annotated[
+        int | None, typer.Option(metavar="N", help="Version of the operators of an .onnx file.")
+    ] = None,
 ) -> None:
     """Write a card or a deck for other tools, in the format that the name of the file ends with."""
     from winninghand.cli.measuring import portable
     from winninghand.decks import load
     from winninghand.exports import export as exported
-    from winninghand.report.terminal import say
+    from winninghand.report.terminal import print_quantized, say
 
-    check_apart([out], [model])
-    exported(load(model, trust=trust), out)
+    check_apart([out], [model, *([] if data is None else image_places(data, root))])
+    form = _whole_numbers(quantize)
+    if form is not None and data is None:
+        raise InputError("--quantize calibrates activations on images; say by --data which")
+    if data is not None and form is None:
+        raise InputError("--data is for --quantize int8; leave it out, or ask for whole numbers")
+    found = load(model, trust=trust)
+    images = None if data is None else _calibration(found, data, root, skip_broken, limit, seed)
+    written = exported(found, out, form, images, opset)
     say(f"{out}: {out.stat().st_size:,} bytes, from {model.stat().st_size:,} in {portable(model)}")
+    if written is not None:
+        print_quantized(written)
+
+
+def _whole_numbers(quantize: str | None) -> Literal["int8"] | None:
+    match quantize:
+        case None | "int8" as form:
+            return form
+    raise InputError(f"--quantize takes int8, not {quantize!r}")
+
+
+def _calibration(
+    model: Card | Deck, data: str, root: Path | None, skip_broken: bool, limit: int, seed: int
+) -> Tensor:
+    """Return a sample of the training images, float (N, 3, H, W) in [0, 1], brought to a model's size."""
+    import torch
+
+    from winninghand.base.device import to_unit
+    from winninghand.cli.loading import images_as
+
+    own = model.cards[0].metadata.preparation
+    how = own.model_copy(update={"skip_broken": skip_broken or own.skip_broken})
+    split = images_as(how, data, root).train
+    sample = split.take(split.balanced_sample(limit, seed))
+    return to_unit(torch.from_numpy(sample.images))
 
 
 def _class_names(text: str | None) -> tuple[str, ...] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, checked_whole
 from winninghand.base.extras import needed
 from winninghand.cards import Card
 from winninghand.decks import Deck
@@ -19,21 +19,36 @@ from winninghand.exports.checking import check
 from winninghand.exports.graphs import INPUT
 from winninghand.exports.tracing import traced, without_chatter
 
-_EXTRA = ("export", "to export to .onnx")
+EXTRA = ("export", "to export to .onnx")
+METADATA = "winninghand"
+"""Under what name an ONNX file says what it is: classes, how images get their size, a deck's gate."""
+
+_OLDEST = 18  # the opset that torch's exporter is written in; it knows later ones
 _LARGEST = 2**31 - 2**20  # bytes of one protobuf file, and room for the graph
 
 
-def write_onnx(model: Card | Deck, path: Path) -> None:
-    """Write a model as ONNX in the opset that torch's exporter is at, once ONNX Runtime agrees with it.
+def write_onnx(model: Card | Deck, path: Path, opset: int | None = None) -> None:
+    """Write a model as ONNX, once ONNX Runtime agrees with it.
 
-    Raises `InputError` where onnx, onnxscript or onnxruntime is missing, or for more than 2 GB.
+    `opset` is the version of ONNX's operators, by default the one that torch's exporter is at. Raises
+    `InputError` where onnx, onnxscript or onnxruntime is missing, for more than 2 GB, and for an opset
+    in which the model cannot be written.
     """
+    graph = onnx_of(model, opset)
+    check("the ONNX file", answers_of(graph), model)
+    path.write_bytes(graph.SerializeToString())
+
+
+def onnx_of(model: Card | Deck, opset: int | None = None) -> Any:  # noqa: ANN401 (an onnx.ModelProto)
+    """Return a model as an ONNX graph, not yet checked; see `write_onnx` for the errors."""
     for package in ("onnx", "onnxscript"):
-        needed(package, *_EXTRA)
-    runtime = needed("onnxruntime", *_EXTRA)
+        needed(package, *EXTRA)
+    if opset is not None:
+        checked_whole("opset", opset, 1, 1000)
     if sum(tensor.nbytes for tensor in model.state_dict().values()) > _LARGEST:
         raise InputError("an ONNX file holds at most 2 GB of weights; export fewer cards")
     graph, program = traced(model)
+    wanted: dict[str, Any] = {} if opset is None else {"opset_version": max(opset, _OLDEST)}
     with without_chatter():
         exported = torch.onnx.export(
             program,
@@ -42,16 +57,58 @@ def write_onnx(model: Card | Deck, path: Path) -> None:
             input_names=[INPUT],
             output_names=list(graph.outputs),
             verbose=False,
+            **wanted,
         )
     assert exported is not None
     _tidied(exported.model, _metadata(model))
-    exported.save(path, external_data=False)
-    session = _session(runtime, path)
+    result = exported.model_proto
+    return result if opset is None or opset >= _OLDEST else _converted(result, opset, model.kind)
 
-    def run(images: Tensor) -> Sequence[Tensor]:
-        return [torch.from_numpy(output) for output in session.run(None, {INPUT: images.numpy()})]
 
-    check("the ONNX file", run, model)
+def _converted(graph: Any, opset: int, kind: str) -> Any:  # noqa: ANN401 (an onnx.ModelProto)
+    """Return a graph in an opset older than torch's exporter writes; `InputError` where there is no way."""
+    onnx = needed("onnx", *EXTRA)
+    for node in graph.graph.node:
+        # Its default, for which older operators have no name.
+        for attribute in [one for one in node.attribute if one.name == "noop_with_empty_axes" and not one.i]:
+            node.attribute.remove(attribute)
+    try:
+        older = onnx.version_converter.convert_version(graph, opset)
+        onnx.checker.check_model(older)
+    except Exception as error:  # RuntimeError, and what onnx's own code throws
+        raise InputError(
+            f"this {kind} cannot be written in opset {opset}; take {_OLDEST} or a later one"
+        ) from error
+    del older.metadata_props[:]
+    older.metadata_props.extend(graph.metadata_props)
+    return older
+
+
+def answers_of(graph: Any) -> Callable[[Tensor], Sequence[Tensor]]:  # noqa: ANN401 (an onnx.ModelProto)
+    """Return what gives an ONNX graph's outputs for images, by ONNX Runtime."""
+    run = session(graph)
+    return lambda images: [torch.from_numpy(output) for output in run.run(None, {INPUT: images.numpy()})]
+
+
+def session(graph: Any, threads: int = 0) -> Any:  # noqa: ANN401 (onnxruntime is untyped)
+    """Return a session of ONNX Runtime on the CPU, on all cores for 0 threads.
+
+    Raises `InputError` for an opset that this ONNX Runtime does not know.
+    """
+    runtime = needed("onnxruntime", *EXTRA)
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    content = graph.SerializeToString()
+    try:
+        return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        if "opset" not in str(error):
+            raise
+        version = max(one.version for one in graph.opset_import)
+        raise InputError(
+            f"ONNX Runtime {runtime.__version__} does not know opset {version}; take an older one"
+        ) from error
 
 
 def _tidied(model: Any, metadata: dict[str, Any]) -> None:  # noqa: ANN401 (onnx_ir is untyped here)
@@ -60,18 +117,13 @@ def _tidied(model: Any, metadata: dict[str, Any]) -> None:  # noqa: ANN401 (onnx
     for tidy in (passes.ClearMetadataAndDocStringPass, passes.RemoveUnusedNodesPass):
         tidy()(model)
     _sink_weights(model.graph)
-    model.metadata_props["winninghand"] = json.dumps(metadata)
+    model.metadata_props[METADATA] = json.dumps(metadata)
 
 
 def _metadata(model: Card | Deck) -> dict[str, Any]:
-    metadata = {"classes": model.classes, "input_size": model.input_size}
+    transform = model.cards[0].metadata.preparation.transform
+    metadata = {"classes": model.classes, "input_size": model.input_size, "transform": transform}
     return metadata if model.gate is None else {**metadata, "gate": model.gate, "cards": len(model.cards)}
-
-
-def _session(runtime: Any, path: Path) -> Any:  # noqa: ANN401 (onnxruntime is untyped)
-    options = runtime.SessionOptions()
-    options.log_severity_level = 3
-    return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 def _sink_weights(graph: Any) -> None:  # noqa: ANN401 (onnx_ir is untyped here)
