@@ -92,7 +92,7 @@ def write(folder: Path, count: int) -> float:
                     Image.fromarray(noise[..., channel]).resize(SHAPE[::-1], Image.Resampling.BICUBIC)
                     for channel in range(3)
                 ]
-                picture += np.stack([np.asarray(layer) for layer in layers], axis=-1) * 60 / side**0.7
+                picture += np.stack([np.asarray(layer) for layer in layers], axis=-1) * 45 / side**0.3
             Image.fromarray((picture + 127).clip(0, 255).astype(np.uint8)).save(path, quality=90)
             made.append(path)
         else:
