@@ -73,7 +73,13 @@ def test_a_card_remembers_how_its_images_were_prepared(run, place):
     for model in ("a.deck", "b.deck", "new.card"):
         code, out, err = run("evaluate", model, "--data", "photos", *words)
         assert code == 0, err
+        assert "holds other images" not in err
         assert json.loads(out)["test_digest"] == images.test.digest
+
+    Image.new("RGB", (30, 30)).save("photos/dark/new.png")
+    code, _, err = run("evaluate", "run/card.card", "--data", "photos", *words)
+    assert code == 0
+    assert "photos holds other images than when run/card.card was trained, or is another folder" in err
 
     white = card.predict(Image.new("RGB", (64, 16), "white"))[0]
     padded = np.zeros((16, 16, 3), np.uint8)

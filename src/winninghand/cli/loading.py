@@ -10,6 +10,7 @@ from winninghand.base.files import expanded
 from winninghand.cards import Card
 from winninghand.decks import Deck
 from winninghand.images import IMAGE_SETS, ImageSet, Preparation
+from winninghand.images.preparation import DRAWN
 from winninghand.report.terminal import say
 
 
@@ -37,6 +38,11 @@ def images_for(
     for name, model in models.items():
         for card in model.cards:
             _check_fits(name, card, images)
+        if any(_other_images(card, images) for card in model.cards):
+            say(
+                f"{images.name} holds other images than when {name} was trained, or is another folder; "
+                "in the first case some test images may be among those that it learned from"
+            )
     return images
 
 
@@ -61,6 +67,13 @@ def _check_fits(name: str, card: Card, images: ImageSet) -> None:
             f"{own.test_fraction:g} by seed {own.split_seed}, not {drawn.test_fraction:g} by seed "
             f"{drawn.split_seed}; train them on one part"
         )
+
+
+def _other_images(card: Card, images: ImageSet) -> bool:
+    """Say whether drawn test images are others than those that were drawn for the card."""
+    drawn = images.origin is not None and images.origin.drawn
+    before = (card.metadata.recipe or {}).get("images", {}).get(DRAWN)
+    return drawn and before is not None and before != images.test.digest
 
 
 def _written(size: tuple[int, int]) -> str:

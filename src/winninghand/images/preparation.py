@@ -13,6 +13,9 @@ from winninghand.images.resizing import Size, checked_size
 Transform = Literal["crop", "squash", "pad"]
 TRANSFORMS: tuple[str, ...] = get_args(Transform)
 
+DRAWN = "drawn_test_digest"
+"""Beside a preparation, in a card: the digest of the test images, where they were drawn."""
+
 _Side = Annotated[int, Field(ge=1, le=8192)]
 
 

@@ -30,7 +30,8 @@ from winninghand.cards import Card, CardMetadata, Normalisation, architecture_me
 from winninghand.compression import Compressor, Phase
 from winninghand.decks import load_card
 from winninghand.evaluation import accuracy
-from winninghand.images import ImageSet, Preparation, Split
+from winninghand.images import ImageSet, Split
+from winninghand.images.preparation import DRAWN
 from winninghand.networks import copied, takes_channels_last
 from winninghand.recipe import Recipe
 from winninghand.training.callbacks import (
@@ -169,10 +170,12 @@ class Run:
         rest, validation = split.validation(fraction)
         return split.take(rest), split.take(validation)
 
-    @property
-    def _preparation(self) -> Preparation:
-        """How the images were brought to their size and divided, so that others can be, too."""
-        return self.recipe.images if self.images.origin is None else self.images.origin.preparation
+    def _prepared(self) -> dict[str, Any]:
+        """Return how the images were brought to their size and divided, so that others can be, too."""
+        origin = self.images.origin
+        table = (self.recipe.images if origin is None else origin.preparation).model_dump(mode="json")
+        # By it one sees later whether drawn test images are still the same.
+        return {**table, DRAWN: self.images.test.digest} if origin is not None and origin.drawn else table
 
     @cached_property
     def _moments(self) -> tuple[Triple, Triple]:
@@ -259,7 +262,7 @@ class Run:
             prunable=tuple(trainer.masks.weights),
             architecture=architecture_metadata(network),
             domain={"name": self._domain.name, **self._domain.model_dump(mode="json")},
-            recipe={**recipe.model_dump(mode="json"), "images": self._preparation.model_dump(mode="json")},
+            recipe={**recipe.model_dump(mode="json"), "images": self._prepared()},
             winninghand=__version__,
         )
         profile = training_profile(self._domain, fitting, recipe.seed, trainer.fabric.device)
