@@ -105,6 +105,36 @@ def test_the_seed_that_did_best_on_validation_images_is_shipped(published):
     assert wh.load(out / "tiny-lrr90-clean.card").metadata.recipe == best.metadata.recipe
 
 
+def test_a_deck_of_one_body_is_made_of_the_best_card_of_its_choice(tiny_images, tmp_path):
+    plan = {
+        "name": "hand",
+        "choice": {"seed": 1},
+        "domains": ["clean", "gaussian"],
+        "settings": {"max_active": 1},
+    }
+    recipe = {**STUDY["recipe"], "network": {"name": "resnet18", "width": 2}}
+    study = Study.model_validate(
+        {
+            **STUDY,
+            "recipe": recipe,
+            "sweeps": [{"compression.method": "dense", "seed": [0, 1]}],
+            "evaluation": {"corruptions": "contrast", "severities": [5]},
+            "zoo": {**STUDY["zoo"], "decks": [plan]},
+        }
+    )
+    runs = list(run_study(study, tiny_images, tmp_path / "runs"))
+    record = Publisher(study, tiny_images, tmp_path, tmp_path / "runs").publish(runs)[-1]
+    deck, card = wh.load(tmp_path / "hand.deck"), wh.load(card_of(tmp_path / "runs", runs[1]))
+    assert [one.metadata.domain["name"] for one in deck.cards] == ["clean", "gaussian"]
+    assert all(torch.equal(one.network.fc.weight, card.network.fc.weight) for one in deck.cards)
+    assert (record.kind, record.gate, record.full.mean_passes, len(record.recipes)) == (
+        "deck",
+        "weighted",
+        1,
+        1,
+    )
+
+
 def test_claims_compare_seeds_with_their_own_dense_network(published):
     out, runs, metadata = published
     found = {claim.claim: claim for claim in claims(Results(out / "runs"))}

@@ -73,7 +73,7 @@ class ZooRecord(BaseModel):
     `full` are its figures over all test images, in bf16 where the measuring device is faster at it.
     `reference` are the figures that anyone can reproduce with `winninghand evaluate zoo:NAME --limit N`, on
     a CPU in fp32. `milliseconds` are per image, in batches of 64, on one thread of a CPU. `recipes` hold one
-    recipe per card.
+    recipe per card, one alone of a deck of one body.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

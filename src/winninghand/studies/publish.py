@@ -18,6 +18,7 @@ from winninghand.base.files import atomic_write, checked_name
 from winninghand.base.progress import with_progress
 from winninghand.cards import Card
 from winninghand.decks import Deck, fit_gate, load_card
+from winninghand.decks.gate import gate_settings
 from winninghand.evaluation import Measurement, corruption_errors, milliseconds_per_image
 from winninghand.images import ImageSet
 from winninghand.recipe import make_recipe
@@ -37,14 +38,16 @@ from winninghand.studies.environment import ran_on
 from winninghand.studies.run_study import card_of
 from winninghand.studies.study import DeckPlan, Study, ZooPlan
 from winninghand.training.identity import data_digest
+from winninghand.training.specializing import specialize
 
 
 @dataclass(frozen=True)
 class Model:
     """What is to be shipped: a card or a deck.
 
-    `recipes` hold one recipe per card. `runs` are, of a card, all that differ from it in their seed only; of
-    a deck, those of its cards. `full` are its figures over all test images.
+    `recipes` hold one recipe per card, one alone of a deck of one body. `runs` are, of a card, all that
+    differ from it in their seed only; of a deck, those of its cards. `full` are its figures over all test
+    images.
     """
 
     name: str
@@ -99,7 +102,7 @@ class Publisher:
     def _cards(self, runs: Sequence[RunResult]) -> Iterator[Model]:
         shipped = [run for run in runs if not any(run.chose(one) for one in self._plan.leave_out)]
         for members in by_choice(shipped).values():
-            best = max(members, key=lambda run: run.about.validation_accuracy or 0.0)
+            best = _best(members)
             card, recipe = load_card(card_of(self.out, best)), best.about.recipe or {}
             model = Model(self._name(recipe), card, best, (recipe,), tuple(members))
             yield replace(model, full=self._full(model))
@@ -118,8 +121,13 @@ class Publisher:
         if not members:
             raise InputError(f"no run of the study fits the choice of the deck {plan.name!r}")
         self.announce(f"fitting {plan.name}")
-        deck = Deck([load_card(card_of(self.out, run)) for run in members], plan.gate)
-        deck = fit_gate(deck.with_gate(plan.gate, **plan.settings), self.images.train)
+        if plan.domains:
+            members = [_best(members)]
+            card, settings = load_card(card_of(self.out, members[0])), gate_settings(plan.gate, plan.settings)
+            deck = specialize(card, self.images, plan.domains, gate=plan.gate, settings=settings)
+        else:
+            deck = Deck([load_card(card_of(self.out, run)) for run in members], plan.gate)
+            deck = fit_gate(deck.with_gate(plan.gate, **plan.settings), self.images.train)
         recipes = tuple(run.about.recipe or {} for run in members)
         model = Model(plan.name, deck, members[0], recipes, tuple(members))
         self._measured(model, "study", self.study.evaluation, best_device(), "32-true")
@@ -206,6 +214,11 @@ class Publisher:
             return milliseconds_per_image(player, batch)
         finally:
             torch.set_num_threads(threads)
+
+
+def _best(runs: Sequence[RunResult]) -> RunResult:
+    """Return the run with the best validation accuracy, the first of equal ones."""
+    return max(runs, key=lambda run: run.about.validation_accuracy or 0.0)
 
 
 def _kind(model: Model) -> Kind:

@@ -37,12 +37,17 @@ Evaluation = Annotated[InstanceOf[Measurement], BeforeValidator(_as_measurement)
 
 
 class DeckPlan(BaseModel):
-    """A deck for the zoo: all cards whose choice holds these values, under a fitted gate."""
+    """A deck for the zoo: all cards whose choice holds these values, under a fitted gate.
+
+    With `domains` it is a deck of one body: of these cards the best on validation images, specialized to them
+    by all images that it learned from.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     name: Annotated[str, AfterValidator(checked_name)]
     choice: dict[str, Any] = {}
+    domains: tuple[str | dict[str, Any], ...] = Field(default=(), strict=False)
     gate: str = "weighted"
     settings: dict[str, Any] = {}
 
