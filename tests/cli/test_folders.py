@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import winninghand as wh
+from winninghand.networks.libraries import Preprocessing
 
 RECIPE = """
 compression = {method = "dense"}
@@ -85,6 +86,19 @@ def test_a_card_remembers_how_its_images_were_prepared(run, place):
     padded = np.zeros((16, 16, 3), np.uint8)
     padded[6:10] = 255
     assert white == card.predict(padded)[0]
+
+
+def test_images_of_several_sizes_get_that_of_a_librarys_network(run, place, monkeypatch):
+    words = ("train", "recipe.toml", "--data", "photos", "--skip-broken", "--out", "run")
+    code, _, err = run(*words)
+    assert (code, "give one size for all, such as --size 64" in err) == (2, True)
+    own = Preprocessing((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), (20, 24))
+    monkeypatch.setattr("winninghand.cli.loading.preprocessing_of", lambda network: own)
+    code, _, err = run(*words)
+    assert code == 0, err
+    assert "images of several sizes are brought to 20×24, as resnet20 takes them" in err
+    assert wh.load("run/card.card").metadata.preparation.size == (20, 24)
+    assert json.loads((place / "run" / "run.json").read_text())["recipe"]["images"]["size"] == [20, 24]
 
 
 def test_models_that_learned_from_other_parts_are_not_put_together(run, place):

@@ -10,7 +10,10 @@ from winninghand.base.files import expanded
 from winninghand.cards import Card
 from winninghand.decks import Deck
 from winninghand.images import IMAGE_SETS, ImageSet, Preparation
+from winninghand.images.pictures import OtherSizeError
 from winninghand.images.preparation import DRAWN
+from winninghand.networks import empty_network, preprocessing_of
+from winninghand.recipe import Recipe
 from winninghand.report.terminal import say
 
 
@@ -22,6 +25,24 @@ def images_as(how: Preparation, data: str, root: Path | None) -> ImageSet:
     if data not in IMAGE_SETS and expanded(data).is_dir():
         say(images.summary())
     return images
+
+
+def images_of(recipe: Recipe, data: str, root: Path | None, trust: bool = False) -> tuple[Recipe, ImageSet]:
+    """Return a recipe and the images of `--data`, prepared as it says.
+
+    Where these are of several sizes and it gives none, they and the recipe get the one that the network's
+    library says it takes.
+    """
+    try:
+        return recipe, images_as(recipe.images, data, root)
+    except OtherSizeError:
+        asked = preprocessing_of(empty_network(**recipe.network, trust=trust))
+        if asked is None:
+            raise
+        name, size = recipe.network["name"], _written(asked.size)
+        say(f"images of several sizes are brought to {size}, as {name} takes them")
+        images = recipe.images.model_copy(update={"size": asked.size})
+        return recipe.model_copy(update={"images": images}), images_as(images, data, root)
 
 
 def images_for(

@@ -61,7 +61,7 @@ def train(
     """Train the card that a recipe describes; run again on the same folder, it goes on where it was."""
     from winninghand.base.device import use_threads
     from winninghand.base.files import checked_output
-    from winninghand.cli.loading import images_as
+    from winninghand.cli.loading import images_of
     from winninghand.recipe import load_recipe
     from winninghand.report.terminal import print_training
     from winninghand.training import RunFolder, make_logger, new_run
@@ -73,7 +73,8 @@ def train(
     checked = load_recipe(recipe, {**given, **image_changes(size, transform, skip_broken)}, trust)
     # A run that goes on with other threads would end with other bits.
     use_threads(threads or (None if dry_run else RunFolder(out).threads()))
-    run = new_run(checked, images_as(checked.images, data, root), trust)
+    checked, images = images_of(checked, data, root, trust)
+    run = new_run(checked, images, trust)
     if dry_run:
         _print_plan(run.forecast(device))
     else:

@@ -146,6 +146,10 @@ _DEEP_TILE = re.compile(r";16[BLNS]")
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
 
 
+class OtherSizeError(InputError):
+    """Pictures of several sizes, of which one size is needed."""
+
+
 @dataclass(frozen=True)
 class Picture:
     """A picture: its bytes, its file or opened already, and the name errors call it by."""
@@ -186,8 +190,8 @@ def decode(
     for are decoded at a half, a quarter or an eighth of their size, at least twice as large as asked for. Of
     several frames the first one is taken, and what is transparent is laid on white. Under a `title`
     progress is shown. Broken is what is no picture, is larger than 67 million pixels or deeper than 8 bits.
-    Raises `InputError` where one has another size than the first, and where they need more memory than
-    there is.
+    Raises `OtherSizeError` where one has another size than the first, and `InputError` where they need more
+    memory than there is.
     """
     broken: dict[int, InputError] = {}
     transparent: list[int] = []
@@ -208,7 +212,7 @@ def decode(
                     broken[index] = error
                     continue
                 if pixels.shape[:2] != expected:
-                    raise InputError(_other_size(pictures[index].name, pixels.shape[:2], expected))
+                    raise OtherSizeError(_other_size(pictures[index].name, pixels.shape[:2], expected))
                 images[index] = pixels
                 if is_transparent:
                     transparent.append(index)
