@@ -62,9 +62,10 @@ def images_text(metadata: CardMetadata) -> str:
 
 
 def work_text(work: Work) -> str:
-    """Return how many multiply-accumulates one image takes, and how many of them are by zeros."""
-    nonzero = "" if work.nonzero == work.macs else f", {amount(work.nonzero)} by weights that are not zero"
-    return f"{amount(work.macs)} for one image{nonzero}"
+    """Return how many multiply-accumulates one image takes, and how many by weights that are not zero."""
+    total, used = amount(work.macs), amount(work.nonzero)
+    nonzero = "" if used == total else f", {used} by weights that are not zero"
+    return f"{total} for one image{nonzero}"
 
 
 def amount(number: int) -> str:
