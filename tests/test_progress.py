@@ -53,7 +53,7 @@ def test_an_interrupted_training_says_where_it_was_and_goes_on(tiny_images, tmp_
 
 def test_a_terminal_has_a_bar_with_the_figures_of_the_last_epoch(tiny_images, monkeypatch, capsys):
     monkeypatch.setattr(Console, "is_terminal", True)
-    monkeypatch.setattr("winninghand.base.progress.Progress", FakeBar)
+    monkeypatch.setattr("winninghand.base.progress._Bar", FakeBar)
     wh.train(TABLE, tiny_images)
     notes = FakeBar.notes
     assert len(notes) == 32 and notes[0] == "epoch 1 of 4 (phase 1 of 2)"

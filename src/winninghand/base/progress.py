@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -28,6 +28,16 @@ Item = TypeVar("Item")
 ProgressCallback = Callable[..., None]
 _LONGEST = 1000
 _SECONDS_BETWEEN = 0.5
+
+
+class _Bar(Progress):
+    """A bar, and its note in a line below, where a narrow terminal has room for it."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            if task.fields["note"]:
+                yield Text(task.fields["note"], no_wrap=True, overflow="ellipsis")
 
 
 class _Speed(ProgressColumn):
@@ -63,14 +73,13 @@ def progress_bar(title: str, total: int, unit: str = "images", done: int = 0) ->
         return
     columns = (
         TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        BarColumn(20),
         MofNCompleteColumn(),
         _Speed(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}", markup=False),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+    with _Bar(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(shown(title), total=total, completed=done, unit=unit, note="")
 
         def progress(count: int, note: str = "") -> None:

@@ -17,6 +17,7 @@ from winninghand.cli.options import (
     Severities,
     Size,
     SkipBroken,
+    Threads,
     Transform,
     image_places,
     output_folder,
@@ -40,8 +41,10 @@ def corrupt(
     severities: Severities = "1-5",
     limit: Limit = None,
     seed: Seed = 0,
+    threads: Threads = None,
 ) -> None:
     """Write corrupted test images as an archive; run again on the same folder, it goes on where it was."""
+    from winninghand.base.device import use_threads
     from winninghand.base.files import atomic_write, check_apart
     from winninghand.base.progress import progress_bar
     from winninghand.cli.loading import images_as
@@ -56,6 +59,7 @@ def corrupt(
     if not (out / DESCRIPTION).is_file():  # no archive that would be gone on with
         check_apart([out / name for name in (DESCRIPTION, LABELS, SHEET)], image_places(data, root))
     how = make_preparation(size, transform or "crop", skip_broken)
+    use_threads(threads)
     split = images_as(how, data, root).test
     names, missing = available(corruptions)
     print_missing(missing)

@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from winninghand.cli.options import Adapt, Device, Json, Model, Trust, file_of, output_file, write_json
+from winninghand.cli.options import (
+    Adapt,
+    Device,
+    Json,
+    Model,
+    Threads,
+    Trust,
+    file_of,
+    output_file,
+    write_json,
+)
 
 
 def predict(
@@ -26,6 +36,7 @@ def predict(
     batch_size: Annotated[int, typer.Option(min=1, help="Images that a gate looks at together.")] = 64,
     adapt: Adapt = None,
     device: Device = None,
+    threads: Threads = None,
     trust: Trust = False,
     json: Json = None,
 ) -> None:
@@ -33,7 +44,7 @@ def predict(
 
     Of a folder with a folder for each class it also says how many answers are right.
     """
-    from winninghand.base.device import resolve_device
+    from winninghand.base.device import resolve_device, use_threads
     from winninghand.base.files import check_apart
     from winninghand.base.progress import progress_bar
     from winninghand.cards.prediction import Unreadable, image_paths, predictions
@@ -48,6 +59,7 @@ def predict(
     )
 
     check_apart([csv, file_of(json)], [model, *images])
+    use_threads(threads)
     player = load(model, trust=trust).to(resolve_device(device))
     if adapt is not None:
         player = with_bn_adaptation(player, adapt)
