@@ -39,8 +39,8 @@ def eight(monkeypatch):
     ("load", "cores", "threads", "said"),
     [
         (0.3, 8.0, None, None),
-        (5.2, 8.0, 3, "3 threads instead of 8: other work keeps 5.2 cores busy"),
-        (40.0, 8.0, 1, "1 thread instead of 8: other work keeps 40.0 cores busy"),
+        (5.2, 8.0, 3, "3 threads instead of 8: the load of this machine of 8 cores is 5.2"),
+        (40.0, 8.0, 1, "1 thread instead of 8: the load of this machine of 8 cores is 40.0"),
         (0.1, 2.0, 2, "2 threads instead of 8: this process may use 2 cores"),
         (None, 1.5, 2, "2 threads instead of 8: this process may use 1.5 cores"),
     ],

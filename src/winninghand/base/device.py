@@ -94,11 +94,8 @@ def use_threads(threads: int | None = None) -> None:
     free = math.inf if busy is None else (os.cpu_count() or 1) - busy
     chosen = max(1, min(usual, round(min(cores, free))))
     if chosen < usual:
-        why = (
-            f"other work keeps {busy:.1f} cores busy"
-            if free < cores
-            else f"this process may use {cores:g} cores"
-        )
+        loaded = f"the load of this machine of {counted(os.cpu_count() or 1, 'core')} is {busy or 0:.1f}"
+        why = loaded if free < cores else f"this process may use {cores:g} cores"
         _LOG.warning("%s instead of %d: %s; --threads sets the number", counted(chosen, "thread"), usual, why)
         torch.set_num_threads(chosen)
 
