@@ -27,7 +27,7 @@ from winninghand.compression import Method
 from winninghand.compression.schedules import MOST_EPOCHS
 from winninghand.images import Preparation
 from winninghand.images.resizing import checked_size
-from winninghand.networks import NETWORKS, check_network, complete_settings
+from winninghand.networks import check_network, size_setting
 
 
 def _as_table(value: Any) -> Any:  # noqa: ANN401 (anything may stand in a recipe)
@@ -207,12 +207,13 @@ def _with_input_size(recipe: Recipe) -> Recipe:
 
     Some networks have a size among their settings; where it is not given, it is that of the images.
     """
-    size, name = recipe.images.size, recipe.network["name"]
-    if size is None or size[0] != size[1] or "input_size" in recipe.network or name not in NETWORKS:
+    size = recipe.images.size
+    if size is None or size[0] != size[1]:
         return recipe
-    if "input_size" not in complete_settings(name):
+    setting = size_setting(**recipe.network)
+    if setting is None or setting in recipe.network:
         return recipe
-    return recipe.model_copy(update={"network": {**recipe.network, "input_size": size[0]}})
+    return recipe.model_copy(update={"network": {**recipe.network, setting: size[0]}})
 
 
 def set_dotted(table: dict[str, Any], key: str, value: Any) -> None:  # noqa: ANN401

@@ -3,7 +3,6 @@
 Weights come from caches that the tests write: those of the libraries' own, found without a network.
 """
 
-import importlib
 import os
 import tempfile
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 
 import winninghand as wh
 from winninghand.networks import architecture_of, check_network, preprocessing_of
+from winninghand.recipe import make_recipe
 
 LIBRARIES = ("torchvision", "timm", "transformers")
 CACHES = Path(tempfile.mkdtemp(prefix="winninghand-caches-"))
@@ -30,6 +30,7 @@ EXAMPLES = {
     "timm:vit_tiny_patch16_224": (32, {"img_size": 32, "depth": 2}),
     "timm:swin_tiny_patch4_window7_224": (32, {"img_size": 32, "window_size": 2, "depths": [1, 1, 1, 1]}),
     "torchvision:efficientnet_b0": (32, {}),
+    "torchvision:regnet_y_400mf": (32, {}),  # computes its widths by tensors
 }
 
 
@@ -176,8 +177,34 @@ def test_an_image_of_another_size_is_refused_by_name(images):
         wh.train(recipe, images)
 
 
-def test_the_versions_are_those_of_the_libraries():
-    for prefix, library in (("timm", "timm"), ("torchvision", "torchvision")):
-        name = {"timm": "resnet18", "torchvision": "resnet18"}[library]
-        module = wh.network(f"{prefix}:{name}", classes=2)
-        assert module.architecture.version == importlib.import_module(library).__version__
+def test_transformers_are_built_for_the_size_of_the_images(originals):
+    for name, setting in (
+        ("timm:vit_tiny_patch16_224", "img_size"),
+        ("torchvision:vit_b_16", "image_size"),
+        (f"hf:{OWNER}", "image_size"),
+    ):
+        recipe = make_recipe({"network": name, "images": {"size": 64}})
+        assert recipe.network[setting] == 64
+    assert make_recipe({"network": "timm:resnet18", "images": {"size": 64}}).network == {
+        "name": "timm:resnet18"
+    }
+
+
+def test_weights_of_the_library_s_own_are_imported(originals, tmp_path):
+    from winninghand.cards.importing import Import
+    from winninghand.decks.importing import import_model
+
+    name = "torchvision:shufflenet_v2_x0_5"
+    torch.save(originals[name].state_dict(), tmp_path / "a.pt")
+    card = import_model([tmp_path / "a.pt"], Import(name), "card")
+    assert (len(card.classes), card.input_size) == (1000, (224, 224))
+    assert card.metadata.mean == (0.485, 0.456, 0.406)
+
+
+def test_a_deck_of_one_body_is_made_of_a_network_of_a_library(images, tmp_path):
+    module = wh.network("timm:mobilenetv3_small_100", classes=3)
+    card = wh.Card.from_module(module, images.classes, (32, 32))
+    deck = wh.specialize(card, images, ("clean", "gaussian"), 1)
+    deck.save(tmp_path / "a.deck")
+    batch = torch.rand(4, 3, 32, 32)
+    assert torch.allclose(wh.load(tmp_path / "a.deck")(batch), deck(batch), atol=1e-5)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import types
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import winninghand as wh
@@ -65,7 +67,7 @@ def timm(monkeypatch):
     library.create_model, library.models = create_model, models
     library.list_models = lambda: ["positions"]
     library.is_model = lambda name: name.split(".")[0] == "positions"
-    models.get_pretrained_cfg = lambda name: types.SimpleNamespace(num_classes=7)
+    models.get_pretrained_cfg = lambda name: types.SimpleNamespace(num_classes=7, fixed_input_size=True)
     monkeypatch.setattr(Positions, "__module__", "timm.models.positions")
     monkeypatch.setitem(sys.modules, "timm", library)
     monkeypatch.setitem(sys.modules, "timm.models", models)
@@ -142,6 +144,30 @@ def test_it_is_trained_from_a_recipe_with_the_library_s_normalisation(timm, tiny
     assert card.metadata.mean == (0.1, 0.2, 0.3)
     assert card.metadata.architecture["classes"] == 2
     assert card.metadata.recipe["network"]["pretrained"] is True
+
+
+def test_a_network_of_one_size_is_built_for_that_of_the_images(timm):
+    recipe = make_recipe({"network": "timm:positions", "images": {"size": 24}})
+    assert recipe.network == {"name": "timm:positions", "img_size": 24}
+    assert make_recipe({"network": "resnet18", "images": {"size": 24}}).network == {"name": "resnet18"}
+
+
+def test_photographs_of_many_sizes_are_brought_to_the_library_s(timm, tmp_path, monkeypatch):
+    generator = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for name in ("a", "b"):
+            (tmp_path / "photos" / part / name).mkdir(parents=True)
+            for number in range(6):
+                pixels = generator.integers(0, 255, (20 + number, 30, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(tmp_path / "photos" / part / name / f"{number}.png")
+    from winninghand.cli.loading import images_of
+
+    recipe, images = images_of(
+        make_recipe({"network": "timm:positions"}), str(tmp_path / "photos"), None, trust=False
+    )
+    assert recipe.images.size == images.train.size == (16, 16)
+    with pytest.raises(wh.InputError, match="give one size for all"):
+        images_of(make_recipe({"network": "resnet18"}), str(tmp_path / "photos"), None, trust=False)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from winninghand.networks.catalog import (
     rebuilt,
     recognised,
     runs_code,
+    size_setting,
     version_of,
 )
 from winninghand.networks.entering import (
@@ -51,6 +52,7 @@ __all__ = [
     "rebuilt",
     "recognised",
     "runs_code",
+    "size_setting",
     "takes_channels_last",
     "version_of",
 ]

@@ -113,6 +113,16 @@ def rebuilt(
         return _remembering(name, build(name, settings, trust, fetch=False))
 
 
+def size_setting(name: str, **settings: Setting) -> str | None:
+    """Return the setting by which a network is told the side of its images; None for one that takes any."""
+    if is_outside(name):
+        from winninghand.networks import outside
+
+        return outside.size_setting(name, settings)
+    known = name in NETWORKS and "input_size" in _complete(name, NETWORKS[name], {})
+    return "input_size" if known else None
+
+
 def recognised(module: nn.Module) -> Architecture | None:
     """Return the architecture of a module that the caller had of timm, torchvision or transformers.
 

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as registration
+from torch.overrides import TorchFunctionMode
 
 from winninghand.base.errors import InputError, brief, shown
 from winninghand.networks.libraries import Built, Found
@@ -51,7 +52,14 @@ def sketch(name: str, settings: Mapping[str, Any], trust: bool = False, fetch: b
     with torch.random.fork_rng(devices=[]):
         if runs_code(name):
             return build(name, settings, trust)
-        with torch.device("meta"):
+        try:
+            with torch.device("meta"):
+                return build(name, settings, weights=False, fetch=fetch)
+        except InputError as error:
+            if not isinstance(error.__cause__, NotImplementedError | RuntimeError):
+                raise
+        # Some compute their widths by tensors, which need their values.
+        with torch.device("meta"), _ShortTables():
             return build(name, settings, weights=False, fetch=fetch)
 
 
@@ -87,6 +95,19 @@ def build(
     return Built(module, complete, _version(LIBRARIES[prefix]), asked)
 
 
+def size_setting(name: str, settings: Mapping[str, Any]) -> str | None:
+    """Return the setting that says which size a network of a library takes; None where there is none."""
+    prefix, _, there = name.partition(":")
+    if runs_code(name) or "config" in settings:
+        return None
+    library = import_module(f"{_HOME}.{LIBRARIES[prefix]}")
+    if not library.is_known(there):
+        raise _unknown(name, library.names())
+    with _said_of(name, settings, False):
+        found: str | None = library.size_setting(there, settings.get("pretrained") is True)
+        return found
+
+
 def _unknown(name: str, known: Sequence[str]) -> InputError:
     if not known:
         return InputError(f"a network of the hub is named hf:OWNER/NAME, not {shown(repr(name))}")
@@ -100,6 +121,17 @@ def version_of(name: str) -> str:
     """Return the version of the library or package that has built a network, as it is here; "" if unknown."""
     prefix = name.partition(":")[0]
     return _version(LIBRARIES.get(prefix, prefix.partition(".")[0]))
+
+
+class _ShortTables(TorchFunctionMode):
+    """Gives short ranges of numbers their values on the device `meta`, too."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401 (torch's)
+        kwargs = dict(kwargs or {})
+        short = all(abs(one) <= _LARGEST_SETTING for one in args if isinstance(one, int | float))
+        if function in (torch.arange, torch.linspace, torch.tensor) and short:
+            kwargs.setdefault("device", "cpu")
+        return function(*args, **kwargs)
 
 
 def recognised(module: nn.Module) -> Found | None:

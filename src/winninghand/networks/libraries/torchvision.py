@@ -45,6 +45,11 @@ def complete(name: str, settings: Mapping[str, Any], pretrained: bool) -> dict[s
     return {"classes": classes, **own, **settings}
 
 
+def size_setting(name: str, pretrained: bool) -> str | None:
+    """Return the setting that says which size a network takes; None for one that takes any."""
+    return "image_size" if name.startswith("vit_") else None
+
+
 def build(name: str, settings: Mapping[str, Any], pretrained: bool) -> nn.Module:
     """Return the network; its head is new where the weights are of another number of classes."""
     rest = {key: value for key, value in settings.items() if key != "classes"}

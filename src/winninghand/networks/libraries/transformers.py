@@ -60,6 +60,11 @@ def complete(name: str, settings: Mapping[str, Any], pretrained: bool) -> dict[s
     return {"classes": settings.get("classes", found.num_labels), "config": plain(table)}
 
 
+def size_setting(name: str, pretrained: bool) -> str | None:
+    """Return the setting that says which size a network takes; None where its weights, or no key, say it."""
+    return "image_size" if not pretrained and hasattr(_fetched(name), "image_size") else None
+
+
 def build(name: str, settings: Mapping[str, Any], pretrained: bool) -> nn.Module:
     """Return the network, which gives logits; its head is new for another number of classes."""
     config = _configuration(name, settings)
