@@ -51,3 +51,13 @@ def test_what_cannot_be_made_anew_is_refused(old, check_refusal, tmp_path):
     check_refusal(tmp_path, zoo, "say by --out")
     wh.load(old[0]).with_metadata(domain=None).save(tmp_path / "b.card")
     check_refusal(tmp_path, ("profile", tmp_path / "b.card", "--data", "digits"), "name it by --domain")
+    wh.load(old[0]).with_metadata(domain={"name": "nosuch", "strength": 3}).save(tmp_path / "c.card")
+    words = ("profile", tmp_path / "c.card", "--data", "digits")
+    check_refusal(tmp_path, words, "the domain 'nosuch', which is not known here; install the package")
+
+
+def test_a_domain_that_is_not_known_here_can_be_named(run, old, tmp_path):
+    wh.load(old[0]).with_metadata(domain={"name": "nosuch"}).save(tmp_path / "c.card")
+    code, _, err = run("profile", tmp_path / "c.card", "--data", "digits", "--domain", "gaussian")
+    assert code == 0, err
+    assert wh.load(tmp_path / "c.card").profile.rule == "plain"

@@ -43,6 +43,8 @@ def test_what_cannot_be_specialized_is_refused(place, check_refusal):
         ((card, deck, *data, "--domains", "clean,augmx"), "did you mean 'augmix'"),
         ((card, place / "b.card", *data), "named as a card"),
         ((card, card, *data), "resnet18.card"),
+        ((card, deck, *data, "--domains", " , "), "give at least one"),
+        ((card, deck, *data, "--gate", "average", "--set", "max_active=1"), "plays all 3 cards"),
         ((card, deck, *data, "--set", "max_activ=1"), "did you mean 'max_active'"),
     ):
         check_refusal(place, ("specialize", *words), named)

@@ -154,6 +154,9 @@ def test_cards_are_brought_to_one_body_or_refused(cards):
         share_body(apart)
     with pytest.raises(wh.InputError, match=r"norms of another shape, 'norm\.weight' is"):
         share_body([card_of(Net(partial(nn.LayerNorm, shape)), "clean") for shape in ([6, 14, 14], [14])])
+    for none in ([], "a.card", [deck]):
+        with pytest.raises(wh.InputError, match="must be a list of cards"):
+            share_body(none)
     with pytest.raises(wh.InputError, match="of different networks"):
         share_body([cards[0], card_of(Net(NORMS["batch"]), "clean")])
 

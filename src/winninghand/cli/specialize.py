@@ -60,6 +60,8 @@ def specialize(
         raise InputError(f"{out} is named as a card; what is written is a deck")
     check_apart([out], [card, *image_places(data, root)])
     names = [name.strip() for name in domains.split(",") if name.strip()]
+    if not names:
+        raise InputError("--domains names none; give at least one, such as --domains clean,augmix")
     settings = settings_of_gate(gate, changes, **({} if gate == "average" else {"max_active": 1}))
     use_threads(threads)
     body = load_card(card, trust=trust)

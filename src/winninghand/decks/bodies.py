@@ -28,6 +28,10 @@ def share_body(cards: Sequence[CardLike]) -> tuple[Card, ...]:
     networks, of another body, or with norms of another shape.
     """
     cards = opened(cards)
+    if not isinstance(cards, list | tuple) or not cards or not all(isinstance(one, Card) for one in cards):
+        raise InputError(
+            "cards to share a body must be a list of cards, or of files of cards; give [one, other]"
+        )
     first, *others = cards
     body = body_tensors(first.network)
     for number, card in enumerate(others, start=2):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import torch
 
-from winninghand.augmentation import Domain, make_domain
-from winninghand.base.errors import InputError
+from winninghand.augmentation import DOMAINS, Domain, make_domain
+from winninghand.base.errors import InputError, shown
 from winninghand.cards import Card
 from winninghand.decks import Deck
 from winninghand.images import ImageSet, Split
@@ -47,7 +47,15 @@ def _profiled(card: Card, images: ImageSet, domain: str | Mapping[str, object] |
 
 
 def _domain_of(card: Card, domain: str | Mapping[str, object] | None, name: str) -> Domain:
-    known = card.metadata.domain or domain
+    own = card.metadata.domain
+    if own is not None and own.get("name") not in DOMAINS:
+        if domain is None:
+            raise InputError(
+                f"{name} was trained under the domain {shown(repr(own.get('name')))}, which is not known "
+                "here; install the package that adds it, or name the domain by --domain"
+            )
+        own = None
+    known = own or domain
     if known is None:
         raise InputError(f"{name} does not know the domain that it was trained under; name it by --domain")
     return make_domain(known)

@@ -16,8 +16,9 @@ from winninghand.base.errors import InputError, checked_whole
 from winninghand.cards import Card, Normalisation
 from winninghand.cards.opening import CardLike, load_card
 from winninghand.decks import Deck, fit_gate
+from winninghand.decks.deck import make_gate
 from winninghand.decks.fitting import LIMIT, fitting_conditions
-from winninghand.decks.gate import GateSettings, gate_settings
+from winninghand.decks.gate import GATES, GateSettings, gate_settings
 from winninghand.images import ImageSet
 from winninghand.networks import takes_channels_last
 from winninghand.networks.entering import copied
@@ -77,6 +78,8 @@ def specialize(
     there = resolve_device(device)
     if settings is None:
         settings = gate_settings(gate, {} if gate == "average" else {"max_active": 1})
+    if not GATES[gate].needs_profiles:
+        make_gate(gate, [card] * len(made), settings)  # what it refuses is known before any training
     normalisation = Normalisation(card.metadata.mean, card.metadata.std).to(there)
     training = _Norms(
         ResidentSplit(shown, batch_size, there), epochs, learning_rate, seed, normalisation, progress
