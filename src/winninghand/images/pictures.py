@@ -202,9 +202,11 @@ def decode(
         expected = size or _first_size(pictures)
         check_memory(len(pictures), expected)
         images = np.empty((len(pictures), *expected, 3), dtype=np.uint8)
+        threads = min(_cores(), _MOST_THREADS)
+        share = min(_PICTURES_PER_JOB, -(-len(pictures) // threads))
 
         def decode_from(start: int) -> int:
-            end = min(start + _PICTURES_PER_JOB, len(pictures))
+            end = min(start + share, len(pictures))
             for index in range(start, end):
                 try:
                     pixels, is_transparent = _pixels(pictures[index], size, transform)
@@ -218,11 +220,8 @@ def decode(
                     transparent.append(index)
             return end - start
 
-        with (
-            _progress(title, len(pictures)) as progress,
-            ThreadPoolExecutor(min(_cores(), _MOST_THREADS)) as pool,
-        ):
-            for count in pool.map(decode_from, range(0, len(pictures), _PICTURES_PER_JOB)):
+        with _progress(title, len(pictures)) as progress, ThreadPoolExecutor(threads) as pool:
+            for count in pool.map(decode_from, range(0, len(pictures), share)):
                 progress(count)
     kept = np.setdiff1d(np.arange(len(pictures), dtype=np.int64), sorted(broken))
     # Moved within the array, as a copy of what is left would take the memory twice.
