@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import NamedTuple, cast
 
 import torch
@@ -177,14 +178,16 @@ def can_be_played_together(cards: Sequence[Card]) -> bool:
     first = cards[0]
     if first.normalisation.mean.dtype != torch.float32:
         return False
-    parts = [part for card in cards for part in card.network.modules() if isinstance(part, NORMS)]
+    norms = [[part for part in card.network.modules() if isinstance(part, NORMS)] for card in cards]
+    # Beside its tensors a norm has numbers (`eps`, groups), which the images of all cards are normalised by.
+    same = all([one.extra_repr() for one in some] == [one.extra_repr() for one in norms[0]] for some in norms)
     alike = all(
         torch.equal(one, other)
         for card in cards[1:]
         for one, other in zip(first.normalisation.buffers(), card.normalisation.buffers(), strict=True)
     )
     inference = any(tensor.is_inference() for card in cards for tensor in card.network.state_dict().values())
-    return alike and not inference and bool(parts) and all(map(_is_known, parts))
+    return alike and same and not inference and bool(norms[0]) and all(map(_is_known, chain(*norms)))
 
 
 def _is_known(norm: nn.Module) -> bool:
