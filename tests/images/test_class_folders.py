@@ -90,7 +90,8 @@ def test_files_that_are_no_pictures_are_counted_in_one_line(folder, caplog):
     (line,) = caplog.messages
     assert line == (
         f"{folder}: 5 files that are no JPEG, PNG, BMP, GIF, PPM, TIFF, WEBP are left out "
-        "(.heic 2, .eps 1, linked folder 1, no suffix 1): a.HEIC, b.heic, c.eps, link, notes"
+        "(.heic 2, .eps 1, linked folder 1, no suffix 1): test/cat/notes, test/dog/below/c.eps, "
+        "train/cat/b.heic, train/dog/a.HEIC, train/dog/link"
     )
     for path in (folder / "test" / "dog").glob("*.png"):
         path.unlink()

@@ -148,12 +148,12 @@ def heatmap(
 
 def _compared(table: RobustnessTable, reference: RobustnessTable, baseline: Path) -> dict[str, Any]:
     """Print a table's figures against the baseline's, and return them as plain values."""
-    from winninghand.cli.measuring import digest_of, portable
+    from winninghand.cli.measuring import as_given, digest_of, portable
     from winninghand.evaluation import compare, corruption_errors
     from winninghand.report.terminal import print_comparison
 
     differences, errors = compare(table, reference), corruption_errors(table, reference)
-    print_comparison(baseline.name, differences, errors)
+    print_comparison(as_given(baseline), differences, errors)
     return {
         "baseline": portable(baseline),
         "baseline_digest": digest_of(baseline),

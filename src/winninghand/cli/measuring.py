@@ -16,10 +16,18 @@ from winninghand.report.terminal import print_missing, say
 from winninghand.zoo import PREFIX, ZOO
 
 
+def as_given(path: Path | str) -> str:
+    """Return the path of a model as people give it: zoo:NAME, or the path itself.
+
+    Every run calls its card card.card, so the name of a file alone says nothing.
+    """
+    path = str(path)
+    return next((f"{PREFIX}{name}" for name in ZOO if str(ZOO[name]) == path), path)
+
+
 def portable(path: Path | str) -> str:
     """Return a path without what only this machine knows: zoo:NAME, a relative path, or a name alone."""
-    path = str(path)
-    named = next((f"{PREFIX}{name}" for name in ZOO if str(ZOO[name]) == path), path)
+    named = as_given(path)
     return Path(named).name if Path(named).is_absolute() else named
 
 

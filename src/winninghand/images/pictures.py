@@ -39,6 +39,7 @@ FORMATS = {
 
 None of them holds another picture that its reader would hand on to a program, as IPTC and EPS do.
 """
+_NO_FORMAT = f": it is no {', '.join(FORMATS)}"
 _MOST_FILES = 2**22
 _SUFFIXES = {suffix for suffixes in FORMATS.values() for suffix in suffixes}
 
@@ -81,18 +82,22 @@ def is_picture(path: Path) -> bool:
 def left_out(others: Sequence[Other]) -> str:
     """Return one line on files that are no images of a known format, by kind and by name.
 
-    Such as "3 files that are no JPEG, … are left out (.heic 2, .txt 1): a.HEIC, b.heic, notes.txt".
+    Such as "3 files that are no JPEG, … are left out (.heic 2, .txt 1): cat/a.HEIC, cat/b.heic, dog/notes.txt".
+    Names begin at the innermost folder that holds all of them.
     """
     kinds = sorted(Counter(kind for kind, _ in others).items(), key=lambda item: (-item[1], item[0]))
-    told = ", ".join(f"{shown(kind, 20)} {count:,}" for kind, count in kinds[:5])
+    counts = ", ".join(f"{shown(kind, 20)} {count:,}" for kind, count in kinds[:5])
     more = ", …" if len(kinds) > 5 else ""
     verb = "is" if len(others) == 1 else "are"
     files = counted(len(others), "file that is", "files that are")
-    names = listed(sorted(shown(path.name, 60) for _, path in others), ", ", _LONGEST_NAMES)
-    return f"{files} no {', '.join(FORMATS)} {verb} left out ({told}{more}): {names}"
+    paths = [path.absolute() for _, path in others]
+    start = os.path.commonpath([path.parent for path in paths if path.anchor == paths[0].anchor])
+    told = sorted(os.path.relpath(path, start) if path.anchor == paths[0].anchor else str(path) for path in paths)
+    names = listed([shown(path, 60) for path in told], ", ", _LONGEST_NAMES)
+    return f"{files} no {', '.join(FORMATS)} {verb} left out ({counts}{more}): {names}"
 
 
-def listed(texts: Sequence[str], between: str = "; ", longest: int = 1200) -> str:
+def listed(texts: Sequence[str], between: str = "; ", longest: int = 1500) -> str:
     """Return texts one after the other; of those that make the line too long only how many there are."""
     line = texts[0]
     for place, text in enumerate(texts[1:], start=1):
@@ -242,8 +247,8 @@ def broken_error(count: int, reasons: Sequence[str]) -> InputError:
 
 
 def without_remedy(message: str) -> str:
-    """Return what an error says is wrong, without what it says to do about it."""
-    return message.rpartition("; ")[0] or message
+    """Return what an error says is wrong, without what it says to do about it, for a list of such."""
+    return (message.rpartition("; ")[0] or message).removesuffix(_NO_FORMAT)
 
 
 def _first_size(pictures: Sequence[Picture]) -> Size:
@@ -343,7 +348,7 @@ def _pixels(picture: Picture, size: Size | None, transform: str) -> tuple[UInt8A
         raise _too_large(picture.name, MOST_PIXELS) from None
     except UnidentifiedImageError:
         raise InputError(
-            f"{picture.name} cannot be read as an image: it is no {', '.join(FORMATS)}; replace or remove it"
+            f"{picture.name} cannot be read as an image{_NO_FORMAT}; replace or remove it"
         ) from None
     # Pillow's decoders raise nearly anything for broken data: SyntaxError, struct.error, IndexError …
     except Exception as error:
@@ -417,7 +422,7 @@ def _check_format(name: str, image: Image.Image) -> None:
 def _room_for(name: str, image: Image.Image) -> int:
     """Return the pixels that decoding takes; raise `InputError` for too many, or more than 8 bits each."""
     if image.mode.startswith(_DEEP_MODES) or any(map(_is_deep, getattr(image, "tile", ()))):
-        raise InputError(f"{name} is not an 8-bit image ({image.mode}, 16 or more); convert it first")
+        raise InputError(f"{name} is not an 8-bit image: it has 16 bits or more (mode {image.mode}); convert it first")
     check_size(name, image.width, image.height)
     pixels = image.width * image.height
     if image.format == "TIFF":  # whose tiles may be larger than the whole
