@@ -22,7 +22,8 @@ test-fast: install
 
 # With timm, torchvision and transformers, in an environment of its own: 6 GB.
 test-networks: $(NETWORKS)/.installed
-	$(NETWORKS)/bin/pytest -rs tests/networks tests/compression/test_foreign_networks.py
+	$(NETWORKS)/bin/pytest -rs tests/networks tests/compression/test_foreign_networks.py \
+		tests/cli/test_whole_road.py
 
 lint: install
 	$(BIN)/ruff format --check .

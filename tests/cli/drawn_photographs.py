@@ -17,7 +17,7 @@ CLASSES = ("across", "à pois", "down", "rings 輪")
 PICTURES = 92
 """Of each class, all of which can be read."""
 BROKEN = ("cut.jpg", "deep.png", "empty.png", "text.jpg")
-"""Names of the files of each class that are no usable pictures; deep.png has 16 bits, all the others are broken."""
+"""Names of the files of each class that cannot be used; deep.png has 16 bits, the others are broken."""
 OTHERS = ("notes.txt", "IMG_1.HEIC", "list.csv", "clip.mov")
 """Names of the files of each class that are of other kinds."""
 

@@ -38,19 +38,20 @@ def small(width=16, classes=10):
 FIRST = """
 network = {name = "resnet18", width = 8, stem_stride = 2}
 compression = {method = "gmp", sparsity = 0.8}
-training = {epochs = 8, batch_size = 32}
+training = {epochs = 6, batch_size = 32}
 quantization = {weights = "int8"}
 """
 SECOND = """
-compression = {method = "ft", sparsity = 0.5}
+compression = {method = "ft", sparsity = 0.5, fine_tune_epochs = 2}
 quantization = {weights = "int8"}
 """
 HUB = "somebody/road-vit"
+PRETRAINED = ("--set", "network.pretrained=true", "--set", "training.epochs=3")
 NETWORKS = {
     "one's own": ("my_networks:small", ("--trust", "--set", "training.epochs=6")),
-    "timm": ("timm:mobilenetv3_small_100", ("--set", "network.pretrained=true")),
-    "torchvision": ("torchvision:shufflenet_v2_x0_5", ("--set", "network.pretrained=true")),
-    "transformers": (f"hf:{HUB}", ("--set", "network.pretrained=true")),
+    "timm": ("timm:mobilenetv3_small_100", PRETRAINED),
+    "torchvision": ("torchvision:shufflenet_v2_x0_5", PRETRAINED),
+    "transformers": (f"hf:{HUB}", PRETRAINED),
 }
 """Networks of the second card, and the options that train them."""
 PAGE = Path(__file__).parents[2] / "docs" / "import-export.md"
@@ -71,6 +72,8 @@ def call(*words):
     out, err = io.StringIO(), io.StringIO()
     with _words(words), redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as leaving:
         main()
+    said = f"$ winninghand {' '.join(map(str, words))}\n{out[:400]}{err}"
+    sys.stdout.write(said)  # to be seen where something fails, or with -s
     return leaving.value.code or 0, out.getvalue(), err.getvalue()
 
 
@@ -119,7 +122,7 @@ def test_a_folder_is_divided_and_counted_and_all_that_cannot_be_used_is_named(pl
     # Of the twelve forms two have transparent parts: the 4th, of which each class has 8, and the 12th, 7.
     assert "60 images with transparent parts laid on white; left out as broken: 16" in summary
     assert [line.partition(":")[0] for line in err.splitlines() if line.startswith("epoch")] == [
-        f"epoch {number} of 8" for number in range(1, 9)
+        f"epoch {number} of 6" for number in range(1, 7)
     ]
     card = wh.load("runs/first/card.card")
     assert card.metadata.accuracies["test"] > 0.8  # chance is 0.25
@@ -132,7 +135,7 @@ def _learned(module, size, mean, std):
     generator = np.random.default_rng(5)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (mean, std))
     optimizer = torch.optim.AdamW(module.train().parameters(), 2e-3)
-    for _ in range(60):
+    for _ in range(50):
         kinds = generator.integers(0, 4, 32)
         pixels = np.stack([drawn_photographs.texture(kind, generator, size, size) for kind in kinds])
         logits = module((torch.from_numpy(pixels).permute(0, 3, 1, 2) / 255 - mean) / std)
@@ -201,11 +204,10 @@ def test_a_network_goes_from_the_folder_to_a_file_for_a_device(place, kind):
     code, _, err = call(*train, *options)
     assert code == 0, err
     card = wh.load(run / "card.card", trust=bool(trust))
-    print(name, err.splitlines()[-1])
     assert card.metadata.architecture["name"] == name
     assert card.metadata.accuracies["test"] > 0.7
     found = card.inspect()
-    assert found.sparsity == pytest.approx(0.5, abs=1e-3) or card.metadata.recipe["compression"]["prune_head"] is None
+    assert found.sparsity > 0.3  # half of the weights, without those of a small head
     assert all(layer.nonzero for layer in found.layers)
     assert card.input_size == (64, 64)
 
@@ -252,7 +254,6 @@ def test_a_network_goes_from_the_folder_to_a_file_for_a_device(place, kind):
         same = logits.argmax(1) == card.eval()(pixels).argmax(1).numpy()
     assert same.mean() > 0.9
     assert (logits.argmax(1) == images.test.labels).mean() > 0.7
-    print(name, f"{same.mean():.3f} of answers are the card's", onnx.stat().st_size)
 
     _check_script(card, onnx, slug)
 
@@ -273,7 +274,9 @@ def _check_script(card, onnx, slug):
     words = [sys.executable, str(script), str(onnx), *map(str, files)]
     done = subprocess.run(words, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
-    answers = [line.removeprefix(f"{path} ") for path, line in zip(files, done.stdout.splitlines(), strict=True)]
+    answers = [
+        line.removeprefix(f"{path} ") for path, line in zip(files, done.stdout.splitlines(), strict=True)
+    ]
     expected = card.predict(files)
     same = [answer.rpartition(" ")[0] == one.label for answer, one in zip(answers, expected, strict=True)]
     assert np.mean(same) > 0.9

@@ -222,9 +222,10 @@ def test_the_script_of_the_page_runs_a_file_without_the_library(written, quantiz
     assert {word for line in lines for word in re.findall(r"^(?:import|from) (\w+)", line)} <= {
         "json", "numpy", "onnxruntime", "PIL", "sys",
     }  # fmt: skip
-    pixels = np.random.default_rng(0).integers(0, 256, (2, 40, 24, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 40, 24, 4), dtype=np.uint8)
     for number, picture in enumerate(pixels):
-        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+        # The second one is transparent in parts, and laid on white.
+        Image.fromarray(picture[..., : 3 + number]).save(tmp_path / f"{number}.png")
     names = ["0.png", "1.png"]
     done = subprocess.run(
         [sys.executable, "-c", script(), written[0], *names],

@@ -82,7 +82,7 @@ def is_picture(path: Path) -> bool:
 def left_out(others: Sequence[Other]) -> str:
     """Return one line on files that are no images of a known format, by kind and by name.
 
-    Such as "3 files that are no JPEG, … are left out (.heic 2, .txt 1): cat/a.HEIC, cat/b.heic, dog/notes.txt".
+    Such as "2 files that are no JPEG, … are left out (.heic 1, .txt 1): cat/a.HEIC, dog/notes.txt".
     Names begin at the innermost folder that holds all of them.
     """
     kinds = sorted(Counter(kind for kind, _ in others).items(), key=lambda item: (-item[1], item[0]))
@@ -92,7 +92,9 @@ def left_out(others: Sequence[Other]) -> str:
     files = counted(len(others), "file that is", "files that are")
     paths = [path.absolute() for _, path in others]
     start = os.path.commonpath([path.parent for path in paths if path.anchor == paths[0].anchor])
-    told = sorted(os.path.relpath(path, start) if path.anchor == paths[0].anchor else str(path) for path in paths)
+    told = sorted(
+        os.path.relpath(path, start) if path.anchor == paths[0].anchor else str(path) for path in paths
+    )
     names = listed([shown(path, 60) for path in told], ", ", _LONGEST_NAMES)
     return f"{files} no {', '.join(FORMATS)} {verb} left out ({counts}{more}): {names}"
 
@@ -422,7 +424,9 @@ def _check_format(name: str, image: Image.Image) -> None:
 def _room_for(name: str, image: Image.Image) -> int:
     """Return the pixels that decoding takes; raise `InputError` for too many, or more than 8 bits each."""
     if image.mode.startswith(_DEEP_MODES) or any(map(_is_deep, getattr(image, "tile", ()))):
-        raise InputError(f"{name} is not an 8-bit image: it has 16 bits or more (mode {image.mode}); convert it first")
+        raise InputError(
+            f"{name} is not an 8-bit image: it has 16 bits or more (mode {image.mode}); convert it first"
+        )
     check_size(name, image.width, image.height)
     pixels = image.width * image.height
     if image.format == "TIFF":  # whose tiles may be larger than the whole
