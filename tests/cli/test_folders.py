@@ -57,7 +57,9 @@ def test_a_card_remembers_how_its_images_were_prepared(run, place):
     images = wh.load_images("photos", **card.metadata.preparation.model_dump())
 
     words = ("--corruptions", "contrast", "--severities", 1, "--json", "-")
-    code, out, err = run("evaluate", "run/card.card", "--data", "photos", *words, "--baseline", "run/card.card")
+    code, out, err = run(
+        "evaluate", "run/card.card", "--data", "photos", *words, "--baseline", "run/card.card"
+    )
     assert code == 0, err
     assert "clean_accuracy − run/card.card's: +0.00 points" in err  # each run calls its card so
     found = json.loads(out)

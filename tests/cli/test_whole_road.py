@@ -72,7 +72,7 @@ def call(*words):
     out, err = io.StringIO(), io.StringIO()
     with _words(words), redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as leaving:
         main()
-    said = f"$ winninghand {' '.join(map(str, words))}\n{out[:400]}{err}"
+    said = f"$ winninghand {' '.join(map(str, words))}\n{out.getvalue()[:400]}{err.getvalue()}"
     sys.stdout.write(said)  # to be seen where something fails, or with -s
     return leaving.value.code or 0, out.getvalue(), err.getvalue()
 
@@ -268,7 +268,8 @@ def _check_script(card, onnx, slug):
         path
         for name in ("across", "down")
         for path in sorted(Path("photographs", name).rglob("*[0-9].*"))
-        if int(re.search(r"(\d+)\.", path.name)[1]) < len(drawn_photographs.FORMS)
+        if path.name not in drawn_photographs.OTHERS
+        and int(re.search(r"(\d+)\.", path.name)[1]) < len(drawn_photographs.FORMS)
     ]
     assert len(files) == 2 * len(drawn_photographs.FORMS)
     words = [sys.executable, str(script), str(onnx), *map(str, files)]
