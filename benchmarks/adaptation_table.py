@@ -33,7 +33,7 @@ from winninghand.report.terminal import console
 
 Values = npt.NDArray[np.float64]
 COLUMNS = ("player", "order", "batch", "clean", "robust", "− first player, 95% interval")
-SIZES = (1, 16, 256)
+SIZES = (256, 16, 1)
 ORDERED: tuple[Order, ...] = ("cells", "mixed", "gradual")
 
 
