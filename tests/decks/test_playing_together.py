@@ -10,6 +10,7 @@ from torch import nn
 
 import winninghand as wh
 from winninghand.decks import with_bn_adaptation
+from winninghand.decks.folding import folded_norms
 
 
 class Residual(nn.Module):
@@ -81,6 +82,44 @@ def test_answers_are_those_of_the_cards(name, kind):
         assert (deck.play(x, weights) - slow).abs().max() < 1e-4
     with torch.no_grad():
         assert (deck.play(x, weights) - slow).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "norms", "left"),
+    [("resnet", 20, 0), ("pre-activation", 7, 3), ("residual", 3, 3), ("asks", 1, 1)],
+)
+def test_norms_are_folded_where_a_convolution_is_followed_by_nothing_else(name, norms, left):
+    network = Asks(NORMS["batch"]) if name == "asks" else NETWORKS[name]()
+    shaken(network.eval(), 1)
+    with torch.no_grad():
+        folded = folded_norms(network, smooth(2))
+        assert (folded(smooth(3)) - network(smooth(3))).abs().max() < 1e-5
+    counts = [sum(isinstance(one, nn.BatchNorm2d) for one in net.modules()) for net in (network, folded)]
+    assert counts == [norms, left]
+
+
+class Asks(Net):
+    """A network whose way depends on its images."""
+
+    def forward(self, x):
+        x = self.conv(x)
+        return self.head((self.norm(x) if x.mean() < 100 else x).relu().mean((2, 3)))
+
+
+def test_modules_of_other_threads_are_left_alone():
+    # A tracer puts a `__call__` of its own into all modules as long as it runs, or for good under threads.
+    called, seen = nn.Module.__call__, set()
+
+    class Watching(Net):
+        def forward(self, x):
+            seen.add(nn.Module.__call__)
+            return super().forward(x)
+
+    deck = wh.Deck(cards_of_one_body(Watching(NORMS["batch"])), "average")
+    with torch.inference_mode():
+        for kind in ("one card", "a card each"):
+            deck.play(smooth(7), weights_of(kind))
+    assert seen == {called}
 
 
 def count_calls(monkeypatch, deck):

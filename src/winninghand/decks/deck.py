@@ -220,18 +220,21 @@ class Deck(nn.Module):
 
     def _shared_body(self) -> SharedBody | None:
         """Return what plays cards of one body together; None where that is not possible, or not meant."""
-        if self._body is None or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        # Another thread may set it in between.
+        body = self._body
+        if body is None or torch.is_grad_enabled() or torch.compiler.is_compiling():
             return None
         if torch.is_autocast_enabled(self.device.type) or any(card.network.training for card in self.cards):
             return None
-        if self._body == _UNKNOWN or not self._body.is_current:
-            self._body = None
+        if body == _UNKNOWN or not body.is_current:
+            body = None
             if len(self.cards) > 1 and len(bodies_of(self.cards)) == 1:
                 # Only who has such a deck needs what takes networks apart.
                 from winninghand.decks.shared_body import SharedBody, can_be_played_together
 
-                self._body = SharedBody(self.cards) if can_be_played_together(self.cards) else None
-        return self._body
+                body = SharedBody(self.cards) if can_be_played_together(self.cards) else None
+            self._body = body
+        return body
 
     def _shares(self, number: int, images: Tensor) -> Tensor:
         """Return the softmax (N, classes) of one card, at least in single precision."""

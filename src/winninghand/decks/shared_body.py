@@ -9,11 +9,11 @@ from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.fx.experimental.optimization import fuse
 from torch.nn import functional
 
 from winninghand.base.device import device_of
 from winninghand.cards import Card
+from winninghand.decks.folding import folded_norms
 from winninghand.networks import laid_out, takes_channels_last
 from winninghand.networks.entering import copied
 from winninghand.networks.norms import NORMS, with_norms_of_its_own
@@ -68,6 +68,7 @@ class SharedBody:
         self._stamp = self._present_stamp()
         self._small = sum(one.nbytes for one in networks[0].parameters()) <= _LARGEST_COPY
         self._images = threading.local()
+        self._making = threading.Lock()
         self._together: dict[torch.memory_format, nn.Module] = {}
         self._folded: dict[tuple[int, torch.memory_format], nn.Module | None] = {}
 
@@ -102,8 +103,9 @@ class SharedBody:
         """Return logits (N, classes) of images (N, 3, H, W), each of the card with its number (N,)."""
         layout = self._layout_of(images)
         if layout not in self._together:
-            with torch.inference_mode(False), torch.no_grad():
-                self._together[layout] = self._with_norms_by_image(layout)
+            with self._making, torch.inference_mode(False), torch.no_grad():
+                if layout not in self._together:
+                    self._together[layout] = self._with_norms_by_image(layout)
         # Of many norms at once, since starting an operation takes its time.
         self._images.rows = {
             length: _rows(table.index_select(1, numbers)) for length, table in self._tables.items()
@@ -114,12 +116,12 @@ class SharedBody:
             del self._images.rows
 
     def _logits_of_one(self, images: Tensor, number: int) -> Tensor:
-        layout = self._layout_of(images)
-        if (number, layout) not in self._folded:
-            with torch.inference_mode(False), torch.no_grad():
-                folded = self._with_norms_folded(number, layout) if self._small else None
-                self._folded[number, layout] = folded
-        network = self._folded[number, layout]
+        key = number, self._layout_of(images)
+        if key not in self._folded:
+            with self._making, torch.inference_mode(False), torch.no_grad():
+                if key not in self._folded:
+                    self._folded[key] = self._with_norms_folded(*key) if self._small else None
+        network = self._folded[key]
         return self._cards[number](images, checked=True) if network is None else self._run(network, images)
 
     def _run(self, network: nn.Module, images: Tensor) -> Tensor:
@@ -160,17 +162,17 @@ class SharedBody:
     def _with_norms_folded(self, number: int, layout: torch.memory_format) -> nn.Module | None:
         """Return the network of a card with its norms in the convolutions; None for one that cannot be."""
         network, height, width = self._cards[number].network, *self._cards[0].input_size
+        generator = torch.Generator().manual_seed(0)
+        images = torch.rand(2, 3, height, width, generator=generator).to(device_of(network))
         try:
-            folded: nn.Module = fuse(network).to(memory_format=layout)  # type: ignore[call-overload]
-            generator = torch.Generator().manual_seed(0)
-            images = torch.rand(2, 3, height, width, generator=generator).to(device_of(network))
+            folded = folded_norms(network, images).to(memory_format=layout)  # type: ignore[call-overload]
             wanted, found = network(images), folded(images)
-        except Exception:  # whatever tracing, or the caller's network as it is traced, raises
+        except Exception:  # whatever the caller's network raises as it is watched
             return None
         agree = wanted.shape == found.shape and bool(
             (wanted - found).abs().max() <= _TOLERANCE * wanted.abs().max().clamp_min(1)
         )
-        return folded if agree else None
+        return cast("nn.Module", folded) if agree else None
 
 
 def can_be_played_together(cards: Sequence[Card]) -> bool:
