@@ -118,6 +118,8 @@ def test_with_data_the_deck_is_fitted_and_fits_the_budget(run, place, tmp_path):
         (["0", "--set", "scores=3"], "cannot be set"),
         (["0", "--gate", "spectrall"], "did you mean 'spectral'"),
         (["0", "1", "--gate", "average", "--max-active", "1"], "plays all 2 cards"),
+        (["0", "--gate", "weighted", "--max-active", "2", "--set", "max_active=1"], "leave one of them out"),
+        (["0", "--gate", "weighted", "--set", "temperature=1", "--set", "temperature=2"], "twice"),
         (["other"], "no spectral profile"),
         (["other", "--gate", "average", "--data", "digits"], "other classes"),
         (["0", "1", "--data", "digits", "--limit", "20", "--budget", "1kB"], "larger budget"),

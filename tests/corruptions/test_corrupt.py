@@ -7,7 +7,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from winninghand.base.errors import InputError
-from winninghand.corruptions import CORRUPTIONS, checked_severities, corrupt, missing_corruptions
+from winninghand.corruptions import (
+    CORRUPTIONS,
+    checked_severities,
+    corrupt,
+    corruption_names,
+    missing_corruptions,
+)
 from winninghand.corruptions.corrupt import PIXELS_PER_CHUNK
 
 NAMES = [
@@ -113,6 +119,14 @@ def test_bad_input_is_refused_in_one_line(images, name, severity, message):
     with pytest.raises(InputError, match=message) as refusal:
         corrupt(images, name, severity)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("BAR", "known: common, extra, bar"), ("imagenet-bar", "'imagenet_bar'")]
+)
+def test_groups_are_among_what_is_known(name, said):
+    with pytest.raises(InputError, match=said):
+        corruption_names(name)
 
 
 def test_one_image_comes_back_as_one(noise_images):

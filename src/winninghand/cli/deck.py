@@ -81,6 +81,8 @@ def deck(
     use_threads(threads)
     named = _each_once([(path, load_card(path, trust=trust)) for path in paths])
     settings = settings_of_gate(gate, changes, **({} if max_active is None else {"max_active": max_active}))
+    if max_active is not None and settings.max_active != max_active:
+        raise InputError("--max-active and --set max_active differ; leave one of them out")
     if fallback and getattr(settings, "confidence", None) is not None:
         raise InputError("--fallback fits the confidence that --set gives; leave one of them out")
     if data is None:

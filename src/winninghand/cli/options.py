@@ -167,7 +167,10 @@ def settings_of_gate(gate: str, changes: list[str] | None, **defaults: object) -
     """Return the settings of a gate, those that `--set` gives laid over the defaults."""
     from winninghand.decks.gate import gate_settings
 
-    given = dict(parse_setting(change, "temperature=0.5") for change in changes or [])
+    settings = [parse_setting(change, "temperature=0.5") for change in changes or []]
+    given = dict(settings)
+    if len(given) < len(settings):
+        raise InputError("--set gives a setting of the gate twice; leave one of them out")
     if "scores" in given:
         raise InputError("scores are fitted on images and cannot be set; leave them out")
     return gate_settings(gate, {**defaults, **given})

@@ -16,7 +16,7 @@ from torch import Tensor
 from winninghand.base import catalog
 from winninghand.base.errors import InputError, checked_whole, shown
 from winninghand.base.randomness import CounterRNG, Indices, image_indices
-from winninghand.base.registry import Registry
+from winninghand.base.registry import Registry, nearest
 
 Function = Callable[[Tensor, int, CounterRNG], Tensor]
 
@@ -105,8 +105,13 @@ def _meant_by(item: str) -> list[str]:
     if not item or item in CORRUPTIONS:
         return [item] if item else []
     foreign = {name: one for name, one in CORRUPTIONS.usable().items() if name not in CORRUPTIONS.own}
-    # An unknown name is looked up last, for the registry's answer with the nearest one.
-    return [name for name, one in foreign.items() if one.group == item] or [CORRUPTIONS[item].name]
+    found = [name for name, one in foreign.items() if one.group == item]
+    if not found:
+        groups = [*BENCHMARK_GROUPS, "all", *(one.group for one in foreign.values())]
+        raise InputError(
+            f"unknown corruption {shown(repr(item))}; {nearest(item, dict.fromkeys([*groups, *CORRUPTIONS]))}"
+        )
+    return found
 
 
 CORRUPTIONS: Registry[Corruption] = catalog.CORRUPTIONS
