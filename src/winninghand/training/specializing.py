@@ -69,7 +69,7 @@ def specialize(
     card = load_card(card) if isinstance(card, str | PathLike) else card
     made = _checked(card, images, domains)
     epochs, batch_size = checked_whole("epochs", epochs, 1), checked_whole("batch size", batch_size, 1)
-    if not 0 < learning_rate < 10:
+    if not isinstance(learning_rate, int | float) or not 0 < learning_rate < 10:
         raise InputError(f"the learning rate must be above 0 and below 10, not {learning_rate!r}")
     if limit is not None:
         checked_whole("limit", limit, 1)
