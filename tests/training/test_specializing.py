@@ -115,5 +115,5 @@ def test_bad_input_is_refused_in_one_line(images):
         wh.specialize(card, images, ["clean"], batch_size=8)
     with pytest.raises(wh.InputError, match="learning rate"):
         wh.specialize(card, images, ["clean"], learning_rate=-1)
-    with pytest.raises(InputError, match="learning rate"):
+    with pytest.raises(wh.InputError, match="learning rate"):
         wh.specialize(card, images, ["clean"], learning_rate="fast")
