@@ -134,6 +134,20 @@ def test_a_network_that_no_longer_fits_names_both_versions(timm, tmp_path, monke
     file._without_values.cache_clear()
 
 
+def test_a_card_whose_library_is_missing_names_the_line_that_installs_it_and_no_more(
+    timm, tmp_path, monkeypatch
+):
+    from winninghand.cards import file
+
+    wh.Card.from_module(wh.network("timm:positions", classes=2), ["a", "b"], (16, 16)).save(
+        tmp_path / "a.card"
+    )
+    monkeypatch.setitem(sys.modules, "timm", None)
+    file._without_values.cache_clear()
+    with pytest.raises(wh.InputError, match=r"pip install 'winninghand\[timm\]'$"):
+        wh.load(tmp_path / "a.card")
+
+
 def test_it_is_trained_from_a_recipe_with_the_library_s_normalisation(timm, tiny_images):
     recipe = {
         "network": {"name": "timm:positions", "pretrained": True},
@@ -192,10 +206,27 @@ def test_what_cannot_be_is_refused_in_one_line(timm, name, settings, named):
     assert len(str(told.value).splitlines()) == 1
 
 
-def test_a_library_that_is_missing_is_named_with_the_line_that_installs_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(wh.InputError, match=r"timm is needed .* pip install 'winninghand\[timm\]'"):
-        wh.network("timm:resnet18")
+@pytest.mark.parametrize(
+    ("name", "library"),
+    [
+        ("timm:resnet18", "timm"),
+        ("torchvision:resnet18", "torchvision"),
+        ("hf:owner/name", "transformers"),
+    ],
+)
+def test_a_library_that_is_missing_is_named_with_the_line_that_installs_it(monkeypatch, name, library):
+    for module in [*sys.modules]:
+        if module.partition(".")[0] == library:
+            monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, library, None)
+    line = rf"{library} is needed for the network '{name}' .* pip install 'winninghand\[{library}\]'"
+    with pytest.raises(wh.InputError, match=line):
+        wh.network(name)
+
+
+def test_a_size_that_a_network_cannot_take_is_refused_with_its_own(timm, tiny_images):
+    with pytest.raises(wh.InputError, match=r"cannot take images of .*; its own size is 18 × 18"):
+        wh.train({"network": {"name": "timm:positions", "img_size": 18}}, tiny_images)
 
 
 def test_a_network_without_end_is_given_up(timm, monkeypatch):

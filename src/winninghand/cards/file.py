@@ -308,7 +308,8 @@ def _said_of_versions(metadata: CardMetadata, network: nn.Module | None) -> Iter
         if network is not None or not is_outside(table.get("name")):
             raise
         here, there = version_of(str(table["name"])), str(table.get("version", ""))
-        if here == there:
+        # A library that is missing, and code that is not trusted, has no version here.
+        if not here or not there or here == there:
             raise
         raise InputError(
             f"{error}; it was made with version {there} of its library, and here is {here}"

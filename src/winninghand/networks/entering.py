@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from winninghand.base.device import channels_last_pays, device_of, evaluation_mode
 from winninghand.base.errors import InputError, with_article
-from winninghand.networks.catalog import Architecture
+from winninghand.networks.catalog import Architecture, preprocessing_of
 
 _WRAPPERS = (nn.parallel.DistributedDataParallel, nn.DataParallel, AveragedModel)
 _COMPILED = "_orig_mod"
@@ -241,9 +241,15 @@ def _tried(network: nn.Module, size: tuple[int, int], classes: int, count: int, 
     except InputError:
         raise
     except Exception as error:  # whatever a caller's network raises
+        meant = preprocessing_of(network)
+        own = (
+            ""
+            if meant is None or meant.size == size
+            else f"; its own size is {meant.size[0]} × {meant.size[1]}"
+        )
         raise InputError(
             f"the network cannot take images of {height} × {width}, {str(images.dtype)[6:]} "
-            f"({count}, 3, {height}, {width}){when}: {type(error).__name__}, {error}"
+            f"({count}, 3, {height}, {width}){when}: {type(error).__name__}, {error}{own}"
         ) from error
     logits = as_logits(found)
     if logits.shape != (count, classes):

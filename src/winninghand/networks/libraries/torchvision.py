@@ -29,7 +29,8 @@ def names() -> Sequence[str]:
 
 def is_known(name: str) -> bool:
     """Tell whether there is a classifier of this name."""
-    return name in names()
+    models = _models(name)
+    return name in models.list_models(module=models)
 
 
 def complete(name: str, settings: Mapping[str, Any], pretrained: bool) -> dict[str, Any]:

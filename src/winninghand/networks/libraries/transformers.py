@@ -69,7 +69,7 @@ def build(name: str, settings: Mapping[str, Any], pretrained: bool) -> nn.Module
     """Return the network, which gives logits; its head is new for another number of classes."""
     config = _configuration(name, settings)
     auto = imported("transformers", f"hf:{name}").AutoModelForImageClassification
-    with _quiet():
+    with _quiet(name):
         module: nn.Module = (
             _with_weights(auto, name, config) if pretrained else auto.from_config(config, dtype=torch.float32)
         )
@@ -124,7 +124,7 @@ def plain(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _fetched(name: str) -> Any:  # noqa: ANN401 (transformers')
-    with _quiet():
+    with _quiet(name):
         config = imported("transformers", f"hf:{name}").AutoConfig.from_pretrained(
             name, trust_remote_code=False
         )
@@ -190,9 +190,9 @@ def _side(size: object) -> object:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet(name: str) -> Iterator[None]:
     """Have transformers say nothing of its own: not of new heads, not how far it is."""
-    log = imported("transformers.utils.logging", "hf")
+    log = imported("transformers.utils.logging", f"hf:{name}")
     level, bars = log.get_verbosity(), log.is_progress_bar_enabled()
     log.set_verbosity(50)
     log.disable_progress_bar()
