@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from unicodedata import normalize
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from winninghand.base.errors import InputError
-from winninghand.images import load_images, pictures
+from winninghand.images import class_folders, load_images, pictures
 
 
 @pytest.fixture
@@ -122,7 +124,28 @@ def test_a_folder_of_very_many_files_is_refused(folder, monkeypatch):
 def test_names_that_control_a_terminal_are_refused_in_readable_text(folder):
     for split in ("train", "test"):
         (folder / split / "dog").rename(folder / split / "d\x1b[2Kog\n")
-    with pytest.raises(InputError, match=r"must be readable text, not 'd\\x1b\[2Kog\\n'"):
+    with pytest.raises(InputError, match=r"must be readable text, not 'd\\x1b\[2Kog\\n'; rename the class$"):
+        load_images(folder)
+
+
+def test_all_names_that_cannot_be_are_told_before_anything_is_decoded(folder, monkeypatch):
+    for split in ("train", "test"):
+        (folder / split / "dog").rename(folder / split / "d\tog")
+        (folder / split / "cat").rename(folder / split / "c\x1bat")
+    monkeypatch.setattr(class_folders, "picture_set", None)
+    with pytest.raises(InputError, match=r"not 'c\\x1bat', 'd\\tog'; rename the classes$"):
+        load_images(folder)
+
+
+def test_a_name_is_the_same_however_its_letters_are_composed(folder):
+    for part, form in (("train", "NFC"), ("test", "NFD")):
+        (folder / part / "cat").rename(folder / part / normalize(form, "été"))
+    images = load_images(folder)
+    assert images.classes == ("dog", "\u00e9t\u00e9")
+    assert images.train.labels.tolist() == [0, 0, 1, 1, 1]
+    assert images.test.labels.tolist() == [0, 1]
+    (folder / "train" / "dog").rename(folder / "train" / normalize("NFD", "été"))
+    with pytest.raises(InputError, match="two class folders that read 'été'; make them one"):
         load_images(folder)
 
 

@@ -55,7 +55,7 @@ def test_nothing_heavy_is_imported_for_the_digits():
     ("source", "message"),
     [
         ("cifar11", "did you mean 'cifar10'"),
-        ("pictures", "known: .*digits"),
+        ("pictures", "unknown image set 'pictures', and no such folder; known: .*digits"),
         ("no/such/folder", "no file or folder 'no/such/folder'"),
         ("pictures.npz", "no file or folder 'pictures.npz'"),
         ("hf:nobody", "hf:OWNER/NAME"),

@@ -128,11 +128,13 @@ def checked_classes(classes: object) -> tuple[str, ...]:
             raise InputError(f"a class name must be text, not {shown(brief(item, 200))}; name every class")
         if not isinstance(item, str) and not -LARGEST <= int(item) <= LARGEST:
             raise InputError("a class name that is a number must lie within 64 bits; give a text")
-        if shown(item) != str(item) or not _as_seen(str(item)):
-            raise InputError(
-                f"a class name must be readable text, not {shown(repr(str(item)))}; rename the class"
-            )
     names = tuple(str(item) for item in classes)
+    odd = [name for name in names if shown(name) != name or not _as_seen(name)]
+    if odd:
+        which = ", ".join(shown(repr(name)) for name in odd[:5])
+        more = f" and {len(odd) - 5:,} others" if len(odd) > 5 else ""
+        plural = "es" if len(odd) > 1 else ""
+        raise InputError(f"a class name must be readable text, not {which}{more}; rename the class{plural}")
     seen = Counter(map(_as_seen, names))
     if len(seen) < len(names):
         twice = next(name for name, count in seen.items() if count > 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from winninghand.base.errors import InputError, checked_path, counted, shown
 from winninghand.base.files import expanded
-from winninghand.base.registry import PartError
+from winninghand.base.registry import PartError, nearest
 from winninghand.images.cache import decoded_once
 from winninghand.images.hub import PREFIX, from_hub
 from winninghand.images.image_set import ImageSet
@@ -78,6 +78,9 @@ def _found(source: str | Path, root: Path | None) -> Source:
         return _in_place(path)
     if isinstance(source, Path) or "/" in text or os.sep in text or path.suffix:
         raise InputError(f"there is no file or folder {text!r}; check the path")
+    if text not in IMAGE_SETS:
+        advice = nearest(text, IMAGE_SETS)
+        raise InputError(f"unknown image set {shown(repr(text))}, and no such folder; {advice}")
     find = IMAGE_SETS[text]
     with IMAGE_SETS.called(text):
         return checked_source(find(root), IMAGE_SETS, text)

@@ -11,7 +11,7 @@ from unicodedata import normalize
 
 import numpy as np
 
-from winninghand.base.errors import InputError, counted, shown
+from winninghand.base.errors import InputError, checked_classes, counted, shown
 from winninghand.images.checks import Int64Array
 from winninghand.images.image_set import ImageSet
 from winninghand.images.pictures import Other, Picture, image_files, is_picture, left_out, listed
@@ -78,7 +78,8 @@ def class_folders(folder: Path) -> Source | None:
     of these). Where there is no test folder that of validation images is it; where there is neither, test
     images are drawn. Where there are both, images for validation are put to those to train on. A
     folder that holds nothing but one folder of folders stands for that. Classes are the sorted names of the
-    folders; images are files at any depth below, told by their suffixes; other files are named in one line.
+    folders, in composed letters (NFC); images are files at any depth below, told by their suffixes;
+    other files are named in one line.
     Raises `InputError` where a split or a class has no images, for a single class, and where two splits have
     different classes.
     """
@@ -104,6 +105,10 @@ def class_folders(folder: Path) -> Source | None:
         raise InputError(
             f"{place} has one class alone, {_named(files.train)}; a classifier needs two class folders"
         )
+    try:
+        checked_classes([*files.train])  # before anything is decoded
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from None
     parts = (files.train, files.test or {})
     everything = [path for part in parts for paths in part.values() for path in paths]
     if others:
@@ -193,7 +198,12 @@ def _classes(split: Path, others: list[Other], optional: bool = False) -> Classe
     for folder in folders:
         if place.is_relative_to(folder.resolve()):
             raise InputError(f"the class folder {folder} is a link to what it lies in; remove it")
-        classes[folder.name], beside[folder.name] = image_files(folder)
+        # File systems compose letters differently, so that one folder has other names on other machines.
+        name = normalize("NFC", folder.name)
+        if name in classes:
+            raise InputError(f"{split} has two class folders that read {name!r}; make them one")
+        classes[name], beside[name] = image_files(folder)
+    classes = dict(sorted(classes.items()))
     empty = [name for name, paths in classes.items() if not paths]
     if optional and len(empty) == len(classes):
         return {}
