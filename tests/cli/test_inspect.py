@@ -11,6 +11,7 @@ from winninghand.cards.data_sheet import amount, stages
 from winninghand.networks import count_macs
 
 NAMES = [str(number) for number in range(10)]
+CONTROLS = set("\x1b\r\t\x9b\u202e")
 
 
 def sheet_of(err):
@@ -119,9 +120,16 @@ def test_what_a_strangers_file_says_of_itself_moves_nothing(run, tmp_path):
         "seed": {"\u202e": 1},
         "images": {"transform": "crop"},
     }
-    card.with_metadata(recipe=strange, domain={"name": "a\tb\n", "k": "\x1b"}).save(tmp_path / "a.card")
+    card = card.with_metadata(
+        recipe=strange,
+        domain={"name": "a\tb\n", "k": "\x1b"},
+        accuracies={"\x1b[2J": 0.5},
+        winninghand="1\r\u202e",
+    )
+    assert not CONTROLS & set("".join(card.data_sheet().values()))
+    card.save(tmp_path / "a.card")
     code, _, err = run("inspect", tmp_path / "a.card")
     assert code == 0
-    assert not set("\x1b\r\t\x9b\u202e") & set(err)
+    assert not CONTROLS & set(err)
     assert r"a\tb\n" in err
     assert "brought to that size by crop" in err

@@ -37,13 +37,13 @@ def data_sheet(
         "domain": _with_settings(*_named(metadata.domain), leave=("name",)),
         "method": _method(recipe),
         "training": _training(recipe),
-        "accuracies": ", ".join(f"{name} {value:.2%}" for name, value in metadata.accuracies.items()),
+        "accuracies": shown(", ".join(f"{name} {value:.2%}" for name, value in metadata.accuracies.items())),
         "weights": _weights(metadata),
         "profile": _profile(profile),
         "parameters": f"{counts.parameters:,}, of which {counts.nonzero:,} are not zero",
         "sparsity": f"{percent(counts.sparsity)} of the prunable weights",
         "multiply-accumulates": work_text(work),
-        "made by": f"winninghand {metadata.winninghand}",
+        "made by": shown(f"winninghand {metadata.winninghand}"),
     }
     return {name: text for name, text in sheet.items() if text}
 
