@@ -128,6 +128,7 @@ _MOST_SCANS = 100
 _MOST_THREADS = 16
 _PICTURES_PER_JOB = 64
 _LONGEST_NAMES = 300
+_SKIP = "--skip-broken (in Python skip_broken=True)"
 _FINER = 2
 """As many times larger than asked for is what a JPEG file is decoded to at least, and then resized."""
 _PIXELS_OF_BAND = 2**20
@@ -240,11 +241,11 @@ def decode(
 def broken_error(count: int, reasons: Sequence[str]) -> InputError:
     """Return the error that names all broken ones of `count` pictures, as far as a line holds them."""
     if len(reasons) == 1:
-        return InputError(reasons[0])
+        return InputError(f"{reasons[0]}, or leave it out by {_SKIP}")
     wrong = listed([without_remedy(reason) for reason in reasons])
     return InputError(
         f"{len(reasons):,} of {count:,} images cannot be used: {wrong}; replace or remove them, or leave "
-        "them out by --skip-broken (in Python skip_broken=True)"
+        f"them out by {_SKIP}"
     )
 
 
