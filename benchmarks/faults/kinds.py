@@ -28,6 +28,7 @@ from winninghand.images import ImageSet, load_images
 from winninghand.images.cache import _read as read_cache
 from winninghand.images.cache import _write as write_cache
 from winninghand.images.pictures import Picture, decoded
+from winninghand.images.preparation import Preparation
 from winninghand.recipe import load_recipe, make_recipe
 from winninghand.report.study_tables import summary
 from winninghand.results import Results
@@ -192,7 +193,7 @@ def _write_cache(path: Path, seed: int) -> None:
 
 
 def _read_cache(path: Path) -> str:
-    images = read_cache(path.parent, "cached")
+    images = read_cache(path.parent, "cached", Preparation())
     if images is None:
         raise wh.InputError("to be decoded again")
     return _digest_of(images)

@@ -85,7 +85,6 @@ def place(tmp_path):
         (["zoo", "--write", "missing.md"], "missing.md"),
         (["zoo", "--write", "pipe.toml"], "no file"),
         (["frobnicate"], "frobnicate"),
-        (["train"], "RECIPE"),
     ],
 )
 def test_one_line_exit_2_nothing_written(check_refusal, place, monkeypatch, words, named):

@@ -93,7 +93,7 @@ def test_threads_share_a_stream(cards):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["a.card"], "not of str"),
+        (["a.card"], "no such file"),
         ("a.card", "not of str"),
         ([nn.Linear(2, 2)], "not of Linear"),
         ([], "1 to 256"),
