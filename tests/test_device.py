@@ -8,6 +8,7 @@ import torch
 from winninghand import InputError
 from winninghand.base import device
 from winninghand.base.device import best_device, resolve_device, use_threads
+from winninghand.base.progress import progress_bar
 
 
 def test_a_device_that_was_chosen_is_kept_and_none_means_the_best():
@@ -49,7 +50,10 @@ def test_threads_are_as_many_as_cores_are_free(eight, monkeypatch, caplog, load,
     monkeypatch.setattr(device, "busy_cores", lambda: load)
     monkeypatch.setattr(device, "usable_cores", lambda: cores)
     use_threads()
-    assert eight == ([] if threads is None else [threads])
+    # Not before the work begins: what is refused until then is refused in one line.
+    assert eight == ([] if threads is None else [threads]) and not caplog.records
+    with progress_bar("working", 1):
+        pass
     assert [record.getMessage() for record in caplog.records] == (
         [] if said is None else [f"{said}; --threads sets the number"]
     )
@@ -61,6 +65,8 @@ def test_threads_that_somebody_chose_are_kept(eight, monkeypatch, caplog):
     assert eight == [5]
     monkeypatch.setenv("OMP_NUM_THREADS", "8")
     use_threads()
+    with progress_bar("working", 1):
+        pass
     assert eight == [5] and not caplog.records
 
 

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
-_LOG = logging.getLogger("winninghand")
-
-
 def best_device() -> torch.device:
     """Return the current accelerator, or the CPU where there is none."""
     if torch.accelerator.is_available():
@@ -80,11 +77,13 @@ def evaluation_mode(module: nn.Module) -> Iterator[None]:
 
 
 def use_threads(threads: int | None = None) -> None:
-    """Have PyTorch use so many threads; for None, as many as cores are free, which is told where it is less.
+    """Have PyTorch use so many threads; for None, as many as cores are free, which is told with the progress where it is less.
 
     More threads than free cores wait for each other after every operation, and are slower than one. The
     environment's `OMP_NUM_THREADS` and `MKL_NUM_THREADS` stand: somebody chose them.
     """
+    from winninghand.base.progress import say_with_progress
+
     if threads is not None:
         torch.set_num_threads(threads)
         return
@@ -96,7 +95,7 @@ def use_threads(threads: int | None = None) -> None:
     if chosen < usual:
         loaded = f"the load of this machine of {counted(os.cpu_count() or 1, 'core')} is {busy or 0:.1f}"
         why = loaded if free < cores else f"this process may use {cores:g} cores"
-        _LOG.warning("%s instead of %d: %s; --threads sets the number", counted(chosen, "thread"), usual, why)
+        say_with_progress(f"{counted(chosen, 'thread')} instead of {usual}: {why}; --threads sets the number")
         torch.set_num_threads(chosen)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -26,6 +27,7 @@ from winninghand.base.errors import shown
 Item = TypeVar("Item")
 
 ProgressCallback = Callable[..., None]
+_LOG = logging.getLogger(__name__)
 _LONGEST = 1000
 _SECONDS_BETWEEN = 0.5
 
@@ -48,8 +50,25 @@ class _Speed(ProgressColumn):
         return Text("" if speed is None else f"{speed:,.0f} {task.fields['unit']}/s")
 
 
+_held: list[str] = []
+
+
+def say_with_progress(text: str) -> None:
+    """Warn of something when progress is next told, and not before: what is refused is refused in one line.
+
+    It takes the place of what was held back before.
+    """
+    _held[:] = [text]
+
+
+def _say_held() -> None:
+    while _held:
+        _LOG.warning("%s", _held.pop())
+
+
 def say_line(text: str) -> None:
     """Write one line on standard error; that it takes nothing more ends no work."""
+    _say_held()
     with suppress(OSError, ValueError, AttributeError):  # None stands for a stream that is closed
         sys.stderr.write(f"{shown(text, _LONGEST)}\n")
         sys.stderr.flush()
@@ -67,6 +86,7 @@ def progress_bar(title: str, total: int, unit: str = "images", done: int = 0) ->
 
     The bar is drawn where standard error is a terminal, and as one line of text in a notebook.
     """
+    _say_held()
     console = Console(stderr=True)
     if console.is_jupyter:
         yield _NotebookLine(title, total, unit, done)
