@@ -77,7 +77,9 @@ def evaluation_mode(module: nn.Module) -> Iterator[None]:
 
 
 def use_threads(threads: int | None = None) -> None:
-    """Have PyTorch use so many threads; for None, as many as cores are free, which is told with the progress where it is less.
+    """Have PyTorch use so many threads; for None, as many as cores are free.
+
+    Where that is less than usual it is told, with the first progress that is shown.
 
     More threads than free cores wait for each other after every operation, and are slower than one. The
     environment's `OMP_NUM_THREADS` and `MKL_NUM_THREADS` stand: somebody chose them.
