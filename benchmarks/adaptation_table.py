@@ -8,7 +8,6 @@ matters. Rows that were measured are kept in DIR.
 
 from __future__ import annotations
 
-import argparse
 import json
 import platform
 from collections.abc import Iterator
@@ -18,9 +17,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from rich.table import Table
 
-from benchmarks.gates_table import points
+from benchmarks.tables import arguments, document, show, write
 from winninghand.base.files import atomic_write
 from winninghand.base.progress import progress_bar
 from winninghand.corruptions import SEVERITIES
@@ -28,8 +26,6 @@ from winninghand.decks import load, with_bn_adaptation
 from winninghand.evaluation import available, evaluate, paired_difference
 from winninghand.evaluation.orders import Order
 from winninghand.images import Split, load_images
-from winninghand.report.study_tables import markdown
-from winninghand.report.terminal import console
 
 Values = npt.NDArray[np.float64]
 COLUMNS = ("player", "order", "batch", "clean", "robust", "− first player, 95% interval")
@@ -63,7 +59,6 @@ def main() -> None:
     found = [_measured(way, split, wanted) for way in ways]
     rows = []
     for way, (clean, robust) in zip(ways, found, strict=True):
-        gain = paired_difference(robust, found[0][1])
         rows.append(
             [
                 way.name if way.prior is None else f"{way.name}, adapted, prior {way.prior:g}",
@@ -71,19 +66,15 @@ def main() -> None:
                 str(way.size) if way.prior is not None else "any",
                 f"{clean.mean():.2%}",
                 f"{robust.mean():.2%}",
-                f"{points(gain.mean)} ({points(gain.low)} to {points(gain.high)})",
+                paired_difference(robust, found[0][1]).in_points,
             ]
         )
     title = (
         f"{wanted.data}: {len(found[0][0]):,} test images, `{wanted.corruptions}`, all severities; "
         f"{platform.machine()}, torch {torch.__version__}"
     )
-    table = Table(*COLUMNS, title=title)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
-    with atomic_write(wanted.out / f"adaptation-{wanted.corruptions}.md") as tmp:
-        tmp.write_text(f"{title}\n\n{markdown(COLUMNS, rows)}", encoding="utf-8")
+    show(title, COLUMNS, rows)
+    write(wanted.out, {f"adaptation-{wanted.corruptions}.md": document(title, (COLUMNS, rows))})
 
 
 def _ways(wanted: _Wanted) -> Iterator[Way]:
@@ -137,13 +128,8 @@ class _Wanted:
 
 
 def _wanted() -> _Wanted:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("players", nargs="+", metavar="NAME=MODEL")
-    parser.add_argument("--data", default="digits")
-    parser.add_argument("--root", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--corruptions", default="common")
     parser.add_argument("--limit", type=int, default=1000, help="test images, class by class")
     parser.add_argument("--prior", type=float, default=16.0, help="images that stored statistics count for")

@@ -10,7 +10,6 @@ the card's own norms. The fifteen of the benchmark and C-bar have no part in it.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,22 +17,20 @@ from itertools import combinations, product
 from pathlib import Path
 
 import torch
-from rich.table import Table
 
-from benchmarks.gates_table import points
-from winninghand.base.files import atomic_write
+from benchmarks.gate_study import Batches, play
+from benchmarks.tables import arguments, document, show, write
 from winninghand.base.progress import progress_bar
 from winninghand.cards import Card
 from winninghand.decks import Deck, load, load_card
-from winninghand.decks.fitting import corrupted_accuracy, fitted, fitting_conditions, fitting_images
+from winninghand.decks.fitting import fitted, fitting_conditions, fitting_images
 from winninghand.decks.fitting_data import CLEAN, FittingData, collect
 from winninghand.evaluation import Interval, paired_difference
 from winninghand.images import ImageSet, load_images
-from winninghand.report.study_tables import markdown
-from winninghand.report.terminal import console
 from winninghand.training.specializing import images_to_go, specialize
 
 DOMAINS = "clean,gaussian,augmix,trivialaugment,pixmix,hybridaugment,prime,afa"
+ONE_CELL = Batches("one cell", 256)
 COLUMNS = ("norms", "clean", "corruption left out", "− card, 95% interval", "seen corruptions")
 
 
@@ -69,15 +66,12 @@ def main() -> None:
         f"{wanted.card}: norms on {len(data.labels)} training images "
         f"({'unseen' if chosen.unseen else 'seen in training'})"
     )
-    table = Table(*COLUMNS, title=title)
     best = sorted(found, key=lambda one: -one.unseen)[: wanted.top] + [
         one for one in found if len(one.names) == 1
     ]
-    for one in best:
-        table.add_row(*_cells(one))
-    console.print(table)
-    with atomic_write(wanted.out / "best_hand.md") as tmp:
-        tmp.write_text(f"{title}\n\n{markdown(COLUMNS, [_cells(one) for one in best])}", encoding="utf-8")
+    rows = [_cells(one) for one in best]
+    show(title, COLUMNS, rows)
+    write(wanted.out, {"best_hand.md": document(title, (COLUMNS, rows))})
 
 
 def hand(cards: Sequence[Card], names: Sequence[str], numbers: Sequence[int], data: FittingData) -> Hand:
@@ -91,10 +85,11 @@ def hand(cards: Sequence[Card], names: Sequence[str], numbers: Sequence[int], da
         there = [place for place, condition in enumerate(data.conditions) if condition[0] == name]
         rest = [place for place in range(len(data.conditions)) if place not in there]
         player = fitted(deck, fit.of_conditions(rest))
-        answers = _right(player, others.of_conditions(rest))
-        clean.append(float(answers[rest.index(data.conditions.index(CLEAN))].double().mean()))
-        seen.append(corrupted_accuracy(player, others.of_conditions(rest)))
-        unseen.append(_right(player, others.of_conditions(there)).double())
+        accuracies = play(player, others.of_conditions(rest), ONE_CELL).correct.double().mean(dim=1)
+        is_clean = torch.tensor([data.conditions[place] == CLEAN for place in rest])
+        clean.append(float(accuracies[is_clean].mean()))
+        seen.append(float(accuracies[~is_clean].mean()))
+        unseen.append(play(player, others.of_conditions(there), ONE_CELL).correct.double())
         alone.append(card.of_images(1 - half).of_conditions(there).correct[0].double())
     played, base = (torch.cat(_by_half(parts)) for parts in (unseen, alone))
     return Hand(
@@ -110,15 +105,6 @@ def _by_half(parts: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     """Return of each half of the images (M,) their means over what was left out, and its severities."""
     count = len(parts) // 2
     return [torch.cat(list(some)).mean(dim=0) for some in (parts[:count], parts[count:])]
-
-
-def _right(deck: Deck, data: FittingData) -> torch.Tensor:
-    """Return whether the deck is right, bool (S, M)."""
-    seen = data.seen_by(deck.gate)
-    mixed = [
-        deck.mixed(data.logits[:, place], deck.weigh(seen[place])) for place in range(len(data.conditions))
-    ]
-    return torch.stack(mixed).argmax(dim=-1) == data.labels
 
 
 def _specialized(card: Card, images: ImageSet, names: Sequence[str], wanted: _Wanted) -> list[Card]:
@@ -141,12 +127,11 @@ def _subsets(count: int, most: int) -> list[tuple[int, ...]]:
 
 
 def _cells(one: Hand) -> list[str]:
-    gain = one.gain
     return [
         ", ".join(one.names),
         f"{one.clean:.2%}",
         f"{one.unseen:.2%}",
-        f"{points(gain.mean)} ({points(gain.low)} to {points(gain.high)})",
+        one.gain.in_points,
         f"{one.seen:.2%}",
     ]
 
@@ -166,13 +151,8 @@ class _Wanted:
 
 
 def _wanted() -> _Wanted:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("card")
-    parser.add_argument("--data", default="digits")
-    parser.add_argument("--root", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--domains", default=DOMAINS, help="joined by commas")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--limit", type=int, help="training images for each set of norms; all by default")

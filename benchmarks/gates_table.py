@@ -8,7 +8,6 @@ the fifteen. Every card answers once; the answers on the test images are kept in
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import os
@@ -17,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from rich.table import Table
 from safetensors.torch import load_file, save_file
 
 from benchmarks.choices import choices_by_cell
 from benchmarks.gate_study import Batches, GateStudy, Row, play, rows
+from benchmarks.tables import arguments, document, show, write
 from winninghand.base.files import atomic_write
 from winninghand.base.progress import progress_bar
 from winninghand.cards import Card
@@ -34,7 +33,6 @@ from winninghand.decks.gate import gate_settings
 from winninghand.evaluation import available
 from winninghand.images import ImageSet, Split, load_images
 from winninghand.report.decks import print_built
-from winninghand.report.study_tables import markdown
 from winninghand.report.terminal import console
 
 COLUMNS = (
@@ -136,23 +134,18 @@ def _keep(answers: FittingData, place: Path) -> None:
 
 def _report(study: GateStudy, built: Built, names: list[str], found: list[Row], wanted: Wanted) -> None:
     title = _title(study, built, wanted)
-    grid = Table(*COLUMNS, title=title)
-    for row in found:
-        grid.add_row(*_cells(row))
-    console.print(grid)
+    cells = [_cells(row) for row in found]
+    show(title, COLUMNS, cells)
     deck = fitted(Deck(built.deck.cards, "weighted", max_active=wanted.most), built.data)
     shares = study.shares(play(deck, study.answers, Batches("one cell", 256)), names)
     texts = {
-        "gates.md": f"{title}\n\n{markdown(COLUMNS, [_cells(row) for row in found])}",
+        "gates.md": document(title, (COLUMNS, cells)),
         "gates.json": json.dumps(
             {"title": title, "rows": [row.to_json() for row in found], "shares": shares}
         ),
         "choices.svg": choices_by_cell(shares),
     }
-    for name, text in texts.items():
-        with atomic_write(wanted.out / name) as tmp:
-            tmp.write_text(text, encoding="utf-8")
-    console.print(f"written: {', '.join(str(wanted.out / name) for name in texts)}")
+    write(wanted.out, texts)
 
 
 def _title(study: GateStudy, built: Built, wanted: Wanted) -> str:
@@ -161,29 +154,22 @@ def _title(study: GateStudy, built: Built, wanted: Wanted) -> str:
         f"{wanted.data}: {len(built.deck.cards)} cards, at most {wanted.most} active; fitted on "
         f"{len(built.data.labels)} training images ({'unseen' if built.unseen else 'seen in training'}), "
         f"measured on {len(study.answers.labels)} test images. Per-cell oracle (best of single cards and "
-        f"average) {study.oracle_accuracy:.2%}, {points(oracle.mean)} above the average "
-        f"({points(oracle.low)} to {points(oracle.high)}). "
+        f"average) {study.oracle_accuracy:.2%}, over the average {oracle.in_points}. "
         f"{platform.machine()}, {os.cpu_count()} cores, 1 thread, torch {torch.__version__}"
     )
 
 
 def _cells(row: Row) -> list[str]:
-    gain = row.gain
     return [
         row.player,
         f"{row.batches.order}, {row.batches.size}",
         f"{row.clean:.2%}",
         f"{row.robust:.2%}",
-        f"{points(gain.mean)} ({points(gain.low)} to {points(gain.high)})",
-        f"{points(row.gap.mean)} ({points(row.gap.low)} to {points(row.gap.high)})",
+        row.gain.in_points,
+        row.gap.in_points,
         f"{row.passes:.2f}",
         f"{row.bytes / 1000:,.0f}",
     ]
-
-
-def points(fraction: float) -> str:
-    """Return a difference of accuracies in points, with its sign."""
-    return f"{100 * fraction:+.2f}"
 
 
 def _name(card: Card, number: int) -> str:
@@ -194,13 +180,8 @@ def _name(card: Card, number: int) -> str:
 
 
 def _wanted() -> Wanted:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("cards", type=Path)
-    parser.add_argument("--data", default="digits")
-    parser.add_argument("--root", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--limit", type=int, default=1000, help="test images")
     parser.add_argument("--fit", type=int, default=1000, help="training images to fit on")
     parser.add_argument("--most", type=int, default=2, help="cards active, at most")

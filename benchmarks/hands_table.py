@@ -10,7 +10,6 @@ in; answers to each cell are kept in DIR, so that a run that was ended goes on, 
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import platform
 import statistics
@@ -19,12 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from rich.table import Table
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from benchmarks.choices import choices_by_cell
-from benchmarks.gates_table import points
+from benchmarks.tables import arguments, document, show, write
 from winninghand.base.device import to_unit
 from winninghand.base.files import atomic_write
 from winninghand.base.progress import progress_bar
@@ -33,9 +31,8 @@ from winninghand.corruptions import SEVERITIES, corrupt
 from winninghand.decks import Deck, load
 from winninghand.decks.fitting_data import CLEAN, Condition, Indices
 from winninghand.decks.opening import model_path
-from winninghand.evaluation import Interval, available, paired_difference
+from winninghand.evaluation import available, paired_difference
 from winninghand.images import Split, load_images
-from winninghand.report.study_tables import markdown
 from winninghand.report.terminal import console
 
 BATCH = 256
@@ -99,13 +96,13 @@ class Seeds:
             f"{100 * statistics.fmean(accuracies):.2f}{spread}%",
             f"{passes:.2f}",
             f"{statistics.fmean(player.bytes for player in self.players) / 1000:,.0f}",
-            _interval(gap) if several else "",
+            gap.in_points if several else "",
         ]
 
     def differences(self, other: Seeds) -> list[str]:
         """Return the cells of a row of differences, paired by image."""
         pairs = ((self.clean(), other.clean()), (self.robust(), other.robust()))
-        found = [_interval(paired_difference(one.numpy(), two.numpy())) for one, two in pairs]
+        found = [paired_difference(one.numpy(), two.numpy()).in_points for one, two in pairs]
         return [self.players[0].name, other.players[0].name, *found]
 
 
@@ -210,24 +207,14 @@ def _report(players: Sequence[Player], conditions: Sequence[Condition], images: 
         one.differences(seeds[base]) for base in wanted.against for name, one in seeds.items() if name != base
     ]
     for columns, some in ((FIGURES, rows), (DIFFERENCES, differences)):
-        grid = Table(*columns, title=title)
-        for row in some:
-            grid.add_row(*row)
-        console.print(grid)
-    texts = {
-        f"hands-{wanted.corruptions}.md": "\n\n".join(
-            [title, markdown(FIGURES, rows), markdown(DIFFERENCES, differences)]
-        )
-    }
+        show(title, columns, some)
+    texts = {f"hands-{wanted.corruptions}.md": document(title, (FIGURES, rows), (DIFFERENCES, differences))}
     for player in players:
         if player.model.kind == "deck" and player is groups[player.name][0]:
             texts[f"choices-{player.name}-{wanted.corruptions}.svg"] = choices_by_cell(
                 _shares(player, conditions)
             )
-    for name, text in texts.items():
-        with atomic_write(wanted.out / name) as tmp:
-            tmp.write_text(text, encoding="utf-8")
-    console.print(f"written: {', '.join(str(wanted.out / name) for name in texts)}")
+    write(wanted.out, texts)
 
 
 def _shares(player: Player, conditions: Sequence[Condition]) -> list[dict[str, object]]:
@@ -240,10 +227,6 @@ def _shares(player: Player, conditions: Sequence[Condition]) -> list[dict[str, o
         for (corruption, severity), shares in zip(conditions, player.shares, strict=True)
         for name, weight in zip(names, shares, strict=True)
     ]
-
-
-def _interval(one: Interval) -> str:
-    return f"{points(one.mean)} ({points(one.low)} to {points(one.high)})"
 
 
 @dataclass(frozen=True)
@@ -259,14 +242,9 @@ class _Wanted:
 
 
 def _wanted() -> _Wanted:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments(__doc__)
     parser.add_argument("players", nargs="+", metavar="NAME=MODEL")
     parser.add_argument("--against", action="append", default=[], metavar="NAME")
-    parser.add_argument("--data", default="digits")
-    parser.add_argument("--root", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--corruptions", default="common")
     parser.add_argument("--limit", type=int, help="test images, class by class; all by default")
     parser.add_argument("--precision", choices=("float32", "bf16"), default="float32")

@@ -40,6 +40,11 @@ class Interval:
     low: float
     high: float
 
+    @property
+    def in_points(self) -> str:
+        """A difference of accuracies as people read it, in points: `+1.48 (+0.85 to +2.18)`."""
+        return f"{100 * self.mean:+.2f} ({100 * self.low:+.2f} to {100 * self.high:+.2f})"
+
 
 @dataclass(frozen=True)
 class Outcome:

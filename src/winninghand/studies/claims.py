@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from winninghand.base.errors import counted
-from winninghand.evaluation import Interval, paired_difference
+from winninghand.evaluation import paired_difference
 from winninghand.results import Claim, Results, RunResult
 
 # By how many points a compressed card may lie below its dense network, clean and robust.
@@ -42,7 +42,7 @@ def _against_dense(results: Results) -> Iterator[Claim]:
                 yield Claim(
                     f"{card.name}: {name} accuracy at least that of its dense network"
                     f"{f' less {-margin:g} points' if margin else ''}",
-                    f"{_points(difference)}{_over_seeds(results, card, dense, name)}",
+                    f"{difference.in_points}{_over_seeds(results, card, dense, name)}",
                     100 * difference.mean >= margin,
                 )
 
@@ -58,7 +58,7 @@ def _of_decks(results: Results) -> Iterator[Claim]:
         yield Claim(
             f"{deck.name}: at least {_GAIN:g} points of robust accuracy above its best card, "
             f"at most {_MOST_PASSES:g} passes",
-            f"{_points(gain)} at {deck.mean_passes:.2f} passes, on {deck.images:,} images",
+            f"{gain.in_points} at {deck.mean_passes:.2f} passes, on {deck.images:,} images",
             100 * gain.mean >= _GAIN and deck.mean_passes <= _MOST_PASSES,
         )
         # Pruned weights are parameters too, so that any card counts what its dense network has.
@@ -83,18 +83,13 @@ def _over_seeds(results: Results, first: RunResult, second: RunResult, name: str
     if len(seeds) < 2:
         return ""
     means = [np.mean([_correct(by_seed[seed], name) for seed in seeds], axis=0) for by_seed in runs]
-    return (
-        f"; over {len(seeds)} seeds on {counted(len(means[0]), 'image')} {_points(paired_difference(*means))}"
-    )
+    difference = paired_difference(*means)
+    return f"; over {len(seeds)} seeds on {counted(len(means[0]), 'image')} {difference.in_points}"
 
 
 def _correct(run: RunResult, name: str) -> npt.NDArray[np.float64]:
     correct = run.clean.correct if name == "clean" else run.robust_correct
     return correct.astype(np.float64)
-
-
-def _points(interval: Interval) -> str:
-    return f"{100 * interval.mean:+.2f} ({100 * interval.low:+.2f} to {100 * interval.high:+.2f})"
 
 
 def _place(run: RunResult) -> tuple[object, ...]:
