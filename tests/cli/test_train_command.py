@@ -56,7 +56,7 @@ def test_ctrl_c_says_where_it_was_and_the_same_command_goes_on(run, tmp_path, mo
 
 def test_a_run_that_goes_on_takes_the_threads_it_began_with(run, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr("winninghand.base.device.use_threads", asked.append)
+    monkeypatch.setattr("winninghand.base.threads.use_threads", asked.append)
     monkeypatch.setattr("winninghand.training.new_run", lambda *_: pytest.fail("it began"))
     monkeypatch.setattr("winninghand.training.RunFolder.threads", lambda _: 3)
     for words, threads in (((), 3), (("--threads", "5"), 5), (("--dry-run",), None)):

@@ -44,9 +44,9 @@ def corrupt(
     threads: Threads = None,
 ) -> None:
     """Write corrupted test images as an archive; run again on the same folder, it goes on where it was."""
-    from winninghand.base.device import use_threads
     from winninghand.base.files import atomic_write, check_apart
     from winninghand.base.progress import progress_bar
+    from winninghand.base.threads import use_threads
     from winninghand.cli.loading import images_as
     from winninghand.corruptions import write_archive
     from winninghand.corruptions.archive import DESCRIPTION, LABELS

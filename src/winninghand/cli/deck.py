@@ -67,7 +67,7 @@ def deck(
     trust: Trust = False,
 ) -> None:
     """Put cards, or all cards below folders, into one deck."""
-    from winninghand.base.device import use_threads
+    from winninghand.base.threads import use_threads
     from winninghand.cli.loading import images_for
     from winninghand.decks import Deck, load_card
     from winninghand.decks.building import SizeLimit

@@ -68,8 +68,8 @@ def evaluate(
     json: Json = None,
 ) -> None:
     """Measure a card or a deck on clean and corrupted test images."""
-    from winninghand.base.device import use_threads
     from winninghand.base.files import check_apart
+    from winninghand.base.threads import use_threads
     from winninghand.cli.loading import images_for
     from winninghand.cli.measuring import about, announced, measured, opened, portable
     from winninghand.decks import with_bn_adaptation
@@ -124,9 +124,9 @@ def heatmap(
     json: Json = None,
 ) -> None:
     """Draw a card's or a deck's error under one added spatial frequency at a time."""
-    from winninghand.base.device import use_threads
     from winninghand.base.files import check_apart
     from winninghand.base.progress import progress_bar
+    from winninghand.base.threads import use_threads
     from winninghand.cli.loading import images_for
     from winninghand.cli.measuring import about, opened
     from winninghand.evaluation import fourier_heatmap

@@ -44,9 +44,10 @@ def predict(
 
     Of a folder with a folder for each class it also says how many answers are right.
     """
-    from winninghand.base.device import resolve_device, use_threads
+    from winninghand.base.device import resolve_device
     from winninghand.base.files import check_apart
     from winninghand.base.progress import progress_bar
+    from winninghand.base.threads import use_threads
     from winninghand.cards.prediction import Unreadable, image_paths, predictions
     from winninghand.cli.measuring import portable
     from winninghand.decks import load, with_bn_adaptation

@@ -48,8 +48,8 @@ def specialize(
     trust: Trust = False,
 ) -> None:
     """Train the norms of a card for each of several domains, and put them with its one body into a deck."""
-    from winninghand.base.device import use_threads
     from winninghand.base.progress import progress_bar
+    from winninghand.base.threads import use_threads
     from winninghand.cli.loading import images_for
     from winninghand.decks import load_card
     from winninghand.report.terminal import say

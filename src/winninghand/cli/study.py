@@ -34,8 +34,8 @@ def study(
     threads: Threads = None,
 ) -> None:
     """Train and measure many recipes, in order; run again on the same folder, it goes on where it was."""
-    from winninghand.base.device import use_threads
     from winninghand.base.files import write_text
+    from winninghand.base.threads import use_threads
     from winninghand.cli.loading import images_as
     from winninghand.report.study_tables import markdown, write_tables
     from winninghand.report.terminal import console, print_missing, print_models
@@ -75,7 +75,7 @@ def demo(
     threads: Threads = None,
 ) -> None:
     """Train, prune, measure and show cards and a deck on the embedded digits, in a few minutes."""
-    from winninghand.base.device import use_threads
+    from winninghand.base.threads import use_threads
     from winninghand.studies.demo import run_demo
 
     use_threads(threads)

@@ -59,8 +59,8 @@ def train(
     ] = False,
 ) -> None:
     """Train the card that a recipe describes; run again on the same folder, it goes on where it was."""
-    from winninghand.base.device import use_threads
     from winninghand.base.files import checked_output
+    from winninghand.base.threads import use_threads
     from winninghand.cli.loading import images_of
     from winninghand.recipe import load_recipe
     from winninghand.report.terminal import print_training

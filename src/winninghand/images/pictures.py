@@ -6,6 +6,7 @@ Long, as what is checked before a pixel is decoded stands beside what decodes it
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 import warnings
@@ -23,6 +24,7 @@ from PIL import Image, UnidentifiedImageError
 
 from winninghand.base.errors import InputError, counted, shown
 from winninghand.base.files import regular
+from winninghand.base.threads import usable_cores
 from winninghand.images.checks import Int64Array, UInt8Array, check_memory
 from winninghand.images.resizing import Size, geometry
 
@@ -210,7 +212,7 @@ def decode(
         expected = size or _first_size(pictures)
         check_memory(len(pictures), expected)
         images = np.empty((len(pictures), *expected, 3), dtype=np.uint8)
-        threads = min(_cores(), _MOST_THREADS)
+        threads = min(math.ceil(usable_cores()), _MOST_THREADS)
         share = min(_PICTURES_PER_JOB, -(-len(pictures) // threads))
 
         def decode_from(start: int) -> int:
@@ -275,13 +277,6 @@ def _progress(title: str | None, count: int) -> Iterator[Callable[[int], object]
 
     with progress_bar(title, count) as progress:
         yield progress
-
-
-def _cores() -> int:
-    """Return the number of processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def rgb(image: Image.Image) -> UInt8Array:
