@@ -142,7 +142,7 @@ class Pool:
 
 @dataclass(frozen=True, eq=False)
 class Combine:
-    """activation(left + right), or of the product; `right` may be (channels, 1, 1), one number per channel."""
+    """activation(left + right), or of their product; `right` may be (channels, 1, 1): a number per channel."""
 
     kind: Literal["add", "multiply"]
     left: int
@@ -202,7 +202,7 @@ class Program:
 
     steps: tuple[Step, ...]
     shapes: tuple[Shape, ...]
-    """Of each value, by number; values that no step makes any more are (0, 0, 0)."""
+    """Of each value, by number."""
     output: int
     """The value of the logits, (classes, 1, 1)."""
     cards: int = 1
@@ -319,7 +319,10 @@ def together(programs: Sequence[Program]) -> Program | None:
     None where the programs differ in anything else. The weights must be equal, number by number.
     """
     first = programs[0]
-    if any(one.shapes != first.shapes or one.output != first.output for one in programs):
+    if any(
+        one.shapes != first.shapes or one.output != first.output or len(one.steps) != len(first.steps)
+        for one in programs
+    ):
         return None
     steps: list[Step] = []
     for alike in zip(*(one.steps for one in programs), strict=True):
@@ -339,7 +342,8 @@ def _joined(steps: Sequence[Step]) -> Step | None:
     for part in fields(first):
         values = [getattr(one, part.name) for one in steps]
         if part.name in ("scales", "biases"):
-            changes[part.name] = torch.cat(values)
+            alike = all(torch.equal(value, values[0]) for value in values)
+            changes[part.name] = values[0] if alike else torch.cat(values)
         elif part.name == "weight":
             if not all(value is values[0] or torch.equal(value, values[0]) for value in values):
                 return None
