@@ -131,9 +131,7 @@ class _Work:
         if index is None or not isinstance(before, Convolution) or before.name or before.stride != (1, 1):
             return step
         inner, outer = self._shapes[before.source], self._shapes[before.output]
-        around = [
-            (top, outer[1 + axis] - inner[1 + axis] - top) for axis, top in enumerate(before.padding)
-        ]
+        around = [(top, outer[1 + axis] - inner[1 + axis] - top) for axis, top in enumerate(before.padding)]
         is_border = (
             before.weight.shape[2:] == (1, 1)
             and before.addend is None

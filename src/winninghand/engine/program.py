@@ -142,7 +142,7 @@ class Pool:
 
 @dataclass(frozen=True, eq=False)
 class Combine:
-    """activation(left + right), or of their product; `right` may be (channels, 1, 1): a number per channel."""
+    """activation(left + right) or activation(left × right); `right` may be (channels, 1, 1)."""
 
     kind: Literal["add", "multiply"]
     left: int

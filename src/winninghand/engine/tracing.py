@@ -48,7 +48,7 @@ _ZERO = -1  # in an order: no number of the value, but a zero of padding
 TOLERANCE = 1e-4
 
 
-class Untraceable(Exception):
+class UntraceableError(Exception):
     """A network that is no list of the steps that a program knows; says why, in half a sentence."""
 
 
@@ -66,16 +66,16 @@ class _Traced(NamedTuple):
 def trace(card: Card) -> Program:
     """Return the program of a card: normalisation and network, for images of its input size.
 
-    The program refers to the card's own weights. Raises `Untraceable`, with the reason, for operations that
+    The program refers to the card's own weights. Raises `UntraceableError`, with the reason, for operations that
     no step stands for, for a network that decides by the values it sees, and where program and network
     do not give the same logits for other images.
     """
     if adaptation_of(card) is not None:
-        raise Untraceable("its batch norms adapt to each batch")
+        raise UntraceableError("its batch norms adapt to each batch")
     network = card.network if card.device.type == "cpu" else copied(card.network).cpu()
     mean, std = card.normalisation.mean.cpu(), card.normalisation.std.cpu()
     if {one.dtype for one in network.parameters() if one.is_floating_point()} - {torch.float32}:
-        raise Untraceable("its weights are not float32")
+        raise UntraceableError("its weights are not float32")
     scales = {name: scale.cpu() for name, scale in card.scales.items()}
     recorder = _Recorder(network, scales)
     generator = torch.Generator().manual_seed(0)
@@ -97,12 +97,12 @@ def trace(card: Card) -> Program:
 
 
 def check_alike(found: Tensor, expected: Tensor) -> None:
-    """Raise `Untraceable` where logits are not those of the network itself."""
+    """Raise `UntraceableError` where logits are not those of the network itself."""
     if found.shape != expected.shape:
-        raise Untraceable("what it computes depends on the number of images")
+        raise UntraceableError("what it computes depends on the number of images")
     distance = float((found - expected).abs().max())
     if not distance <= TOLERANCE * max(1.0, float(expected.abs().max())):
-        raise Untraceable(f"its logits would be {distance:.2g} away from PyTorch's")
+        raise UntraceableError(f"its logits would be {distance:.2g} away from PyTorch's")
 
 
 class _Recorder(TorchDispatchMode):
@@ -116,6 +116,12 @@ class _Recorder(TorchDispatchMode):
         self._shapes: list[Shape] = []
         self._traced: dict[int, _Traced] = {}
         self._resolved: dict[tuple[int, bytes], int] = {}
+        self._stale: set[int] = set()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Tell torch that it need not import its compiler, which takes seconds."""
+        return False
 
     def begin(self, images: Tensor) -> None:
         """Take these images as value 0."""
@@ -124,7 +130,7 @@ class _Recorder(TorchDispatchMode):
     def program(self, outputs: Tensor) -> Program:
         """Return what was recorded, up to these logits (2, classes)."""
         if id(outputs) not in self._traced:
-            raise Untraceable("its logits do not depend on the images")
+            raise UntraceableError("its logits do not depend on the images")
         number = self._channels_first(self._traced[id(outputs)])
         return fused(self._steps, self._shapes, number)
 
@@ -134,28 +140,24 @@ class _Recorder(TorchDispatchMode):
         name = function._schema.name.removeprefix("aten::")
         if not touched:
             if torch.Tag.nondeterministic_seeded in function.tags:
-                raise Untraceable(f"it draws random numbers ({name})")
+                raise UntraceableError(f"it draws random numbers ({name})")
             return function(*args, **kwargs)
+        if any(id(one) in self._stale for one in touched):
+            raise UntraceableError("it reads by one name what it changed in place by another")
         in_place = name.endswith("_") and not name.endswith("__")
         record = _RECORDERS.get(name.removesuffix("_") if in_place else name)
         if record is None or "out" in kwargs:
-            raise Untraceable(f"the engine does not know the operation {name}")
-        before = [self._traced[id(one)] for one in touched]
+            raise UntraceableError(f"the engine does not know the operation {name}")
         result = function(*args, **kwargs)
-        if in_place:
-            self._forget_views_of(args[0])
-            # The operation reads what was there before; the tensor holds the new value from now on.
-            for one in before:
-                self._traced.setdefault(id(one.tensor), one)
         record(self, _arguments(function, args, kwargs), result)
+        if in_place:
+            memory = args[0].untyped_storage().data_ptr()
+            self._stale.update(
+                key
+                for key, one in self._traced.items()
+                if one.tensor is not args[0] and one.tensor.untyped_storage().data_ptr() == memory
+            )
         return result
-
-    def _forget_views_of(self, tensor: Tensor) -> None:
-        """Let nothing stand that shares memory with a tensor which is changed in place."""
-        memory = tensor.untyped_storage().data_ptr()
-        for key, one in list(self._traced.items()):
-            if one.tensor.untyped_storage().data_ptr() == memory:
-                del self._traced[key]
 
     # Values, and what tensors hold
 
@@ -165,13 +167,13 @@ class _Recorder(TorchDispatchMode):
 
     def _holds(self, tensor: Tensor, number: int, order: Tensor | None = None) -> None:
         if tensor.dtype != torch.float32:
-            raise Untraceable(f"it computes in {str(tensor.dtype).removeprefix('torch.')}")
+            raise UntraceableError(f"it computes in {str(tensor.dtype).removeprefix('torch.')}")
         self._traced[id(tensor)] = _Traced(tensor, number, order)
 
     def _of(self, tensor: object) -> _Traced:
         found = self._traced.get(id(tensor))
         if found is None:
-            raise Untraceable("it computes with constants where the engine expects images")
+            raise UntraceableError("it computes with constants where the engine expects images")
         return found
 
     def _canonical(self, number: int, images: int = _IMAGES) -> Tensor:
@@ -188,7 +190,7 @@ class _Recorder(TorchDispatchMode):
         first, second = (order[0], order[1]) if order.ndim and len(order) == _IMAGES else (order, order)
         expected = torch.where(first == _ZERO, _ZERO, first + size)
         if len(order) != _IMAGES or not torch.equal(expected, second):
-            raise Untraceable("it mixes images of a batch")
+            raise UntraceableError("it mixes images of a batch")
         return first
 
     def _is_whole(self, traced: _Traced) -> bool:
@@ -208,7 +210,7 @@ class _Recorder(TorchDispatchMode):
         while first.ndim < 3:
             first = first[..., None]
         if first.ndim != 3:
-            raise Untraceable(f"it computes with tensors of {first.ndim + 1} dimensions")
+            raise UntraceableError(f"it computes with tensors of {first.ndim + 1} dimensions")
         if torch.equal(first, self._canonical(traced.number)[0]):
             return traced.number
         key = traced.number, bytes(str((*first.shape,)), "ascii") + first.numpy().tobytes()
@@ -228,7 +230,9 @@ class _Recorder(TorchDispatchMode):
         grid = (chosen * height * width)[:, None, None] + (rows * width)[:, None] + columns
         outside = (chosen < 0)[:, None, None] | (rows < 0)[:, None] | (columns < 0)
         if not torch.equal(torch.where(outside, _ZERO, grid), order):
-            raise Untraceable("it takes numbers of an image apart that are not channels, rows or columns")
+            raise UntraceableError(
+                "it takes numbers of an image apart that are not channels, rows or columns"
+            )
         output = self._value(order.shape)
         if order.shape[1:] == (height, width) and not bool((order < 0).any()) and _ascends(rows, columns):
             self._steps.append(Channels(source, output, tuple(chosen.tolist())))
@@ -254,7 +258,7 @@ class _Recorder(TorchDispatchMode):
         numbers[self._order(traced).flatten()] = spread.flatten()
         rows = numbers.view(_IMAGES, channels, height * width)
         if not torch.equal(rows, rows[:1, :, :1].expand(rows.shape)):
-            raise Untraceable("it adds or multiplies constants that are not one per channel")
+            raise UntraceableError("it adds or multiplies constants that are not one per channel")
         return rows[0, :, 0]
 
     def _levels(self, name: str, weight: Tensor) -> Levels | None:
@@ -280,6 +284,17 @@ class _Recorder(TorchDispatchMode):
         traced = self._of(given["self"])
         self._holds(result, traced.number, traced.order)
 
+    def restrided(self, given: dict[str, Any], result: Tensor) -> None:
+        """Take strides that are other numbers for the same order, as pooling makes them for channels-last."""
+        traced = self._of(given["self"])
+        usual = torch.empty(result.shape).stride()
+        told = zip(given["size"], given["stride"], usual, strict=True)
+        if [*given["size"]] != [*self._order(traced).shape] or any(
+            size > 1 and stride != one for size, stride, one in told
+        ):
+            raise UntraceableError("it takes numbers of an image by strides")
+        self._holds(result, traced.number, traced.order)
+
     def reordered(self, given: dict[str, Any], result: Tensor | Sequence[Tensor]) -> None:
         traced = self._of(given["self"])
         function, args, kwargs = given["function"], list(given["args"]), given["kwargs"]
@@ -293,14 +308,16 @@ class _Recorder(TorchDispatchMode):
     def pad(self, given: dict[str, Any], result: Tensor) -> None:
         traced = self._of(given["self"])
         if given["value"] != 0:
-            raise Untraceable("it pads with other numbers than zero")
+            raise UntraceableError("it pads with other numbers than zero")
         order = torch.nn.functional.pad(self._order(traced), given["pad"], value=_ZERO)
         self._holds(result, traced.number, order)
 
     def convolution(self, given: dict[str, Any], result: Tensor) -> None:
         weight, bias = given["weight"], given["bias"]
         if given["transposed"] or weight.ndim != 4 or id(weight) in self._traced:
-            raise Untraceable("the engine knows convolutions of images by constants, not transposed ones")
+            raise UntraceableError(
+                "the engine knows convolutions of images by constants, not transposed ones"
+            )
         source = self._channels_first(self._of(given["input"]))
         output = self._value(result.shape[1:])
         self._convolve(
@@ -340,9 +357,9 @@ class _Recorder(TorchDispatchMode):
         images, matrix = given.get("mat1", given["self"]), given["mat2"]
         bias = given["self"] if "mat1" in given else None
         if id(matrix) in self._traced or id(bias) in self._traced:
-            raise Untraceable("it multiplies images by images, as attention does")
+            raise UntraceableError("it multiplies images by images, as attention does")
         if given.get("alpha", 1) != 1 or given.get("beta", 1) != 1:
-            raise Untraceable("it has a matrix product with factors")
+            raise UntraceableError("it has a matrix product with factors")
         traced = self._of(images)
         order, weight = self._order(traced), matrix.detach().t()
         channels, height, width = self._shapes[traced.number]
@@ -357,7 +374,8 @@ class _Recorder(TorchDispatchMode):
             self._convolve(matrix, bias, traced.number, output, kernel)
             self._holds(result, output, self._canonical(output).view(result.shape))
             return
-        pixels = self._pixels(traced)
+        traced, pixels = self._of_pixels(traced)
+        channels, height, width = self._shapes[traced.number]
         output = self._value((len(weight), height, width))
         kernel = weight.contiguous().view(len(weight), channels, 1, 1)
         self._convolve(matrix, bias, traced.number, output, kernel)
@@ -365,28 +383,33 @@ class _Recorder(TorchDispatchMode):
         order = image[:, None] + torch.arange(len(weight)) * (height * width)
         self._holds(result, output, order)
 
-    def _pixels(self, traced: _Traced) -> Tensor:
-        """Return of which pixel each row (..., C) of a tensor is: image · height · width + place.
+    def _of_pixels(self, traced: _Traced) -> tuple[_Traced, Tensor]:
+        """Return a tensor (..., C), and of which pixel each of its rows is: image · height · width + place.
 
-        Every row must hold the channels of one pixel, and every pixel must be there once.
+        Every row must hold channels of one pixel. Where these are in another order than in the value, or
+        not all of them, they become a value of their own.
         """
+        other = "it has a linear layer or a layer norm over something else than channels"
         channels, height, width = self._shapes[traced.number]
-        places = height * width
-        rows = self._order(traced).reshape(-1, self._order(traced).shape[-1])
-        if rows.shape != (_IMAGES * places, channels):
-            raise Untraceable("it has a linear layer or a layer norm over something else than channels")
+        places, order = height * width, self._order(traced)
+        rows = order.reshape(-1, order.shape[-1])
+        if len(rows) != _IMAGES * places:
+            raise UntraceableError(other)
         first = rows[:, 0]
         pixels = first // (channels * places) * places + first % (channels * places)
-        if not torch.equal(rows, first[:, None] + torch.arange(channels) * places) or not torch.equal(
-            pixels.sort().values, torch.arange(len(pixels))
-        ):
-            raise Untraceable("it has a linear layer or a layer norm over something else than channels")
-        return pixels
+        if rows.shape[1] == channels and torch.equal(rows, first[:, None] + torch.arange(channels) * places):
+            if not torch.equal(pixels.sort().values, torch.arange(len(pixels))):
+                raise UntraceableError(other)
+            return traced, pixels
+        images = order.reshape(_IMAGES, height, width, -1).permute(0, 3, 1, 2)
+        number = self._channels_first(_Traced(traced.tensor, traced.number, images))
+        found = self._canonical(number).permute(0, 2, 3, 1).reshape(order.shape)
+        return _Traced(traced.tensor, number, found), torch.arange(len(rows))
 
     def batch_norm(self, given: dict[str, Any], result: Sequence[Tensor]) -> None:
         mean, variance = given["running_mean"], given["running_var"]
         if mean is None or variance is None or given.get("training"):
-            raise Untraceable("it has a batch norm that measures each batch")
+            raise UntraceableError("it has a batch norm that measures each batch")
         traced = self._of(given["input"])
         scale = (variance.double() + given["eps"]).rsqrt()
         scale = scale if given["weight"] is None else scale * given["weight"].double()
@@ -401,8 +424,8 @@ class _Recorder(TorchDispatchMode):
     def layer_norm(self, given: dict[str, Any], result: Sequence[Tensor]) -> None:
         traced = self._of(given["input"])
         if len(given["normalized_shape"]) != 1:
-            raise Untraceable("it has a layer norm over whole images")
-        self._pixels(traced)
+            raise UntraceableError("it has a layer norm over whole images")
+        traced, _ = self._of_pixels(traced)
         scales, biases = _unit(self._shapes[traced.number][0])
         if given["weight"] is not None:
             scales = _row(given["weight"])
@@ -423,7 +446,7 @@ class _Recorder(TorchDispatchMode):
 
     def div(self, given: dict[str, Any], result: Tensor) -> None:
         if id(given["other"]) in self._traced or given.get("rounding_mode"):
-            raise Untraceable("it divides by what it computed")
+            raise UntraceableError("it divides by what it computed")
         given["other"] = 1.0 / torch.as_tensor(given["other"], dtype=torch.float64)
         self._arithmetic("multiply", given, result, 1.0)
 
@@ -432,19 +455,19 @@ class _Recorder(TorchDispatchMode):
         left, right = given["self"], given["other"]
         if id(left) in self._traced and id(right) in self._traced:
             if factor != 1.0:
-                raise Untraceable("it subtracts what it computed")
+                raise UntraceableError("it subtracts what it computed")
             self._combine(kind, self._of(left), self._of(right), result)
             return
         if id(left) not in self._traced:
             if factor != 1.0:
-                raise Untraceable("it subtracts what it computed")
+                raise UntraceableError("it subtracts what it computed")
             left, right = right, left
         traced = self._of(left)
         if not self._is_whole(traced):
             number = self._channels_first(traced)
             traced = _Traced(left, number, self._canonical(number).view(left.shape))
         if result.shape != left.shape:
-            raise Untraceable("it spreads what it computed over a constant")
+            raise UntraceableError("it spreads what it computed over a constant")
         numbers = self._per_channel(right, traced, result.shape)
         ones = torch.ones_like(numbers)
         pair = (ones, factor * numbers) if kind == "add" else (numbers, 0.0 * ones)
@@ -467,7 +490,7 @@ class _Recorder(TorchDispatchMode):
             order = None
         shape = self._shapes[first]
         if self._shapes[second] not in (shape, (shape[0], 1, 1)):
-            raise Untraceable("it combines values of other shapes than one number per channel")
+            raise UntraceableError("it combines values of other shapes than one number per channel")
         output = self._value(shape)
         if order is None and result.shape[1:] != shape:
             order = self._canonical(output).reshape(result.shape)
@@ -476,7 +499,7 @@ class _Recorder(TorchDispatchMode):
 
     def cat(self, given: dict[str, Any], result: Tensor) -> None:
         if given["dim"] % result.ndim != 1:
-            raise Untraceable("it concatenates along something else than channels")
+            raise UntraceableError("it concatenates along something else than channels")
         sources = tuple(self._channels_first(self._of(one)) for one in given["tensors"])
         shape = self._shapes[sources[0]]
         output = self._value((sum(self._shapes[one][0] for one in sources), *shape[1:]))
@@ -497,7 +520,7 @@ class _Recorder(TorchDispatchMode):
             traced = _Traced(traced.tensor, number, self._canonical(number).reshape(traced.tensor.shape))
         order, dimensions = self._order(traced), given["dim"]
         if dimensions is None or not result.ndim:
-            raise Untraceable("it takes a mean over all images")
+            raise UntraceableError("it takes a mean over all images")
         reduced = sorted(one % order.ndim for one in dimensions)
         kept = [one for one in range(order.ndim) if one not in reduced]
         places = math.prod(order.shape[one] for one in reduced)
@@ -505,7 +528,7 @@ class _Recorder(TorchDispatchMode):
         channels, height, width = self._shapes[traced.number]
         expected = rows[:, :1] + torch.arange(places)
         if places != height * width or not torch.equal(rows, expected) or bool((rows[:, 0] % places).any()):
-            raise Untraceable("it takes a mean over something else than whole channels")
+            raise UntraceableError("it takes a mean over something else than whole channels")
         output = self._value((channels, 1, 1))
         self._steps.append(Pool(kind, traced.number, output, (height, width), (height, width)))
         self._holds(result, output, (rows[:, 0] // places).view(result.shape))
@@ -516,7 +539,7 @@ class _Recorder(TorchDispatchMode):
         source = self._channels_first(self._of(given["self"]))
         shape = self._shapes[source]
         if any(size % target for size, target in zip(shape[1:], found.shape[2:], strict=True)):
-            raise Untraceable("it has an adaptive pooling whose output does not divide its input")
+            raise UntraceableError("it has an adaptive pooling whose output does not divide its input")
         kernel = (shape[1] // found.shape[2], shape[2] // found.shape[3])
         output = self._value(found.shape[1:])
         self._steps.append(Pool(kind, source, output, kernel, kernel))
@@ -525,11 +548,11 @@ class _Recorder(TorchDispatchMode):
     def average_pool(self, given: dict[str, Any], result: Tensor) -> None:
         self._pool("average", given, result, bool(given["count_include_pad"]))
         if given.get("divisor_override"):
-            raise Untraceable("it has an average pooling with a divisor of its own")
+            raise UntraceableError("it has an average pooling with a divisor of its own")
 
     def max_pool(self, given: dict[str, Any], result: Sequence[Tensor]) -> None:
         if set(given["dilation"]) != {1}:
-            raise Untraceable("it has a dilated max pooling")
+            raise UntraceableError("it has a dilated max pooling")
         self._pool("max", given, result[0], False)
 
     def _pool(self, kind: Any, given: dict[str, Any], result: Tensor, counts: bool) -> None:  # noqa: ANN401
@@ -540,7 +563,7 @@ class _Recorder(TorchDispatchMode):
         for axis in (0, 1):
             seen = (shape[1 + axis] - 1) * stride[axis] + kernel[axis]
             if counts and seen > self._shapes[source][1 + axis] + 2 * padding[axis]:
-                raise Untraceable("it has an average pooling that counts a part of its padding")
+                raise UntraceableError("it has an average pooling that counts a part of its padding")
         counts = counts and padding != (0, 0)
         output = self._value(shape)
         self._steps.append(Pool(kind, source, output, kernel, stride, padding, counts))
@@ -567,7 +590,7 @@ class _Recorder(TorchDispatchMode):
         if low == 0 and high is None:
             self._activate(Activation("relu"), given, result)
         elif isinstance(low, Tensor) or isinstance(high, Tensor) or low is None or high is None:
-            raise Untraceable("it clamps on one side, or by tensors")
+            raise UntraceableError("it clamps on one side, or by tensors")
         else:
             self._activate(Activation("clamp", low=float(low), high=float(high)), given, result)
 
@@ -579,6 +602,7 @@ def _named(name: ActivationName) -> Callable[[_Recorder, dict[str, Any], Any], N
 _RECORDERS: dict[str, Callable[[_Recorder, dict[str, Any], Any], None]] = {
     **dict.fromkeys(("view", "_unsafe_view", "reshape", "_reshape_alias"), _Recorder.view),
     **dict.fromkeys(("clone", "alias", "detach", "contiguous", "lift_fresh", "_to_copy"), _Recorder.same),
+    "as_strided": _Recorder.restrided,
     **dict.fromkeys(
         (
             "permute",
@@ -641,9 +665,7 @@ def _arguments(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
     given: dict[str, Any] = {"function": function, "args": args, "kwargs": kwargs}
     for number, argument in enumerate(function._schema.arguments):
         default = argument.default_value if argument.has_default_value() else None
-        given[argument.name] = (
-            args[number] if number < len(args) else kwargs.get(argument.name, default)
-        )
+        given[argument.name] = args[number] if number < len(args) else kwargs.get(argument.name, default)
     return given
 
 
@@ -674,11 +696,11 @@ def _progression(places: Tensor, size: int) -> tuple[int, int]:
     """
     inside = (places >= 0).nonzero().flatten()
     if not len(inside):
-        raise Untraceable("it pads an image so far that nothing of it is left")
+        raise UntraceableError("it pads an image so far that nothing of it is left")
     first, last = int(inside[0]), int(inside[-1])
     stride = int(places[first + 1] - places[first]) if last > first else size
     padding = first * stride - int(places[first])
     seen = torch.arange(len(places)) * stride - padding
     if stride < 1 or not torch.equal(torch.where((seen >= 0) & (seen < size), seen, _ZERO), places):
-        raise Untraceable("it takes rows or columns apart that are not evenly spaced")
+        raise UntraceableError("it takes rows or columns apart that are not evenly spaced")
     return stride, padding
