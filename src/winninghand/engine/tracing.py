@@ -66,8 +66,8 @@ class _Traced(NamedTuple):
 def trace(card: Card) -> Program:
     """Return the program of a card: normalisation and network, for images of its input size.
 
-    The program refers to the card's own weights. Raises `UntraceableError`, with the reason, for operations that
-    no step stands for, for a network that decides by the values it sees, and where program and network
+    The program refers to the card's own weights. Raises `UntraceableError`, with the reason, for operations
+    that no step stands for, for a network that decides by the values it sees, and where program and network
     do not give the same logits for other images.
     """
     if adaptation_of(card) is not None:
