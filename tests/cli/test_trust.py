@@ -26,6 +26,19 @@ compression = {method = "dense"}
 training = {epochs = 1, batch_size = 16}
 """
 
+STUDY = f"""
+title = "of one's own"
+[[sweeps]]
+"network.width" = [2, 3]
+[evaluation]
+corruptions = "contrast"
+severities = [5]
+limit = 16
+[zoo]
+data = "few"
+reference = 8
+[recipe]{RECIPE}"""
+
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
@@ -33,6 +46,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "my_networks.py").write_text(CODE)
     (tmp_path / "recipe.toml").write_text(RECIPE)
+    (tmp_path / "study.toml").write_text(STUDY)
     images = np.random.default_rng(0).integers(0, 255, (64, 16, 16, 3), dtype=np.uint8)
     labels = np.arange(64) % 2
     np.savez("few.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels)
@@ -47,6 +61,7 @@ def test_a_network_of_one_s_own_goes_the_whole_way_and_only_where_it_is_trusted(
         ("deck", "a.deck", card, card, "--gate", "average"),
         ("evaluate", "a.deck", "--data", "few.npz", "--corruptions", "contrast", "--severities", "1"),
         ("inspect", card),
+        ("study", "study.toml", "--data", "few.npz", "--out", "study", "--zoo", "zoo"),
     )
     for words in ways:
         (place / "run").unlink(missing_ok=True)
@@ -57,10 +72,14 @@ def test_a_network_of_one_s_own_goes_the_whole_way_and_only_where_it_is_trusted(
         code, _, err = run(*words, "--trust")
         assert code == 0, err
         assert (place / "run").exists()
+    assert sorted(path.name for path in (place / "zoo").glob("*.card")) == [
+        "few-dense-clean-my_networks-small-2.card",
+        "few-dense-clean.card",
+    ]
 
 
 def test_every_command_that_opens_a_model_takes_it():
-    opening = {"model", "card", "cards", "architecture", "recipe"}
+    opening = {"model", "card", "cards", "architecture", "recipe", "file"}
     for name, place in COMMANDS.items():
         file, _, function = place.partition(":")
         parameters = inspect.signature(getattr(import_module(f"winninghand.cli.{file}"), function)).parameters

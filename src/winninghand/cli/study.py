@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from winninghand.base.errors import InputError
-from winninghand.cli.options import Data, Root, Threads, output_folder
+from winninghand.cli.options import Data, Root, Threads, Trust, output_folder
 
 
 def study(
@@ -32,6 +32,7 @@ def study(
         ),
     ] = None,
     threads: Threads = None,
+    trust: Trust = False,
 ) -> None:
     """Train and measure many recipes, in order; run again on the same folder, it goes on where it was."""
     from winninghand.base.files import write_text
@@ -50,7 +51,7 @@ def study(
     print_missing(plan.evaluation.missing)
     known = {run.name for run in ResultsWriter(out).read()}
     done: list[RunResult] = []
-    for run in run_study(plan, images, out, console.print, finished, executor):
+    for run in run_study(plan, images, out, console.print, finished, executor, trust):
         planned = [one["run"] for one in Results(out).study["runs"]]
         done = sorted([*done, run], key=lambda one: planned.index(one.name))
         if run.name not in known:
@@ -60,7 +61,7 @@ def study(
     columns, rows = write_tables(plan.title, planned, done, out)
     print_models(columns, rows, plan.title)
     if zoo is not None:
-        Publisher(plan, images, zoo, out, console.print).publish(done)
+        Publisher(plan, images, zoo, out, console.print, trust).publish(done)
         found = claims(Results(out))
         ResultsWriter(out).write_claims([vars(claim) for claim in found])
         columns, rows = ["claim", "found", ""], [claim.row() for claim in found]

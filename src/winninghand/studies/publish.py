@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -63,7 +64,8 @@ class Publisher:
 
     Of runs that differ in their seed only, the card with the best validation accuracy is shipped. Mean
     corruption errors are relative to the dense network that stands first in the study. The study's own
-    folder is `out`: what is measured here is added to its results, and is not measured again.
+    folder is `out`: what is measured here is added to its results, and is not measured again. With `trust`
+    cards may be of networks of import paths, whose code is run.
     """
 
     study: Study
@@ -71,6 +73,7 @@ class Publisher:
     folder: Path
     out: Path
     announce: Callable[[str], None] = lambda _: None
+    trust: bool = False
 
     def publish(self, runs: Sequence[RunResult]) -> tuple[ZooRecord, ...]:
         """Choose cards, fit decks, measure and write both; return their records.
@@ -103,17 +106,20 @@ class Publisher:
         shipped = [run for run in runs if not any(run.chose(one) for one in self._plan.leave_out)]
         for members in by_choice(shipped).values():
             best = _best(members)
-            card, recipe = load_card(card_of(self.out, best)), best.about.recipe or {}
+            card, recipe = self._card(best), best.about.recipe or {}
             model = Model(self._name(recipe), card, best, (recipe,), tuple(members))
             yield replace(model, full=self._full(model))
 
+    def _card(self, run: RunResult) -> Card:
+        return load_card(card_of(self.out, run), trust=self.trust)
+
     def _name(self, recipe: dict[str, Any]) -> str:
         """Return a name such as `cifar10-lrr95-augmix`; networks other than the study's own are named too."""
-        settings, network = recipe["compression"], make_recipe(recipe).network
+        settings, network = recipe["compression"], make_recipe(recipe, known_network=False).network
         sparsity = f"{100 * settings['sparsity']:g}" if settings["method"] != "dense" else ""
         parts = [self.images.name, f"{settings['method']}{sparsity}", recipe["domain"]["name"]]
-        own = make_recipe(self.study.recipe).network
-        whole = parts if network == own else [*parts, *map(str, network.values())]
+        own = make_recipe(self.study.recipe, known_network=False).network
+        whole = parts if network == own else [*parts, *(re.sub(r"[^\w.-]+", "-", str(value)) for value in network.values())]
         return checked_name("-".join(whole))
 
     def _deck(self, plan: DeckPlan, runs: Sequence[RunResult]) -> Model:
@@ -123,10 +129,10 @@ class Publisher:
         self.announce(f"fitting {plan.name}")
         if plan.domains:
             members = [_best(members)]
-            card, settings = load_card(card_of(self.out, members[0])), gate_settings(plan.gate, plan.settings)
+            card, settings = self._card(members[0]), gate_settings(plan.gate, plan.settings)
             deck = specialize(card, self.images, plan.domains, gate=plan.gate, settings=settings)
         else:
-            deck = Deck([load_card(card_of(self.out, run)) for run in members], plan.gate)
+            deck = Deck([self._card(run) for run in members], plan.gate)
             deck = fit_gate(deck.with_gate(plan.gate, **plan.settings), self.images.train)
         recipes = tuple(run.about.recipe or {} for run in members)
         model = Model(plan.name, deck, members[0], recipes, tuple(members))
@@ -148,7 +154,8 @@ class Publisher:
             over_seeds=_over_seeds(model.runs) if _kind(model) == "card" else None,
             gate=model.player.gate,
             recipes=tuple(
-                make_recipe(recipe).model_dump(mode="json", exclude_defaults=True) for recipe in model.recipes
+                make_recipe(recipe, known_network=False).model_dump(mode="json", exclude_defaults=True)
+                for recipe in model.recipes
             ),
         )
         with atomic_write(path.with_suffix(".json")) as tmp:

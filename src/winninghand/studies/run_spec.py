@@ -50,10 +50,10 @@ class RunSpec:
         return other.recipe.model_copy(update={"compression": there}) == self.recipe
 
 
-def run_specs(study: Study) -> tuple[RunSpec, ...]:
+def run_specs(study: Study, trust: bool = False) -> tuple[RunSpec, ...]:
     """Return the runs of a study in their order, each once; every recipe is checked before any runs.
 
-    A run comes after those that it extends.
+    A run comes after those that it extends. With `trust` networks may be import paths, whose code is run.
     """
     found: dict[str, RunSpec] = {}
     for sweep in study.sweeps:
@@ -61,7 +61,7 @@ def run_specs(study: Study) -> tuple[RunSpec, ...]:
             table = json.loads(json.dumps(study.recipe))
             for key, value in choice.items():
                 set_dotted(table, key, value)
-            spec = RunSpec(choice, make_recipe(table))
+            spec = RunSpec(choice, make_recipe(table, trust=trust))
             found.setdefault(spec.name, spec)
     extended = _extended(found.values())
     ordered: dict[str, RunSpec] = {}

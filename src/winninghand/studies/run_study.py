@@ -37,6 +37,7 @@ def run_study(
     announce: Callable[[str], None] = lambda _: None,
     finished: bool = False,
     executor: str = "serial",
+    trust: bool = False,
 ) -> Iterator[RunResult]:
     """Train and measure the runs of a study in folders below `out`, yielding each as it is done.
 
@@ -44,12 +45,12 @@ def run_study(
     `winninghand.results`. A run that the data set knows is done, whether its card is still there or not. A
     run that extends another one begins at that one's last checkpoint. A study started again goes on where
     it was; its folder is locked, and a second process waits. With `finished` nothing is trained, and runs
-    that are not trained yet are left out.
+    that are not trained yet are left out. With `trust` networks may be import paths, whose code is run.
 
     A run that fails is reported to `announce` at once, with the place of its traceback, and the others go
     on. At the end `InputError` says how many failed, or `RuntimeError` where that was not the input's fault.
     """
-    kind, specs = EXECUTORS[executor], run_specs(study)
+    kind, specs = EXECUTORS[executor], run_specs(study, trust)
     with EXECUTORS.called(executor):
         chosen = kind()
     parent = parents(specs)
@@ -73,7 +74,7 @@ def run_study(
                 yield run
             elif not finished or is_trained(run_path(out, task.spec.recipe)):
                 todo.append(task)
-        work = TrainAndMeasure(study, images, out, frozenset(known))
+        work = TrainAndMeasure(study, images, out, frozenset(known), trust)
         places = {task.name: place for place, task in enumerate(tasks, start=1)}
 
         def announced(task: Task) -> None:
@@ -100,17 +101,19 @@ def run_study(
 class TrainAndMeasure:
     """Does one run of a study: trains it where it is not trained, and measures it.
 
-    `known` are the names of the runs that were measured before, on other images or cells.
+    `known` are the names of the runs that were measured before, on other images or cells. `trust` is as in
+    `run_study`.
     """
 
     study: Study
     images: ImageSet
     out: Path
     known: frozenset[str] = frozenset()
+    trust: bool = False
 
     def __call__(self, task: Task) -> RunResult:
         """Return what the run found."""
-        run = new_run(task.spec.recipe, self.images)
+        run = new_run(task.spec.recipe, self.images, self.trust)
         folder = run.folder(run_path(self.out, task.spec.recipe))  # refused before anything is taken from it
         evaluation = self.study.evaluation.to_json()
         parameters = sum(weight.numel() for weight in run.network.parameters())
@@ -182,7 +185,7 @@ def card_of(out: Path, run: RunResult) -> Path:
     """Return where the card of a run lies in the folder of its study, unless it was deleted."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # a stored recipe may have old keys
-        return RunFolder(run_path(out, make_recipe(run.about.recipe or {}))).card
+        return RunFolder(run_path(out, make_recipe(run.about.recipe or {}, known_network=False))).card
 
 
 def _digest(card: Path) -> str | None:
