@@ -1,5 +1,6 @@
 """A stranger's text, in names of files and classes, moves no cursor, forges no line and breaks no column."""
 
+import csv
 import json
 import logging
 import os
@@ -64,6 +65,27 @@ def test_a_csv_file_has_one_line_for_each_file(run, place):
     assert text.count("\n") == 4
     assert f"{SHOWN}.png" in text
     assert not CONTROLS & set(text)
+
+
+def test_a_csv_file_holds_no_formula(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    module = wh.network("conv2", width=2, classes=2, input_size=16)
+    wh.Card.from_module(module, ["=1+1", "@SUM(A1)"], (16, 16)).save("a.card")
+    Path("-2").mkdir()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save("+1.png")
+    for name in ("-2/a-b.png", "-2/broken=.png"):
+        Path(name).write_bytes(Path("+1.png").read_bytes() if "a-b" in name else b"nothing")
+    code, out, _ = run("predict", "a.card", "--top", 2, "--csv", "out.csv", "--", "+1.png", "-2")
+    assert code == 0
+    assert {"+1.png", "-2/a-b.png"} == {line.split("\t")[0] for line in out.splitlines()[1:]}
+    with Path("out.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(row["file"] for row in rows) == ["'+1.png", "'-2/a-b.png", "'-2/broken=.png"]
+    read = [row for row in rows if not row["error"]]
+    assert all({row["class"], row["class 2"]} == {"'=1+1", "'@SUM(A1)"} for row in read)
+    assert all(abs(float(row["probability"]) + float(row["probability 2"]) - 1) < 1e-3 for row in read)
+    [error] = [row["error"] for row in rows if row["error"]]
+    assert error.startswith("'-2/broken=.png cannot be read")
 
 
 @pytest.mark.parametrize(

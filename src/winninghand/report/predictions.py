@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -25,6 +25,8 @@ from winninghand.report.terminal import console, say
 _LONGEST = 10_000
 
 COLUMNS = ("file", "class", "probability", "cards")
+_FORMULA = ("=", "+", "-", "@")
+"""What a spreadsheet takes for the beginning of a formula."""
 _MOST_FAILURES, _MOST_CLASSES, _MOST_MISTAKES = 20, 12, 10
 
 Answers = Sequence[Prediction | Unreadable]
@@ -76,7 +78,8 @@ def write_csv(answers: Answers, truth: Truth, top: int, path: Path) -> None:
     """Write one row for each file, whole or not at all; for one that could not be read, why.
 
     `top` is at most the number of classes. After the columns of `lines` come the true class, whether the
-    answer is right (1 or 0), and the error.
+    answer is right (1 or 0), and the error. Names that a spreadsheet would take for a formula begin with an
+    apostrophe.
     """
     filled = len(COLUMNS) - 1 + 2 * (top - 1)
     with atomic_write(path) as tmp, tmp.open("w", encoding="utf-8", newline="") as file:
@@ -84,12 +87,13 @@ def write_csv(answers: Answers, truth: Truth, top: int, path: Path) -> None:
         writer.writerow((*COLUMNS, *_more_columns(top), "true class", "right", "error"))
         for answer in answers:
             true = truth.get(answer.path) if answer.path is not None else None
-            name = "" if true is None else shown(true, _LONGEST)
+            name = "" if true is None else _cell(true)
             if isinstance(answer, Unreadable):
-                texts = [shown(answer.path, _LONGEST), *[""] * filled]
-                writer.writerow((*texts, name, "", shown(answer.reason, _LONGEST)))
+                writer.writerow((_cell(answer.path), *[""] * filled, name, "", _cell(answer.reason)))
                 continue
-            writer.writerow((*_texts(answer), name, "" if true is None else int(true == answer.label), ""))
+            writer.writerow(
+                (*_texts(answer, _cell), name, "" if true is None else int(true == answer.label), "")
+            )
 
 
 def _more_columns(top: int) -> Iterator[str]:
@@ -97,11 +101,21 @@ def _more_columns(top: int) -> Iterator[str]:
         yield from (f"class {number}", f"probability {number}")
 
 
-def _texts(answer: Prediction) -> list[str]:
-    others = [text for label, share in answer.top[1:] for text in (shown(label, _LONGEST), f"{share:.4f}")]
+def _name(name: object) -> str:
+    return shown(name, _LONGEST)
+
+
+def _cell(name: object) -> str:
+    """Return a name for a cell of a CSV file, which is text in a spreadsheet, whatever it begins with."""
+    text = _name(name)
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _texts(answer: Prediction, named: Callable[[object], str] = _name) -> list[str]:
+    others = [text for label, share in answer.top[1:] for text in (named(label), f"{share:.4f}")]
     return [
-        shown(answer.path, _LONGEST),
-        shown(answer.label, _LONGEST),
+        named(answer.path),
+        named(answer.label),
         f"{answer.probability:.4f}",
         ",".join(map(str, answer.cards)),
         *others,
