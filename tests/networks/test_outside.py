@@ -12,6 +12,7 @@ from PIL import Image
 from torch import nn
 
 import winninghand as wh
+from winninghand.base.files import read_sealed
 from winninghand.networks import Preprocessing, architecture_of
 from winninghand.recipe import make_recipe
 
@@ -148,13 +149,14 @@ def test_a_card_whose_library_is_missing_names_the_line_that_installs_it_and_no_
         wh.load(tmp_path / "a.card")
 
 
-def test_it_is_trained_from_a_recipe_with_the_library_s_normalisation(timm, tiny_images):
+def test_it_is_trained_from_a_recipe_with_the_library_s_normalisation(timm, tiny_images, tmp_path):
     recipe = {
         "network": {"name": "timm:positions", "pretrained": True},
         "compression": {"method": "ft", "sparsity": 0.5},
         "training": {"epochs": 1, "batch_size": 32},
     }
-    card = wh.train(recipe, tiny_images)
+    card = wh.train(recipe, tiny_images, tmp_path)
+    assert read_sealed(tmp_path / "run.json")["ran_on"][0]["versions"]["timm"] == "9.8"
     assert card.metadata.mean == (0.1, 0.2, 0.3)
     assert card.metadata.architecture["classes"] == 2
     assert card.metadata.recipe["network"]["pretrained"] is True

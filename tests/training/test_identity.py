@@ -169,6 +169,7 @@ def test_a_run_keeps_its_whole_recipe_and_what_it_ran_on(tiny_images, tmp_path):
     [ran_on] = about["ran_on"]
     assert ran_on["precision"] == "32-true"
     assert ran_on["versions"]["numpy"] == np.__version__
+    assert ran_on["versions"].keys() == {"winninghand", "torch", "numpy", "python"}
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,16 @@ def version_of(name: str) -> str:
     return outside.version_of(name)
 
 
+def library_versions(name: str) -> dict[str, str]:
+    """Return library and version of a network from outside the catalog, as far as known; else nothing."""
+    if not is_outside(name):
+        return {}
+    from winninghand.networks import outside
+
+    version = outside.version_of(name)
+    return {outside.library_of(name): version} if version else {}
+
+
 def preprocessing_of(module: nn.Module) -> Preprocessing | None:
     """Return how a network of a library expects its images; None for any other."""
     found = getattr(module, "preprocessing", None)

@@ -119,8 +119,13 @@ def _unknown(name: str, known: Sequence[str]) -> InputError:
 
 def version_of(name: str) -> str:
     """Return the version of the library or package that has built a network, as it is here; "" if unknown."""
+    return _version(library_of(name))
+
+
+def library_of(name: str) -> str:
+    """Return the library or package that builds a network, as it is imported."""
     prefix = name.partition(":")[0]
-    return _version(LIBRARIES.get(prefix, prefix.partition(".")[0]))
+    return LIBRARIES.get(prefix, prefix.partition(".")[0])
 
 
 class _ShortTables(TorchFunctionMode):

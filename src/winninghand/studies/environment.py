@@ -12,9 +12,12 @@ import torch
 from winninghand.training.identity import environment
 
 
-def ran_on(device: torch.device, precision: str) -> dict[str, Any]:
-    """Return what `About` says of the machine, the versions and the precision of this process."""
-    return {"commit": commit(), **environment(device, precision)}
+def ran_on(device: torch.device, precision: str, network: str = "") -> dict[str, Any]:
+    """Return what `About` says of the machine, the versions and the precision of this process.
+
+    Among the versions is that of the library which a `network` of this name comes from.
+    """
+    return {"commit": commit(), **environment(device, precision, network)}
 
 
 @cache

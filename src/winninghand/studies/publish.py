@@ -119,7 +119,11 @@ class Publisher:
         sparsity = f"{100 * settings['sparsity']:g}" if settings["method"] != "dense" else ""
         parts = [self.images.name, f"{settings['method']}{sparsity}", recipe["domain"]["name"]]
         own = make_recipe(self.study.recipe, known_network=False).network
-        whole = parts if network == own else [*parts, *(re.sub(r"[^\w.-]+", "-", str(value)) for value in network.values())]
+        whole = (
+            parts
+            if network == own
+            else [*parts, *(re.sub(r"[^\w.-]+", "-", str(value)) for value in network.values())]
+        )
         return checked_name("-".join(whole))
 
     def _deck(self, plan: DeckPlan, runs: Sequence[RunResult]) -> Model:

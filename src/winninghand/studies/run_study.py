@@ -11,7 +11,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from winninghand.base.device import best_device
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, counted
 from winninghand.base.files import atomic_write
 from winninghand.base.locks import check_held, folder_lock
 from winninghand.base.progress import with_progress
@@ -149,7 +149,7 @@ class TrainAndMeasure:
             digest=_digest(folder.card),
             validation_accuracy=accuracies.get("validation"),
             test_accuracy=accuracies.get("test"),
-            **ran_on(device, "32-true"),
+            **ran_on(device, "32-true", task.spec.recipe.network["name"]),
         )
         return RunResult.of(about, cells)
 
@@ -233,7 +233,7 @@ def _write_traceback(error: Exception, path: Path) -> None:
 
 def _raise(failures: list[Failed], total: int) -> None:
     first = failures[0]
-    message = f"{len(failures)} of {total} runs failed, first {first.task.name}: {first.error}"
+    message = f"{len(failures)} of {counted(total, 'run')} failed, first {first.task.name}: {first.error}"
     if all(isinstance(one.error, InputError) for one in failures):
         raise InputError(message)
     raise RuntimeError(message) from first.error

@@ -27,7 +27,7 @@ from winninghand.base.errors import InputError
 from winninghand.base.files import read_sealed
 from winninghand.base.version import __version__
 from winninghand.images import ImageSet, Split
-from winninghand.networks import NETWORKS, complete_settings
+from winninghand.networks import NETWORKS, complete_settings, library_versions
 from winninghand.recipe import Recipe
 
 SCHEMA = 1
@@ -150,14 +150,18 @@ def whole(recipe: Recipe) -> dict[str, Any]:
     return table
 
 
-def environment(device: torch.device, precision: str) -> dict[str, Any]:
-    """Return what numbers depend on beside recipe and data, as JSON values."""
+def environment(device: torch.device, precision: str, network: str = "") -> dict[str, Any]:
+    """Return what numbers depend on beside recipe and data, as JSON values.
+
+    Under `versions` is also that of the library which a `network` of this name comes from.
+    """
     return {
         "versions": {
             "winninghand": __version__,
             "torch": str(torch.__version__),
             "numpy": np.__version__,
             "python": platform.python_version(),
+            **library_versions(network),
         },
         "machine": f"{platform.platform()}, {torch.backends.cpu.get_cpu_capability()}",
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),

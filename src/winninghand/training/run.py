@@ -208,7 +208,8 @@ class Run:
         precision = resolve_precision(self.recipe.training.precision, trainer.fabric.device)
         # The next checkpoint lies beside the last until it takes its place.
         check_room(folder.path, trainer.checkpoint_bytes * (1 if folder.checkpoint.exists() else 2))
-        folder.begin(self._identity, environment(trainer.fabric.device, precision))
+        ran_on = environment(trainer.fabric.device, precision, self.recipe.network["name"])
+        folder.begin(self._identity, ran_on)
         trainer.run()
         card = self._card(trainer)
         trainer.call("on_card", card)
