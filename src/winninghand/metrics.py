@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, counted
 from winninghand.base.extras import needed
 from winninghand.base.registry import nearest
 from winninghand.corruptions import SEVERITIES, checked_severities, corruption_names
@@ -143,4 +143,6 @@ def _check(outputs: Tensor, labels: Tensor) -> None:
         return
     if not bool(known.all()):
         raise InputError(f"labels must lie in 0..{outputs.shape[1] - 1}, not {int(labels[~known][0])}")
-    raise InputError(f"outputs give no probabilities, but NaN, for {int((~probable).sum())} images")
+    raise InputError(
+        f"outputs give no probabilities, but NaN, for {counted(int((~probable).sum()), 'image')}"
+    )

@@ -112,6 +112,13 @@ def test_amounts():
     ]
 
 
+def test_one_epoch_is_not_several():
+    card = wh.Card.from_module(wh.network("conv2", width=2), NAMES, (32, 32))
+    for epochs, said in ((1, "1 epoch per phase"), (2, "2 epochs per phase")):
+        sheet = card.with_metadata(recipe={"training": {"epochs": epochs}}).data_sheet()
+        assert sheet["training"] == said
+
+
 def test_what_a_strangers_file_says_of_itself_moves_nothing(run, tmp_path):
     card = wh.Card.from_module(wh.network("conv2", width=2), NAMES, (32, 32))
     strange = {

@@ -14,7 +14,7 @@ _LONGEST = 100
 _UNITS = ((10**9, "billion"), (10**6, "million"), (10**3, "thousand"))
 # What a data sheet says of a recipe's training, and how.
 _TRAINING = (
-    ("epochs", "{} epochs per phase"),
+    ("epochs", "{} per phase"),
     ("batch_size", "batches of {}"),
     ("learning_rate", "learning rate {}"),
     ("weight_decay", "weight decay {}"),
@@ -142,7 +142,10 @@ def _method(recipe: Mapping[str, Any]) -> str:
 def _training(recipe: Mapping[str, Any]) -> str:
     table = recipe.get("training")
     known = table if isinstance(table, Mapping) else {}
-    words = [text.format(_value(known[key])) for key, text in _TRAINING if key in known]
+    texts = {key: _value(known[key]) for key, _ in _TRAINING if key in known}
+    if "epochs" in texts:
+        texts["epochs"] += " epoch" if known["epochs"] == 1 else " epochs"
+    words = [text.format(texts[key]) for key, text in _TRAINING if key in texts]
     words += [f"seed {_value(recipe['seed'])}"] if "seed" in recipe else []
     return shown(", ".join(words))
 

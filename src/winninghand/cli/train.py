@@ -120,6 +120,7 @@ def show_augmentation(
 def _print_plan(plan: Forecast) -> None:
     from rich.table import Table
 
+    from winninghand.base.errors import counted
     from winninghand.base.progress import duration
     from winninghand.report.terminal import console
 
@@ -137,6 +138,6 @@ def _print_plan(plan: Forecast) -> None:
     console.print(grid)
     steps = sum(row.steps for row in plan.phases)
     console.print(
-        f"{steps:,} steps of {plan.seconds_per_step:.3g} s, timed here: about "
+        f"{counted(steps, 'step')} of {plan.seconds_per_step:.3g} s, timed here: about "
         f"{duration(steps * plan.seconds_per_step)}, and what is measured between epochs"
     )

@@ -14,7 +14,7 @@ import torch
 from pydantic import Field, field_validator, model_validator
 from torch import nn
 
-from winninghand.base.errors import LARGEST, InputError
+from winninghand.base.errors import LARGEST, InputError, counted
 from winninghand.compression.budget import Budget
 from winninghand.compression.edge_popup import EdgePopupMasks
 from winninghand.compression.init import Init, draw_scores, draw_weights
@@ -148,7 +148,9 @@ class WeightRewinding(IterativePruning):
         """Return a first phase and one phase per round."""
         moment, shortest = self.rewind_epoch, min(epochs, self.last_epochs or epochs)
         if moment >= shortest:
-            raise InputError(f"rewind_epoch {moment:g} must lie before the end of the {shortest} epochs")
+            raise InputError(
+                f"rewind_epoch {moment:g} must lie before the end of {counted(shortest, 'epoch')}"
+            )
         first = Phase(epochs, start.sparsity, remember=moment)
         again = Phase(epochs, start.sparsity, begin=moment, rewound=True)
         return (first, *in_rounds(again, self.rounds(start.sparsity), self.last_epochs))

@@ -11,7 +11,7 @@ from weakref import WeakSet
 from torch import Tensor, nn
 
 from winninghand.base.deprecation import renamed
-from winninghand.base.errors import InputError, checked_whole
+from winninghand.base.errors import InputError, checked_whole, counted
 from winninghand.compression.agreement import check_agreement
 from winninghand.compression.budget import Scope
 from winninghand.compression.method import Compressor, Method, Start, method_of
@@ -230,7 +230,9 @@ class Pruner:
         """Return the phases, and the step after which each of them ends."""
         phases = self.method.plan(self._epochs, start)
         if steps < len(phases):
-            raise InputError(f"{self.method.name} has {len(phases)} phases here; give at least as many steps")
+            raise InputError(
+                f"{self.method.name} has {counted(len(phases), 'phase')} here; give at least as many steps"
+            )
         lengths = [phase.epochs - phase.begin for phase in phases]
         return phases, [round(steps * sum(lengths[: i + 1]) / sum(lengths)) for i in range(len(lengths))]
 

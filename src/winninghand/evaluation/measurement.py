@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from winninghand.base.deprecation import renamed
 from winninghand.base.device import on_device, to_unit
-from winninghand.base.errors import InputError, checked_path, checked_whole, with_article
+from winninghand.base.errors import InputError, checked_path, checked_whole, counted, with_article
 from winninghand.base.registry import nearest
 from winninghand.cards.player import adaptation_of, player_of
 from winninghand.corruptions import (
@@ -266,7 +266,7 @@ def play(model: nn.Module, batches: Iterable[Batch], classes: int | None = None)
     outcome = Outcome(*(torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True)))
     wrong = int((~np.isfinite(outcome.confidence)).sum())
     if wrong:
-        raise InputError(f"the model gives no probabilities, but NaN, for {wrong} images")
+        raise InputError(f"the model gives no probabilities, but NaN, for {counted(wrong, 'image')}")
     return outcome
 
 

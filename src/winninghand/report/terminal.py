@@ -86,7 +86,9 @@ def print_robustness(table: RobustnessTable) -> None:
         if table.order != "cells":
             say(f"corrupted images came as one stream: {table.order}")
         if table.adaptation is not None:
-            say(f"batch norms adapted to each batch, with a prior of {table.adaptation:g} images")
+            say(
+                f"batch norms adapted to each batch, with a prior of {table.adaptation:g} image{'' if table.adaptation == 1 else 's'}"
+            )
         groups, families = (
             ", ".join(f"{kind} {accuracy:.1%}" for kind, accuracy in means.items())
             for means in (table.groups, table.families)
@@ -143,7 +145,7 @@ def print_heatmap(heatmap: Heatmap) -> None:
     say(
         f"error {heatmap.clean_error:.2%} clean, {heatmap.mean_error:.2%} on average under one frequency of "
         f"norm {heatmap.norm:g}, {heatmap.errors.max():.2%} at worst ({vertical} vertical, {horizontal} "
-        f"horizontal cycles per image); {heatmap.images:,} images"
+        f"horizontal cycles per image); {counted(heatmap.images, 'image')}"
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, overload
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from winninghand.base.errors import InputError, checked_path, first_error
+from winninghand.base.errors import InputError, checked_path, counted, first_error
 from winninghand.base.files import read_sealed, write_sealed
 from winninghand.results.cells import PARTS, WHOLE, parts, read_cells, write_cells
 from winninghand.results.runs import RunResult
@@ -157,9 +157,8 @@ class Results:
         return Rows(pyarrow().Table.from_pylist(self.study["claims"], schema=arrow_schema(CLAIM_COLUMNS)))
 
     def __repr__(self) -> str:
-        return (
-            f"Results({str(self.folder)!r}: {len(self.finished)} of {len(self.study['runs'])} runs finished)"
-        )
+        runs = counted(len(self.study["runs"]), "run")
+        return f"Results({str(self.folder)!r}: {len(self.finished)} of {runs} finished)"
 
 
 class ResultsWriter:
