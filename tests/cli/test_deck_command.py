@@ -113,6 +113,7 @@ def test_with_data_the_deck_is_fitted_and_fits_the_budget(run, place, tmp_path):
             ["0", "--gate", "weighted", "--set", "temperature=hot"],
             "temperature: input should be a valid number",
         ),
+        (["0", "--set", "batch=true"], "batch: it is no switch; give its value, not true"),
         (["0", "--set", "distance=l3"], "'l2', 'l1' or 'cosine'"),
         (["0", "--set", "temperature"], "such as temperature=0.5"),
         (["0", "--set", "scores=3"], "cannot be set"),

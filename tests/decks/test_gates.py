@@ -6,6 +6,9 @@ from made_cards import noisy, smooth
 
 import winninghand as wh
 from winninghand.decks.fitting import FittedScores
+from winninghand.decks.gate import GATES, gate_settings
+from winninghand.images import Preparation
+from winninghand.recipe import Quantization, Training, make_recipe
 from winninghand.spectra import log_spectra
 from winninghand.spectra.profile import RINGS, ring_averages
 
@@ -133,9 +136,23 @@ def test_fitted_scores_are_linear_in_the_shift_from_clean(cards):
         ("spectral", {"forgetting": 0.5}, "forgetting"),
         ("average", {"max_active": 2}, "plays all 4 cards"),
         ("spectrum", {}, "did you mean"),
-        ("weighted", {"scores": {"slopes": [[0.0] * RINGS], "offsets": [0.0]}}, "fitted for 1 other cards"),
+        ("weighted", {"scores": {"slopes": [[0.0] * RINGS], "offsets": [0.0]}}, "fitted for 1 other card;"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(cards, gate, settings, named):
     with pytest.raises(wh.InputError, match=named):
         wh.Deck(cards).with_gate(gate, **settings)
+
+
+def test_a_truth_is_no_number_in_any_setting_of_a_gate_or_a_recipe():
+    for gate, kind in GATES.usable().items():
+        for key, setting in kind.settings_type.model_fields.items():
+            if setting.annotation is not bool:
+                with pytest.raises(wh.InputError, match=key):
+                    gate_settings(gate, {key: True})
+    tables = {"training": Training, "quantization": Quantization, "images": Preparation}
+    for table, keys in tables.items():
+        for key, setting in keys.model_fields.items():
+            if setting.annotation is not bool:
+                with pytest.raises(wh.InputError, match=key):
+                    make_recipe({table: {key: True}})

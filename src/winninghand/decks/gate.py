@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    PositiveInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from torch import Tensor, nn
 
 from winninghand.base import catalog
-from winninghand.base.errors import InputError, first_error
+from winninghand.base.errors import InputError, counted, first_error
 from winninghand.base.registry import Registry, nearest
 from winninghand.spectra import SpectralProfile, log_spectra
 from winninghand.spectra.profile import RINGS, ring_averages
@@ -124,7 +133,7 @@ def fitted_tensors(fitted: FittedScores, inputs: int, cards: int) -> tuple[Tenso
     """Return slopes (inputs, cards) and offsets (cards,); `InputError` where they are of other cards."""
     shape = [len(row) for row in fitted.slopes]
     if shape != [inputs] * cards or len(fitted.offsets) != cards:
-        raise InputError(f"the gate was fitted for {len(shape)} other cards; fit it again")
+        raise InputError(f"the gate was fitted for {counted(len(shape), 'other card')}; fit it again")
     slopes = torch.tensor(fitted.slopes, dtype=torch.float32).T.contiguous()
     return slopes, torch.tensor(fitted.offsets, dtype=torch.float32)
 
@@ -168,6 +177,14 @@ class GateSettings(BaseModel):
 
     max_active: PositiveInt | None = None
     scores: FittedScores | None = None
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_is_a_number(cls, value: object, info: ValidationInfo) -> object:
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and bool not in (kind, *get_args(kind)):
+            raise ValueError(f"it is no switch; give its value, not {str(value).lower()}")
+        return value
 
     @property
     def fits(self) -> bool:

@@ -86,9 +86,8 @@ def print_robustness(table: RobustnessTable) -> None:
         if table.order != "cells":
             say(f"corrupted images came as one stream: {table.order}")
         if table.adaptation is not None:
-            say(
-                f"batch norms adapted to each batch, with a prior of {table.adaptation:g} image{'' if table.adaptation == 1 else 's'}"
-            )
+            images = "image" if table.adaptation == 1 else "images"
+            say(f"batch norms adapted to each batch, with a prior of {table.adaptation:g} {images}")
         groups, families = (
             ", ".join(f"{kind} {accuracy:.1%}" for kind, accuracy in means.items())
             for means in (table.groups, table.families)

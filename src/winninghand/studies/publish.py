@@ -119,12 +119,10 @@ class Publisher:
         sparsity = f"{100 * settings['sparsity']:g}" if settings["method"] != "dense" else ""
         parts = [self.images.name, f"{settings['method']}{sparsity}", recipe["domain"]["name"]]
         own = make_recipe(self.study.recipe, known_network=False).network
-        whole = (
-            parts
-            if network == own
-            else [*parts, *(re.sub(r"[^\w.-]+", "-", str(value)) for value in network.values())]
-        )
-        return checked_name("-".join(whole))
+        if network != own:
+            # One from elsewhere has a colon in its name.
+            parts += [re.sub(r"[^\w.-]+", "-", str(value)) for value in network.values()]
+        return checked_name("-".join(parts))
 
     def _deck(self, plan: DeckPlan, runs: Sequence[RunResult]) -> Model:
         members = [run for run in runs if run.chose(plan.choice)]
