@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import overload
 
 from winninghand.base.catalog import (
@@ -10,6 +11,7 @@ from winninghand.base.catalog import (
     EXECUTORS,
     GATES,
     IMAGE_SETS,
+    LIBRARIES,
     LOGGERS,
     METHODS,
     NETWORKS,
@@ -46,3 +48,13 @@ def names(kind: str | None = None) -> tuple[str, ...] | dict[str, tuple[str, ...
     if kind not in KINDS:
         raise InputError(f"unknown kind of name {kind!r}; {nearest(kind, KINDS)}")
     return tuple(KINDS[kind])
+
+
+def networks_elsewhere() -> str:
+    """Return one line: how networks of libraries and of one's own are named, and which can be had here."""
+    said = []
+    for prefix, library in LIBRARIES.items():
+        form = f"{prefix}:OWNER/NAME" if prefix == "hf" else f"{prefix}:NAME"
+        there = f"{library} is installed" if find_spec(library) else f"pip install 'winninghand[{library}]'"
+        said.append(f"{form} ({there})")
+    return f"also {', '.join(said)}, and, where you trust it, package.module:function of your own code"

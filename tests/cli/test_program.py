@@ -71,7 +71,21 @@ def test_the_version(run):
 
 
 def test_names_of_one_kind_and_of_all(run):
-    assert run("names", "gates")[1].split() == list(wh.names("gates"))
+    assert run("names", "gates")[1:] == ("\n".join(wh.names("gates")) + "\n", "")
+
+
+def test_names_of_networks_stay_a_list_and_those_elsewhere_are_told_beside_it(run, monkeypatch):
+    there = {"timm": True}
+    monkeypatch.setattr("winninghand.catalog.find_spec", there.get)
+    for words in (("names",), ("names", "networks")):
+        code, out, err = run(*words)
+        assert code == 0 and ":NAME" not in out
+        assert err == (
+            "networks: also timm:NAME (timm is installed), torchvision:NAME (pip install "
+            "'winninghand[torchvision]'), hf:OWNER/NAME (pip install 'winninghand[transformers]'), and, "
+            "where you trust it, package.module:function of your own code\n"
+        )
+    assert out.split() == list(wh.names("networks"))
     code, out, _ = run("names")
     assert code == 0
     assert "methods: dense, ft, gmp, lth, lrr, ep, bp" in out

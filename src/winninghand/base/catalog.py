@@ -32,6 +32,9 @@ NETWORKS: Registry[Any] = Registry(
 )
 """Functions that build a network; their keyword parameters, all with defaults, are its settings."""
 
+LIBRARIES = {"timm": "timm", "torchvision": "torchvision", "hf": "transformers"}
+"""Libraries whose networks are known by name, too: what stands before the colon, and which is meant."""
+
 METHODS: Registry[Any] = Registry(
     "method",
     "methods",

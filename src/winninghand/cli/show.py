@@ -16,11 +16,17 @@ def names(
         str | None, typer.Argument(metavar="[KIND]", help=f"{', '.join(KINDS)}; all of them, without.")
     ] = None,
 ) -> None:
-    """List what can be named in recipes and options."""
+    """List what can be named in recipes and options.
+
+    How networks from elsewhere are named is said on standard error, so that the list stays one of names.
+    """
     from winninghand.catalog import names as known
+    from winninghand.catalog import networks_elsewhere
 
     for one in [kind] if kind is not None else KINDS:
         typer.echo("\n".join(known(one)) if kind is not None else f"{one}: {', '.join(known(one))}")
+    if kind in (None, "networks"):
+        typer.echo(f"networks: {networks_elsewhere()}", err=True)
 
 
 def inspect(

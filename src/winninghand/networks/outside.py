@@ -22,12 +22,12 @@ from torch import Tensor, nn
 from torch.nn.modules import module as registration
 from torch.overrides import TorchFunctionMode
 
+from winninghand.base import catalog
 from winninghand.base.errors import InputError, brief, shown
 from winninghand.networks.libraries import Built, Found
 
 _HOME = "winninghand.networks.libraries"
-LIBRARIES = {"timm": "timm", "torchvision": "torchvision", "hf": "transformers"}
-"""What stands before the colon, and the library that is meant."""
+LIBRARIES = catalog.LIBRARIES
 
 _OWN = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _RESERVED = frozenset({"name", "version", "trust"})
