@@ -72,6 +72,10 @@ def test_the_version(run):
 
 def test_names_of_one_kind_and_of_all(run):
     assert run("names", "gates")[1:] == ("\n".join(wh.names("gates")) + "\n", "")
+    code, out, _ = run("names")
+    assert code == 0
+    assert "methods: dense, ft, gmp, lth, lrr, ep, bp" in out
+    assert run("names", "gate")[0] == 2
 
 
 def test_names_of_networks_stay_a_list_and_those_elsewhere_are_told_beside_it(run, monkeypatch):
@@ -86,10 +90,6 @@ def test_names_of_networks_stay_a_list_and_those_elsewhere_are_told_beside_it(ru
             "where you trust it, package.module:function of your own code\n"
         )
     assert out.split() == list(wh.names("networks"))
-    code, out, _ = run("names")
-    assert code == 0
-    assert "methods: dense, ft, gmp, lth, lrr, ep, bp" in out
-    assert run("names", "gate")[0] == 2
 
 
 def test_inspect_tells_people_and_programs_the_same(run, tmp_path):
