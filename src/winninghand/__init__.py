@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from winninghand.networks import network
     from winninghand.recipe import Recipe
     from winninghand.results import Results
+    from winninghand.runtimes import compile  # noqa: A004 (the public name)
     from winninghand.training import Callback, compress, train
     from winninghand.training.specializing import specialize
 
@@ -39,6 +40,7 @@ _HOMES = {
     "Results": "results",
     "__version__": "base.version",
     "augment": "augmentation",
+    "compile": "runtimes",
     "compress": "training",
     "corrupt": "corruptions",
     "evaluate": "evaluation",
@@ -64,6 +66,7 @@ __all__ = [
     "Results",
     "__version__",
     "augment",
+    "compile",
     "compress",
     "corrupt",
     "evaluate",

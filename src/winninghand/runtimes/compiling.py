@@ -1,0 +1,169 @@
+"""`compile`: a card or a deck for the engine, or for the next best that runs it."""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from winninghand.base.errors import InputError, checked_whole, with_article
+from winninghand.base.extras import needed
+from winninghand.cards import Card
+from winninghand.cards.player import adaptation_of
+from winninghand.decks import Deck, load
+from winninghand.engine.playing import Compiled, Runner
+from winninghand.engine.program import Program, interpret, together
+from winninghand.engine.tracing import UntraceableError, check_alike, trace
+from winninghand.networks.entering import check_values, copied
+
+_LOG = logging.getLogger(__name__)
+
+
+def compile(model: Card | Deck | Path | str, threads: int | None = None) -> Compiled:  # noqa: A001 (the public name)
+    """Make a card or a deck ready to be run fast on this machine's CPU, by its non-zero weights alone.
+
+    The model may also be given by its file, or as `zoo:NAME`. Its networks are traced once, and their
+    weights packed; later changes of the model are not seen. Cards of one body are packed once, with the
+    norms of each. Outputs are PyTorch's within 1e-4 of the largest of them. `threads` is how many threads
+    compute, by default as many as PyTorch has now (`torch.get_num_threads()`).
+
+    A model that the engine cannot run, for the reason that is logged in one line and stands in `.reason`,
+    is run by ONNX Runtime where the extra `export` is installed, else by PyTorch; `.runtime` says by which.
+
+    Raises `InputError` for what is neither card nor deck, for weights that are NaN or infinite, for a deck
+    whose gate cannot choose, and for threads that are no whole number of at least 1.
+    """
+    if threads is not None:
+        checked_whole("threads", threads, 1)
+    model = load(model) if isinstance(model, str | PathLike) else model
+    if isinstance(model, Compiled):
+        raise InputError(f"this {model.kind} is compiled already; compile the {model.kind} it was made of")
+    if not isinstance(model, Card | Deck):
+        raise InputError(
+            f"a card or a deck is compiled, not {with_article(type(model).__name__)}; make a card of a "
+            "module by Card.from_module"
+        )
+    for card in model.cards:
+        check_values(card.network.state_dict())
+    if isinstance(model, Deck):
+        model.choose(torch.full((1, 3, *model.input_size), 0.5, device=model.device))
+        model.reset()
+    count = threads or torch.get_num_threads()
+    try:
+        return Compiled(model, _by_engine(model.cards, count), "sparse")
+    except UntraceableError as error:
+        reason = str(error)
+    try:
+        if adaptation_of(model) is not None:
+            raise InputError("it takes norms as they are in the file")
+        runners = by_onnx(model.cards, count)
+    except InputError as error:
+        _say(model, "PyTorch", f"{reason}; nor by ONNX Runtime: {error}")
+        return Compiled(model, [_Torch(card) for card in model.cards], "torch", reason)
+    _say(model, "ONNX Runtime", reason)
+    return Compiled(model, runners, "onnxruntime", reason)
+
+
+def _say(model: Card | Deck, runtime: str, reason: str) -> None:
+    _LOG.warning("this %s is run by %s, not by the engine: %s", model.kind, runtime, reason)
+
+
+def _by_engine(cards: Sequence[Card], threads: int) -> list[Runner]:
+    """Return runners of the engine: one of all cards where they share a body, else one of each."""
+    programs = [trace(card, checked=False) for card in cards]
+    joined = together(programs)
+    if joined is not None:
+        runner = _runner(joined, threads)
+        for number, card in enumerate(cards):
+            _check(runner, card, number if len(cards) > 1 else None)
+        return [runner]
+    runners = [_runner(program, threads) for program in programs]
+    for runner, card in zip(runners, cards, strict=True):
+        _check(runner, card, None)
+    return runners
+
+
+def _check(runner: Runner, card: Card, number: int | None) -> None:
+    """Raise `UntraceableError` unless a runner gives a card's logits for images that were not traced."""
+    generator = torch.Generator().manual_seed(1)
+    images = torch.rand(3, 3, *card.input_size, generator=generator)
+    with torch.no_grad():
+        expected = card(images.to(card.device), checked=True).float().cpu()
+    numbers = None if number is None else np.full(len(images), number, dtype=np.int64)
+    check_alike(torch.from_numpy(runner.run(images.numpy(), numbers)), expected)
+
+
+class _Interpreter:
+    """Runs a program step by step by PyTorch."""
+
+    def __init__(self, program: Program) -> None:
+        # A program refers to the weights of its card, which may change.
+        self._program = copy.deepcopy(program)
+
+    def run(
+        self, images: npt.NDArray[np.float32], cards: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.float32]:
+        numbers = None if cards is None else torch.from_numpy(cards)
+        return cast(
+            "npt.NDArray[np.float32]", interpret(self._program, torch.from_numpy(images), numbers).numpy()
+        )
+
+
+def _runner(program: Program, threads: int) -> Runner:
+    return _Interpreter(program)
+
+
+class _Torch:
+    """Runs a card by PyTorch, with the weights that it had."""
+
+    def __init__(self, card: Card) -> None:
+        self._card = copied(card).cpu().float().eval()
+
+    def run(
+        self, images: npt.NDArray[np.float32], cards: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.float32]:
+        with torch.no_grad():
+            logits: Tensor = self._card(torch.from_numpy(images), checked=True)
+        return cast("npt.NDArray[np.float32]", logits.numpy())
+
+
+class _Onnx:
+    """Runs a card by ONNX Runtime."""
+
+    def __init__(self, session: Any, name: str) -> None:  # noqa: ANN401 (onnxruntime has no types)
+        self._session, self._name = session, name
+
+    def run(
+        self, images: npt.NDArray[np.float32], cards: npt.NDArray[np.int64] | None = None
+    ) -> npt.NDArray[np.float32]:
+        return cast("npt.NDArray[np.float32]", self._session.run(None, {self._name: images})[0])
+
+
+def by_onnx(cards: Sequence[Card], threads: int) -> list[Runner]:
+    """Return a runner of ONNX Runtime for each card; `InputError` where a package or a way is missing."""
+    # Needed for some models only, and it imports what exporters need.
+    from winninghand.exports.graphs import INPUT
+    from winninghand.exports.onnx_file import EXTRA, onnx_of, session
+
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        needed(package, *EXTRA)
+    runners: list[Runner] = []
+    for card in cards:
+        try:
+            runner = _Onnx(session(onnx_of(cast("Card", copied(card)).cpu()), threads), INPUT)
+            _check(runner, card, None)
+        except InputError:
+            raise
+        except Exception as error:  # whatever tracing, exporter and runtime raise
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise InputError(f"its network cannot be written as ONNX: {reason}") from error
+        runners.append(runner)
+    return runners

@@ -1,0 +1,178 @@
+"""Compiled cards and decks are played as what they were made of, and say what runs them."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+import winninghand as wh
+from tests.engine.drawn import drawn_card
+from winninghand.decks import share_body, with_bn_adaptation
+from winninghand.spectra import SpectralProfile
+
+CLASSES = list("abcd")
+
+
+def patches(count, seed=0):
+    """Images of a few large patches."""
+    grid = torch.rand(count, 3, 2, 2, generator=torch.Generator().manual_seed(seed))
+    return nn.functional.interpolate(grid, size=(16, 16), mode="bilinear")
+
+
+def noise(count, seed=0):
+    return torch.rand(count, 3, 16, 16, generator=torch.Generator().manual_seed(seed))
+
+
+def made_card(seed, images, network=None):
+    torch.manual_seed(seed)
+    module = wh.network("resnet18", classes=4, width=8) if network is None else copy.deepcopy(network)
+    module.train()(noise(16, seed))
+    with torch.no_grad():
+        for weight in module.parameters():
+            if weight.ndim > 1 and network is None:
+                weight.mul_(torch.rand(weight.shape) < 0.1).add_(0.0)
+            elif weight.ndim == 1:
+                weight.add_(torch.rand_like(weight))
+    profile = SpectralProfile.of(images)
+    return wh.Card.from_module(module.eval(), CLASSES, (16, 16), (0.5, 0.4, 0.3), (0.2, 0.3, 0.2), profile)
+
+
+def one_body(count=2):
+    first = made_card(0, patches(32))
+    body = {key: value for key, value in first.network.state_dict().items() if value.ndim > 1}
+    cards = [first]
+    for seed in range(1, count):
+        card = made_card(seed, noise(32), first.network)
+        card.network.load_state_dict({**card.network.state_dict(), **body, "fc.bias": first.network.fc.bias})
+        cards.append(card)
+    return share_body(cards)
+
+
+def some_deck(gate, shared):
+    cards = one_body() if shared else [made_card(0, patches(32)), made_card(1, noise(32))]
+    return wh.Deck(cards, gate, temperatures=(0.7, 1.3))
+
+
+def agree(compiled, model, images):
+    with torch.no_grad():
+        expected, found = model.answer(images), compiled.answer(images)
+    torch.testing.assert_close(found.outputs, expected.outputs, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found.weights, expected.weights)
+
+
+@pytest.mark.parametrize("seed", range(40, 48))
+def test_a_compiled_card_gives_its_logits_for_any_batch(seed):
+    card = drawn_card(seed)
+    compiled = wh.compile(card, threads=1 + seed % 2)
+    assert (compiled.runtime, compiled.reason) == ("sparse", None)
+    for count in (1, 2, 17, 33):
+        agree(compiled, card, torch.rand(count, 3, *card.input_size))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("gate", ["average", "weighted", "spectral", "stream", "features"])
+def test_a_compiled_deck_chooses_and_mixes_as_the_deck_does(gate, shared):
+    deck = some_deck(gate, shared)
+    compiled = wh.compile(deck)
+    assert (compiled.runtime, compiled.kind, compiled.gate) == ("sparse", "deck", gate)
+    assert len(compiled._runners) == (1 if shared else 2)
+    images = torch.cat([patches(5, 1), noise(6, 2)])
+    agree(compiled, deck, images[torch.randperm(11)])
+    agree(compiled, deck, noise(1))
+
+
+def test_evaluate_and_predict_take_it(tiny_images):
+    deck = some_deck("weighted", True)
+    compiled = wh.compile(deck)
+    found, expected = (
+        wh.evaluate(one, tiny_images.test, corruptions="contrast", severities=[3]) for one in (compiled, deck)
+    )
+    assert found.clean_accuracy == expected.clean_accuracy
+    assert [cell.accuracy for cell in found.cells] == [cell.accuracy for cell in expected.cells]
+    assert [one.label for one in compiled.predict(noise(3))] == [one.label for one in deck.predict(noise(3))]
+
+
+def test_it_keeps_what_the_model_was(tmp_path):
+    card = made_card(0, patches(4))
+    compiled, images = wh.compile(card), noise(2)
+    before = compiled(images)
+    with torch.no_grad():
+        for weight in card.parameters():
+            weight.zero_()
+    assert torch.equal(compiled(images), before)
+    card.save(tmp_path / "a.card")
+    assert torch.equal(wh.compile(tmp_path / "a.card")(images), torch.zeros(2, 4))
+
+
+class Odd(nn.Module):
+    """A network that no program says, in a way that ONNX can say, or cannot."""
+
+    def __init__(self, traceable):
+        super().__init__()
+        self.conv, self.traceable = nn.Conv2d(3, 4, 3), traceable
+
+    def forward(self, x):
+        if not self.traceable and float(x[0, 0, 0, 0]) > 1e9:
+            return self.conv(x).mean((2, 3)) + 1
+        return self.conv(x).flatten(2).softmax(2).amax(2)
+
+
+def test_what_the_engine_cannot_run_is_run_by_the_next_best(caplog):
+    pytest.importorskip("onnxruntime")
+    card = wh.Card.from_module(Odd(True), CLASSES, (16, 16))
+    said = []
+    for traceable, runtime in ((True, "onnxruntime"), (False, "torch")):
+        card = wh.Card.from_module(Odd(traceable), CLASSES, (16, 16))
+        compiled = wh.compile(card)
+        assert compiled.runtime == runtime
+        agree(compiled, card, noise(3))
+        said += [one.message for one in caplog.records if one.name.startswith("winninghand")]
+        caplog.clear()
+    said = [one.partition(", not by the engine: ")[::2] for one in said]
+    unknown = "the engine does not know the operation "
+    assert said[0] == ("this card is run by ONNX Runtime", f"{unknown}_softmax")
+    assert said[1][0] == "this card is run by PyTorch"
+    assert said[1][1].startswith(f"{unknown}_local_scalar_dense; nor by ONNX Runtime: its network cannot be")
+    assert len(said) == 2
+    assert "\n" not in said[1][1]
+
+
+def test_norms_that_adapt_to_each_batch_are_left_to_others():
+    card = with_bn_adaptation(made_card(0, patches(4)), 4.0)
+    compiled = wh.compile(card)
+    assert compiled.reason == "its batch norms adapt to each batch"
+    assert compiled.adaptation_prior == 4.0
+    agree(compiled, card, noise(5))
+
+
+def test_bad_input(tmp_path):
+    card = made_card(0, patches(4))
+    compiled = wh.compile(card)
+    for images, line in (
+        (noise(2)[:, :, :8], r"shape \(N, 3, 16, 16\)"),
+        (torch.full((1, 3, 16, 16), torch.nan), "NaN"),
+        ((noise(2) * 255).to(torch.uint8), "float"),
+    ):
+        with pytest.raises(wh.InputError, match=line):
+            compiled(images)
+    with pytest.raises(wh.InputError, match="CPU"):
+        compiled(torch.empty(2, 3, 16, 16, device="meta"))
+    with pytest.raises(wh.InputError, match="compiled card runs on the CPU"):
+        compiled.double()
+    with pytest.raises(wh.InputError, match="belongs to this machine"):
+        compiled.save(tmp_path / "a.card")
+    with pytest.raises(wh.InputError, match="is not pickled"):
+        copy.deepcopy(compiled)
+    for model, threads, line in (
+        (compiled, None, "compiled already"),
+        (card.network, None, "a card or a deck is compiled"),
+        (card, 0, "threads must be a whole number"),
+        (tmp_path / "none.card", None, "none.card"),
+    ):
+        with pytest.raises(wh.InputError, match=line):
+            wh.compile(model, threads=threads)
+    with torch.no_grad():
+        card.network.conv1.weight[0] = torch.nan
+    with pytest.raises(wh.InputError, match=r"'conv1.weight' holds values that are NaN"):
+        wh.compile(card)
