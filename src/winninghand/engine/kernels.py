@@ -1,0 +1,466 @@
+"""The steps of a network as compiled code: one function runs a whole table of them.
+
+All memory is a workspace of one thread, and every value in it lies as `layout.py` says: channels, rows,
+columns, and innermost one vector of `LANES` numbers. A table has one row of int64 per operation: its kind,
+and addresses, sizes and distances in bytes. `execute` goes through the table without coming back to Python,
+so that a small network at one image is not slowed by the interpreter, and without holding its lock.
+
+`planning.py` writes the rows, in the order in which the functions here read them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from winninghand.base.compiled import compiled
+from winninghand.engine.vectors import (
+    BYTES,
+    add,
+    arrivals,
+    chosen,
+    count_arrival,
+    divide,
+    float_of_bits,
+    give_way,
+    larger,
+    load,
+    load_anywhere,
+    magnitude,
+    multiply,
+    multiply_add,
+    power_of_two,
+    read_float,
+    read_int,
+    read_long,
+    root,
+    rounded,
+    smaller,
+    splat,
+    store,
+    subtract,
+    tile,
+    with_sign,
+    write_float,
+)
+
+Table = Any
+"""int64 (operations, COLUMNS), C-contiguous."""
+
+COLUMNS = 28
+
+CONVOLVE, BORDER, GATHER, SCATTER, POOL, REDUCE, COMBINE, AFFINE, NORM, ACTIVATE, COPY, NUMBERS, MEET = range(13)
+"""Kinds of operations: the first number of a row."""
+
+TILES = ((4, 4), (2, 4), (4, 2), (2, 2), (1, 4), (4, 1), (1, 2), (2, 1), (1, 1), (2, 8), (1, 8))
+"""Shapes of tiles, in rows and columns, by number. A row of the table says which, and the step, 1 or 2."""
+ENTRY = 16
+"""Bytes of one entry of a packed convolution: output channel, flags, first weight and number of weights."""
+
+
+@compiled
+def execute(table: Table, images: int, logits: int, cards: int) -> None:
+    """Do all operations of a table; `images`, `logits` and `cards` are addresses of the call's arrays."""
+    for index in range(table.shape[0]):
+        row = table[index]
+        kind = row[0]
+        if kind == CONVOLVE:
+            convolve(row)
+        elif kind == BORDER:
+            border(row)
+        elif kind == GATHER:
+            gather(row, images)
+        elif kind == SCATTER:
+            scatter(row, logits)
+        elif kind == POOL:
+            pool(row)
+        elif kind == REDUCE:
+            reduce(row)
+        elif kind == COMBINE:
+            combine(row)
+        elif kind == AFFINE:
+            affine(row)
+        elif kind == NORM:
+            norm(row)
+        elif kind == ACTIVATE:
+            activate(row)
+        elif kind == COPY:
+            copy(row)
+        elif kind == NUMBERS:
+            numbers(row, cards)
+        elif kind == MEET:
+            meet(row)
+
+
+@compiled
+def convolve(row: Table) -> None:
+    """Sum a convolution's non-zero weights, tile by tile.
+
+    For each tile, for each block of input channels, for each output channel with weights there: `tile`.
+    The blocks are so small that what a tile sees of one stays in the L1 cache while all output channels use
+    it; without blocks the operands come from the L2 cache, at half of the speed. A tile at the border that
+    would be too large begins earlier and computes some outputs again.
+    """
+    shape, height, width = row[1], row[2], row[3]
+    rows, columns = row[4], row[5]
+    source, source_pitch, source_step = row[6], row[7], row[8]
+    output, output_pitch, output_plane = row[9], row[10], row[11]
+    addend, addend_pitch, addend_plane = row[12], row[13], row[14]
+    entries, count, stream = row[15], row[16], row[17]
+    scratch, scales, biases = row[18], row[19], row[20]
+    low, high = float_of_bits(row[21]), float_of_bits(row[22])
+    bytes_of_tile = rows * columns * BYTES
+    y = 0
+    while y < height:
+        y = min(y, height - rows)
+        x = 0
+        while x < width:
+            x = min(x, width - columns)
+            here = source + y * source_pitch + x * source_step
+            there = output + y * output_pitch + x * BYTES
+            other = addend + y * addend_pitch + x * BYTES
+            for place in range(entries, entries + count * ENTRY, ENTRY):
+                channel = read_int(place)
+                flags = read_int(place + 4)
+                begin = stream + 8 * read_int(place + 8)
+                weights = read_int(place + 12)
+                kept = scratch + channel * bytes_of_tile
+                first, last = (flags & 1) != 0, (flags & 2) != 0
+                to = there + channel * output_plane
+                more = other + channel * addend_plane if addend != 0 else 0
+                scale, bias = scales + channel * BYTES, biases + channel * BYTES
+                # fmt: off
+                if shape == 0:
+                    tile(4, 4, 1, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
+                elif shape == 1:
+                    tile(2, 4, 1, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
+                elif shape == 2:
+                    tile(4, 2, 1, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
+                elif shape == 3:
+                    tile(2, 2, 1, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
+                elif shape == 4:
+                    tile(1, 4, 1, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
+                elif shape == 5:
+                    tile(4, 1, 1, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
+                elif shape == 6:
+                    tile(1, 2, 1, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
+                elif shape == 7:
+                    tile(2, 1, 1, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
+                elif shape == 8:
+                    tile(1, 1, 1, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
+                elif shape == 16:
+                    tile(4, 4, 2, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
+                elif shape == 17:
+                    tile(2, 4, 2, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
+                elif shape == 18:
+                    tile(4, 2, 2, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
+                elif shape == 19:
+                    tile(2, 2, 2, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
+                elif shape == 20:
+                    tile(1, 4, 2, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
+                elif shape == 22:
+                    tile(1, 2, 2, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
+                # fmt: on
+            x += columns
+        y += rows
+
+
+@compiled
+def border(row: Table) -> None:
+    """Write what lies around the parts of an image: the neighbouring parts' edges, or the fill.
+
+    A neighbour's numbers lie in other lanes of a vector of this value. The same numbers some lanes further
+    on are what a load from some bytes earlier gives; a mask has a 0 where there is no neighbour.
+    """
+    value, plane, first, last, moves, count, fill = row[1], row[2], row[3], row[4], row[5], row[6], row[7]
+    outside = splat(float_of_bits(fill))
+    for channel in range(first, last):
+        base = value + channel * plane
+        for move in range(moves, moves + 24 * count, 24):
+            seen = load_anywhere(base + read_long(move + 8))
+            store(chosen(read_long(move + 16), seen, outside), base + read_long(move))
+
+
+@compiled
+def gather(row: Table, images: int) -> None:
+    """Bring images that lie one after the other (channels, height, width) into lanes."""
+    source, base, image_stride, height, width = row[1], row[2], row[3], row[4], row[5]
+    value, pitch, plane, first, last = row[6], row[7], row[8], row[9], row[10]
+    group, grid_rows, grid_columns, rows, columns, repeated = row[11], row[12], row[13], row[14], row[15], row[16]
+    if base != 0:
+        source += images
+    for channel in range(first, last):
+        lane = 0
+        for part_row in range(grid_rows):
+            for part_column in range(grid_columns):
+                top = 0 if repeated != 0 else part_row * rows
+                left = 0 if repeated != 0 else part_column * columns
+                for image in range(group):
+                    here = source + image * image_stride + 4 * channel * height * width
+                    there = value + channel * plane + 4 * lane
+                    for y in range(rows):
+                        for x in range(columns):
+                            number = 0.0
+                            if top + y < height and left + x < width:
+                                number = read_float(here + 4 * ((top + y) * width + left + x))
+                            write_float(number, there + y * pitch + x * BYTES)
+                    lane += 1
+
+
+@compiled
+def scatter(row: Table, logits: int) -> None:
+    """Write a value out of its lanes, one image after the other (channels, height, width)."""
+    target, base, image_stride, height, width = row[1], row[2], row[3], row[4], row[5]
+    value, pitch, plane, first, last = row[6], row[7], row[8], row[9], row[10]
+    group, grid_rows, grid_columns, rows, columns = row[11], row[12], row[13], row[14], row[15]
+    if base != 0:
+        target += logits
+    for channel in range(first, last):
+        for part_row in range(grid_rows):
+            for part_column in range(grid_columns):
+                top, left = part_row * rows, part_column * columns
+                for image in range(group):
+                    lane = (part_row * grid_columns + part_column) * group + image
+                    there = target + image * image_stride + 4 * channel * height * width
+                    here = value + channel * plane + 4 * lane
+                    for y in range(min(rows, height - top)):
+                        for x in range(min(columns, width - left)):
+                            number = read_float(here + y * pitch + x * BYTES)
+                            write_float(number, there + 4 * ((top + y) * width + left + x))
+
+
+@compiled
+def pool(row: Table) -> None:
+    """Maximum or sum times a factor over windows; the factors are vectors, one per place of the output."""
+    kind, height, width, kernel_rows, kernel_columns = row[1], row[2], row[3], row[4], row[5]
+    source, source_pitch, source_plane, row_step, column_step = row[6], row[7], row[8], row[9], row[10]
+    output, output_pitch, output_plane, first, last, factors = row[11], row[12], row[13], row[14], row[15], row[16]
+    for channel in range(first, last):
+        for y in range(height):
+            for x in range(width):
+                here = source + channel * source_plane + y * row_step + x * column_step
+                total = load(here)
+                for ky in range(kernel_rows):
+                    for kx in range(kernel_columns):
+                        if ky + kx > 0:
+                            seen = load(here + ky * source_pitch + kx * BYTES)
+                            total = larger(total, seen) if kind == 0 else add(total, seen)
+                if kind != 0:
+                    total = multiply(total, load(factors + (y * width + x) * BYTES))
+                store(total, output + channel * output_plane + y * output_pitch + x * BYTES)
+
+
+@compiled
+def reduce(row: Table) -> None:
+    """Maximum or mean of each channel over the whole image; all parts of an image get the same."""
+    kind, height, width, group, parts = row[1], row[2], row[3], row[4], row[5]
+    source, source_pitch, source_plane = row[6], row[7], row[8]
+    output, output_plane, first, last, factor = row[9], row[10], row[11], row[12], float_of_bits(row[13])
+    for channel in range(first, last):
+        here = source + channel * source_plane
+        there = output + channel * output_plane
+        total = load(here)
+        for y in range(height):
+            for x in range(width):
+                if y + x > 0:
+                    seen = load(here + y * source_pitch + x * BYTES)
+                    total = larger(total, seen) if kind == 0 else add(total, seen)
+        store(total, there)
+        for image in range(group):
+            best = read_float(there + 4 * image)
+            for part in range(1, parts):
+                seen_here = read_float(there + 4 * (part * group + image))
+                best = max(best, seen_here) if kind == 0 else best + seen_here
+            for part in range(parts):
+                write_float(best if kind == 0 else best * factor, there + 4 * (part * group + image))
+
+
+@compiled
+def combine(row: Table) -> None:
+    """Add or multiply two values; the second may be one vector per channel."""
+    kind, height, width = row[1], row[2], row[3]
+    left, left_pitch, left_plane = row[4], row[5], row[6]
+    right, right_pitch, right_plane, right_step = row[7], row[8], row[9], row[10]
+    output, output_pitch, output_plane, first, last = row[11], row[12], row[13], row[14], row[15]
+    low, high = splat(float_of_bits(row[16])), splat(float_of_bits(row[17]))
+    for channel in range(first, last):
+        for y in range(height):
+            here = left + channel * left_plane + y * left_pitch
+            other = right + channel * right_plane + y * right_pitch
+            there = output + channel * output_plane + y * output_pitch
+            for x in range(width):
+                one, two = load(here + x * BYTES), load(other + x * right_step)
+                value = add(one, two) if kind == 0 else multiply(one, two)
+                store(smaller(larger(value, low), high), there + x * BYTES)
+
+
+@compiled
+def affine(row: Table) -> None:
+    """Scale and shift each channel."""
+    height, width, source, source_pitch, source_plane = row[1], row[2], row[3], row[4], row[5]
+    output, output_pitch, output_plane, first, last = row[6], row[7], row[8], row[9], row[10]
+    scales, biases = row[11], row[12]
+    low, high = splat(float_of_bits(row[13])), splat(float_of_bits(row[14]))
+    for channel in range(first, last):
+        scale, bias = load(scales + channel * BYTES), load(biases + channel * BYTES)
+        for y in range(height):
+            here = source + channel * source_plane + y * source_pitch
+            there = output + channel * output_plane + y * output_pitch
+            for x in range(width):
+                value = multiply_add(load(here + x * BYTES), scale, bias)
+                store(smaller(larger(value, low), high), there + x * BYTES)
+
+
+@compiled
+def norm(row: Table) -> None:
+    """Layer norm of each place over its channels."""
+    first, last, width, channels = row[1], row[2], row[3], row[4]
+    source, source_pitch, source_plane = row[5], row[6], row[7]
+    output, output_pitch, output_plane = row[8], row[9], row[10]
+    scales, biases, epsilon = row[11], row[12], float_of_bits(row[13])
+    share = splat(1.0 / channels)
+    for y in range(first, last):
+        for x in range(width):
+            here = source + y * source_pitch + x * BYTES
+            there = output + y * output_pitch + x * BYTES
+            total = splat(0.0)
+            for channel in range(channels):
+                total = add(total, load(here + channel * source_plane))
+            mean = multiply(total, share)
+            total = splat(0.0)
+            for channel in range(channels):
+                apart = subtract(load(here + channel * source_plane), mean)
+                total = multiply_add(apart, apart, total)
+            deviation = root(multiply_add(total, share, splat(epsilon)))
+            for channel in range(channels):
+                apart = divide(subtract(load(here + channel * source_plane), mean), deviation)
+                value = multiply_add(apart, load(scales + channel * BYTES), load(biases + channel * BYTES))
+                store(value, there + channel * output_plane)
+
+
+@compiled
+def copy(row: Table) -> None:
+    """Copy channels, in any order: concatenations, splits and shuffles."""
+    height, width, source, source_pitch, source_plane = row[1], row[2], row[3], row[4], row[5]
+    output, output_pitch, output_plane, first, last, indices = row[6], row[7], row[8], row[9], row[10], row[11]
+    for channel in range(first, last):
+        origin = read_long(indices + 8 * channel)
+        for y in range(height):
+            here = source + origin * source_plane + y * source_pitch
+            there = output + channel * output_plane + y * output_pitch
+            for x in range(width):
+                store(load(here + x * BYTES), there + x * BYTES)
+
+
+@compiled
+def numbers(row: Table, cards: int) -> None:
+    """Spread the scales or biases of each image's own card over its lanes."""
+    source, width, target, first, last = row[1], row[2], row[3], row[4], row[5]
+    image, group, parts = row[6], row[7], row[8]
+    for member in range(group):
+        here = source + 4 * width * read_long(cards + 8 * (image + member))
+        for channel in range(first, last):
+            for part in range(parts):
+                write_float(
+                    read_float(here + 4 * channel), target + channel * BYTES + 4 * (part * group + member)
+                )
+
+
+@compiled
+def meet(row: Table) -> None:
+    """Wait until all threads of a team have come here."""
+    counter, expected = row[1], row[2]
+    count_arrival(counter)
+    tries = 0
+    while arrivals(counter) < expected:
+        tries += 1
+        if tries > 2000:
+            give_way()
+
+
+@compiled
+def activate(row: Table) -> None:
+    """Apply an activation to a value where it lies."""
+    kind, height, width, value, pitch, plane, first, last = (
+        row[1],
+        row[2],
+        row[3],
+        row[4],
+        row[5],
+        row[6],
+        row[7],
+        row[8],
+    )
+    low, high = splat(float_of_bits(row[9])), splat(float_of_bits(row[10]))
+    zero, one, half = splat(0.0), splat(1.0), splat(0.5)
+    for channel in range(first, last):
+        for y in range(height):
+            here = value + channel * plane + y * pitch
+            for x in range(width):
+                number = load(here + x * BYTES)
+                if kind == 0:  # leaky: `low` is the slope
+                    result = add(larger(number, zero), multiply(low, smaller(number, zero)))
+                elif kind == 1 or kind == 2:  # hardsigmoid, hardswish
+                    result = multiply_add(number, splat(1.0 / 6.0), half)
+                    result = smaller(larger(result, zero), one)
+                    if kind == 2:
+                        result = multiply(result, number)
+                elif kind == 3:
+                    result = sigmoid(number)
+                elif kind == 4:
+                    result = multiply(number, sigmoid(number))
+                elif kind == 5:
+                    result = hyperbolic_tangent(number)
+                elif kind == 6:
+                    result = error_function(multiply(number, splat(0.7071067811865476)))
+                    result = multiply(multiply(number, half), add(one, result))
+                elif kind == 7:
+                    cubic = multiply(multiply(number, number), splat(0.044715))
+                    inner = multiply(multiply(number, splat(0.7978845608028654)), add(one, cubic))
+                    result = multiply(multiply(number, half), add(one, hyperbolic_tangent(inner)))
+                else:
+                    result = smaller(larger(number, low), high)
+                store(result, here + x * BYTES)
+
+
+@compiled
+def exponential(number: Any) -> Any:  # noqa: ANN401 (a vector)
+    """Return e to the numbers, within 2 units in the last place: 2 to a whole number times a polynomial."""
+    number = smaller(larger(number, splat(-87.0)), splat(88.0))
+    whole = rounded(multiply(number, splat(1.4426950408889634)))
+    rest = multiply_add(whole, splat(-0.693359375), number)
+    rest = multiply_add(whole, splat(2.12194440e-4), rest)
+    result = splat(1.9875691500e-4)
+    result = multiply_add(result, rest, splat(1.3981999507e-3))
+    result = multiply_add(result, rest, splat(8.3334519073e-3))
+    result = multiply_add(result, rest, splat(4.1665795894e-2))
+    result = multiply_add(result, rest, splat(1.6666665459e-1))
+    result = multiply_add(result, rest, splat(0.5))
+    result = add(multiply_add(multiply(result, rest), rest, rest), splat(1.0))
+    return multiply(result, power_of_two(whole))
+
+
+@compiled
+def sigmoid(number: Any) -> Any:  # noqa: ANN401
+    """Return 1 / (1 + e^−x)."""
+    return divide(splat(1.0), add(splat(1.0), exponential(subtract(splat(0.0), number))))
+
+
+@compiled
+def hyperbolic_tangent(number: Any) -> Any:  # noqa: ANN401
+    """Return tanh x, as 1 − 2 / (e^2x + 1)."""
+    grown = exponential(multiply(splat(2.0), number))
+    return subtract(splat(1.0), divide(splat(2.0), add(grown, splat(1.0))))
+
+
+@compiled
+def error_function(number: Any) -> Any:  # noqa: ANN401
+    """Return erf x, within 1.5e-7: Abramowitz and Stegun, 7.1.26."""
+    size = magnitude(number)
+    share = divide(splat(1.0), multiply_add(splat(0.3275911), size, splat(1.0)))
+    result = splat(1.061405429)
+    result = multiply_add(result, share, splat(-1.453152027))
+    result = multiply_add(result, share, splat(1.421413741))
+    result = multiply_add(result, share, splat(-0.284496736))
+    result = multiply(multiply_add(result, share, splat(0.254829592)), share)
+    result = multiply(result, exponential(subtract(splat(0.0), multiply(size, size))))
+    return with_sign(subtract(splat(1.0), result), number)

@@ -1,0 +1,150 @@
+"""The non-zero weights of a convolution, in the order in which the kernel uses them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from winninghand.engine.kernels import TILES
+from winninghand.engine.layout import Floats, Place
+from winninghand.engine.vectors import BYTES, REGISTERS
+
+Ints: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.int32]]"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What of a convolution matters for its speed, apart from where its weights lie."""
+
+    outputs: int
+    inputs: int
+    groups: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    weights: int
+    """That are not zero."""
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """The tile of a convolution, how many input channels are a block, and what that costs in cycles."""
+
+    number: int
+    """As `convolve` counts tiles."""
+    rows: int
+    columns: int
+    block: int
+    cycles: float
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """Weights and entries of one convolution in one place of its source.
+
+    `stream` is int32 (weights, 2): the offset of a weight's input in bytes, and the bits of the float32.
+    `entries` is int32 (entries, 4), by block of input channels and then by output channel: the output
+    channel, flags (1 for its first entry, 2 for its last), its first weight in the stream, and how many.
+    """
+
+    stream: Ints
+    entries: Ints
+
+    def of(self, first: int, last: int) -> Ints:
+        """Return the entries of some output channels."""
+        channels = self.entries[:, 0]
+        return np.ascontiguousarray(self.entries[(channels >= first) & (channels < last)])
+
+
+@cache
+def first_cache() -> int:
+    """Return the bytes of a core's first data cache; 32 KB where the system does not tell."""
+    for index in range(4):
+        folder = Path(f"/sys/devices/system/cpu/cpu0/cache/index{index}")
+        try:
+            if (folder / "level").read_text().strip() == "1" and "Data" in (folder / "type").read_text():
+                return int((folder / "size").read_text().strip().rstrip("K")) * 1024
+        except (OSError, ValueError):
+            break
+    return 32 * 1024
+
+
+@cache
+def tiling(shape: Shape, rows: int, columns: int) -> Tiling:
+    """Choose tile and block for an output of so many rows and columns, by a small model of the costs.
+
+    A weight costs a multiply-add per vector of the tile, two a cycle, and two more loads. An entry costs the
+    way of its sums to memory and back, and a mispredicted end of a loop. Operands that do not fit the first
+    cache come at about half of the speed.
+    """
+    best: Tiling | None = None
+    for index, (high, wide) in enumerate(TILES[:9]):
+        if high > rows or wide > columns or high * wide > REGISTERS // 2 or (shape.stride[1] > 2 and wide > 1):
+            continue
+        vectors = high * wide
+        tiles = math.ceil(rows / high) * math.ceil(columns / wide)
+        weight = max(vectors / 2, (vectors + 2) / 3) + 0.4
+        seen = BYTES * math.prod(
+            (tile - 1) * step + (size - 1) * apart + 1
+            for tile, step, size, apart in zip((high, wide), shape.stride, shape.kernel, shape.dilation, strict=True)
+        )
+        per_group = shape.inputs // shape.groups
+        for block in _blocks(shape.inputs):
+            entries = min(shape.outputs * math.ceil(per_group / block), max(shape.weights, shape.outputs))
+            held = min(block, shape.inputs) * seen
+            slow = 1.0 if held <= 0.7 * first_cache() else 1.15 if held <= first_cache() else 1.7
+            if vectors < 4:
+                slow = min(slow, 1.3)
+            cycles = tiles * (entries * (20 + 1.5 * vectors) + shape.weights * weight * slow)
+            if best is None or cycles < best.cycles:
+                number = index + 16 if shape.stride[1] == 2 and wide > 1 else index
+                best = Tiling(number, high, wide, block, cycles)
+    assert best is not None
+    return best
+
+
+def _blocks(inputs: int) -> list[int]:
+    """Return sizes of blocks to try: a tenth of a power of two apart is close enough."""
+    sizes = [4, 6, 8, 10, 12, 14, 16, 20, 24, 32, 40, 48, 64, 96, 128, 192, 256, 512]
+    return [size for size in sizes if size < inputs] + [inputs]
+
+
+def pack(weight: Floats, shape: Shape, source: Place, block: int) -> Packed:
+    """Sort the weights that are not zero by block, output channel, input channel, row and column."""
+    output, channel, row, column = np.nonzero(weight)
+    values = weight[output, channel, row, column].astype(np.float32)
+    channel = channel + output // (shape.outputs // shape.groups) * (shape.inputs // shape.groups)
+    order = np.lexsort((output, channel // block))  # stable: the rest keeps its order
+    output, channel, row, column = output[order], channel[order], row[order], column[order]
+    offsets = channel * source.plane
+    offsets += row * (shape.dilation[0] * source.pitch) + column * (shape.dilation[1] * BYTES)
+    stream = _aligned((max(len(order), 1), 2))
+    stream[: len(order), 0] = offsets
+    stream[: len(order), 1] = values[order].view(np.int32)
+
+    key = channel // block * shape.outputs + output
+    first = np.flatnonzero(np.diff(key, prepend=-1))
+    count = np.diff(first, append=len(key))
+    entries = np.zeros((len(first), 4), np.int32)
+    entries[:, 0], entries[:, 2], entries[:, 3] = output[first], first, count
+    _, at = np.unique(entries[:, 0], return_index=True)
+    entries[at, 1] |= 1
+    _, at = np.unique(entries[::-1, 0], return_index=True)
+    entries[len(entries) - 1 - at, 1] |= 2
+    empty = np.setdiff1d(np.arange(shape.outputs), entries[:, 0])
+    alone = np.zeros((len(empty), 4), np.int32)
+    alone[:, 0], alone[:, 1] = empty, 3
+    return Packed(stream, np.concatenate([entries, alone]))
+
+
+def _aligned(shape: tuple[int, ...]) -> Ints:
+    """Return int32 zeros that begin at a cache line."""
+    size = 4 * math.prod(shape)
+    raw = np.zeros(size + 64, np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size].view(np.int32).reshape(shape)

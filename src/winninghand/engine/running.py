@@ -1,0 +1,92 @@
+"""Runs a program: images in, logits out, on threads of its own."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+
+import numpy as np
+
+from winninghand.engine.kernels import execute
+from winninghand.engine.layout import Floats, Longs
+from winninghand.engine.planning import Plan, Weights, planned
+from winninghand.engine.program import Program
+from winninghand.engine.vectors import LANES
+
+
+class Runner:
+    """A program, its packed weights, and plans for chunks of images.
+
+    Each thread does images of its own, in chunks of 1, 2, 4, 8 or `LANES` images. What is left when all
+    threads have the same number of images, they do together, each some output channels of every step.
+    """
+
+    def __init__(self, program: Program, threads: int = 1) -> None:
+        self.program = program
+        self.threads = threads
+        self._weights = Weights(program)
+        self._plans: dict[tuple[int, int, int], Plan] = {}
+        self._lock = Lock()
+        self._pool: ThreadPoolExecutor | None = None
+        self._process = 0
+
+    def run(self, images: Floats, cards: Longs | None = None) -> Floats:
+        """Return logits (N, classes) of images, float32 (N, 3, H, W) in [0, 1].
+
+        `cards`, int64 (N,), says whose scales and biases each image has; by default those of card 0.
+        """
+        images = np.ascontiguousarray(images, np.float32)
+        numbers = np.zeros(len(images), np.int64) if cards is None else np.ascontiguousarray(cards, np.int64)
+        logits = np.empty((len(images), self.program.classes), np.float32)
+        with self._lock:
+            each = len(images) // self.threads
+            alone = [[*_chunks(thread * each, each)] for thread in range(self.threads)]
+            together = [*_chunks(each * self.threads, len(images) - each * self.threads)]
+            plans = {size: [self._plan(size, 1, t) for t in range(self.threads)] for _, size in alone[0]}
+            teams = [self._plan(size, self.threads, 0) for _, size in together]
+
+            def work(thread: int) -> None:
+                for start, size in alone[thread]:
+                    self._execute(plans[size][thread], 0, images, logits, numbers, start)
+                for (start, _), plan in zip(together, teams, strict=True):
+                    self._execute(plan, thread, images, logits, numbers, start)
+
+            for plan in teams:
+                plan.counter[:] = 0
+            others = [self._workers().submit(work, thread) for thread in range(1, self.threads)]
+            work(0)
+            for other in others:
+                other.result()
+        return logits
+
+    def _execute(
+        self, plan: Plan, thread: int, images: Floats, logits: Floats, cards: Longs, start: int
+    ) -> None:
+        execute(plan.tables[thread], images[start:].ctypes.data, logits[start:].ctypes.data, cards[start:].ctypes.data)
+
+    def _plan(self, images: int, team: int, owner: int) -> Plan:
+        """Return the plan of a chunk; threads that work alone have one each, since a plan has memory."""
+        key = (images, team, owner)
+        if key not in self._plans:
+            self._plans[key] = planned(self.program, images, team, self._weights)
+        return self._plans[key]
+
+    def _workers(self) -> ThreadPoolExecutor:
+        """Return the threads; a forked process has none of its parent's, and gets its own."""
+        if self._pool is None or self._process != os.getpid():
+            self._pool = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="engine")
+            self._process = os.getpid()
+        return self._pool
+
+
+def _chunks(start: int, images: int) -> list[tuple[int, int]]:
+    """Cut images into chunks of powers of two: where each begins, and how many it has."""
+    chunks, size = [], LANES
+    while images:
+        if images >= size:
+            chunks.append((start, size))
+            start, images = start + size, images - size
+        else:
+            size //= 2
+    return chunks

@@ -1,0 +1,206 @@
+"""The engine computes what the program means, however images, parts and threads are laid out."""
+
+import os
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from winninghand.engine.layout import Grid, Place, moves
+from winninghand.engine.program import (
+    Activation,
+    Affine,
+    ChannelNorm,
+    Channels,
+    Combine,
+    Concatenate,
+    Convolution,
+    Pointwise,
+    Pool,
+    Program,
+    interpret,
+)
+from winninghand.engine.running import Runner
+from winninghand.engine.vectors import BYTES, LANES
+
+
+class Builder:
+    """Writes a program step by step, with random weights of which few are not zero."""
+
+    def __init__(self, size, seed=0, cards=1, density=0.3):
+        self.random = np.random.default_rng(seed)
+        self.shapes, self.steps, self.cards, self.density = [(3, *size)], [], cards, density
+
+    def tensor(self, *shape):
+        return torch.from_numpy(self.random.standard_normal(shape).astype(np.float32))
+
+    def value(self, channels, height, width):
+        self.shapes.append((channels, height, width))
+        return len(self.shapes) - 1
+
+    def norms(self, channels, alike=False):
+        rows = 1 if alike else self.cards
+        return self.tensor(rows, channels).abs() + 0.5, self.tensor(rows, channels) * 0.1
+
+    def convolution(self, source, channels, kernel=3, stride=1, padding=None, groups=1, dilation=1, **more):
+        inputs, *sizes = self.shapes[source]
+        kernel = (kernel, kernel) if isinstance(kernel, int) else kernel
+        stride = (stride, stride) if isinstance(stride, int) else stride
+        padding = tuple(size // 2 * dilation for size in kernel) if padding is None else padding
+        out = [
+            (size + 2 * pad - dilation * (k - 1) - 1) // step + 1
+            for size, pad, k, step in zip(sizes, padding, kernel, stride, strict=True)
+        ]
+        weight = self.tensor(channels, inputs // groups, *kernel) / (inputs * kernel[0] * self.density) ** 0.5
+        weight *= torch.from_numpy(self.random.random(weight.shape) < self.density)
+        output = self.value(channels, *out)
+        scales, biases = self.norms(channels, self.random.random() < 0.3)
+        self.steps.append(
+            Convolution(
+                f"{output}.weight", source, output, weight, scales, biases, stride, padding, (dilation, dilation),
+                groups, **more,
+            )  # fmt: skip
+        )
+        return output
+
+    def pool(self, kind, source, kernel, stride, padding=0, counts=False):
+        channels, *sizes = self.shapes[source]
+        out = [(size + 2 * padding - kernel) // stride + 1 for size in sizes]
+        output = self.value(channels, *out)
+        pads = (padding, padding)
+        self.steps.append(Pool(kind, source, output, (kernel, kernel), (stride, stride), pads, counts))
+        return output
+
+    def mean(self, source, kind="average"):
+        channels, *sizes = self.shapes[source]
+        output = self.value(channels, 1, 1)
+        self.steps.append(Pool(kind, source, output, tuple(sizes), tuple(sizes)))
+        return output
+
+    def add(self, kind, *arguments, like, channels=None, **more):
+        """Add a step whose output has the size of a value that is there."""
+        shape = self.shapes[like]
+        output = self.value(channels or shape[0], *shape[1:])
+        self.steps.append(kind(*arguments, output, **more))
+        return output
+
+    def finish(self, value, classes=5):
+        """End with a linear layer on the whole of a value."""
+        sizes = self.shapes[value][1:]
+        output = self.convolution(value, classes, kernel=sizes, stride=1, padding=(0, 0))
+        return Program(tuple(self.steps), tuple(self.shapes), output, self.cards)
+
+
+RELU = Activation("relu")
+
+
+def residual(size=(32, 32), **more):
+    """A ResNet: normalisation, residual blocks, strides, a global mean."""
+    build = Builder(size, **more)
+    value = build.value(3, *size)
+    build.steps.append(Affine(0, value, *build.norms(3, alike=True)))
+    value = build.convolution(value, 8, activation=RELU)
+    for channels, stride in ((8, 1), (16, 2), (24, 2)):
+        inner = build.convolution(value, channels, stride=stride, activation=RELU)
+        short = value if stride == 1 else build.convolution(value, channels, 1, stride)
+        value = build.convolution(inner, channels, addend=short, activation=RELU)
+    return build.finish(build.mean(value))
+
+
+def mobile(size=(24, 40)):
+    """Depthwise and grouped kernels, squeeze and excitation, and every activation."""
+    build = Builder(size, density=0.6)
+    value = build.convolution(0, 16, stride=2, activation=Activation("hardswish"))
+    value = build.convolution(value, 16, 5, groups=16, activation=Activation("clamp", 0.0, 6.0))
+    gate = build.convolution(build.mean(value), 4, 1, activation=Activation("silu"))
+    gate = build.convolution(gate, 16, 1, activation=Activation("hardsigmoid"))
+    value = build.add(Combine, "multiply", value, gate, channels=16, like=value)
+    for name in ("leaky_relu", "sigmoid", "tanh", "gelu", "gelu_tanh"):
+        activation = Activation(name, slope=0.1)
+        value = build.convolution(value, 16, 3, groups=4, activation=activation)
+    value = build.add(Pointwise, value, like=value, activation=Activation("clamp", -0.5, 0.5))
+    return build.finish(build.mean(value))
+
+
+def varied(size=(29, 23)):
+    """Odd sizes, dilation, poolings, concatenation, shuffles, layer norm, and a flattened end."""
+    build = Builder(size)
+    value = build.convolution(0, 12, 7, stride=2, activation=RELU)
+    value = build.pool("max", value, 3, 2, 1)
+    left = build.convolution(value, 8, (3, 1), dilation=1, padding=(1, 0))
+    right = build.convolution(value, 8, 3, padding=(2, 2), dilation=2)
+    value = build.add(Concatenate, (left, right), channels=16, like=left)
+    shuffled = build.value(*build.shapes[value])
+    build.steps.append(Channels(value, shuffled, tuple(range(16))[::-1]))
+    normed = build.value(*build.shapes[value])
+    build.steps.append(ChannelNorm(shuffled, normed, *build.norms(16), 1e-5))
+    value = build.pool("average", normed, 3, 1, 1)
+    value = build.pool("average", value, 2, 2, 1, counts=True)
+    value = build.add(Combine, "add", value, value, activation=RELU, like=value)
+    value = build.convolution(value, 8, 4, stride=3, padding=(1, 1))
+    return build.finish(value)
+
+
+def plain(size=(32, 32)):
+    """A VGG: poolings down to one place, then linear layers."""
+    build = Builder(size, density=0.2)
+    value = 0
+    for channels in (8, 8, 12, 12):
+        value = build.convolution(value, channels, activation=RELU)
+        value = build.pool("max", value, 2, 2)
+    value = build.convolution(value, 32, kernel=(2, 2), padding=(0, 0), activation=RELU)
+    return build.finish(build.convolution(value, 16, 1, activation=RELU))
+
+
+@pytest.mark.parametrize("make", [residual, mobile, varied, plain])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_runner_computes_what_the_program_means(make, threads):
+    program = make()
+    images = torch.rand(19, *program.input_shape)
+    expected = interpret(program, images)
+    runner = Runner(program, threads)
+    for size in (1, 2, 7, 19):
+        answers = runner.run(images[:size].numpy())
+        np.testing.assert_allclose(answers, expected[:size], atol=2e-5 * expected.abs().max().item(), rtol=0)
+
+
+def test_each_image_has_the_norms_of_its_card():
+    program = residual(cards=3)
+    images, cards = torch.rand(11, *program.input_shape), torch.tensor([0, 1, 2, 2, 1, 0, 0, 2, 1, 1, 0])
+    expected = interpret(program, images, cards)
+    for threads in (1, 2):
+        answers = Runner(program, threads).run(images.numpy(), cards.numpy())
+        np.testing.assert_allclose(answers, expected, atol=1e-5 * expected.abs().max().item(), rtol=0)
+
+
+def test_border_holds_the_neighbours_edges():
+    place, grid = Place(1, 5, 4, 3, 2, above=1, left=1, right=1), Grid(LANES // 4, 2, 2)
+    offsets, masks = moves(place, grid)
+    # The bottom right part: above it is the upper right one, to its left the lower left one.
+    lane = 3 * grid.images
+    where = {(to - place.corner): (origin - place.corner, mask) for (to, origin), mask in zip(offsets, masks, strict=True)}
+    origin, mask = where[-place.pitch]
+    assert mask[lane] == 1 and origin == 2 * place.pitch - 4 * 2 * grid.images
+    origin, mask = where[-BYTES]
+    assert mask[lane] == 1 and origin == BYTES - 4 * grid.images
+    assert where[2 * BYTES][1][lane] == 0  # to the right the image ends
+    assert where[2 * place.pitch][1][lane] == 0  # the image has five rows; the sixth stays empty
+
+
+def test_one_runner_answers_several_threads_and_a_forked_process():
+    program = residual((16, 16))
+    images = torch.rand(3, *program.input_shape).numpy()
+    runner = Runner(program, 2)
+    expected, found = runner.run(images), []
+    askers = [threading.Thread(target=lambda: found.append(runner.run(images))) for _ in range(4)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    assert all(np.array_equal(answer, expected) for answer in found) and len(found) == 4
+    if hasattr(os, "fork"):
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if np.array_equal(runner.run(images), expected) else 1)
+        assert os.waitpid(child, 0)[1] == 0
