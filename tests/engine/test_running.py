@@ -56,12 +56,11 @@ class Builder:
         weight *= torch.from_numpy(self.random.random(weight.shape) < self.density)
         output = self.value(channels, *out)
         scales, biases = self.norms(channels, self.random.random() < 0.3)
-        self.steps.append(
-            Convolution(
-                f"{output}.weight", source, output, weight, scales, biases, stride, padding, (dilation, dilation),
-                groups, **more,
-            )  # fmt: skip
-        )
+        step = Convolution(
+            f"{output}.weight", source, output, weight, scales, biases, stride, padding, (dilation, dilation),
+            groups, **more,
+        )  # fmt: skip
+        self.steps.append(step)
         return output
 
     def pool(self, kind, source, kernel, stride, padding=0, counts=False):
@@ -179,7 +178,10 @@ def test_border_holds_the_neighbours_edges():
     offsets, masks = moves(place, grid)
     # The bottom right part: above it is the upper right one, to its left the lower left one.
     lane = 3 * grid.images
-    where = {(to - place.corner): (origin - place.corner, mask) for (to, origin), mask in zip(offsets, masks, strict=True)}
+    where = {
+        (to - place.corner): (origin - place.corner, mask)
+        for (to, origin), mask in zip(offsets, masks, strict=True)
+    }
     origin, mask = where[-place.pitch]
     assert mask[lane] == 1 and origin == 2 * place.pitch - 4 * 2 * grid.images
     origin, mask = where[-BYTES]

@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from winninghand.base.compiled import compiled
+from winninghand.engine.tiles import tile
 from winninghand.engine.vectors import (
     BYTES,
     add,
@@ -38,7 +39,6 @@ from winninghand.engine.vectors import (
     splat,
     store,
     subtract,
-    tile,
     with_sign,
     write_float,
 )
@@ -48,11 +48,11 @@ Table = Any
 
 COLUMNS = 28
 
-CONVOLVE, BORDER, GATHER, SCATTER, POOL, REDUCE, COMBINE, AFFINE, NORM, ACTIVATE, COPY, NUMBERS, MEET = range(13)
+CONVOLVE, BORDER, GATHER, SCATTER, POOL, REDUCE, COMBINE, AFFINE, NORM, ACTIVATE, COPY, NUMBERS, MEET = range(
+    13
+)
 """Kinds of operations: the first number of a row."""
 
-TILES = ((4, 4), (2, 4), (4, 2), (2, 2), (1, 4), (4, 1), (1, 2), (2, 1), (1, 1), (2, 8), (1, 8))
-"""Shapes of tiles, in rows and columns, by number. A row of the table says which, and the step, 1 or 2."""
 ENTRY = 16
 """Bytes of one entry of a packed convolution: output channel, flags, first weight and number of weights."""
 
@@ -128,38 +128,10 @@ def convolve(row: Table) -> None:
                 to = there + channel * output_plane
                 more = other + channel * addend_plane if addend != 0 else 0
                 scale, bias = scales + channel * BYTES, biases + channel * BYTES
-                # fmt: off
-                if shape == 0:
-                    tile(4, 4, 1, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
-                elif shape == 1:
-                    tile(2, 4, 1, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
-                elif shape == 2:
-                    tile(4, 2, 1, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
-                elif shape == 3:
-                    tile(2, 2, 1, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
-                elif shape == 4:
-                    tile(1, 4, 1, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
-                elif shape == 5:
-                    tile(4, 1, 1, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
-                elif shape == 6:
-                    tile(1, 2, 1, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
-                elif shape == 7:
-                    tile(2, 1, 1, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
-                elif shape == 8:
-                    tile(1, 1, 1, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
-                elif shape == 16:
-                    tile(4, 4, 2, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
-                elif shape == 17:
-                    tile(2, 4, 2, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
-                elif shape == 18:
-                    tile(4, 2, 2, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
-                elif shape == 19:
-                    tile(2, 2, 2, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
-                elif shape == 20:
-                    tile(1, 4, 2, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
-                elif shape == 22:
-                    tile(1, 2, 2, begin, weights, here, source_pitch, kept, first, last, to, output_pitch, scale, bias, more, addend_pitch, low, high)
-                # fmt: on
+                tile(
+                    shape, begin, weights, here, source_pitch, kept, first, last,
+                    to, output_pitch, scale, bias, more, addend_pitch, low, high,
+                )  # fmt: skip
             x += columns
         y += rows
 
@@ -185,7 +157,14 @@ def gather(row: Table, images: int) -> None:
     """Bring images that lie one after the other (channels, height, width) into lanes."""
     source, base, image_stride, height, width = row[1], row[2], row[3], row[4], row[5]
     value, pitch, plane, first, last = row[6], row[7], row[8], row[9], row[10]
-    group, grid_rows, grid_columns, rows, columns, repeated = row[11], row[12], row[13], row[14], row[15], row[16]
+    group, grid_rows, grid_columns, rows, columns, repeated = (
+        row[11],
+        row[12],
+        row[13],
+        row[14],
+        row[15],
+        row[16],
+    )
     if base != 0:
         source += images
     for channel in range(first, last):
@@ -233,7 +212,14 @@ def pool(row: Table) -> None:
     """Maximum or sum times a factor over windows; the factors are vectors, one per place of the output."""
     kind, height, width, kernel_rows, kernel_columns = row[1], row[2], row[3], row[4], row[5]
     source, source_pitch, source_plane, row_step, column_step = row[6], row[7], row[8], row[9], row[10]
-    output, output_pitch, output_plane, first, last, factors = row[11], row[12], row[13], row[14], row[15], row[16]
+    output, output_pitch, output_plane, first, last, factors = (
+        row[11],
+        row[12],
+        row[13],
+        row[14],
+        row[15],
+        row[16],
+    )
     for channel in range(first, last):
         for y in range(height):
             for x in range(width):
@@ -341,7 +327,14 @@ def norm(row: Table) -> None:
 def copy(row: Table) -> None:
     """Copy channels, in any order: concatenations, splits and shuffles."""
     height, width, source, source_pitch, source_plane = row[1], row[2], row[3], row[4], row[5]
-    output, output_pitch, output_plane, first, last, indices = row[6], row[7], row[8], row[9], row[10], row[11]
+    output, output_pitch, output_plane, first, last, indices = (
+        row[6],
+        row[7],
+        row[8],
+        row[9],
+        row[10],
+        row[11],
+    )
     for channel in range(first, last):
         origin = read_long(indices + 8 * channel)
         for y in range(height):
@@ -423,7 +416,7 @@ def activate(row: Table) -> None:
 
 
 @compiled
-def exponential(number: Any) -> Any:  # noqa: ANN401 (a vector)
+def exponential(number: Any) -> Any:
     """Return e to the numbers, within 2 units in the last place: 2 to a whole number times a polynomial."""
     number = smaller(larger(number, splat(-87.0)), splat(88.0))
     whole = rounded(multiply(number, splat(1.4426950408889634)))
@@ -440,20 +433,20 @@ def exponential(number: Any) -> Any:  # noqa: ANN401 (a vector)
 
 
 @compiled
-def sigmoid(number: Any) -> Any:  # noqa: ANN401
+def sigmoid(number: Any) -> Any:
     """Return 1 / (1 + e^−x)."""
     return divide(splat(1.0), add(splat(1.0), exponential(subtract(splat(0.0), number))))
 
 
 @compiled
-def hyperbolic_tangent(number: Any) -> Any:  # noqa: ANN401
+def hyperbolic_tangent(number: Any) -> Any:
     """Return tanh x, as 1 − 2 / (e^2x + 1)."""
     grown = exponential(multiply(splat(2.0), number))
     return subtract(splat(1.0), divide(splat(2.0), add(grown, splat(1.0))))
 
 
 @compiled
-def error_function(number: Any) -> Any:  # noqa: ANN401
+def error_function(number: Any) -> Any:
     """Return erf x, within 1.5e-7: Abramowitz and Stegun, 7.1.26."""
     size = magnitude(number)
     share = divide(splat(1.0), multiply_add(splat(0.3275911), size, splat(1.0)))

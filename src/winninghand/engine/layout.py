@@ -64,7 +64,7 @@ class Place:
 
     @cached_property
     def plane(self) -> int:
-        """Bytes from one channel to the next: an odd number of vectors, so that channels share no cache sets."""
+        """Bytes from one channel to the next: an odd number of vectors, to use all sets of a cache."""
         vectors = (self.above + self.rows + self.below) * self.pitch // BYTES
         return (vectors | 1) * BYTES
 
@@ -112,7 +112,12 @@ def moves(place: Place, grid: Grid) -> tuple[Longs, Floats]:
 
 
 def window_counts(
-    place: Place, grid: Grid, source: Place, kernel: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int]
+    place: Place,
+    grid: Grid,
+    source: Place,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[int, int],
 ) -> Floats:
     """Return how many of a window's places are in the image: (rows, columns, LANES) of the output's place."""
     axes = []

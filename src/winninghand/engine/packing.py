@@ -10,9 +10,10 @@ from typing import TypeAlias
 
 import numpy as np
 
-from winninghand.engine.kernels import TILES
 from winninghand.engine.layout import Floats, Place
-from winninghand.engine.vectors import BYTES, REGISTERS
+from winninghand.engine.program import Affine, ChannelNorm, Convolution, Program
+from winninghand.engine.tiles import TILES
+from winninghand.engine.vectors import BYTES, LANES, REGISTERS
 
 Ints: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.int32]]"
 
@@ -36,7 +37,7 @@ class Tiling:
     """The tile of a convolution, how many input channels are a block, and what that costs in cycles."""
 
     number: int
-    """As `convolve` counts tiles."""
+    """Among `TILES`."""
     rows: int
     columns: int
     block: int
@@ -83,15 +84,19 @@ def tiling(shape: Shape, rows: int, columns: int) -> Tiling:
     cache come at about half of the speed.
     """
     best: Tiling | None = None
-    for index, (high, wide) in enumerate(TILES[:9]):
-        if high > rows or wide > columns or high * wide > REGISTERS // 2 or (shape.stride[1] > 2 and wide > 1):
+    for number, (high, wide, step) in enumerate(TILES):
+        if wide > 1 and step != shape.stride[1]:
+            continue
+        if high > rows or wide > columns or high * wide > REGISTERS // 2:
             continue
         vectors = high * wide
         tiles = math.ceil(rows / high) * math.ceil(columns / wide)
         weight = max(vectors / 2, (vectors + 2) / 3) + 0.4
         seen = BYTES * math.prod(
-            (tile - 1) * step + (size - 1) * apart + 1
-            for tile, step, size, apart in zip((high, wide), shape.stride, shape.kernel, shape.dilation, strict=True)
+            (tile - 1) * by + (size - 1) * apart + 1
+            for tile, by, size, apart in zip(
+                (high, wide), shape.stride, shape.kernel, shape.dilation, strict=True
+            )
         )
         per_group = shape.inputs // shape.groups
         for block in _blocks(shape.inputs):
@@ -102,7 +107,6 @@ def tiling(shape: Shape, rows: int, columns: int) -> Tiling:
                 slow = min(slow, 1.3)
             cycles = tiles * (entries * (20 + 1.5 * vectors) + shape.weights * weight * slow)
             if best is None or cycles < best.cycles:
-                number = index + 16 if shape.stride[1] == 2 and wide > 1 else index
                 best = Tiling(number, high, wide, block, cycles)
     assert best is not None
     return best
@@ -123,7 +127,7 @@ def pack(weight: Floats, shape: Shape, source: Place, block: int) -> Packed:
     output, channel, row, column = output[order], channel[order], row[order], column[order]
     offsets = channel * source.plane
     offsets += row * (shape.dilation[0] * source.pitch) + column * (shape.dilation[1] * BYTES)
-    stream = _aligned((max(len(order), 1), 2))
+    stream = aligned(8 * max(len(order), 1)).view(np.int32).reshape(-1, 2)
     stream[: len(order), 0] = offsets
     stream[: len(order), 1] = values[order].view(np.int32)
 
@@ -142,9 +146,56 @@ def pack(weight: Floats, shape: Shape, source: Place, block: int) -> Packed:
     return Packed(stream, np.concatenate([entries, alone]))
 
 
-def _aligned(shape: tuple[int, ...]) -> Ints:
-    """Return int32 zeros that begin at a cache line."""
-    size = 4 * math.prod(shape)
-    raw = np.zeros(size + 64, np.uint8)
-    start = -raw.ctypes.data % 64
-    return raw[start : start + size].view(np.int32).reshape(shape)
+class Weights:
+    """The packed weights of a program's convolutions: packed once for each way in which sources lie."""
+
+    def __init__(self, program: Program) -> None:
+        self.shapes = {step.output: shape_of(step) for step in program.steps if isinstance(step, Convolution)}
+        self._packed: dict[tuple[int, int, int, int], Packed] = {}
+        self._vectors: dict[int, tuple[Floats, Floats]] = {}
+
+    def packed(self, step: Convolution, source: Place, tiles: Tiling) -> Packed:
+        """Return a convolution's non-zero weights for a source that lies so."""
+        key = (step.output, source.plane, source.pitch, tiles.block)
+        if key not in self._packed:
+            shape = self.shapes[step.output]
+            self._packed[key] = pack(step.weight.numpy(), shape, source, tiles.block)
+        return self._packed[key]
+
+    def vectors(self, step: Convolution | Affine | ChannelNorm) -> tuple[Floats, Floats]:
+        """Return the scales and biases of a step that has one set of them, a vector for each channel."""
+        if step.output not in self._vectors:
+            self._vectors[step.output] = (_spread(step.scales[0].numpy()), _spread(step.biases[0].numpy()))
+        return self._vectors[step.output]
+
+
+def shape_of(step: Convolution) -> Shape:
+    """Return what of a convolution matters for its speed."""
+    outputs, inputs, high, wide = step.weight.shape
+    return Shape(
+        outputs,
+        inputs * step.groups,
+        step.groups,
+        (high, wide),
+        step.stride,
+        step.dilation,
+        int(step.weight.count_nonzero()),
+    )
+
+
+def _spread(numbers: Floats) -> Floats:
+    return at_cache_line(np.repeat(numbers[:, None], LANES, axis=1))
+
+
+def aligned(size: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    """Return bytes, all 0, that begin at a cache line, with room around them."""
+    raw = np.zeros(size + 256, np.uint8)
+    start = 64 + -raw.ctypes.data % 64
+    return raw[start : start + size]
+
+
+def at_cache_line(array: Floats) -> Floats:
+    """Return a copy that begins at a cache line."""
+    copied = aligned(4 * array.size).view(np.float32).reshape(array.shape)
+    copied[:] = array
+    return copied

@@ -1,27 +1,19 @@
-"""How a program runs on some images at a time: regions, places, memory, and the table of operations.
-
-A network's first stages have large values and few weights; its last ones small values and many weights. The
-first are fast when few images are cut into many parts, since their values then stay in the second cache; the
-last when many images lie side by side, since each weight is then used for all of them. So a plan cuts the
-program into regions. A region does its steps for some images, then for the next ones, until it has done the
-whole chunk; then the next region begins, with another grid. A small model of the costs chooses the cuts and
-the grids.
-"""
+"""A plan: the table of operations that runs a program on a chunk of images, with all its memory."""
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
 
 from winninghand.engine import kernels
 from winninghand.engine.layout import Floats, Grid, Longs, Place, moves, window_counts
-from winninghand.engine.packing import Ints, Packed, Shape, Tiling, pack, tiling
+from winninghand.engine.packing import Ints, Tiling, Weights, aligned, at_cache_line, tiling
 from winninghand.engine.program import (
     Activation,
     Affine,
@@ -36,7 +28,8 @@ from winninghand.engine.program import (
     Step,
     sources_of,
 )
-from winninghand.engine.vectors import BYTES, LANES
+from winninghand.engine.regions import Region, best_regions, is_reduction, live
+from winninghand.engine.vectors import BYTES
 
 Spot: TypeAlias = tuple[int, int, int]
 """Address, pitch and plane of a value's first number."""
@@ -53,18 +46,6 @@ _CODES = {
     "gelu": 6,
     "gelu_tanh": 7,
 }
-_SECOND_CACHE = 1_200_000
-"""Bytes of values that a step can read and write at full speed."""
-
-
-@dataclass(frozen=True)
-class Region:
-    """Steps `first` to `last` (not included), done with one grid, and how the values lie in it."""
-
-    first: int
-    last: int
-    grid: Grid
-    places: dict[int, Place]
 
 
 @dataclass(eq=False)
@@ -84,232 +65,19 @@ class Plan:
 
 def planned(program: Program, images: int, threads: int, weights: Weights) -> Plan:
     """Return the plan for a chunk of images, a power of two up to `LANES`, with a team of threads."""
-    regions, cycles = _regions(program, images)
+    regions, cycles = best_regions(program, images)
     return _Builder(program, images, threads, weights, regions, cycles).build()
 
 
-class Weights:
-    """The packed weights of a program's convolutions: packed once for each way in which sources lie."""
-
-    def __init__(self, program: Program) -> None:
-        self.shapes = {
-            step.output: shape_of(step) for step in program.steps if isinstance(step, Convolution)
-        }
-        self._packed: dict[tuple[int, int, int, int], Packed] = {}
-        self._vectors: dict[int, tuple[Floats, Floats]] = {}
-
-    def packed(self, step: Convolution, source: Place, tiles: Tiling) -> Packed:
-        """Return a convolution's non-zero weights for a source that lies so."""
-        key = (step.output, source.plane, source.pitch, tiles.block)
-        if key not in self._packed:
-            shape = self.shapes[step.output]
-            self._packed[key] = pack(step.weight.numpy(), shape, source, tiles.block)
-        return self._packed[key]
-
-    def vectors(self, step: Convolution | Affine | ChannelNorm) -> tuple[Floats, Floats]:
-        """Return the scales and biases of a step that has one set of them, a vector for each channel."""
-        if step.output not in self._vectors:
-            self._vectors[step.output] = (_spread(step.scales[0].numpy()), _spread(step.biases[0].numpy()))
-        return self._vectors[step.output]
-
-
-def shape_of(step: Convolution) -> Shape:
-    """Return what of a convolution matters for its speed."""
-    outputs, inputs, high, wide = step.weight.shape
-    return Shape(
-        outputs,
-        inputs * step.groups,
-        step.groups,
-        (high, wide),
-        step.stride,
-        step.dilation,
-        int(step.weight.count_nonzero()),
-    )
-
-
-def _spread(numbers: Floats) -> Floats:
-    return _at_cache_line(np.repeat(numbers[:, None], LANES, axis=1))
-
-
-def aligned(size: int) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
-    """Return bytes, all 0, that begin at a cache line, with room around them."""
-    raw = np.zeros(size + 256, np.uint8)
-    start = 64 + -raw.ctypes.data % 64
-    return raw[start : start + size]
-
-
-def _at_cache_line(array: Floats) -> Floats:
-    copied = aligned(4 * array.size).view(np.float32).reshape(array.shape)
-    copied[:] = array
-    return copied
-
-
-@cache
+@lru_cache(256)
 def _border_table(place: Place, grid: Grid) -> tuple[Longs, Floats] | None:
     """Return what `border` reads, int64 (moves, 3): where to write, where to read, and the mask's address."""
     offsets, masks = moves(place, grid)
     if not len(offsets):
         return None
     unique, which = np.unique(masks, axis=0, return_inverse=True)
-    lanes = _at_cache_line(unique)
+    lanes = at_cache_line(unique)
     return np.column_stack([offsets, lanes.ctypes.data + which.reshape(-1) * BYTES]), lanes
-
-
-# Choosing regions
-
-
-def _regions(program: Program, images: int) -> tuple[list[Region], float]:
-    """Return the cheapest way to cut a program into regions, and its cycles for all images."""
-    steps = len(program.steps)
-    cuts = [i for i in range(steps) if i == 0 or len(_live(program, i)) == 1]
-    for possible in (cuts, list(range(steps))):
-        found = _cheapest(program, images, [*possible, steps])
-        if found is not None:
-            return found
-    raise AssertionError("each step can run in a region of its own")
-
-
-def _cheapest(program: Program, images: int, cuts: Sequence[int]) -> tuple[list[Region], float] | None:
-    best: dict[int, tuple[float, list[Region]]] = {0: (0.0, [])}
-    shapes = {
-        step.output: shape_of(step) for step in program.steps if isinstance(step, Convolution)
-    }
-    for start in cuts[:-1]:
-        if start not in best:
-            continue
-        before, regions = best[start]
-        for grid, places in _beginnings(program, start, images):
-            cycles = sum(_transfer(places[number]) for number in places)
-            for index in range(start, len(program.steps)):
-                step = program.steps[index]
-                place = _placed(step, program, places, grid)
-                if place is None:
-                    break
-                places[step.output] = place
-                cycles += _cycles(step, places, shapes.get(step.output))
-                if index + 1 in cuts:
-                    out = sum(_transfer(places[number]) for number in _live(program, index + 1) if number in places)
-                    total = before + images // grid.images * (cycles + out)
-                    if index + 1 not in best or total < best[index + 1][0]:
-                        best[index + 1] = (total, [*regions, Region(start, index + 1, grid, dict(places))])
-    if cuts[-1] not in best:
-        return None
-    cycles, regions = best[cuts[-1]]
-    return [_with_borders(program, region) for region in regions], cycles
-
-
-@cache
-def _live(program: Program, index: int) -> tuple[int, ...]:
-    """Return the values that are there before a step and used by it or after it."""
-    made = [0, *(step.output for step in program.steps[:index])]
-    return tuple(number for number in made if program.last_uses.get(number, -1) >= index)
-
-
-def _beginnings(program: Program, start: int, images: int) -> Iterator[tuple[Grid, dict[int, Place]]]:
-    """Yield grids that a region could have, with the places of the values that are there at its start."""
-    shapes = {number: program.shapes[number] for number in _live(program, start)}
-    powers = [2**power for power in range(LANES.bit_length())]
-    for group, rows, columns in itertools.product(powers, powers, powers):
-        if group > images or group * rows * columns > LANES or max(rows, columns) > 4 * min(rows, columns):
-            continue
-        grid = Grid(group, rows, columns)
-        seen = set()
-        for multiple in (1, 2, 4, 8, 16, 32) if grid.parts > 1 else (1,):
-            places = {}
-            for number, (channels, height, width) in shapes.items():
-                if height == width == 1 and grid.parts > 1:
-                    places[number] = Place(channels, 1, 1, 1, 1, repeated=True)
-                    continue
-                part = [size if n == 1 else math.ceil(size / n / multiple) * multiple for size, n in ((height, rows), (width, columns))]
-                places[number] = Place(channels, height, width, part[0], part[1])
-            if (key := tuple(places.values())) not in seen and all(
-                place.repeated or place.rows * place.columns * grid.parts < 4 * place.height * place.width + 4
-                for place in places.values()
-            ):
-                seen.add(key)
-                yield grid, places
-
-
-def _placed(step: Step, program: Program, places: dict[int, Place], grid: Grid) -> Place | None:
-    """Return how a step's output lies, without a border; None where the step cannot run with this grid."""
-    channels, height, width = program.shapes[step.output]
-    sources = [places[number] for number in sources_of(step)]
-    source = sources[0]
-    if isinstance(step, Convolution | Pool):
-        kernel = tuple(step.weight.shape[2:]) if isinstance(step, Convolution) else step.kernel
-        if source.repeated:
-            simple = height == width == 1 and kernel == (1, 1) and step.padding == (0, 0)
-            return Place(channels, 1, 1, 1, 1, repeated=True) if simple else None
-        if grid.parts > 1 and height == width == 1:
-            return Place(channels, 1, 1, 1, 1, repeated=True) if _is_reduction(step, program) else None
-        part = []
-        for size, n, step_by, rows in (
-            (height, grid.rows, step.stride[0], source.rows),
-            (width, grid.columns, step.stride[1], source.columns),
-        ):
-            if n > 1 and (rows % step_by or rows // step_by * n < size):
-                return None
-            part.append(size if n == 1 else rows // step_by)
-        return Place(channels, height, width, part[0], part[1])
-    return replace(source, channels=channels)
-
-
-def _is_reduction(step: Step, program: Program) -> bool:
-    return (
-        isinstance(step, Pool)
-        and step.kernel == program.shapes[step.source][1:]
-        and step.padding == (0, 0)
-        and program.shapes[step.output][1:] == (1, 1)
-    )
-
-
-def _with_borders(program: Program, region: Region) -> Region:
-    """Return the region with the borders that its convolutions and poolings need."""
-    places = dict(region.places)
-    for step in program.steps[region.first : region.last]:
-        if not isinstance(step, Convolution | Pool) or _is_reduction(step, program):
-            continue
-        kernel = step.weight.shape[2:] if isinstance(step, Convolution) else step.kernel
-        dilation = step.dilation if isinstance(step, Convolution) else (1, 1)
-        source, output = places[step.source], places[step.output]
-        sides = []
-        for axis, (part, made) in enumerate(((source.rows, output.rows), (source.columns, output.columns))):
-            last = step.stride[axis] * (made - 1) - step.padding[axis] + dilation[axis] * (kernel[axis] - 1)
-            sides.append((max(0, step.padding[axis]), max(0, last - part + 1)))
-        places[step.source] = replace(
-            source,
-            above=max(source.above, sides[0][0]),
-            below=max(source.below, sides[0][1]),
-            left=max(source.left, sides[1][0]),
-            right=max(source.right, sides[1][1]),
-        )
-    return replace(region, places=places)
-
-
-def _transfer(place: Place) -> float:
-    """Return the cycles to bring a value into lanes or out of them."""
-    return 2.0 * place.channels * place.rows * place.columns * LANES
-
-
-def _cycles(step: Step, places: dict[int, Place], shape: Shape | None) -> float:
-    """Return the cycles of one step, for all images of the grid."""
-    output = places[step.output]
-    vectors = output.channels * output.rows * output.columns
-    moved = BYTES * vectors
-    for number in sources_of(step):
-        place = places[number]
-        moved += BYTES * place.channels * (place.rows + 2) * (place.columns + 2)
-    memory = moved / 40 if moved < _SECOND_CACHE else moved / 9
-    # The borders: written around each output.
-    border = output.channels * 2 * (output.rows + output.columns + 2) * 2
-    if shape is None:
-        return memory + 2.0 * vectors + border
-    tiles = tiling(shape, output.rows, output.columns)
-    stream = 8 * shape.weights * math.ceil(output.rows / tiles.rows) * math.ceil(output.columns / tiles.columns)
-    return tiles.cycles + memory + border + stream / (40 if 8 * shape.weights < _SECOND_CACHE else 12)
-
-
-# Writing the table
 
 
 class _Memory:
@@ -347,7 +115,7 @@ class _Builder:
     cycles: float
 
     def build(self) -> Plan:
-        """Write the rows twice: with offsets only, to learn how much memory there must be; then with addresses."""
+        """Write the rows twice: with offsets, to learn how much memory there must be; then with addresses."""
         self.kept: dict[int, object] = {}
         self.counter = np.zeros(8, np.int64)
         self.borders = [
@@ -364,7 +132,7 @@ class _Builder:
         memory = self._write(0, start, parcels)
         workspace = aligned(start + memory.size)
         self._write(self._constant(workspace), start, parcels)
-        tables = []
+        tables: list[Longs] = []
         for rows in self.rows:
             table = np.zeros((len(rows), kernels.COLUMNS), np.int64)
             for index, row in enumerate(rows):
@@ -376,7 +144,7 @@ class _Builder:
         """Return the bytes of the values that go from one region to another, one image after the other."""
         found = {}
         for region in self.regions[:-1]:
-            for number in _live(self.program, region.last):
+            for number in live(self.program, region.last):
                 if number != 0:
                     found[number] = -(-4 * self.images * math.prod(self.program.shapes[number]) // 64) * 64
         return found
@@ -388,7 +156,9 @@ class _Builder:
             for step in self._steps(region):
                 if isinstance(step, Convolution):
                     tiles = self._tiling(step, region)
-                    sizes.append(self.weights.shapes[step.output].outputs * tiles.rows * tiles.columns * BYTES)
+                    sizes.append(
+                        self.weights.shapes[step.output].outputs * tiles.rows * tiles.columns * BYTES
+                    )
         return max(sizes)
 
     def _steps(self, region: Region) -> tuple[Step, ...]:
@@ -424,11 +194,11 @@ class _Builder:
         for step in self._steps(region):
             if isinstance(step, Convolution | Affine | ChannelNorm):
                 self.norms[step.output] = self._norms(step, grid, image, take)
-        for number in _live(program, region.first):
+        for number in live(program, region.first):
             at[number] = take(places[number].size)
             self._gather(number, region, image, at[number], borders[number])
         self._meet()
-        later = set(_live(program, region.last)) if region.last < len(program.steps) else {program.output}
+        later = set(live(program, region.last)) if region.last < len(program.steps) else {program.output}
         for index in range(region.first, region.last):
             step = program.steps[index]
             at[step.output] = take(places[step.output].size)
@@ -470,8 +240,10 @@ class _Builder:
         self.kept[id(array)] = array
         return int(array.ctypes.data)
 
-    def _norms(self, step: Convolution | Affine | ChannelNorm, grid: Grid, image: int, take: Take) -> tuple[int, int]:
-        """Return where a step's scales and biases are as vectors; of several cards, write them there first."""
+    def _norms(
+        self, step: Convolution | Affine | ChannelNorm, grid: Grid, image: int, take: Take
+    ) -> tuple[int, int]:
+        """Return where a step's scales and biases are as vectors; those of several cards are spread first."""
         if len(step.scales) == len(step.biases) == 1:
             scales, biases = self.weights.vectors(step)
             return self._constant(scales), self._constant(biases)
@@ -482,7 +254,16 @@ class _Builder:
             addresses.append(self.base + take(channels * BYTES))
             for thread, (first, last) in enumerate(self._shares(step.output)):
                 self._add(
-                    thread, kernels.NUMBERS, source, channels, addresses[-1], first, last, image, grid.images, grid.parts
+                    thread,
+                    kernels.NUMBERS,
+                    source,
+                    channels,
+                    addresses[-1],
+                    first,
+                    last,
+                    image,
+                    grid.images,
+                    grid.parts,
                 )
         return addresses[0], addresses[1]
 
@@ -491,7 +272,9 @@ class _Builder:
         table = _border_table(replace(place, channels=1), grid)
         return (0, 0) if table is None else (self._constant(table[0]), len(table[0]))
 
-    def _border(self, number: int, region: Region, start: int, table: tuple[int, int], shares: Shares) -> None:
+    def _border(
+        self, number: int, region: Region, start: int, table: tuple[int, int], shares: Shares
+    ) -> None:
         if not table[1]:
             return
         pooled = [
@@ -543,8 +326,8 @@ class _Builder:
             if after is not None:
                 extra = (bits(after.slope if after.name == "leaky_relu" else after.low), bits(after.high))
                 self._add(
-                    thread, kernels.ACTIVATE, _CODES[after.name], output.rows, output.columns, *spot[step.output],
-                    *share, *extra,
+                    thread, kernels.ACTIVATE, _CODES[after.name], output.rows, output.columns,
+                    *spot[step.output], *share, *extra,
                 )  # fmt: skip
         if isinstance(step, ChannelNorm):
             self._meet()
@@ -556,7 +339,13 @@ class _Builder:
         return self.base + at[number] + place.corner, place.pitch, place.plane
 
     def _operation(
-        self, step: Step, region: Region, spot: dict[int, Spot], thread: int, share: tuple[int, int], bounds: tuple[int, int]
+        self,
+        step: Step,
+        region: Region,
+        spot: dict[int, Spot],
+        thread: int,
+        share: tuple[int, int],
+        bounds: tuple[int, int],
     ) -> None:
         place = region.places[step.output]
         rows, columns, out = place.rows, place.columns, spot[step.output]
@@ -583,14 +372,26 @@ class _Builder:
             single = right.rows == right.columns == 1 and (rows, columns) != (1, 1)
             other = (spot[step.right][0], 0 if single else right.pitch, right.plane, 0 if single else BYTES)
             kind = 0 if step.kind == "add" else 1
-            self._add(thread, kernels.COMBINE, kind, rows, columns, *spot[step.left], *other, *out, *share, *bounds)
+            self._add(
+                thread, kernels.COMBINE, kind, rows, columns, *spot[step.left], *other, *out, *share, *bounds
+            )
         elif isinstance(step, Affine):
             norms = self.norms[step.output]
-            self._add(thread, kernels.AFFINE, rows, columns, *spot[step.source], *out, *share, *norms, *bounds)
+            self._add(
+                thread, kernels.AFFINE, rows, columns, *spot[step.source], *out, *share, *norms, *bounds
+            )
         elif isinstance(step, ChannelNorm):
             norms = self.norms[step.output]
             self._add(
-                thread, kernels.NORM, *share, columns, place.channels, *spot[step.source], *out, *norms, bits(step.epsilon)
+                thread,
+                kernels.NORM,
+                *share,
+                columns,
+                place.channels,
+                *spot[step.source],
+                *out,
+                *norms,
+                bits(step.epsilon),
             )
         else:
             self._copies(step, region, spot, thread, share)
@@ -598,7 +399,12 @@ class _Builder:
             self._add(thread, kernels.ACTIVATE, 8, rows, columns, *out, *share, *bounds)
 
     def _copies(
-        self, step: Pointwise | Concatenate | Channels, region: Region, spot: dict[int, Spot], thread: int, share: tuple[int, int]
+        self,
+        step: Pointwise | Concatenate | Channels,
+        region: Region,
+        spot: dict[int, Spot],
+        thread: int,
+        share: tuple[int, int],
     ) -> None:
         """Write the copies of channels that make a concatenation, a split or a shuffle."""
         place = region.places[step.output]
@@ -620,16 +426,18 @@ class _Builder:
                 channels[0], channels[-1] + 1, table,
             )  # fmt: skip
 
-    def _pool(self, step: Pool, region: Region, spot: dict[int, Spot], thread: int, share: tuple[int, int]) -> None:
+    def _pool(
+        self, step: Pool, region: Region, spot: dict[int, Spot], thread: int, share: tuple[int, int]
+    ) -> None:
         place, source = region.places[step.output], region.places[step.source]
         kind, grid = 0 if step.kind == "max" else 1, region.grid
         start, pitch, plane = spot[step.source]
-        if _is_reduction(step, self.program):
+        if is_reduction(step, self.program):
             parts = 1 if source.repeated else grid.parts
             factor = bits(1.0 / (source.height * source.width))
             self._add(
-                thread, kernels.REDUCE, kind, source.rows, source.columns, grid.images, parts, start, pitch, plane,
-                spot[step.output][0], place.plane, *share, factor,
+                thread, kernels.REDUCE, kind, source.rows, source.columns, grid.images, parts, start, pitch,
+                plane, spot[step.output][0], place.plane, *share, factor,
             )  # fmt: skip
             return
         start -= step.padding[0] * pitch + step.padding[1] * BYTES
@@ -637,10 +445,11 @@ class _Builder:
             counts = window_counts(place, grid, source, step.kernel, step.stride, step.padding)
             if step.counts_padding:
                 counts = np.full_like(counts, math.prod(step.kernel))
-            self.factors[step.output] = _at_cache_line(1.0 / counts)
+            self.factors[step.output] = at_cache_line(1.0 / counts)
         self._add(
             thread, kernels.POOL, kind, place.rows, place.columns, *step.kernel, start, pitch, plane,
-            step.stride[0] * pitch, step.stride[1] * BYTES, *spot[step.output], *share, self._constant(self.factors[step.output]),
+            step.stride[0] * pitch, step.stride[1] * BYTES, *spot[step.output], *share,
+            self._constant(self.factors[step.output]),
         )  # fmt: skip
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from winninghand.engine.kernels import execute
 from winninghand.engine.layout import Floats, Longs
-from winninghand.engine.planning import Plan, Weights, planned
+from winninghand.engine.packing import Weights
+from winninghand.engine.planning import Plan, planned
 from winninghand.engine.program import Program
 from winninghand.engine.vectors import LANES
 
@@ -63,7 +64,12 @@ class Runner:
     def _execute(
         self, plan: Plan, thread: int, images: Floats, logits: Floats, cards: Longs, start: int
     ) -> None:
-        execute(plan.tables[thread], images[start:].ctypes.data, logits[start:].ctypes.data, cards[start:].ctypes.data)
+        execute(
+            plan.tables[thread],
+            images[start:].ctypes.data,
+            logits[start:].ctypes.data,
+            cards[start:].ctypes.data,
+        )
 
     def _plan(self, images: int, team: int, owner: int) -> Plan:
         """Return the plan of a chunk; threads that work alone have one each, since a plan has memory."""

@@ -1,0 +1,189 @@
+"""How a program is cut into regions, and how images lie in each of them.
+
+A network's first stages have large values and few weights; its last ones small values and many weights. The
+first are fast when few images are cut into many parts, since their values then stay in the second cache; the
+last when many images lie side by side, since each weight is then used for all of them. So a plan cuts the
+program into regions. A region does its steps for some images, then for the next ones, until it has done the
+whole chunk; then the next region begins, with another grid. A small model of costs chooses cuts and grids.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from winninghand.engine.layout import Grid, Place
+from winninghand.engine.packing import Shape, shape_of, tiling
+from winninghand.engine.program import Convolution, Pool, Program, Step, sources_of
+from winninghand.engine.vectors import BYTES, LANES
+
+_SECOND_CACHE = 1_200_000
+"""Bytes of values that a step can read and write at full speed."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """Steps `first` to `last` (not included), done with one grid, and how the values lie in it."""
+
+    first: int
+    last: int
+    grid: Grid
+    places: dict[int, Place]
+
+
+def best_regions(program: Program, images: int) -> tuple[list[Region], float]:
+    """Return the cheapest way to cut a program into regions, and its cycles for all images."""
+    steps = len(program.steps)
+    cuts = [i for i in range(steps) if i == 0 or len(live(program, i)) == 1]
+    for possible in (cuts, list(range(steps))):
+        found = _cheapest(program, images, [*possible, steps])
+        if found is not None:
+            return found
+    raise AssertionError("each step can run in a region of its own")
+
+
+def _cheapest(program: Program, images: int, cuts: Sequence[int]) -> tuple[list[Region], float] | None:
+    best: dict[int, tuple[float, list[Region]]] = {0: (0.0, [])}
+    shapes = {step.output: shape_of(step) for step in program.steps if isinstance(step, Convolution)}
+    for start in cuts[:-1]:
+        if start not in best:
+            continue
+        before, regions = best[start]
+        for grid, places in _beginnings(program, start, images):
+            cycles = sum(_transfer(places[number]) for number in places)
+            for index in range(start, len(program.steps)):
+                step = program.steps[index]
+                place = _placed(step, program, places, grid)
+                if place is None:
+                    break
+                places[step.output] = place
+                cycles += _cycles(step, places, shapes.get(step.output))
+                if index + 1 in cuts:
+                    out = sum(
+                        _transfer(places[number]) for number in live(program, index + 1) if number in places
+                    )
+                    total = before + images // grid.images * (cycles + out)
+                    if index + 1 not in best or total < best[index + 1][0]:
+                        best[index + 1] = (total, [*regions, Region(start, index + 1, grid, dict(places))])
+    if cuts[-1] not in best:
+        return None
+    cycles, regions = best[cuts[-1]]
+    return [_with_borders(program, region) for region in regions], cycles
+
+
+def live(program: Program, index: int) -> tuple[int, ...]:
+    """Return the values that are there before a step and used by it or after it."""
+    made = [0, *(step.output for step in program.steps[:index])]
+    return tuple(number for number in made if program.last_uses.get(number, -1) >= index)
+
+
+def _beginnings(program: Program, start: int, images: int) -> Iterator[tuple[Grid, dict[int, Place]]]:
+    """Yield grids that a region could have, with the places of the values that are there at its start."""
+    shapes = {number: program.shapes[number] for number in live(program, start)}
+    powers = [2**power for power in range(LANES.bit_length())]
+    for group, rows, columns in itertools.product(powers, powers, powers):
+        if group > images or group * rows * columns > LANES or max(rows, columns) > 4 * min(rows, columns):
+            continue
+        grid = Grid(group, rows, columns)
+        seen = set()
+        for multiple in (1, 2, 4, 8, 16, 32) if grid.parts > 1 else (1,):
+            places = {}
+            for number, (channels, height, width) in shapes.items():
+                if height == width == 1 and grid.parts > 1:
+                    places[number] = Place(channels, 1, 1, 1, 1, repeated=True)
+                    continue
+                part = [
+                    size if n == 1 else math.ceil(size / n / multiple) * multiple
+                    for size, n in ((height, rows), (width, columns))
+                ]
+                places[number] = Place(channels, height, width, part[0], part[1])
+            if (key := tuple(places.values())) not in seen and all(
+                place.repeated or place.rows * place.columns * grid.parts < 4 * place.height * place.width + 4
+                for place in places.values()
+            ):
+                seen.add(key)
+                yield grid, places
+
+
+def _placed(step: Step, program: Program, places: dict[int, Place], grid: Grid) -> Place | None:
+    """Return how a step's output lies, without a border; None where the step cannot run with this grid."""
+    channels, height, width = program.shapes[step.output]
+    sources = [places[number] for number in sources_of(step)]
+    source = sources[0]
+    if isinstance(step, Convolution | Pool):
+        kernel = tuple(step.weight.shape[2:]) if isinstance(step, Convolution) else step.kernel
+        if source.repeated:
+            simple = height == width == 1 and kernel == (1, 1) and step.padding == (0, 0)
+            return Place(channels, 1, 1, 1, 1, repeated=True) if simple else None
+        if grid.parts > 1 and height == width == 1:
+            return Place(channels, 1, 1, 1, 1, repeated=True) if is_reduction(step, program) else None
+        part = []
+        for size, n, step_by, rows in (
+            (height, grid.rows, step.stride[0], source.rows),
+            (width, grid.columns, step.stride[1], source.columns),
+        ):
+            if n > 1 and (rows % step_by or rows // step_by * n < size):
+                return None
+            part.append(size if n == 1 else rows // step_by)
+        return Place(channels, height, width, part[0], part[1])
+    return replace(source, channels=channels)
+
+
+def is_reduction(step: Step, program: Program) -> bool:
+    """Tell whether a step makes one number of each channel's whole image."""
+    return (
+        isinstance(step, Pool)
+        and step.kernel == program.shapes[step.source][1:]
+        and step.padding == (0, 0)
+        and program.shapes[step.output][1:] == (1, 1)
+    )
+
+
+def _with_borders(program: Program, region: Region) -> Region:
+    """Return the region with the borders that its convolutions and poolings need."""
+    places = dict(region.places)
+    for step in program.steps[region.first : region.last]:
+        if not isinstance(step, Convolution | Pool) or is_reduction(step, program):
+            continue
+        kernel = step.weight.shape[2:] if isinstance(step, Convolution) else step.kernel
+        dilation = step.dilation if isinstance(step, Convolution) else (1, 1)
+        source, output = places[step.source], places[step.output]
+        sides = []
+        for axis, (part, made) in enumerate(((source.rows, output.rows), (source.columns, output.columns))):
+            last = step.stride[axis] * (made - 1) - step.padding[axis] + dilation[axis] * (kernel[axis] - 1)
+            sides.append((max(0, step.padding[axis]), max(0, last - part + 1)))
+        places[step.source] = replace(
+            source,
+            above=max(source.above, sides[0][0]),
+            below=max(source.below, sides[0][1]),
+            left=max(source.left, sides[1][0]),
+            right=max(source.right, sides[1][1]),
+        )
+    return replace(region, places=places)
+
+
+def _transfer(place: Place) -> float:
+    """Return the cycles to bring a value into lanes or out of them."""
+    return 2.0 * place.channels * place.rows * place.columns * LANES
+
+
+def _cycles(step: Step, places: dict[int, Place], shape: Shape | None) -> float:
+    """Return the cycles of one step, for all images of the grid."""
+    output = places[step.output]
+    vectors = output.channels * output.rows * output.columns
+    moved = BYTES * vectors
+    for number in sources_of(step):
+        place = places[number]
+        moved += BYTES * place.channels * (place.rows + 2) * (place.columns + 2)
+    memory = moved / 40 if moved < _SECOND_CACHE else moved / 9
+    # The borders: written around each output.
+    border = output.channels * 2 * (output.rows + output.columns + 2) * 2
+    if shape is None:
+        return memory + 2.0 * vectors + border
+    tiles = tiling(shape, output.rows, output.columns)
+    stream = (
+        8 * shape.weights * math.ceil(output.rows / tiles.rows) * math.ceil(output.columns / tiles.columns)
+    )
+    return tiles.cycles + memory + border + stream / (40 if 8 * shape.weights < _SECOND_CACHE else 12)

@@ -1,0 +1,246 @@
+"""The heart of the engine: non-zero weights summed over one tile of an output channel, all in registers.
+
+Written in LLVM's own language, since Numba has no words to keep an array of vectors in registers. One weight
+is one broadcast, and for each vector of the tile one multiply-add whose operand comes from the first cache:
+nothing else. So the speed is that of the multiply-adds, as in a dense kernel, but zeros cost nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import types
+
+from winninghand.engine.vectors import (
+    BYTES,
+    FLOAT,
+    INT,
+    LANES,
+    LONG,
+    REGISTER,
+    call,
+    instruction,
+    larger_of,
+    load_from,
+    smaller_of,
+    splat_of,
+    store_to,
+)
+
+TILES = (
+    *((rows, columns, 1) for rows, columns in ((4, 4), (2, 4), (4, 2), (2, 2), (1, 4), (1, 2))),
+    *((rows, columns, 2) for rows, columns in ((4, 4), (2, 4), (4, 2), (2, 2), (1, 4), (1, 2))),
+    *((rows, 1, 1) for rows in (4, 2, 1)),
+)
+"""Rows and columns of tiles, in vectors, and how many vectors apart the columns' inputs lie: the stride.
+
+A tile of one column serves all strides.
+"""
+_CHAINS = 8
+"""A multiply-add takes four cycles and two begin in each: so many sums keep the processor busy."""
+
+
+@instruction
+def tile(
+    context: Any,
+    shape: Any,
+    stream: Any,
+    count: Any,
+    source: Any,
+    source_pitch: Any,
+    scratch: Any,
+    is_first: Any,
+    is_last: Any,
+    output: Any,
+    output_pitch: Any,
+    scale: Any,
+    bias: Any,
+    addend: Any,
+    addend_pitch: Any,
+    low: Any,
+    high: Any,
+) -> Any:
+    """Sum `count` weights of a stream over one tile of one output channel.
+
+    `shape` is the tile's number in `TILES`. A weight is 8 bytes of the stream: how many bytes its input lies
+    behind `source`, which is what the tile's first vector sees through the kernel's first weight, and its
+    float32. The rows that the tile sees lie `source_pitch` bytes apart.
+
+    Input channels come in blocks. Between blocks the sums stay at `scratch`; `is_first` begins at 0, and
+    `is_last` writes min(max(scale × sum + bias + addend, low), high) to `output`. `scale` and `bias` are
+    addresses of vectors, `addend` is the address of the tile in another value, or 0.
+    """
+    long, flag, real = types.int64, types.boolean, types.float32
+    signature = types.void(*[long] * 6, flag, flag, *[long] * 6, real, real)
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        end = builder.append_basic_block("end")
+        cases = [builder.append_basic_block(f"tile{rows}x{columns}") for rows, columns, _ in TILES]
+        choice = builder.switch(given[0], cases[-1])
+        for number, case in enumerate(cases):
+            choice.add_case(ir.Constant(LONG, number), case)
+        for case, (rows, columns, step) in zip(cases, TILES, strict=True):
+            builder.position_at_end(case)
+            _Tile(builder, rows, columns, step).write(*given[1:], end=end)
+        builder.position_at_end(end)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+class _Tile:
+    """Writes the code for one shape of tile."""
+
+    def __init__(self, builder: Any, rows: int, columns: int, step: int) -> None:
+        self.builder, self.rows, self.columns, self.step = builder, rows, columns, step
+        self.size = rows * columns
+        self.chains = max(1, _CHAINS // self.size)
+
+    def write(
+        self,
+        stream: Any,
+        count: Any,
+        source: Any,
+        source_pitch: Any,
+        scratch: Any,
+        is_first: Any,
+        is_last: Any,
+        output: Any,
+        output_pitch: Any,
+        scale: Any,
+        bias: Any,
+        addend: Any,
+        addend_pitch: Any,
+        low: Any,
+        high: Any,
+        *,
+        end: Any,
+    ) -> None:
+        """Write the whole of it, from the builder's block to the block `end`."""
+        builder, zero = self.builder, ir.Constant(REGISTER, [0.0] * LANES)
+        resume, start, summed = self._blocks("resume", "start", "summed")
+        keep, finish, join, write = self._blocks("keep", "finish", "join", "write")
+        rows = [source]
+        while len(rows) < self.rows:
+            rows.append(builder.add(rows[-1], source_pitch))
+        entry = builder.block
+        builder.cbranch(is_first, start, resume)
+
+        builder.position_at_end(resume)
+        kept = [load_from(builder, address) for address in self._line(scratch)]
+        builder.branch(start)
+
+        builder.position_at_end(start)
+        sums = self._merged(([zero] * self.size, entry), (kept, resume))
+        sums = self._summed(stream, count, rows, sums)
+        builder.branch(summed)
+
+        builder.position_at_end(summed)
+        builder.cbranch(is_last, finish, keep)
+
+        builder.position_at_end(keep)
+        for value, address in zip(sums, self._line(scratch), strict=True):
+            store_to(builder, value, address)
+        builder.branch(end)
+
+        builder.position_at_end(finish)
+        factor, shift = load_from(builder, scale), load_from(builder, bias)
+        scaled = [call(builder, "fmuladd", value, factor, shift) for value in sums]
+        builder.cbranch(builder.icmp_unsigned("!=", addend, ir.Constant(LONG, 0)), join, write)
+
+        builder.position_at_end(join)
+        others = [load_from(builder, address) for address in self._square(addend, addend_pitch)]
+        joined = [builder.fadd(value, other) for value, other in zip(scaled, others, strict=True)]
+        builder.branch(write)
+
+        builder.position_at_end(write)
+        values = self._merged((scaled, finish), (joined, join))
+        least, most = splat_of(builder, low), splat_of(builder, high)
+        for value, address in zip(values, self._square(output, output_pitch), strict=True):
+            store_to(builder, smaller_of(builder, larger_of(builder, value, least), most), address)
+        builder.branch(end)
+
+    def _summed(self, stream: Any, count: Any, rows: list[Any], sums: list[Any]) -> list[Any]:
+        """Write the loops over the weights, and return the sums.
+
+        A small tile would wait for its own sums. So several weights at a time have sums of their own, which
+        are added up in the end; what is left of the weights goes one by one.
+        """
+        builder, chains = self.builder, self.chains
+        if chains > 1:
+            zero = ir.Constant(REGISTER, [0.0] * LANES)
+            whole = builder.and_(count, ir.Constant(LONG, -chains))
+            wide = sums + [zero] * (self.size * (chains - 1))
+            wide = self._loop(stream, whole, rows, wide, chains)
+            while len(wide) > self.size:
+                half = len(wide) // 2
+                wide = [builder.fadd(wide[i], wide[i + half]) for i in range(half)]
+            sums = wide
+            stream = builder.add(stream, builder.shl(whole, ir.Constant(LONG, 3)))
+            count = builder.sub(count, whole)
+        return self._loop(stream, count, rows, sums, 1)
+
+    def _loop(self, stream: Any, count: Any, rows: list[Any], sums: list[Any], chains: int) -> list[Any]:
+        """Write a loop over `count` weights, `chains` at a time, and return the sums after it."""
+        builder = self.builder
+        loop, after = self._blocks("weights", "after")
+        stop = builder.add(stream, builder.shl(count, ir.Constant(LONG, 3)))
+        before = builder.block
+        builder.cbranch(builder.icmp_unsigned("<", stream, stop), loop, after)
+
+        builder.position_at_end(loop)
+        position = builder.phi(LONG)
+        position.add_incoming(stream, before)
+        running = self._merged((sums, before))
+        added = []
+        for chain in range(chains):
+            place = builder.add(position, ir.Constant(LONG, 8 * chain))
+            added += self._weight(place, rows, running[chain * self.size : (chain + 1) * self.size])
+        following = builder.add(position, ir.Constant(LONG, 8 * chains))
+        position.add_incoming(following, loop)
+        for phi, value in zip(running, added, strict=True):
+            phi.add_incoming(value, loop)
+        builder.cbranch(builder.icmp_unsigned("<", following, stop), loop, after)
+
+        builder.position_at_end(after)
+        return self._merged((sums, before), (added, loop))
+
+    def _weight(self, position: Any, rows: list[Any], sums: list[Any]) -> list[Any]:
+        """Add the weight at a position of the stream, times what the tile sees through it, to the sums."""
+        builder = self.builder
+        offset = builder.sext(load_from(builder, position, INT, 4), LONG)
+        value = load_from(builder, builder.add(position, ir.Constant(LONG, 4)), FLOAT, 4)
+        factor = splat_of(builder, value)
+        seen = []
+        for row in rows:
+            first = builder.add(row, offset)
+            for column in range(self.columns):
+                apart = ir.Constant(LONG, column * self.step * BYTES)
+                seen.append(load_from(builder, builder.add(first, apart)))
+        return [call(builder, "fmuladd", factor, one, total) for one, total in zip(seen, sums, strict=True)]
+
+    def _blocks(self, *names: str) -> list[Any]:
+        return [self.builder.append_basic_block(name) for name in names]
+
+    def _merged(self, *ways: tuple[list[Any], Any]) -> list[Any]:
+        """Return vectors that come from one of several blocks: by what each block has, and the block."""
+        found = []
+        for index in range(len(ways[0][0])):
+            phi = self.builder.phi(REGISTER)
+            for vectors, block in ways:
+                phi.add_incoming(vectors[index], block)
+            found.append(phi)
+        return found
+
+    def _line(self, address: Any) -> list[Any]:
+        """Return the addresses of the tile's vectors where they lie one after the other."""
+        return [self.builder.add(address, ir.Constant(LONG, i * BYTES)) for i in range(self.size)]
+
+    def _square(self, address: Any, pitch: Any) -> list[Any]:
+        """Return the addresses of the tile's vectors where rows lie `pitch` bytes apart."""
+        found = []
+        for row in range(self.rows):
+            address = self.builder.add(address, pitch) if row else address
+            found += [self.builder.add(address, ir.Constant(LONG, i * BYTES)) for i in range(self.columns)]
+        return found
