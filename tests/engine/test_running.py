@@ -21,7 +21,7 @@ from winninghand.engine.program import (
     Program,
     interpret,
 )
-from winninghand.engine.running import Runner
+from winninghand.engine.running import SparseRunner
 from winninghand.engine.vectors import BYTES, LANES
 
 
@@ -158,7 +158,7 @@ def test_runner_computes_what_the_program_means(make, threads):
     program = make()
     images = torch.rand(19, *program.input_shape)
     expected = interpret(program, images)
-    runner = Runner(program, threads)
+    runner = SparseRunner(program, threads)
     for size in (1, 2, 7, 19):
         answers = runner.run(images[:size].numpy())
         np.testing.assert_allclose(answers, expected[:size], atol=2e-5 * expected.abs().max().item(), rtol=0)
@@ -169,7 +169,7 @@ def test_each_image_has_the_norms_of_its_card():
     images, cards = torch.rand(11, *program.input_shape), torch.tensor([0, 1, 2, 2, 1, 0, 0, 2, 1, 1, 0])
     expected = interpret(program, images, cards)
     for threads in (1, 2):
-        answers = Runner(program, threads).run(images.numpy(), cards.numpy())
+        answers = SparseRunner(program, threads).run(images.numpy(), cards.numpy())
         np.testing.assert_allclose(answers, expected, atol=1e-5 * expected.abs().max().item(), rtol=0)
 
 
@@ -193,7 +193,7 @@ def test_border_holds_the_neighbours_edges():
 def test_one_runner_answers_several_threads_and_a_forked_process():
     program = residual((16, 16))
     images = torch.rand(3, *program.input_shape).numpy()
-    runner = Runner(program, 2)
+    runner = SparseRunner(program, 2)
     expected, found = runner.run(images), []
     askers = [threading.Thread(target=lambda: found.append(runner.run(images))) for _ in range(4)]
     for asker in askers:

@@ -16,7 +16,7 @@ from winninghand.engine.program import Program
 from winninghand.engine.vectors import LANES
 
 
-class Runner:
+class SparseRunner:
     """A program, its packed weights, and plans for chunks of images.
 
     Each thread does images of its own, in chunks of 1, 2, 4, 8 or `LANES` images. What is left when all

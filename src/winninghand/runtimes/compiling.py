@@ -20,7 +20,7 @@ from winninghand.cards import Card
 from winninghand.cards.player import adaptation_of
 from winninghand.decks import Deck, load
 from winninghand.engine.playing import Compiled, Runner
-from winninghand.engine.program import Program, interpret, together
+from winninghand.engine.program import Program, together
 from winninghand.engine.tracing import UntraceableError, check_alike, trace
 from winninghand.networks.entering import check_values, copied
 
@@ -101,24 +101,12 @@ def _check(runner: Runner, card: Card, number: int | None) -> None:
     check_alike(torch.from_numpy(runner.run(images.numpy(), numbers)), expected)
 
 
-class _Interpreter:
-    """Runs a program step by step by PyTorch."""
-
-    def __init__(self, program: Program) -> None:
-        # A program refers to the weights of its card, which may change.
-        self._program = copy.deepcopy(program)
-
-    def run(
-        self, images: npt.NDArray[np.float32], cards: npt.NDArray[np.int64] | None = None
-    ) -> npt.NDArray[np.float32]:
-        numbers = None if cards is None else torch.from_numpy(cards)
-        return cast(
-            "npt.NDArray[np.float32]", interpret(self._program, torch.from_numpy(images), numbers).numpy()
-        )
-
-
 def _runner(program: Program, threads: int) -> Runner:
-    return _Interpreter(program)
+    # Numba takes half a second to import, and only models that are run need it.
+    from winninghand.engine.running import SparseRunner
+
+    # A program refers to the weights of its card, which may change.
+    return SparseRunner(copy.deepcopy(program), threads)
 
 
 class _Torch:
