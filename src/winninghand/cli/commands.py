@@ -22,6 +22,7 @@ COMMANDS = {
     "specialize": "specialize:specialize",
     "profile": "profile:profile",
     "predict": "predict:predict",
+    "benchmark": "benchmark:benchmark",
     "import": "exchange:import_",
     "export": "exchange:export",
     "corrupt": "corrupt:corrupt",

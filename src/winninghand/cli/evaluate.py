@@ -12,6 +12,7 @@ from winninghand.cli.options import (
     Corruptions,
     Data,
     Device,
+    Engine,
     Json,
     Limit,
     Model,
@@ -62,6 +63,7 @@ def evaluate(
         ),
     ] = "cells",
     adapt: Adapt = None,
+    engine: Engine = "auto",
     device: Device = None,
     threads: Threads = None,
     trust: Trust = False,
@@ -76,8 +78,11 @@ def evaluate(
     from winninghand.evaluation import Measurement, checked_order, find_archives
     from winninghand.report.terminal import print_robustness
     from winninghand.results import checked_rows_path, write_rows
+    from winninghand.runtimes import checked_engine, run_by, runtime_of
 
     chosen, arrangement = parse_severities(severities), checked_order(order)
+    on_cpu = checked_engine(engine, device, adapt is not None) not in ("auto", "torch")
+    device = "cpu" if on_cpu else device
     read = [model, *image_places(data, root)] + ([] if baseline is None else [baseline])
     check_apart([cells, file_of(json)], read)
     if cells is not None:
@@ -94,13 +99,15 @@ def evaluate(
     if adapt is not None:
         player = with_bn_adaptation(player, adapt)
     sample = announced(measurement, images)
-    table = measured(model.name, player, measurement, sample)
+    run = run_by(engine, player)
+    table = measured(model.name, run, measurement, sample)
     print_robustness(table)
     described = about(model, data, images)
-    document = {**described, **table.to_json()}
+    document = {**described, "runtime": runtime_of(run), **table.to_json()}
     document["archive"] = ", ".join(portable(archive.folder) for archive in archives) or None
     if baseline is not None and reference is not None:
-        document |= _compared(table, measured(baseline.name, reference, measurement, sample), baseline)
+        other = measured(baseline.name, run_by(engine, reference), measurement, sample)
+        document |= _compared(table, other, baseline)
     if cells is not None:
         place = {key: described[key] for key in ("model", "data")}
         write_rows([{**place, "seed": seed, **row} for row in table.rows()], cells)

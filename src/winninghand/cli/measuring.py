@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from torch import nn
+
 from winninghand.base.device import resolve_device
 from winninghand.base.progress import progress_bar
 from winninghand.base.version import __version__
@@ -65,7 +67,7 @@ def announced(measurement: Measurement, images: ImageSet) -> Sample:
     return sample
 
 
-def measured(name: str, model: Card | Deck, measurement: Measurement, sample: Sample) -> RobustnessTable:
+def measured(name: str, model: nn.Module, measurement: Measurement, sample: Sample) -> RobustnessTable:
     """Measure a model under a bar with its name."""
     with progress_bar(name, len(measurement) * len(sample.indices)) as progress:
         return measurement.table(model, measurement.cells(model, sample, progress))

@@ -103,6 +103,14 @@ Adapt = Annotated[
 Device = Annotated[
     str | None, typer.Option(help="cpu, cuda, cuda:1 or another; without it, the best one.", metavar="NAME")
 ]
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        help="What runs the model: torch, sparse (non-zero weights alone) or onnx; auto is torch.",
+        metavar="NAME",
+    ),
+]
 Trust = Annotated[
     bool,
     typer.Option(

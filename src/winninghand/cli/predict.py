@@ -11,6 +11,7 @@ import typer
 from winninghand.cli.options import (
     Adapt,
     Device,
+    Engine,
     Json,
     Model,
     Threads,
@@ -35,6 +36,7 @@ def predict(
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images that a gate looks at together.")] = 64,
     adapt: Adapt = None,
+    engine: Engine = "auto",
     device: Device = None,
     threads: Threads = None,
     trust: Trust = False,
@@ -58,12 +60,15 @@ def predict(
         true_classes,
         write_csv,
     )
+    from winninghand.runtimes import checked_engine, run_by
 
     check_apart([csv, file_of(json)], [model, *images])
+    on_cpu = checked_engine(engine, device, adapt is not None) not in ("auto", "torch")
     use_threads(threads)
-    player = load(model, trust=trust).to(resolve_device(device))
+    opened = load(model, trust=trust).to(resolve_device("cpu" if on_cpu else device))
     if adapt is not None:
-        player = with_bn_adaptation(player, adapt)
+        opened = with_bn_adaptation(opened, adapt)
+    player = run_by(engine, opened)
     paths = image_paths(images)
     truth = true_classes(paths, images, player.classes)
     with progress_bar("predicting", len(paths)) as progress:

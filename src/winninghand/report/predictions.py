@@ -20,6 +20,7 @@ from winninghand.cards.prediction import Prediction, Unreadable
 from winninghand.decks import Deck
 from winninghand.evaluation.confusion import Confusion
 from winninghand.report.terminal import console, say
+from winninghand.runtimes import Compiled, runtime_of
 
 # Long enough for any path: a program reads these lines.
 _LONGEST = 10_000
@@ -209,7 +210,7 @@ def _print_failures(answers: Answers) -> None:
 
 
 def prediction_document(
-    name: str, model: Card | Deck, answers: Answers, truth: Truth | None = None
+    name: str, model: Card | Deck | Compiled, answers: Answers, truth: Truth | None = None
 ) -> dict[str, Any]:
     """Return all predictions as plain values; `accuracy` and `confusion` are None where no class is known."""
     known = truth or {}
@@ -218,6 +219,7 @@ def prediction_document(
         "model": name,
         "winninghand": __version__,
         "gate": model.gate,
+        "runtime": runtime_of(model),
         "adaptation": adaptation_of(model),
         "cards": [(card.metadata.domain or {}).get("name") for card in model.cards],
         "accuracy": None if confusion is None else confusion.accuracy.mean,

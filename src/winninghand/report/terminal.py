@@ -28,6 +28,7 @@ from winninghand.evaluation import (
 
 if TYPE_CHECKING:
     from winninghand.exports.quantized import QuantizedFile
+    from winninghand.runtimes import Speeds
 
 # A log or a pipe has no width of its own, and rich's 80 columns would break the tables.
 _COLUMNS = None if Console(stderr=True).is_terminal else 160
@@ -248,3 +249,31 @@ def print_models(columns: Sequence[str], rows: Sequence[Sequence[str]], title: s
     for row in rows:
         grid.add_row(*row)
     console.print(grid)
+
+
+def print_speeds(speeds: Speeds) -> None:
+    """Print how long each runtime takes, what it ran on, and whether anybody disturbed that."""
+    grid = Table("runtime", "batch", "ms", "least to largest", "images/s", "times torch")
+    torch_takes = {row.batch: row.milliseconds for row in speeds.rows if row.runtime == "torch"}
+    for row in speeds.rows:
+        least, largest = row.spread
+        grid.add_row(
+            row.runtime,
+            str(row.batch),
+            f"{row.milliseconds:.3g}" + ("" if row.quiet is not False else " *"),
+            f"{least:.3g} to {largest:.3g}",
+            f"{row.images_per_second:,.0f}",
+            f"{torch_takes[row.batch] / row.milliseconds:.2f}",
+        )
+    console.print(grid)
+    say(
+        ", ".join(
+            f"{value}" if key == "processor" else f"{key} {value}" for key, value in speeds.machine.items()
+        )
+    )
+    for name, reason in speeds.missing.items():
+        say(f"without {name}: {reason}")
+    if not speeds.quiet:
+        say(
+            "* other processes took more than 5% of the cores: such a figure says little; try a quiet machine"
+        )
