@@ -53,6 +53,8 @@ CONVOLVE, BORDER, GATHER, SCATTER, POOL, REDUCE, COMBINE, AFFINE, NORM, ACTIVATE
 )
 """Kinds of operations: the first number of a row."""
 
+BORDER_CHANNELS = 8
+"""Channels whose borders are written together."""
 ENTRY = 16
 """Bytes of one entry of a packed convolution: output channel, flags, first weight and number of weights."""
 
@@ -145,11 +147,14 @@ def border(row: Table) -> None:
     """
     value, plane, first, last, moves, count, fill = row[1], row[2], row[3], row[4], row[5], row[6], row[7]
     outside = splat(float_of_bits(fill))
-    for channel in range(first, last):
+    # Some channels at a time: a move is read once for all of them, and they are still in the first cache.
+    for channel in range(first, last, BORDER_CHANNELS):
         base = value + channel * plane
+        end = value + min(channel + BORDER_CHANNELS, last) * plane
         for move in range(moves, moves + 24 * count, 24):
-            seen = load_anywhere(base + read_long(move + 8))
-            store(chosen(read_long(move + 16), seen, outside), base + read_long(move))
+            to, origin, mask = read_long(move), read_long(move + 8), read_long(move + 16)
+            for start in range(base, end, plane):
+                store(chosen(mask, load_anywhere(start + origin), outside), start + to)
 
 
 @compiled
