@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TypeAlias
 
@@ -75,7 +75,7 @@ def first_cache() -> int:
     return 32 * 1024
 
 
-@cache
+@lru_cache(4096)
 def tiling(shape: Shape, rows: int, columns: int) -> Tiling:
     """Choose tile and block for an output of so many rows and columns, by a small model of the costs.
 
@@ -154,7 +154,13 @@ class Weights:
     """The packed weights of a program's convolutions: packed once for each way in which sources lie."""
 
     def __init__(self, program: Program) -> None:
-        self.shapes = {step.output: shape_of(step) for step in program.steps if isinstance(step, Convolution)}
+        self.counts = {
+            step.output: step.weight.flatten(1).count_nonzero(1).numpy() for step in program.convolutions
+        }
+        """By output of a convolution: how many weights of each of its channels are not zero."""
+        self.shapes = {
+            step.output: shape_of(step, int(self.counts[step.output].sum())) for step in program.convolutions
+        }
         self._packed: dict[tuple[int, int, int, int], Packed] = {}
         self._vectors: dict[int, tuple[Floats, Floats]] = {}
 
@@ -173,8 +179,8 @@ class Weights:
         return self._vectors[step.output]
 
 
-def shape_of(step: Convolution) -> Shape:
-    """Return what of a convolution matters for its speed."""
+def shape_of(step: Convolution, weights: int) -> Shape:
+    """Return what of a convolution, of so many weights that are not zero, matters for its speed."""
     outputs, inputs, high, wide = step.weight.shape
     return Shape(
         outputs,
@@ -183,7 +189,7 @@ def shape_of(step: Convolution) -> Shape:
         (high, wide),
         step.stride,
         step.dilation,
-        int(step.weight.count_nonzero()),
+        weights,
     )
 
 

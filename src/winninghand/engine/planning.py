@@ -28,7 +28,7 @@ from winninghand.engine.program import (
     Step,
     sources_of,
 )
-from winninghand.engine.regions import Region, best_regions, is_reduction, live
+from winninghand.engine.regions import Region, is_reduction, live
 from winninghand.engine.vectors import BYTES
 
 Spot: TypeAlias = tuple[int, int, int]
@@ -54,8 +54,6 @@ class Plan:
 
     images: int
     regions: list[Region]
-    cycles: float
-    """What the model says."""
     tables: list[Longs]
     counter: Longs
     """Where the team's threads meet; 0 at the start."""
@@ -63,10 +61,9 @@ class Plan:
     """Arrays whose addresses are in the tables."""
 
 
-def planned(program: Program, images: int, threads: int, weights: Weights) -> Plan:
+def planned(program: Program, images: int, threads: int, regions: list[Region], weights: Weights) -> Plan:
     """Return the plan for a chunk of images, a power of two up to `LANES`, with a team of threads."""
-    regions, cycles = best_regions(program, images)
-    return _Builder(program, images, threads, weights, regions, cycles).build()
+    return _Builder(program, images, threads, weights, regions).build()
 
 
 @lru_cache(256)
@@ -112,7 +109,6 @@ class _Builder:
     threads: int
     weights: Weights
     regions: list[Region]
-    cycles: float
 
     def build(self) -> Plan:
         """Write the rows twice: with offsets, to learn how much memory there must be; then with addresses."""
@@ -138,7 +134,7 @@ class _Builder:
             for index, row in enumerate(rows):
                 table[index, : len(row)] = row
             tables.append(table)
-        return Plan(self.images, self.regions, self.cycles, tables, self.counter, [*self.kept.values()])
+        return Plan(self.images, self.regions, tables, self.counter, [*self.kept.values()])
 
     def _parcels(self) -> dict[int, int]:
         """Return the bytes of the values that go from one region to another, one image after the other."""
@@ -226,10 +222,7 @@ class _Builder:
     def _shares(self, number: int) -> list[tuple[int, int]]:
         """Return the channels of a value that each thread makes, about the same work for each."""
         if number not in self.shared:
-            work = np.ones(self.program.shapes[number][0])
-            step = next((step for step in self.program.convolutions if step.output == number), None)
-            if step is not None:
-                work = step.weight.flatten(1).count_nonzero(1).numpy() + 4.0
+            work = self.weights.counts.get(number, np.zeros(self.program.shapes[number][0])) + 4.0
             shares = work.sum() / self.threads * np.arange(1, self.threads)
             ends = np.minimum(np.searchsorted(np.cumsum(work), shares) + 1, len(work))
             self.shared[number] = [*itertools.pairwise([0, *(int(end) for end in ends), len(work)])]
@@ -270,7 +263,10 @@ class _Builder:
     def _border_table(self, place: Place, grid: Grid) -> tuple[int, int]:
         """Return the address and length of what `border` reads."""
         table = _border_table(replace(place, channels=1), grid)
-        return (0, 0) if table is None else (self._constant(table[0]), len(table[0]))
+        if table is None:
+            return 0, 0
+        self._constant(table[1])
+        return self._constant(table[0]), len(table[0])
 
     def _border(
         self, number: int, region: Region, start: int, table: tuple[int, int], shares: Shares

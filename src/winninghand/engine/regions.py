@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from winninghand.engine.layout import Grid, Place
-from winninghand.engine.packing import Shape, shape_of, tiling
+from winninghand.engine.packing import Shape, tiling
 from winninghand.engine.program import Convolution, Pool, Program, Step, sources_of
 from winninghand.engine.vectors import BYTES, LANES
 
@@ -33,20 +33,31 @@ class Region:
     places: dict[int, Place]
 
 
-def best_regions(program: Program, images: int) -> tuple[list[Region], float]:
-    """Return the cheapest way to cut a program into regions, and its cycles for all images."""
+def best_regions(program: Program, images: int, shapes: dict[int, Shape]) -> tuple[list[Region], float]:
+    """Return the cheapest way to cut a program into regions, and its cycles for all images.
+
+    `shapes` are those of the convolutions, by their outputs. Regions begin where one value alone is alive,
+    as far as that is possible: what goes from one region to the next is brought into other lanes.
+    """
     steps = len(program.steps)
-    cuts = [i for i in range(steps) if i == 0 or len(live(program, i)) == 1]
+    alive = [live(program, index) for index in range(steps + 1)]
+    cuts = [index for index in range(steps) if index == 0 or len(alive[index]) == 1]
     for possible in (cuts, list(range(steps))):
-        found = _cheapest(program, images, [*possible, steps])
+        found = _cheapest(program, images, shapes, [*possible, steps], alive)
         if found is not None:
             return found
     raise AssertionError("each step can run in a region of its own")
 
 
-def _cheapest(program: Program, images: int, cuts: Sequence[int]) -> tuple[list[Region], float] | None:
+def _cheapest(
+    program: Program,
+    images: int,
+    shapes: dict[int, Shape],
+    cuts: Sequence[int],
+    alive: Sequence[tuple[int, ...]],
+) -> tuple[list[Region], float] | None:
+    ends = set(cuts)
     best: dict[int, tuple[float, list[Region]]] = {0: (0.0, [])}
-    shapes = {step.output: shape_of(step) for step in program.steps if isinstance(step, Convolution)}
     for start in cuts[:-1]:
         if start not in best:
             continue
@@ -60,10 +71,8 @@ def _cheapest(program: Program, images: int, cuts: Sequence[int]) -> tuple[list[
                     break
                 places[step.output] = place
                 cycles += _cycles(step, places, shapes.get(step.output))
-                if index + 1 in cuts:
-                    out = sum(
-                        _transfer(places[number]) for number in live(program, index + 1) if number in places
-                    )
+                if index + 1 in ends:
+                    out = sum(_transfer(places[number]) for number in alive[index + 1] if number in places)
                     total = before + images // grid.images * (cycles + out)
                     if index + 1 not in best or total < best[index + 1][0]:
                         best[index + 1] = (total, [*regions, Region(start, index + 1, grid, dict(places))])

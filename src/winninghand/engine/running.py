@@ -13,6 +13,7 @@ from winninghand.engine.layout import Floats, Longs
 from winninghand.engine.packing import Weights
 from winninghand.engine.planning import Plan, planned
 from winninghand.engine.program import Program
+from winninghand.engine.regions import Region, best_regions
 from winninghand.engine.vectors import LANES
 
 
@@ -27,6 +28,7 @@ class SparseRunner:
         self.program = program
         self.threads = threads
         self._weights = Weights(program)
+        self._regions: dict[int, list[Region]] = {}
         self._plans: dict[tuple[int, int, int], Plan] = {}
         self._lock = Lock()
         self._pool: ThreadPoolExecutor | None = None
@@ -75,7 +77,10 @@ class SparseRunner:
         """Return the plan of a chunk; threads that work alone have one each, since a plan has memory."""
         key = (images, team, owner)
         if key not in self._plans:
-            self._plans[key] = planned(self.program, images, team, self._weights)
+            if images not in self._regions:
+                regions, _ = best_regions(self.program, images, self._weights.shapes)
+                self._regions[images] = regions
+            self._plans[key] = planned(self.program, images, team, self._regions[images], self._weights)
         return self._plans[key]
 
     def _workers(self) -> ThreadPoolExecutor:
