@@ -1,7 +1,11 @@
 """The engine computes what the program means, however images, parts and threads are laid out."""
 
 import os
+import platform
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,6 +27,8 @@ from winninghand.engine.program import (
 )
 from winninghand.engine.running import SparseRunner
 from winninghand.engine.vectors import BYTES, LANES
+
+ROOT = Path(__file__).parents[2]
 
 
 class Builder:
@@ -206,3 +212,19 @@ def test_one_runner_answers_several_threads_and_a_forked_process():
         if child == 0:
             os._exit(0 if np.array_equal(runner.run(images), expected) else 1)
         assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("features", ["+avx,+avx2,+fma", "+sse2"])
+def test_processors_with_shorter_vectors_compute_the_same(features, tmp_path):
+    """Whether lanes are 8 or 4, the same program gives the same logits."""
+    if platform.machine().lower() not in ("x86_64", "amd64"):
+        pytest.skip("the features are those of x86 processors")
+    processor = "haswell" if "avx2" in features else "x86-64"
+    settings = {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
+    script = (
+        "from tests.engine.test_running import residual, test_runner_computes_what_the_program_means as test"
+    )
+    script += "; test(residual, 2)"
+    done = subprocess.run([sys.executable, "-c", script], env={**os.environ, **settings}, cwd=ROOT)
+    assert done.returncode == 0
