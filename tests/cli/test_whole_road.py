@@ -190,18 +190,7 @@ def _write_weights(kind):
         (snapshot(HUB) / "preprocessor_config.json").write_text(json.dumps(settings))
 
 
-_DIFFERS = pytest.mark.xfail(
-    reason="their int8 files differ from the cards by 0.003 or more, and are refused"
-)
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [
-        pytest.param(kind, marks=_DIFFERS if kind in ("torchvision", "transformers") else ())
-        for kind in NETWORKS
-    ],
-)
+@pytest.mark.parametrize("kind", NETWORKS)
 def test_a_network_goes_from_the_folder_to_a_file_for_a_device(place, kind):
     for package in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(package, reason="the packages for ONNX are not installed")

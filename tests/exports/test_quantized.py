@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 import winninghand as wh
 from winninghand.exports import export
 from winninghand.exports.calibration import steps
-from winninghand.exports.levels import Levels, with_room_for
+from winninghand.exports.levels import Levels, nearest_levels, with_room_for
 from winninghand.networks.norms import with_norms_of_its_own
 
 PAGE = Path(__file__).parents[2] / "docs/import-export.md"
@@ -37,7 +38,8 @@ def test_levels_come_back_from_weights_that_a_norm_was_multiplied_into(card):
 
 def test_weights_that_are_no_levels_are_rounded_by_channel():
     weight = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32) * [[1], [100], [0]]
-    levels, scales = Levels([]).of(weight.astype(np.float32))
+    assert Levels([]).of(weight.astype(np.float32)) is None
+    levels, scales = nearest_levels(weight.astype(np.float32))
     assert levels.dtype == np.int8
     assert np.abs(levels[:2]).max() == 127
     assert not levels[2].any()
@@ -158,6 +160,43 @@ def test_a_cards_file_holds_its_own_levels_and_runs_in_whole_numbers(written, qu
     assert said.milliseconds > 0 < said.float_milliseconds
     (entry,) = onnx.load(path).metadata_props
     assert json.loads(entry.value)["weights"] == "int8"
+
+
+class Tokens(nn.Module):
+    """A linear layer on many vectors per image, which is written as MatMul, and a head, a Gemm."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 48, 4, 4)
+        self.hidden = nn.Linear(48, 256)
+        self.head = nn.Linear(256, 4)
+
+    def forward(self, images):
+        hidden = self.hidden(self.patches(images).flatten(2).mT).relu()
+        return self.head(hidden.mean(dim=1))
+
+
+@pytest.mark.parametrize("left", [(), ("hidden", "head")])
+def test_weights_that_a_card_leaves_as_floats_are_rounded_in_the_file_alone(left, images, tmp_path):
+    torch.manual_seed(0)
+    network = Tokens().eval()
+    for name in left:
+        network.get_submodule(name).weight.requires_grad_(False)  # not prunable, so that it gets no levels
+    quantized = wh.Card.from_module(network, list("abcd"), (16, 16)).quantized("int8")
+    said = export(quantized, tmp_path / "a.onnx", quantize="int8", images=images)
+    assert (said.rounded, said.layers, said.rounded_layers) == (False, 3, len(left))
+    written = {one.shape: one for one in held(tmp_path / "a.onnx", np.int8)}
+    for name in ("hidden", "head"):
+        weight = quantized.network.get_submodule(name).weight.detach()
+        if name in left:
+            levels, _ = nearest_levels(weight.numpy())
+        else:
+            levels = (weight / quantized.scales[f"{name}.weight"][:, None]).round().numpy()
+        levels = levels.T if name == "hidden" else levels
+        np.testing.assert_array_equal(written[levels.shape], levels)
+    (logits,) = run(tmp_path / "a.onnx", images)
+    expected = quantized(images).detach()
+    assert float((logits - expected).abs().max()) < 0.05 * float(expected.abs().max())
 
 
 @pytest.mark.slow

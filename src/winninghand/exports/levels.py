@@ -37,10 +37,10 @@ class Levels:
                 rows = (weight.reshape(len(weight), -1) / scale[:, None]).round()
                 self._known.setdefault(tuple(weight.shape), []).append((rows.numpy(), scale.numpy()))
 
-    def of(self, weight: Array) -> tuple[Array, Array]:
+    def of(self, weight: Array) -> tuple[Array, Array] | None:
         """Return levels int8 in the shape of `weight` (channels, …), and scales float32 (channels,) > 0.
 
-        A weight that is none of the cards' levels is rounded to the nearest ones, as `Card.quantized` does.
+        None for a weight that no card has levels of, such as that of a head that is not pruned.
         """
         rows = weight.reshape(len(weight), -1).astype(np.float64)
         for levels, _ in self._known.get(weight.shape, ()):
@@ -48,10 +48,15 @@ class Levels:
             factors = (rows * levels).sum(axis=1) / np.where(squares > 0, squares, 1)
             if _is_product(rows, factors, levels):
                 return _as_integers(levels * np.sign(factors)[:, None], np.abs(factors), weight.shape)
-        rounded, scales = to_levels(torch.tensor(weight, dtype=torch.float32), HIGHEST, None)
-        found = scales.double().numpy()
-        levels = np.round(rounded.double().numpy().reshape(rows.shape) / found[:, None])
-        return _as_integers(levels, found, weight.shape)
+        return None
+
+
+def nearest_levels(weight: Array) -> tuple[Array, Array]:
+    """Return levels and scales as `Levels.of`, of a weight rounded as `Card.quantized` does."""
+    rounded, scales = to_levels(torch.tensor(weight, dtype=torch.float32), HIGHEST, None)
+    found = scales.double().numpy()
+    levels = np.round(rounded.double().numpy().reshape(len(weight), -1) / found[:, None])
+    return _as_integers(levels, found, weight.shape)
 
 
 def _is_product(rows: Array, factors: Array, levels: Array) -> bool:

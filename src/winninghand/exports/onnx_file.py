@@ -84,14 +84,17 @@ def _converted(graph: Any, opset: int, kind: str) -> Any:  # noqa: ANN401 (an on
     return older
 
 
-def answers_of(graph: Any) -> Callable[[Tensor], Sequence[Tensor]]:  # noqa: ANN401 (an onnx.ModelProto)
-    """Return what gives an ONNX graph's outputs for images, by ONNX Runtime."""
-    run = session(graph)
+def answers_of(graph: Any, literally: bool = False) -> Callable[[Tensor], Sequence[Tensor]]:  # noqa: ANN401
+    """Return what gives an ONNX graph's outputs for images, by ONNX Runtime; see `session`."""
+    run = session(graph, literally=literally)
     return lambda images: [torch.from_numpy(output) for output in run.run(None, {INPUT: images.numpy()})]
 
 
-def session(graph: Any, threads: int = 0) -> Any:  # noqa: ANN401 (onnxruntime is untyped)
+def session(graph: Any, threads: int = 0, literally: bool = False) -> Any:  # noqa: ANN401 (untyped)
     """Return a session of ONNX Runtime on the CPU, on all cores for 0 threads.
+
+    `literally` runs node by node what is written. Otherwise nodes are fused, and a product with whole
+    weights may round its input to 8 bits, even where the graph leaves it a float.
 
     Raises `InputError` for an opset that this ONNX Runtime does not know.
     """
@@ -99,6 +102,8 @@ def session(graph: Any, threads: int = 0) -> Any:  # noqa: ANN401 (onnxruntime i
     options = runtime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = threads
+    if literally:
+        options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_DISABLE_ALL
     content = graph.SerializeToString()
     try:
         return runtime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -16,7 +16,7 @@ import numpy as np
 
 from winninghand.base.extras import needed
 from winninghand.exports.calibration import Array, Step
-from winninghand.exports.levels import Levels, with_room_for
+from winninghand.exports.levels import Levels, nearest_levels, with_room_for
 
 # onnx has no types here: graphs, nodes and tensors are protocol buffers of its own.
 Graph = Any
@@ -161,7 +161,10 @@ def played_by_all(model: Any, names: list[str]) -> Any:  # noqa: ANN401
 
 
 class Rewriter:
-    """Puts the levels of weights and the steps of activations into the graph of a model, in place."""
+    """Puts the levels of weights and the steps of activations into the graph of a model, in place.
+
+    `rounded` counts the layers whose weights no card has levels of, and which were rounded for the file.
+    """
 
     def __init__(self, model: Any, levels: Levels, steps: Mapping[str, Step] | None) -> None:  # noqa: ANN401
         self.onnx = needed("onnx", *_EXTRA)
@@ -169,9 +172,10 @@ class Rewriter:
         self.constants = constants_of(model)
         self.bodies = bodies_of(model)
         self.stored: dict[tuple[int, str], str] = {}
+        self.rounded = 0
 
     def run(self) -> None:
-        """Rewrite the model: with no steps its weights alone, and no bias."""
+        """Rewrite the model: with no steps the cards' own levels alone, so that its outputs stay."""
         for body in self.bodies:
             self._rewrite(body)
         _drop_unused(self.model)
@@ -204,8 +208,12 @@ class Rewriter:
     def _whole(self, body: Body, layer: Layer) -> list[Node]:
         """Give a layer whole weights, and a whole bias where its input has a step; return their nodes."""
         node, graph = layer.node, body.graph
-        weight = self._array(layer.weight)
-        levels, scales = self.levels.of(np.moveaxis(weight, layer.axis, 0))
+        weight = np.moveaxis(self._array(layer.weight), layer.axis, 0)
+        found = self.levels.of(weight)
+        if found is None and self.steps is None:
+            return []
+        self.rounded += found is None
+        levels, scales = nearest_levels(weight) if found is None else found
         step = None if self.steps is None else self.steps[body.sources[node.input[0]]]
         bias = self.constants.get(node.input[2]) if len(node.input) > 2 else None
         added: list[Node] = []

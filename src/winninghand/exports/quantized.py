@@ -38,7 +38,9 @@ class QuantizedFile:
 
     Sizes are in bytes; times are milliseconds for one image on one thread of ONNX Runtime, medians of 21
     runs in turn. `agreement` is the fraction of the `images` of the calibration that keep their class.
-    `rounded` tells whether weights had to be rounded to int8 first.
+    `rounded` tells whether the cards' weights had to be rounded to int8 first. `rounded_layers` of all
+    `layers` have weights that a card leaves as floats, such as a head that is not pruned: they are rounded
+    in the file alone.
     """
 
     bytes: int
@@ -48,6 +50,8 @@ class QuantizedFile:
     agreement: float
     images: int
     rounded: bool
+    layers: int
+    rounded_layers: int
 
 
 def write_quantized(
@@ -56,7 +60,7 @@ def write_quantized(
     """Write a model as an ONNX graph of whole numbers, QuantizeLinear and DequantizeLinear around layers.
 
     `images`, float (N, 3, H, W) in [0, 1], are like those that will come. Before anything is written the
-    file's weights are checked: with activations left as floats it must give the model's outputs.
+    cards' levels are checked: with all else left as floats the file must give the model's outputs.
 
     Raises `InputError` for what `write_onnx` refuses, for images of another type or shape, and for a network
     without a layer that whole numbers are known for.
@@ -77,13 +81,25 @@ def write_quantized(
     pixels = images.detach().cpu().float().numpy()
     runner = session(played_by_all(graph, names), torch.get_num_threads())
     found = steps(lambda batch: runner.run(names, {INPUT: batch}), names, pixels)
-    Rewriter(graph, levels, found).run()
+    rewriter = Rewriter(graph, levels, found)
+    layers = sum(len(body.layers) for body in rewriter.bodies)
+    rewriter.run()
     _describe(graph, len(images))
     times = _milliseconds([floats, session(graph, 1)], pixels[:1])
     content = graph.SerializeToString()
     path.write_bytes(content)
     agreement = _agreement(model, graph, images)
-    return QuantizedFile(len(content), plain, times[1], times[0], agreement, len(images), rounded)
+    return QuantizedFile(
+        bytes=len(content),
+        float_bytes=plain,
+        milliseconds=times[1],
+        float_milliseconds=times[0],
+        agreement=agreement,
+        images=len(images),
+        rounded=rounded,
+        layers=layers,
+        rounded_layers=rewriter.rounded,
+    )
 
 
 def with_levels(model: Card | Deck) -> tuple[Card | Deck, bool]:
@@ -109,11 +125,14 @@ def _has_levels(card: Card) -> bool:
 
 
 def _check_weights(graph: Any, levels: Levels, whole: Card | Deck) -> None:  # noqa: ANN401
-    """Raise `RuntimeError` unless a graph whose weights alone are whole gives a model's outputs."""
+    """Raise `RuntimeError` unless a graph with the cards' levels, all else floats, gives a model's outputs.
+
+    Weights that a card leaves as floats are floats here too: what it costs to round them is no mistake.
+    """
     copy = type(graph)()
     copy.CopyFrom(graph)
     Rewriter(copy, levels, None).run()
-    check("the ONNX file with whole weights", answers_of(copy), whole)
+    check("the ONNX file with whole weights", answers_of(copy, literally=True), whole)
 
 
 def _describe(graph: Any, images: int) -> None:  # noqa: ANN401

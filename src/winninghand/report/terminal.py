@@ -237,6 +237,8 @@ def print_quantized(file: QuantizedFile) -> None:
     grid.add_row("int8", f"{file.bytes:,}", f"{file.milliseconds:.3g}")
     console.print(grid)
     levels = "weights rounded to int8" if file.rounded else "weights by their own levels"
+    if file.rounded_layers and not file.rounded:
+        levels += f" (rounded for this file: {file.rounded_layers} of {counted(file.layers, 'layer')})"
     say(f"{levels}; times are medians of 21 runs in turn, by ONNX Runtime on 1 thread")
     say(f"{file.agreement:.1%} of {counted(file.images, 'calibration image')} keep their class")
     if file.agreement < _FEW_AGREE:
