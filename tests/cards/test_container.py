@@ -91,6 +91,19 @@ def test_a_newer_schema_says_so(tmp_path):
         load(path)
 
 
+def test_a_card_with_blocks_has_a_schema_of_its_own(tmp_path):
+    """Version 0.1 refuses its number with one line, and not as a damaged file."""
+    card = write_some(tmp_path / "a.card")
+    with torch.no_grad():
+        card.network.binary.weight[3:, :8] = 0
+    card.save(tmp_path / "a.card")
+    assert_same(load(tmp_path / "a.card"), card)
+    with safe_open(tmp_path / "a.card", framework="pt") as file:
+        assert json.loads(file.metadata()["winninghand"])["schema"] == 3
+    wh.Deck([card, card], "average").save(tmp_path / "a.deck")
+    assert_same(wh.load(tmp_path / "a.deck", network=EveryEncoding()).cards[1], card)
+
+
 def test_what_is_no_card_is_refused(tmp_path):
     save_file({"weight": torch.ones(3)}, tmp_path / "plain.safetensors")
     (tmp_path / "empty").write_bytes(b"")
@@ -189,7 +202,9 @@ def test_forged_streams_never_crash_the_reader(tmp_path):
             [name, chance.choice(["float16", "float32", "int64", "bool", dtype]), shape, kind]
             for name, dtype, shape, kind in rows
         ]
-        chance.choice(changed)[3] = chance.choice(["raw", "floats", "binary", "levels"])
+        chance.choice(changed)[3] = chance.choice(
+            ["raw", "floats", "binary", "levels", "block4-floats", "block4-levels"]
+        )
         index = zlib.compress(json.dumps(changed).encode())
         coded = bytearray(streams["coded"].numpy().tobytes())
         coded[chance.randrange(len(coded))] ^= 1 << chance.randrange(8)

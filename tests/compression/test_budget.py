@@ -10,11 +10,11 @@ from winninghand.base.errors import InputError
 from winninghand.compression.budget import (
     DISTRIBUTIONS,
     Budget,
-    Pattern,
     erdos_renyi_kernel,
     kept_count,
     layer_shares,
 )
+from winninghand.compression.patterns import Blocks, Pattern, parse_pattern
 from winninghand.compression.schedules import round_sparsities
 
 SHAPES = st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(1, 3)), min_size=1, max_size=4)
@@ -83,6 +83,59 @@ def test_a_pattern_holds_in_every_group_and_keeps_the_largest(shapes):
         assert bool(((magnitudes * groups).sum(-1) >= (magnitudes * ~groups).sum(-1)).all())
 
 
+BLOCK_SHAPES = [(5, 8, 3), (6, 3, 3), (4, 12), (3, 4, 1, 2)]
+
+
+@given(sparsity=SPARSITIES, scope=st.sampled_from(["global", "layerwise"]), seed=st.integers(0, 9))
+def test_blocks_of_four_inputs_stay_or_go_together_and_meet_the_budget_to_within_one(sparsity, scope, seed):
+    torch.manual_seed(seed)
+    values = {f"layer{number}": torch.randn(shape) for number, shape in enumerate(BLOCK_SHAPES)}
+    masks = Budget(scope, pattern=Blocks()).choose(values, sparsity)
+    left = kept_count(sum(value.numel() for value in values.values()), sparsity)
+    assert 0 <= left - sum(int(mask.sum()) for mask in masks.values()) < 4
+    squares = {}
+    for name, mask in masks.items():
+        size = 1 if name == "layer1" else 4
+        kept = mask.unflatten(1, (-1, size))
+        assert bool((kept.all(dim=2) == kept.any(dim=2)).all())
+        mean = values[name].unflatten(1, (-1, size)).square().mean(dim=2)
+        squares[name] = mean[kept.any(dim=2)], mean[~kept.any(dim=2)]
+    largest = max((float(gone.max()) for _, gone in squares.values() if gone.numel()), default=0)
+    smallest = [float(kept.min()) for kept, _ in squares.values() if kept.numel()]
+    if scope == "global":
+        assert all(one >= largest * (1 - 1e-6) for one in smallest)
+
+
+def test_blocks_are_the_same_in_every_layout_and_leave_what_is_gone():
+    value = torch.randn(8, 8, 3, 3)
+    budget = Budget(pattern=Blocks(), costs={"a": 5})
+    plain = budget.choose({"a": value}, 0.5)["a"]
+    last = budget.choose({"a": value.contiguous(memory_format=torch.channels_last)}, 0.5)["a"]
+    assert torch.equal(plain, last)
+    assert last.is_contiguous(memory_format=torch.channels_last)
+    # A block with a weight left is whole; one without stays away.
+    present = value * plain
+    present[:, ::2] = 0
+    assert torch.equal(budget.pruned(present), ~plain)
+    again = budget.choose({"a": value}, 0.75, {"a": plain})["a"]
+    assert bool((again <= plain).all())
+    assert int(again.sum()) == 144
+    # What is there by then is no reason to refuse the same sparsity again.
+    odd = Budget("layerwise", pattern=Blocks())
+    kept = odd.choose({"a": value}, 0.99)
+    odd.check(kept, 0.99)
+    assert torch.equal(odd.choose({"a": value}, 0.99, kept)["a"], kept["a"])
+
+
+def test_patterns_are_read_from_their_names():
+    assert parse_pattern("none") is None
+    assert parse_pattern("2:4") == Pattern(2, 4)
+    assert parse_pattern("block4") == Blocks(4)
+    for text in ("block8", "4:2", "2:4:8", ""):
+        with pytest.raises(InputError, match="pattern"):
+            parse_pattern(text)
+
+
 @given(target=st.floats(0.01, 0.99), fraction=st.floats(0.05, 0.9), present=st.floats(0, 0.9))
 def test_rounds_remove_a_fraction_of_what_remains_and_end_at_the_target(target, fraction, present):
     sparsities = round_sparsities(target, fraction, present)
@@ -109,5 +162,9 @@ def test_what_cannot_be_done_is_refused_in_one_line():
     allowed["a"][:3] = False
     with pytest.raises(InputError, match=r"below the present sparsity 0\.6667"):
         Budget().check(allowed, 0.5)
+    with pytest.raises(InputError, match="empty layer 'b'"):
+        Budget("layerwise", pattern=Blocks()).check(
+            {"a": torch.ones(64, 4, dtype=torch.bool), "b": torch.ones(2, 4, dtype=torch.bool)}, 0.8
+        )
     with pytest.raises(InputError, match="groups of the pattern"):
         Budget(pattern=Pattern(2, 8)).check(allowed, 0.75)

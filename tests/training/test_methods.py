@@ -109,6 +109,36 @@ def test_a_pattern_and_macs_reach_the_card(tiny_images):
     assert 0 <= 0.1 * sum(costs[name] * size for name, size in sizes.items()) - spent < 257
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_keeps_blocks_of_four_inputs(method, tiny_images, tmp_path):
+    recipe = make_recipe(
+        table(method, pattern="block4") | {"network": {"name": "conv2", "width": 8, "input_size": 16}}
+    )
+    card = wh.train(recipe, tiny_images, tmp_path)
+    counts = card.inspect()
+    total = sum(layer.size for layer in counts.layers)
+    assert 0 <= total - round(0.9 * total) - sum(layer.nonzero for layer in counts.layers) < 4
+    for layer in counts.layers[1:]:
+        assert layer.nonzero == 4 * layer.kept_blocks
+    assert counts.in_blocks
+    assert card.data_sheet()["sparsity"].endswith("in blocks of four inputs")
+    assert "pattern block4" in card.data_sheet()["method"]
+    opened = wh.load(tmp_path / "card.card").state_dict()
+    assert all(torch.equal(tensor, opened[name]) for name, tensor in card.state_dict().items())
+
+
+def test_a_sparse_network_is_brought_to_blocks(tiny_images):
+    """Its zeros within a block that has more in it are trained again; then blocks go until the target."""
+    sparse = wh.train(make_recipe(table("gmp", sparsity=0.8)), tiny_images)
+    assert not sparse.inspect().in_blocks
+    settings = {"method": "lrr", "pattern": "block4", "epochs": 1, "batch_size": 16}
+    card = wh.compress(sparse.network, tiny_images, sparsity=0.8, **settings)
+    assert card.inspect().in_blocks
+    again = wh.compress(card.network, tiny_images, sparsity=0.8, **settings)
+    kept = [module.network.classifier[0].weight != 0 for module in (card, again)]
+    assert torch.equal(*kept)
+
+
 def test_a_recipe_quantizes_its_card(tiny_images, tmp_path):
     recipe = make_recipe(table("gmp") | {"quantization": {"weights": "int4", "images": 32}})
     card = wh.train(recipe, tiny_images, tmp_path)

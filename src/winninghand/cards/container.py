@@ -15,12 +15,16 @@ from safetensors import SafetensorError, safe_open
 
 from winninghand.base.errors import InputError, checked_path
 from winninghand.base.files import atomic_write
+from winninghand.cards.codec.tensors import uses_blocks
 from winninghand.zoo import PREFIX, ZOO
 
 SCHEMA = 1
 
 # A file whose streams are stored once, by content: versions that read schema 1 alone say "upgrade".
 _ONCE = 2
+# A file with masks by blocks of inputs; its streams may be stored once or not.
+_BLOCKS = 3
+_INDEX = "index"
 
 # One key, because safetensors writes several in no fixed order.
 _KEY = "winninghand"
@@ -58,6 +62,8 @@ def safetensors_of(
     metadata: dict[str, Any] = {"schema": SCHEMA, "header": dict(header), "streams": checksums}
     if same:
         metadata |= {"schema": _ONCE, "same": same}
+    if any(uses_blocks(stream) for name, stream in streams.items() if name.rpartition("/")[2] == _INDEX):
+        metadata["schema"] = _BLOCKS
     # It covers the streams' checksums too, so that a header fits no other card's streams.
     metadata["checksum"] = _checksum(metadata)
     # What a file held once is one tensor, of which safetensors would not write two.
@@ -111,6 +117,8 @@ def _metadata(metadata: Mapping[str, str] | None) -> dict[str, Any]:
     match metadata:
         case {"schema": 2, "same": {}, "header": {}, "streams": {}, "checksum": checksum}:
             sound = checksum == _checksum(metadata)
+        case {"schema": 3, "header": {}, "streams": {}, "checksum": checksum}:
+            sound = checksum == _checksum(metadata) and isinstance(metadata.get("same", {}), dict)
         case {"schema": int(schema)} if schema > SCHEMA:
             raise InputError(f"it has schema {schema}, written by a newer winninghand; upgrade")
         case {"schema": 1, "header": {}, "streams": {}, "checksum": checksum}:

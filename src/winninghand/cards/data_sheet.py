@@ -41,7 +41,7 @@ def data_sheet(
         "weights": _weights(metadata),
         "profile": _profile(profile),
         "parameters": f"{counts.parameters:,}, of which {counts.nonzero:,} are not zero",
-        "sparsity": f"{percent(counts.sparsity)} of the prunable weights",
+        "sparsity": _sparsity(counts),
         "multiply-accumulates": work_text(work),
         "made by": shown(f"winninghand {metadata.winninghand}"),
     }
@@ -114,6 +114,11 @@ def _with_settings(name: str, table: Mapping[str, Any] | None, leave: Sequence[s
     return shown(f"{name} ({', '.join(settings)})" if settings else name)
 
 
+def _sparsity(counts: Inspection) -> str:
+    blocks = ", in blocks of four inputs" if counts.in_blocks else ""
+    return f"{percent(counts.sparsity)} of the prunable weights{blocks}"
+
+
 def _value(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -132,10 +137,12 @@ def _method(recipe: Mapping[str, Any]) -> str:
     if not isinstance(table, Mapping) or "method" not in table:
         return "not known"
     name, sparsity, scope = table["method"], table.get("sparsity"), table.get("scope")
+    pattern = table.get("pattern")
     words = [_value(name)]
     if name != "dense":
         words += [f"to a sparsity of {percent(sparsity, 0)}"] if isinstance(sparsity, float) else []
         words += [f"{_value(scope)} scope"] if scope else []
+        words += [f"pattern {_value(pattern)}"] if pattern not in (None, "none") else []
     return shown(", ".join(words))
 
 

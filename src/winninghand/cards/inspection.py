@@ -6,20 +6,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from winninghand.base.errors import counted, percent
+from winninghand.cards.codec.mask import filled_by_pattern, kept_blocks
 from winninghand.compression.prunable import weight_costs
 from winninghand.networks import count_macs
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One prunable weight."""
+    """One prunable weight; `kept_blocks` of its blocks of four inputs hold something, None without blocks."""
 
     name: str
     shape: tuple[int, ...]
     nonzero: int
+    kept_blocks: int | None = None
 
     @property
     def size(self) -> int:
@@ -56,10 +58,18 @@ class Inspection:
         return cls(
             parameters=sum(parameter.numel() for parameter in parameters.values()),
             nonzero=sum(int(parameter.count_nonzero()) for parameter in parameters.values()),
-            layers=tuple(
-                Layer(name, tuple(parameters[name].shape), int(parameters[name].count_nonzero()))
-                for name in prunable
-            ),
+            layers=tuple(_counted(name, parameters[name]) for name in prunable),
+        )
+
+    @property
+    def in_blocks(self) -> bool:
+        """Whether weights are kept by blocks of four inputs, as far as inputs divide by four."""
+        layers = [layer for layer in self.layers if layer.kept_blocks is not None and layer.sparsity > 0]
+        return bool(layers) and all(
+            layer.kept_blocks is None
+            or layer.nonzero == 0
+            or filled_by_pattern(layer.nonzero, layer.size, layer.kept_blocks)
+            for layer in layers
         )
 
     @property
@@ -79,11 +89,18 @@ class Inspection:
                     "name": layer.name,
                     "shape": list(layer.shape),
                     "nonzero": layer.nonzero,
+                    "kept_blocks": layer.kept_blocks,
                     "sparsity": layer.sparsity,
                 }
                 for layer in self.layers
             ],
         }
+
+
+def _counted(name: str, weight: Tensor) -> Layer:
+    mask = (weight.detach() != 0).cpu().contiguous().reshape(-1).numpy()
+    shape = tuple(weight.shape)
+    return Layer(name, shape, int(mask.sum()), kept_blocks(mask, shape))
 
 
 @dataclass(frozen=True)

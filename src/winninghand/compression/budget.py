@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from winninghand.base.errors import InputError
 from winninghand.compression.kernels import keep_largest
+from winninghand.compression.patterns import Blocks, Pattern
 
 Scope = Literal["global", "layerwise"]
 Shape = tuple[int, ...]
@@ -76,64 +77,21 @@ def layer_shares(
 
 
 @dataclass(frozen=True)
-class Pattern:
-    """N:M sparsity: `kept` of every `group` consecutive inputs (dimension 1) of one output and kernel place.
-
-    Mishra et al. 2021, arXiv:2104.08378: hardware runs 2:4 at twice the speed.
-    """
-
-    kept: int
-    group: int
-
-    @classmethod
-    def parse(cls, text: str) -> Pattern | None:
-        """Return the pattern that `N:M` stands for, None for `none`; `InputError` for anything else."""
-        if text == "none":
-            return None
-        parts = text.split(":")
-        if len(parts) != 2 or not all(part.isdecimal() for part in parts):
-            raise InputError(f'pattern must be "none" or N:M, such as "2:4", not {text!r}')
-        kept, group = (int(part) for part in parts)
-        if not 0 < kept < group <= 64:
-            raise InputError(f"pattern N:M needs 0 < N < M <= 64, not {text!r}")
-        return cls(kept, group)
-
-    @property
-    def sparsity(self) -> float:
-        """The sparsity of a weight in which every group has the pattern."""
-        return 1 - self.kept / self.group
-
-    def fits(self, weight: Tensor) -> bool:
-        """Tell whether the inputs of a weight divide into groups; one whose do not stays dense."""
-        return weight.ndim > 1 and weight.shape[1] % self.group == 0
-
-    def largest(self, values: Tensor) -> Tensor:
-        """Return a bool mask of the `kept` largest values of every group; equals: the lower index first."""
-        groups = values.movedim(1, -1).unflatten(-1, (-1, self.group))
-        before = torch.ones(self.group, self.group, dtype=torch.bool, device=values.device).tril(-1)
-        beaten = torch.zeros_like(groups, dtype=torch.int8)
-        # Ranks by comparison: a sort of a few values millions of times takes far longer.
-        for other in range(self.group):
-            rival = groups[..., other : other + 1]
-            beaten += (rival > groups) | ((rival == groups) & before[:, other])
-        return (beaten < self.kept).flatten(-2).movedim(-1, 1)
-
-
-@dataclass(frozen=True)
 class Budget:
     """Over what a sparsity is spent, and in what unit.
 
     With `costs`, the multiply-accumulates per weight by layer, the sparsity is the fraction of all
     multiply-accumulates that is removed; a weight w of cost c then ranks by w²/c, so that what is
-    kept has the largest sum of squares for its price. With a `pattern`, weights that do not divide
-    into its groups stay dense, and the sparsity is that of the others. With a `floor` above 0, a fraction,
-    each layer of the global scope keeps at least one weight, and at least that fraction of what the
-    uniform distribution would leave it.
+    kept has the largest sum of squares for its price. With an N:M `pattern`, weights that do not divide
+    into its groups stay dense, and the sparsity is that of the others. With `Blocks`, which go by their
+    sum of squares too, it is met to within one block. With a `floor` above 0, a fraction, each layer of
+    the global scope keeps at least one weight or block, and at least that fraction of what the uniform
+    distribution would leave it.
     """
 
     scope: Scope = "global"
     distribution: Distribution = uniform
-    pattern: Pattern | None = None
+    pattern: Pattern | Blocks | None = None
     costs: Mapping[str, int] | None = None
     floor: float = 0.0
 
@@ -151,7 +109,8 @@ class Budget:
         kept, prices = self._kept(prunable, sparsity), self._prices(prunable)
         alive = [int(mask.sum()) for mask in prunable.values()]
         paid = sum(count * price for count, price in zip(alive, prices, strict=True))
-        if kept > paid:
+        # What was pruned to this very sparsity lies below it by less than one weight's, or block's, price.
+        if kept - paid >= max(self._steps(prunable.values(), prices)):
             whole = sum(mask.numel() * price for mask, price in zip(prunable.values(), prices, strict=True))
             raise InputError(
                 f"sparsity {sparsity:g} is below the present sparsity {1 - paid / whole:.4g}; "
@@ -166,10 +125,10 @@ class Budget:
                 "lower it, or set layer_floor = 0 to let layers lose all their weights"
             )
         if self.scope == "layerwise":
-            for (name, mask), share in zip(
-                prunable.items(), self._shares(prunable, kept, list(prunable.values())), strict=True
-            ):
-                if share == 0:
+            shares = self._shares(prunable, kept, list(prunable.values()))
+            steps = self._steps(prunable.values(), prices)
+            for (name, mask), share, step in zip(prunable.items(), shares, steps, strict=True):
+                if share < step:
                     raise InputError(
                         f"sparsity {sparsity:g} would empty layer {name!r} ({mask.numel()} weights) in "
                         "layerwise scope; lower it or use global scope"
@@ -178,9 +137,9 @@ class Budget:
     def choose(self, values: Tensors, sparsity: float, allowed: Tensors | None = None) -> dict[str, Tensor]:
         """Return for each layer a bool mask of the weights that are kept: those of the largest |values|.
 
-        What is not `allowed` (by default everything is) is never kept. The total is exact to the
-        weight, with `costs` to the price of one weight; with the layerwise scope each layer is
-        within one weight of its share.
+        What is not `allowed` (by default everything is) is never kept; a block is allowed where any of
+        its weights is. The total is exact to the weight, with `costs` to the price of one weight; with the
+        layerwise scope each layer is within one weight of its share. With blocks, read block for weight.
         """
         ranked = {name: self._ranked(name, value, allowed) for name, value in values.items()}
         prunable = {name: value for name, value in ranked.items() if self._takes(value)}
@@ -188,18 +147,49 @@ class Budget:
         kept = self._kept(prunable, sparsity)
         may = None if allowed is None else [allowed[name] for name in prunable]
         if self.scope == "global":
-            parts = keep_largest(self._raised(prunable, kept, may), kept, may, self._prices(prunable))
+            parts = self._largest(self._raised(prunable, kept, may), kept, may, self._prices(prunable))
         else:
-            parts = []
+            parts, left = [], 0
             for number, (value, share) in enumerate(
                 zip(prunable.values(), self._shares(prunable, kept, may), strict=True)
             ):
-                parts += keep_largest([value], share, None if may is None else [may[number]])
+                parts += self._largest([value], share + left, None if may is None else [may[number]], [1])
+                if isinstance(self.pattern, Blocks):
+                    # What is less than a block goes to the next layer.
+                    left += share - int(parts[-1].sum())
         masks |= zip(prunable, parts, strict=True)
         return {name: masks[name] for name in values}
 
+    def pruned(self, weight: Tensor) -> Tensor:
+        """Return a bool mask of what is pruned in a weight: its zeros, or its blocks of nothing but zeros."""
+        if isinstance(self.pattern, Blocks):
+            return ~self.pattern.spread(self.pattern.any_of(weight.detach() != 0), weight)
+        return weight.detach() == 0
+
     def _takes(self, weight: Tensor) -> bool:
-        return self.pattern is None or self.pattern.fits(weight)
+        return not isinstance(self.pattern, Pattern) or self.pattern.fits(weight)
+
+    def _largest(
+        self, values: Sequence[Tensor], budget: int, allowed: Sequence[Tensor] | None, prices: Sequence[int]
+    ) -> list[Tensor]:
+        """Return masks of the largest values, or of the blocks of the largest, that the budget pays for."""
+        blocks = self.pattern
+        if not isinstance(blocks, Blocks):
+            return keep_largest(values, budget, allowed, prices)
+        kept = keep_largest(
+            [blocks.magnitudes(value) for value in values],
+            budget,
+            None if allowed is None else [blocks.any_of(mask) for mask in allowed],
+            self._steps(values, prices),
+        )
+        return [blocks.spread(mask, value) for mask, value in zip(kept, values, strict=True)]
+
+    def _steps(self, weights: Iterable[Tensor], prices: Sequence[int]) -> list[int]:
+        """Return what the least that stays or goes costs in each layer: a weight, or a block."""
+        if not isinstance(self.pattern, Blocks):
+            return list(prices)
+        together = [self.pattern.together(weight) for weight in weights]
+        return [price * number for price, number in zip(prices, together, strict=True)]
 
     def _kept(self, prunable: Tensors, sparsity: float) -> int:
         """Return how much is kept: weights, or multiply-accumulates."""
@@ -216,7 +206,8 @@ class Budget:
             ceilings = [math.prod(shape) for shape in shapes]
         else:
             ceilings = [int(mask.sum()) for mask in allowed]
-        return layer_shares(shapes, kept, self.distribution, ceilings)
+        # Of a budget of blocks a few weights may be left over.
+        return layer_shares(shapes, min(kept, sum(ceilings)), self.distribution, ceilings)
 
     def _raised(self, prunable: Tensors, kept: int, allowed: Sequence[Tensor] | None) -> list[Tensor]:
         """Return the values by which weights rank, those of each layer's floor out of reach of all others."""
@@ -224,7 +215,7 @@ class Budget:
         for number, floor in enumerate(floors):
             if floor:
                 may = None if allowed is None else [allowed[number]]
-                [first] = keep_largest([values[number]], floor, may)
+                [first] = self._largest([values[number]], floor, may, [1])
                 values[number] = values[number].masked_fill(first, math.inf)
         return values
 
@@ -235,7 +226,8 @@ class Budget:
         prices = self._prices(prunable)
         sizes = [value.numel() for value in prunable.values()]
         share = self.floor * kept / sum(size * price for size, price in zip(sizes, prices, strict=True))
-        floors = [max(1, math.floor(share * size)) for size in sizes]
+        least = self._steps(prunable.values(), [1] * len(prices))
+        floors = [max(step, math.floor(share * size)) for step, size in zip(least, sizes, strict=True)]
         if allowed is None:
             return floors
         return [min(floor, int(mask.sum())) for floor, mask in zip(floors, allowed, strict=True)]
@@ -244,7 +236,7 @@ class Budget:
         """Return the values by whose magnitude weights are kept."""
         if self.costs is not None:
             return value.detach() / math.sqrt(self.costs[name])
-        if self.pattern is not None and self.pattern.fits(value):
+        if isinstance(self.pattern, Pattern) and self.pattern.fits(value):
             magnitude = value.detach().abs()
             if allowed is not None:
                 magnitude.masked_fill_(~allowed[name], -1)

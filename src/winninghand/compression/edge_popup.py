@@ -93,7 +93,9 @@ class EdgePopupMasks(Masks):
         if self._final:
             return
         frozen = {name: self._frozen(name) for name in self.weights}
-        allowed = {name: weight != 0 for name, weight in frozen.items()} if self._has_zeros else None
+        allowed = None
+        if self._has_zeros:
+            allowed = {name: ~self.budget.pruned(weight) for name, weight in frozen.items()}
         for name, kept in self.budget.choose(self.weights, sparsity, allowed).items():
             self._mask(name).keep(kept, frozen[name])
         self._rescale(sparsity)

@@ -134,8 +134,8 @@ class MagnitudeMasks(Masks):
         self._pruned: dict[str, Tensor] = {}
 
     def keep_zeros(self) -> None:
-        """Count the weights that are zero now as pruned."""
-        zeros = {name: weight.detach() == 0 for name, weight in self.weights.items()}
+        """Count the weights that are zero now as pruned, or the blocks of which nothing is left."""
+        zeros = {name: self.budget.pruned(weight) for name, weight in self.weights.items()}
         self._pruned = {name: zero for name, zero in zeros.items() if bool(zero.any())}
 
     def after_step(self) -> None:

@@ -25,8 +25,9 @@ from winninghand.base import catalog
 from winninghand.base.deprecation import renamed, with_new_keys
 from winninghand.base.errors import InputError, first_error
 from winninghand.base.registry import Registry, nearest
-from winninghand.compression.budget import DISTRIBUTIONS, Budget, Pattern, Scope
+from winninghand.compression.budget import DISTRIBUTIONS, Budget, Scope
 from winninghand.compression.masks import MagnitudeMasks, Masks
+from winninghand.compression.patterns import Blocks, Pattern, parse_pattern
 from winninghand.compression.prunable import find_head, prunable_weights, weight_costs
 from winninghand.compression.schedules import Phase
 from winninghand.networks.entering import check_tensor, check_values
@@ -70,7 +71,7 @@ class Method(BaseModel, ABC):
     budget: Literal["weights", "macs"] = Field(
         default="weights", description="what sparsity is a fraction of"
     )
-    pattern: str = Field(default="none", description='"none" or N:M, such as "2:4"')
+    pattern: str = Field(default="none", description='"none", "block4" or N:M, such as "2:4"')
     layer_floor: float = Field(
         default=0.0,
         ge=0,
@@ -114,9 +115,10 @@ class Method(BaseModel, ABC):
 
     def budget_with(self, costs: Mapping[str, int] | None = None) -> Budget:
         """Return the budget, with the multiply-accumulates per weight by layer where it is one of `macs`."""
-        return Budget(
-            self.scope, DISTRIBUTIONS[self.distribution], Pattern.parse(self.pattern), costs, self.layer_floor
-        )
+        return Budget(self.scope, DISTRIBUTIONS[self.distribution], self._pattern(), costs, self.layer_floor)
+
+    def _pattern(self) -> Pattern | Blocks | None:
+        return None if self.pattern == "none" else parse_pattern(self.pattern)
 
     @model_validator(mode="wrap")
     @classmethod
@@ -142,14 +144,14 @@ class Method(BaseModel, ABC):
 
     @model_validator(mode="after")
     def _agree(self) -> Method:
-        pattern = Pattern.parse(self.pattern)
+        pattern = self._pattern()
         if self.distribution == "erk" and self.scope == "global":
             raise InputError('distribution "erk" shares out a layerwise budget; set scope = "layerwise"')
         if self.budget == "macs" and self.scope == "layerwise":
             raise InputError('budget "macs" is spent over the whole network; set scope = "global"')
-        if self.budget == "macs" and pattern is not None:
-            raise InputError('a pattern fixes every layer\'s share; set budget = "weights"')
-        if pattern is not None and abs(self.sparsity - pattern.sparsity) > 1e-9:
+        if self.budget == "macs" and isinstance(pattern, Pattern):
+            raise InputError('a pattern N:M fixes every layer\'s share; set budget = "weights"')
+        if isinstance(pattern, Pattern) and abs(self.sparsity - pattern.sparsity) > 1e-9:
             raise InputError(
                 f"pattern {self.pattern} has sparsity {pattern.sparsity:g}, not {self.sparsity:g}; "
                 "ask for that, or for no pattern"
@@ -167,8 +169,8 @@ METHODS: Registry[type[Method]] = catalog.METHODS
 def _with_its_sparsity(table: Mapping[str, Any]) -> dict[str, Any]:
     """Return the table with the sparsity that a pattern brings along, where none is given."""
     if "sparsity" not in table and isinstance(table.get("pattern"), str):
-        pattern = Pattern.parse(table["pattern"])
-        return {**table, **({} if pattern is None else {"sparsity": pattern.sparsity})}
+        pattern = parse_pattern(table["pattern"])
+        return {**table, **({"sparsity": pattern.sparsity} if isinstance(pattern, Pattern) else {})}
     return dict(table)
 
 
@@ -232,7 +234,7 @@ class Compressor:
         phases = self.method.plan(epochs, self.start)
         counted = self.start.sparsity > 0
         allowed = {
-            name: weight != 0 if counted else torch.ones_like(weight, dtype=torch.bool)
+            name: ~self._budget.pruned(weight) if counted else torch.ones_like(weight, dtype=torch.bool)
             for name, weight in self.weights.items()
         }
         zeros = self.method.respects_zeros()
@@ -278,4 +280,4 @@ class Compressor:
         if not self.method.respects_zeros():
             return 0.0
         total = sum(weight.numel() for weight in self.weights.values())
-        return sum(weight.numel() - int(weight.count_nonzero()) for weight in self.weights.values()) / total
+        return sum(int(self._budget.pruned(weight).sum()) for weight in self.weights.values()) / total

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
-from winninghand.cards.codec import decode_tensors, encode_tensors, entropy_bound
+from winninghand.cards.codec import decode_tensors, encode_tensors, entropy_bound, read_index
 
 
 def pruned(shape: tuple[int, ...], density: float) -> torch.Tensor:
@@ -78,3 +80,30 @@ def test_layers_whose_slices_differ_in_density_take_less_than_the_bound(axis):
     found = payload({"weight": binary})
     assert found < bound - 0.6 * (bound - float(ideal) / 8)
     assert torch.equal(decode_tensors(encode_tensors({"weight": weight})).tensors["weight"], weight)
+
+
+@pytest.mark.parametrize("value", ["float32", "int8", "binary"])
+def test_blocks_of_four_inputs_are_coded_as_blocks(value):
+    generator = torch.Generator().manual_seed(2)
+    kept = torch.rand((96, 24, 1, 9), generator=generator) < 0.05
+    weight = torch.randn((96, 24, 4, 9), generator=generator) * kept
+    weight, scales = weight.reshape(96, 96, 3, 3) + 0.0, None
+    if value == "binary":
+        weight = weight.sign() * 0.05
+    if value == "int8":
+        # Some levels within the blocks are zero.
+        weight, spread = quantized(weight, 127)
+        scales = {"weight": spread}
+    streams = encode_tensors({"weight": weight}, scales)
+    [entry] = read_index(streams)
+    assert (
+        entry.kind == {"float32": "block4-floats", "int8": "block4-levels", "binary": "block4-binary"}[value]
+    )
+    decoded = decode_tensors(streams)
+    assert torch.equal(decoded.tensors["weight"], weight)
+    assert decoded.scales.keys() == (scales or {}).keys()
+    # The bound counts a mask of single weights; a mask of blocks takes a quarter of that.
+    places, density = weight.numel(), float(kept.float().mean())
+    bits = -(density * math.log2(density) + (1 - density) * math.log2(1 - density))
+    bound = entropy_bound({"weight": weight}, {"weight"}, scales) - 0.75 * places * bits / 8
+    assert 0.98 * bound < payload({"weight": weight}, scales) < 1.02 * bound

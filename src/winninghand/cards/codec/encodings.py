@@ -2,21 +2,36 @@
 
 `raw` writes bytes as they are. `floats` writes a mask of what is not zero, then signs and exponents
 by their histograms, and mantissas. `binary` is for floats of one magnitude: mask and signs. `levels`
-is for quantized weights: whole numbers times a float32 scale per output channel.
+is for quantized weights: whole numbers times a float32 scale per output channel. The three with `block4`
+in front write the mask by blocks of four inputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 
 import numpy as np
 import torch
 
 from winninghand.base.errors import InputError
-from winninghand.cards.codec.mask import read_mask, write_mask
-from winninghand.cards.codec.streams import Array, StreamReader, StreamWriter, read_counted, write_counted
+from winninghand.cards.codec.mask import (
+    in_blocks,
+    read_block_mask,
+    read_mask,
+    write_block_mask,
+    write_mask,
+)
+from winninghand.cards.codec.streams import (
+    Array,
+    Mask,
+    StreamReader,
+    StreamWriter,
+    read_counted,
+    write_counted,
+)
 
 
 @dataclass(frozen=True)
@@ -102,6 +117,18 @@ def tensor_of(content: Content) -> torch.Tensor:
 
 
 @dataclass(frozen=True)
+class MaskCoder:
+    """A way to write which weights of a tensor of some shape are kept, flat, and to read it back."""
+
+    write: Callable[[StreamWriter, Mask, tuple[int, ...]], None]
+    read: Callable[[StreamReader, tuple[int, ...]], Mask]
+
+
+_ONE_BY_ONE = MaskCoder(write_mask, read_mask)
+_BY_BLOCKS = MaskCoder(write_block_mask, read_block_mask)
+
+
+@dataclass(frozen=True)
 class Encoding:
     """A way to write a tensor: whether it is exact for this one, how to write it and read it back."""
 
@@ -135,31 +162,31 @@ def _read_raw(reader: StreamReader, layout: Layout) -> Content:
     return Content(layout, bits)
 
 
-def _write_floats(writer: StreamWriter, content: Content) -> None:
+def _write_floats(masks: MaskCoder, writer: StreamWriter, content: Content) -> None:
     """Write a mask of what is not zero, and each of those as sign, exponent and mantissa."""
     mask = content.bits != 0
-    write_mask(writer, mask, content.layout.shape)
+    masks.write(writer, mask, content.layout.shape)
     _write_values(writer, content.bits[mask], content.layout)
 
 
-def _read_floats(reader: StreamReader, layout: Layout) -> Content:
-    mask = read_mask(reader, layout.shape)
+def _read_floats(masks: MaskCoder, reader: StreamReader, layout: Layout) -> Content:
+    mask = masks.read(reader, layout.shape)
     kept = _read_values(reader, int(np.count_nonzero(mask)), layout)
     return _scattered(mask, kept, layout)
 
 
-def _write_binary(writer: StreamWriter, content: Content) -> None:
+def _write_binary(masks: MaskCoder, writer: StreamWriter, content: Content) -> None:
     """Write the one magnitude, a mask of what is not zero, and the signs."""
     mask = content.bits != 0
     kept = content.bits[mask]
     writer.write_bytes(kept[:1] & _all_but_sign(content.layout))
-    write_mask(writer, mask, content.layout.shape)
+    masks.write(writer, mask, content.layout.shape)
     _write_signs(writer, kept, content.layout)
 
 
-def _read_binary(reader: StreamReader, layout: Layout) -> Content:
+def _read_binary(masks: MaskCoder, reader: StreamReader, layout: Layout) -> Content:
     magnitude = reader.read_bytes(1, layout.unsigned)
-    mask = read_mask(reader, layout.shape)
+    mask = masks.read(reader, layout.shape)
     signs = _read_signs(reader, int(np.count_nonzero(mask)), layout)
     return _scattered(mask, signs | magnitude, layout)
 
@@ -237,22 +264,22 @@ def _fits_qint(content: Content) -> bool:
     return levels_of(content) is not None
 
 
-def _write_qint(writer: StreamWriter, content: Content) -> None:
+def _write_qint(masks: MaskCoder, writer: StreamWriter, content: Content) -> None:
     """Write the scales, a mask of what is not zero, and the levels of that by their histogram."""
     levels = levels_of(content)
     assert levels is not None and content.scales is not None
     mask = levels != 0
     writer.write_bytes(content.scales)
-    write_mask(writer, mask, content.layout.shape)
+    masks.write(writer, mask, content.layout.shape)
     write_counted(writer, levels[mask] + _ZERO, LEVELS)
 
 
-def _read_qint(reader: StreamReader, layout: Layout) -> Content:
+def _read_qint(masks: MaskCoder, reader: StreamReader, layout: Layout) -> Content:
     """Return what `_write_qint` wrote."""
     scales = reader.read_bytes(layout.shape[0] if layout.shape else 1, "float32")
     if not _scalable(layout, scales):
         raise InputError("a scale in it is not a finite number above zero")
-    mask = read_mask(reader, layout.shape)
+    mask = masks.read(reader, layout.shape)
     levels = np.zeros(layout.size, dtype=np.float32)
     levels[mask] = read_counted(reader, int(np.count_nonzero(mask)), LEVELS) - _ZERO
     return Content(layout, _products(levels, layout, scales), scales)
@@ -271,9 +298,29 @@ def _products(levels: Array, layout: Layout, scales: Array) -> Array:
     return rows.reshape(-1).view(np.uint32)
 
 
+def _by_blocks(fits: Callable[[Content], bool], content: Content) -> bool:
+    """Tell whether a tensor that an encoding fits keeps blocks of inputs."""
+    if not fits(content):
+        return False
+    levels = levels_of(content)
+    return in_blocks((content.bits if levels is None else levels) != 0, content.layout.shape)
+
+
+_MASKED = {
+    "floats": (_is_float, _write_floats, _read_floats),
+    "binary": (fits_binary, _write_binary, _read_binary),
+    "levels": (_fits_qint, _write_qint, _read_qint),
+}
+BLOCKED = {f"block4-{name}": name for name in _MASKED}
+"""Encodings whose mask is by blocks, which version 0.1 cannot read, and those that they are else."""
 ENCODINGS = {
     "raw": Encoding(lambda content: True, _write_raw, _read_raw),
-    "floats": Encoding(_is_float, _write_floats, _read_floats),
-    "binary": Encoding(fits_binary, _write_binary, _read_binary),
-    "levels": Encoding(_fits_qint, _write_qint, _read_qint),
+    **{
+        name: Encoding(fits, partial(write, _ONE_BY_ONE), partial(read, _ONE_BY_ONE))
+        for name, (fits, write, read) in _MASKED.items()
+    },
+    **{
+        blocked: Encoding(partial(_by_blocks, fits), partial(write, _BY_BLOCKS), partial(read, _BY_BLOCKS))
+        for blocked, (fits, write, read) in ((key, _MASKED[name]) for key, name in BLOCKED.items())
+    },
 }

@@ -3,6 +3,7 @@
 A weight has three axes: output channel, input channel, and position in the kernel. Trained networks
 keep far more in some slices of an axis than in others. The slices of an axis are put into classes of
 like density where that pays, and each block (a class of each axis) is coded under its own density.
+A mask whose inputs come in fours is that of the fours, and of what is kept within them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from math import prod
 
 import numpy as np
 
+from winninghand.base.errors import InputError
 from winninghand.cards.codec.streams import (
     Array,
     Mask,
@@ -61,6 +63,66 @@ def read_mask(reader: StreamReader, shape: tuple[int, ...]) -> Mask:
         # Sorting the order by which slices were sorted puts them back.
         cube = cube.take(np.argsort(np.argsort(classes[axis], kind="stable")), axis)
     return cube.reshape(-1)
+
+
+# Consecutive inputs of one output and place that a pattern keeps or removes together.
+_BLOCK = 4
+
+
+def in_blocks(mask: Mask, shape: tuple[int, ...]) -> bool:
+    """Tell whether a flat mask keeps some blocks of four inputs, filled as chance does not fill them."""
+    kept = kept_blocks(mask, shape)
+    if kept is None or not 0 < kept < mask.size // _BLOCK:
+        return False
+    return filled_by_pattern(int(np.count_nonzero(mask)), mask.size, kept)
+
+
+def kept_blocks(mask: Mask, shape: tuple[int, ...]) -> int | None:
+    """Return of how many blocks of four inputs something is kept; None where inputs do not divide so."""
+    cube = mask.reshape(_cube(shape))
+    if not cube.shape[1] or cube.shape[1] % _BLOCK:
+        return None
+    return int(np.count_nonzero(_divided(cube).any(axis=2)))
+
+
+def filled_by_pattern(weights: int, size: int, blocks: int) -> bool:
+    """Tell whether some kept `weights`, of a `size` and in so many blocks, lie in them by a pattern.
+
+    Where weights are kept independently at a density d, d / (1 − (1 − d)⁴) of a block that is kept at all is
+    kept. The mark is half-way from there to 1: rounding makes some weights of a block zero.
+    """
+    density = weights / size
+    return weights / (_BLOCK * blocks) >= (1 + density / (1 - (1 - density) ** _BLOCK)) / 2
+
+
+def write_block_mask(writer: StreamWriter, mask: Mask, shape: tuple[int, ...]) -> None:
+    """Code a flat mask as the mask of its blocks, and which weights are kept in those of the blocks."""
+    divided = _divided(mask.reshape(_cube(shape)))
+    blocks = np.asarray(divided.any(axis=2))
+    write_mask(writer, blocks.reshape(-1), blocks.shape)
+    write_bits(writer, divided[_spread(blocks, divided.shape)])
+
+
+def read_block_mask(reader: StreamReader, shape: tuple[int, ...]) -> Mask:
+    """Return the flat mask that `write_block_mask` wrote."""
+    outputs, inputs, positions = _cube(shape)
+    if inputs % _BLOCK:
+        raise InputError("its index says blocks of a tensor that has none")
+    divided = np.zeros((outputs, inputs // _BLOCK, _BLOCK, positions), dtype=np.bool_)
+    blocks = read_mask(reader, (outputs, inputs // _BLOCK, positions))
+    within = _spread(blocks.reshape(outputs, inputs // _BLOCK, positions), divided.shape)
+    divided[within] = read_bits(reader, _BLOCK * int(np.count_nonzero(blocks)))
+    return divided.reshape(-1)
+
+
+def _divided(cube: Mask) -> Mask:
+    """Return a cube as outputs, blocks of inputs, inputs of a block, positions."""
+    outputs, inputs, positions = cube.shape
+    return cube.reshape(outputs, inputs // _BLOCK, _BLOCK, positions)
+
+
+def _spread(blocks: Mask, shape: tuple[int, ...]) -> Mask:
+    return np.asarray(np.broadcast_to(blocks[:, :, None], shape))
 
 
 def _cube(shape: tuple[int, ...]) -> tuple[int, int, int]:

@@ -14,6 +14,7 @@ import torch
 
 from winninghand.base.errors import InputError
 from winninghand.cards.codec.encodings import (
+    BLOCKED,
     DTYPES,
     ENCODINGS,
     FLOATS,
@@ -74,6 +75,14 @@ def read_index(streams: Mapping[str, torch.Tensor]) -> list[Entry]:
     return unpack_index(streams["index"].numpy())
 
 
+def uses_blocks(index: torch.Tensor) -> bool:
+    """Tell whether a stream is an index that names a kind which writes masks by blocks."""
+    try:
+        return any(entry.kind in BLOCKED for entry in unpack_index(index.numpy()))
+    except InputError:
+        return False
+
+
 def check_file(parts: Iterable[Mapping[str, torch.Tensor]]) -> None:
     """Raise `InputError` where all tensors of a file together are larger than its streams may stand for.
 
@@ -118,16 +127,14 @@ def scaled_content(name: str, tensor: torch.Tensor, scales: Mapping[str, torch.T
 
 
 def _shortest(content: Content) -> str:
-    """Return the name of the kind that takes the fewest bits; levels where there are scales to keep."""
-    if content.scales is not None:
-        return "levels"
+    """Return the name of the kind that takes the fewest bits; with scales to keep, one of levels."""
     lengths = {}
     for name, kind in ENCODINGS.items():
-        if kind.fits(content):
+        if (content.scales is None or name.endswith("levels")) and kind.fits(content):
             trial = StreamWriter()
             kind.write(trial, content)
             lengths[name] = trial.bits
-    return min(lengths, key=lambda name: (lengths[name], name))
+    return min(lengths, key=lambda name: (lengths[name], name in BLOCKED, name))
 
 
 @dataclass(frozen=True)
