@@ -131,11 +131,11 @@ def test_a_sparse_network_is_brought_to_blocks(tiny_images):
     """Its zeros within a block that has more in it are trained again; then blocks go until the target."""
     sparse = wh.train(make_recipe(table("gmp", sparsity=0.8)), tiny_images)
     assert not sparse.inspect().in_blocks
-    settings = {"method": "lrr", "pattern": "block4", "epochs": 1, "batch_size": 16}
-    card = wh.compress(sparse.network, tiny_images, sparsity=0.8, **settings)
+    settings = {"sparsity": 0.8, "epochs": 1, "compression": {"pattern": "block4"}}
+    card = wh.compress(sparse.network, tiny_images, **settings)
     assert card.inspect().in_blocks
-    again = wh.compress(card.network, tiny_images, sparsity=0.8, **settings)
-    kept = [module.network.classifier[0].weight != 0 for module in (card, again)]
+    again = wh.compress(card.network, tiny_images, **settings)
+    kept = [one.network.classifier[0].weight != 0 for one in (card, again)]
     assert torch.equal(*kept)
 
 

@@ -63,14 +63,17 @@ class Inspection:
 
     @property
     def in_blocks(self) -> bool:
-        """Whether weights are kept by blocks of four inputs, as far as inputs divide by four."""
-        layers = [layer for layer in self.layers if layer.kept_blocks is not None and layer.sparsity > 0]
-        return bool(layers) and all(
-            layer.kept_blocks is None
-            or layer.nonzero == 0
-            or filled_by_pattern(layer.nonzero, layer.size, layer.kept_blocks)
-            for layer in layers
-        )
+        """Whether most of the weights that are pruned lie in layers that are kept by blocks of four inputs.
+
+        A head that was left alone need not have them.
+        """
+        pruned = [layer for layer in self.layers if layer.kept_blocks is not None and layer.sparsity > 0]
+        blocked = [
+            layer
+            for layer in pruned
+            if not layer.kept_blocks or filled_by_pattern(layer.nonzero, layer.size, layer.kept_blocks)
+        ]
+        return sum(layer.size for layer in pruned) < 2 * sum(layer.size for layer in blocked)
 
     @property
     def sparsity(self) -> float:
