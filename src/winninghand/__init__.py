@@ -13,7 +13,7 @@ from winninghand.base.errors import InputError
 
 if TYPE_CHECKING:
     from winninghand import metrics as metrics
-    from winninghand import transforms
+    from winninghand import theory, transforms
     from winninghand.augmentation import augment
     from winninghand.base.version import __version__
     from winninghand.cards import Card
@@ -52,7 +52,7 @@ _HOMES = {
     "train": "training",
 }
 
-_MODULES = ("metrics", "transforms")
+_MODULES = ("metrics", "theory", "transforms")
 
 # Without `metrics`, which needs an extra: `from winninghand import *` works without any.
 __all__ = [
@@ -75,6 +75,7 @@ __all__ = [
     "names",
     "network",
     "specialize",
+    "theory",
     "train",
     "transforms",
 ]

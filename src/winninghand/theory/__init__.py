@@ -1,0 +1,17 @@
+"""Existence results, executable: tickets found in a random network, and proved to do what their target does."""
+
+from winninghand.theory.certificate import Certificate, LayerReport, Proof
+from winninghand.theory.embedding import Ticket, embed
+from winninghand.theory.subset_sums import Subsets, best_subsets
+from winninghand.theory.widths import Width
+
+__all__ = [
+    "Certificate",
+    "LayerReport",
+    "Proof",
+    "Subsets",
+    "Ticket",
+    "Width",
+    "best_subsets",
+    "embed",
+]

@@ -1,0 +1,141 @@
+"""A layer of the target as two layers of a random network under a mask.
+
+w·x is Σ mᵢ bᵢ·relu(aᵢ·x): a hidden neuron keeps one of its random weights, a, and sees one input. The products
+aᵢbᵢ are random numbers, of which the mask m of the second layer keeps the subset whose sum is nearest to w.
+Where x can be negative, neurons with a < 0 see −x, and a second subset has the sum −w (Malach et al. 2020,
+arXiv:2002.00585; Pensia et al. 2020, arXiv:2006.07990). For convolutions the hidden layer is one of 1 × 1
+(da Cunha et al. 2022). A constant is a neuron that keeps its random bias alone (Fischer & Burkholz 2021).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from winninghand.engine.program import Activation, Convolution, Program, Shape, Step
+from winninghand.theory.choosing import assign, choose
+from winninghand.theory.layers import Layer, Target
+from winninghand.theory.network import MaskedLayer, MaskedNetwork
+from winninghand.theory.sources import draw
+from winninghand.theory.widths import Kind, Width, used_inputs
+
+# Random numbers of so many weights are drawn at once; each takes up to 30 bytes for a moment.
+_AT_ONCE = 2**22
+
+
+def built(target: Target, widths: dict[int, Width], kind: Kind, seed: int) -> MaskedNetwork:
+    """Draw the random network of a target from a seed, and return it under the best mask.
+
+    `widths` are by the output of each layer.
+    """
+    steps: list[Step] = []
+    shapes: list[Shape] = list(target.program.shapes)
+    masked: dict[int, MaskedLayer] = {}
+    for step in target.steps:
+        if not isinstance(step, Layer):
+            steps.append(step)
+            continue
+        width, number = widths[step.output], len(shapes)
+        hidden, second = _layers_of(step, width, kind, f"{kind} layer {step.output}", seed)
+        shapes.append((len(hidden.weight), *step.shape[1:]))
+        masked |= {number: hidden, step.output: second}
+        convolution = _convolution(f"{step.name}, hidden", step.source, number, hidden)
+        steps.append(replace(convolution, groups=step.groups, activation=Activation("relu")))
+        convolution = _convolution(step.name, number, step.output, second)
+        steps.append(
+            replace(
+                convolution,
+                stride=step.stride,
+                padding=step.padding,
+                dilation=step.dilation,
+                groups=step.groups,
+                addend=step.addend,
+                activation=step.activation,
+            )
+        )
+    program = Program(tuple(steps), tuple(shapes), target.program.output)
+    return MaskedNetwork(program, masked)
+
+
+def _convolution(name: str, source: int, output: int, layer: MaskedLayer) -> Convolution:
+    channels = len(layer.weight)
+    # The weights are the layer's; only their shape is here.
+    shape = torch.empty(layer.weight.shape, device="meta")
+    return Convolution(name, source, output, shape, torch.ones(1, channels), torch.zeros(1, channels))
+
+
+def _layers_of(
+    layer: Layer, width: Width, kind: Kind, name: str, seed: int
+) -> tuple[MaskedLayer, MaskedLayer]:
+    hidden, factors, slots = _hidden(layer, width, kind, name, seed)
+    outputs, _, *kernel = layer.weight.shape
+    places, per_group = kernel[0] * kernel[1], outputs // layer.groups
+    random = _drawn(kind, seed, f"{name}, weights", outputs, width.hidden * places, width.scale)
+    kept = torch.zeros(outputs, width.hidden, places, dtype=torch.bool)
+    numbers = random.view(kept.shape).numpy()
+    targets = layer.weight.flatten(2).contiguous().numpy()
+    for group in range(layer.groups):
+        rows = slice(group * per_group, (group + 1) * per_group)
+        choose(
+            numbers[rows],
+            factors[group].numpy(),
+            slots[group].numpy(),
+            targets[rows],
+            kept.numpy()[rows],
+            kind == "binary",
+        )
+    shape = (outputs, width.hidden, *kernel)
+    none = torch.zeros(outputs, dtype=torch.bool)
+    biases = _drawn(kind, seed, f"{name}, biases", 1, outputs, width.scale).flatten()
+    return hidden, MaskedLayer(random.view(shape), kept.view(shape), biases, none)
+
+
+def _hidden(
+    layer: Layer, width: Width, kind: Kind, name: str, seed: int
+) -> tuple[MaskedLayer, Tensor, Tensor]:
+    """Return the hidden layer, the size of the weight that each neuron keeps, and what it sees.
+
+    The latter two are (groups, neurons).
+    """
+    neurons = layer.groups * width.hidden
+    weights = _drawn(kind, seed, f"{name}, hidden weights", neurons, layer.inputs, 1.0)
+    biases = _drawn(kind, seed, f"{name}, hidden biases", 1, neurons, width.constant_scale).flatten()
+    candidates = weights
+    if layer.constant:
+        candidates = torch.cat([weights, biases[:, None] / width.constant_scale], 1)
+    used = used_inputs(layer).long() * width.samples
+    negative = used * int(layer.signed)
+    if layer.constant:
+        negative[:, layer.inputs] = 0
+    owners = torch.full((layer.groups, width.hidden), -1)
+    for group in range(layer.groups):
+        rows = slice(group * width.hidden, (group + 1) * width.hidden)
+        assign(
+            candidates[rows].numpy(), used[group].numpy(), negative[group].numpy(), owners[group].numpy()
+        )
+    chosen = owners.flatten()
+    values = candidates[torch.arange(neurons), chosen.clamp(min=0)].double()
+    is_constant = chosen == layer.inputs
+    factors = values.abs() * torch.where(is_constant, width.constant_scale, 1.0)
+    slots = torch.where(chosen < 0, -1, 2 * chosen + (values < 0))
+    kept = torch.zeros_like(weights, dtype=torch.bool)
+    seeing = (chosen >= 0) & ~is_constant
+    kept[seeing.nonzero().flatten(), chosen[seeing]] = True
+    masked = MaskedLayer(weights[:, :, None, None], kept[:, :, None, None], biases, is_constant)
+    return masked, factors.view(owners.shape), slots.view(owners.shape)
+
+
+def _drawn(kind: Kind, seed: int, name: str, rows: int, width: int, scale: float) -> Tensor:
+    """Return random numbers up to a scale, float32 (rows, width)."""
+    distribution = "signs" if kind == "binary" else "uniform"
+    if rows * width <= _AT_ONCE:
+        return draw(distribution, seed, name, rows, width).mul_(np.float32(scale))
+    numbers = torch.empty(rows, width)
+    step = max(1, _AT_ONCE // width)
+    for start in range(0, rows, step):
+        stop = min(rows, start + step)
+        numbers[start:stop] = draw(distribution, seed, name, stop - start, width, start=start)
+    return numbers.mul_(np.float32(scale))

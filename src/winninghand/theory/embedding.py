@@ -1,0 +1,178 @@
+"""A target's ticket: a random network drawn from a seed, and the mask under which it does what the target does."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from torch import nn
+
+from winninghand.base.errors import InputError, brief, checked_whole
+from winninghand.cards import Card
+from winninghand.engine.program import Program
+from winninghand.engine.tracing import Untraceable, trace
+from winninghand.theory.certificate import Certificate
+from winninghand.theory.construction import built
+from winninghand.theory.layers import Layer, Target, target_of
+from winninghand.theory.network import MaskedNetwork
+from winninghand.theory.propagation import norms_of
+from winninghand.theory.subset_sums import MOST_SAMPLES
+from winninghand.theory.widths import (
+    KINDS,
+    Kind,
+    Width,
+    mean_errors,
+    sign_samples,
+    uniform_samples,
+    width_of,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Ticket:
+    """A random network under a mask, and what is proved of it.
+
+    `network` maps images (N, C, H, W) in [0, 1] to logits (N, classes). It was drawn once, from `seed`;
+    nothing in it is trained. `bound` is the most by which any of its logits is away from the target's, at any
+    image in the box [0, 1]^d, in exact arithmetic (see `certificate`). `kept` is the fraction of the random
+    weights that the mask keeps. `widths` are the sizes of the random network, layer by layer.
+    """
+
+    network: MaskedNetwork
+    certificate: Certificate
+    seed: int
+    epsilon: float
+    kind: Kind
+    widths: tuple[Width, ...]
+
+    @property
+    def bound(self) -> float:
+        """The proved supremum of the error of the logits over all images in [0, 1]."""
+        return self.certificate.bound
+
+    @property
+    def kept(self) -> float:
+        """Fraction of the random network's weights and biases that are kept."""
+        layers = self.certificate.layers
+        return sum(layer.kept for layer in layers) / sum(layer.weights for layer in layers)
+
+    def __repr__(self) -> str:
+        weights = sum(layer.weights for layer in self.certificate.layers)
+        return (
+            f"Ticket({self.kind}, seed {self.seed}, {weights:,} random weights, kept {self.kept:.1%}, "
+            f"bound {self.bound:.2g})"
+        )
+
+
+def embed(
+    target: Card | nn.Module | Program,
+    epsilon: float = 0.01,
+    seed: int = 0,
+    kind: Kind = "float",
+    samples: int | None = None,
+) -> Ticket:
+    """Return the ticket of a target: one random network, and the mask under which it gives the same logits.
+
+    The target is a card, or the engine's program of a network; the ticket's logits are proved to be within
+    `epsilon` of its own at every image in [0, 1]. Every layer of the target becomes two random ones: depth 2L
+    (Pensia et al. 2020, arXiv:2006.07990). Random weights are uniform in [−1, 1] times a power of two per
+    layer, by which that layer's weights are at most ½, or for `kind="binary"` signs times one number per layer.
+    The width is a function of target and epsilon (see `widths`), chosen before anything is drawn; `samples`
+    says instead how many random products each weight is made of. The network is drawn once, and not again.
+
+    Raises `InputError` for a target with other steps than layers, sums, pools and activations that do not
+    raise differences (named), for an epsilon that is not above 0, for a random network beyond this
+    machine's memory, before it is drawn, and where no subset comes near enough: with the layers and the
+    samples that would.
+    """
+    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 < epsilon < float("inf"):
+        raise InputError(f"epsilon must be a number above 0, not {brief(epsilon)}")
+    if kind not in KINDS:
+        raise InputError(f"the kind of a ticket is {' or '.join(KINDS)}, not {brief(kind)}")
+    seed = checked_whole("seed", seed)
+    wanted = target_of(program_of(target))
+    norms = norms_of(wanted)
+    needed = _needed(wanted, kind, mean_errors(wanted, epsilon, norms))
+    if samples is not None:
+        most = MOST_SAMPLES if kind == "float" else 2**20
+        needed = {number: checked_whole("samples", samples, 1, most) for number in needed}
+    widths = {layer.output: width_of(layer, kind, needed[layer.output]) for layer in wanted.layers}
+    _check_memory(wanted, widths)
+    network = built(wanted, widths, kind, seed)
+    certificate = Certificate(wanted, network, norms)
+    if not certificate.bound <= epsilon:
+        raise InputError(_missed(wanted, certificate, epsilon, kind, widths))
+    return Ticket(network, certificate, seed, float(epsilon), kind, tuple(widths.values()))
+
+
+def program_of(target: Card | nn.Module | Program) -> Program:
+    """Return the steps of a target; `InputError`, with the reason, where it is no list of such steps."""
+    if isinstance(target, Program):
+        return target
+    if not isinstance(target, Card):
+        raise InputError(
+            f"the target must be a card, not {type(target).__name__}; Card.from_module makes one of a classifier"
+        )
+    try:
+        return trace(target)
+    except Untraceable as error:
+        raise InputError(f"the target cannot be taken apart: {error}") from None
+
+
+def _needed(target: Target, kind: Kind, errors: dict[int, float]) -> dict[int, int]:
+    """Return the samples that each weight of each layer is made of, by the layer's output."""
+    needed = {}
+    for layer in target.layers:
+        if kind == "binary":
+            needed[layer.output] = sign_samples(errors[layer.output], int(layer.weight.count_nonzero()))
+        else:
+            needed[layer.output] = uniform_samples(errors[layer.output])
+    beyond = {layer.name: needed[layer.output] for layer in target.layers if needed[layer.output] > MOST_SAMPLES}
+    if beyond and kind == "float":
+        name, most = max(beyond.items(), key=lambda one: one[1])
+        raise InputError(
+            f"a bound this small takes {most} samples for each weight of {name}, and the best subset is sought among "
+            f"{MOST_SAMPLES} at most; raise epsilon by the factor {2.0 ** (most - MOST_SAMPLES):.3g}, or take a target "
+            "of fewer layers or smaller weights"
+        )
+    return needed
+
+
+def _check_memory(target: Target, widths: dict[int, Width]) -> None:
+    """Raise `InputError` where the random network does not fit into half of this machine's memory."""
+    weights = sum(_weights(layer, widths[layer.output]) for layer in target.layers)
+    # A single-precision number and its mask.
+    size = 5 * weights
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return
+    if size > memory / 2:
+        widest = max(target.layers, key=lambda layer: _weights(layer, widths[layer.output]))
+        raise InputError(
+            f"the random network would have {weights:,} weights and take {size / 2**30:,.1f} GiB, more than half of "
+            f"this machine's {memory / 2**30:,.1f} GiB; most are for {widest.name}, with "
+            f"{widths[widest.output].samples:,} samples for each weight; raise epsilon, or take a smaller target"
+        )
+
+
+def _weights(layer: Layer, width: Width) -> int:
+    outputs, _, height, columns = layer.weight.shape
+    return layer.groups * width.hidden * (layer.inputs + 1) + outputs * (width.hidden * height * columns + 1)
+
+
+def _missed(
+    target: Target, certificate: Certificate, epsilon: float, kind: Kind, widths: dict[int, Width]
+) -> str:
+    """Return what to say where the bound is above epsilon: how far, by which layers, and what would do."""
+    factor = certificate.bound / epsilon
+    needed = _needed(target, kind, mean_errors(target, epsilon, norms_of(target)))
+    short = [
+        f"{layer.name} ({widths[layer.output].samples} samples for each of {report.targets:,} weights, the farthest "
+        f"{report.largest_error:.2g} away, where {needed[layer.output]} would do)"
+        for layer, report in zip(target.layers, certificate.layers, strict=True)
+        if needed[layer.output] > widths[layer.output].samples
+    ]
+    most = max(width.samples for width in widths.values())
+    where = "; ".join(short) or f"by little in every layer; samples={most + 2} would do"
+    return f"no mask of this random network is proved within {epsilon:g}, but within {epsilon * factor:.3g}: {where}"

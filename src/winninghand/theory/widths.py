@@ -1,0 +1,159 @@
+"""How wide a random network has to be, as a function of its target and of the error that is asked for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from winninghand.base.randomness import CounterRNG
+from winninghand.theory.layers import Layer, Target
+from winninghand.theory.propagation import Bounds, box, discrepancy, propagated
+
+Kind = Literal["float", "binary"]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+# Of a target up to half of the samples' range the nearest of all sums of n uniform samples is 1.2 √n / 2^n
+# away, on the average (measured for n from 15 to 40), and a little more where most samples are of one sign.
+_MEAN_ERROR = 1.3
+# By so much the share of each layer is less than its part, for draws that are less lucky.
+_MARGIN = 5.0
+_LEAST_SAMPLES = 4
+# A sum of weights that is to be nought in the linear range of the bound.
+_UNIT_ERROR = 1e-12
+# A probability below which no draw is expected to fall.
+_FAILURE = 1e-6
+# Hidden neurons beyond those needed, for the last of which a suitable weight may be drawn late.
+_SPARE, _SPARE_OF_GROUPS = 32, 16
+
+
+@dataclass(frozen=True)
+class Width:
+    """The random network that stands for one layer of the target.
+
+    `samples` are products of random numbers from which each weight is made, `hidden` is the number of hidden
+    channels of a group. Random weights are up to `scale`, random biases up to `constant_scale`.
+    """
+
+    samples: int
+    hidden: int
+    scale: float
+    constant_scale: float
+
+
+def weight_scales(layer: Layer) -> tuple[float, float]:
+    """Return the powers of two of which the weights are at most a half; the second for the constant, over it.
+
+    The theorems take weights of at most ½ and random numbers up to 1; a layer is scaled to that, as its
+    activation, or the layer behind it, can be.
+    """
+    inputs = layer.weight[:, : layer.inputs]
+    largest = float(inputs.abs().max()) if inputs.numel() else 0.0
+    scale = _above(2 * largest) if largest else 1.0
+    if not layer.constant:
+        return scale, 1.0
+    return scale, _above(2 * float(layer.weight[:, layer.inputs :].abs().max()) / scale)
+
+
+def _above(number: float) -> float:
+    mantissa, exponent = math.frexp(number)
+    return 2.0 ** (exponent - 1 if mantissa == 0.5 else exponent)
+
+
+def mean_errors(target: Target, epsilon: float, norms: Mapping[int, float]) -> dict[int, float]:
+    """Return for each layer, by its output, the mean error of its weights that a bound of epsilon allows.
+
+    In units of the layer's scales. It is found by random errors in one layer after the other, of which the
+    bound is propagated; every layer may take an equal share of epsilon.
+    """
+    shape = target.program.input_shape
+    inputs = box(torch.zeros(1, *shape), torch.ones(1, *shape))
+    layers = list(target.layers)
+    share = epsilon / (_MARGIN * len(layers))
+    return {
+        layer.output: share * _UNIT_ERROR / max(_response(target, layer, inputs, norms), 1e-300)
+        for layer in layers
+    }
+
+
+def _response(target: Target, layer: Layer, inputs: Bounds, norms: Mapping[int, float]) -> float:
+    """Return the bound of the logits for errors in one layer alone, of mean `_UNIT_ERROR` of its scales."""
+    errors = _random_errors(layer, f"theory: errors of {layer.output}")
+    negative = _random_errors(layer, f"theory: other errors of {layer.output}") if layer.signed else None
+    away = discrepancy(layer, errors, negative, torch.zeros_like(layer.slack))
+    exact = propagated(target, {}, inputs, norms)
+    bounds = propagated(target, {layer.output: away}, inputs, norms)
+    return float((bounds.error - exact.error).max())
+
+
+def _random_errors(layer: Layer, name: str) -> Tensor:
+    shape = layer.weight.shape
+    rng = CounterRNG(name, torch.arange(shape[0]))
+    sizes = -(1 - rng.uniform(*shape[1:]).double()).log()
+    signs = torch.where(rng.uniform(*shape[1:]) < 0.5, -1.0, 1.0)
+    scale, constant_scale = weight_scales(layer)
+    scales = torch.full(shape[1:2], scale, dtype=torch.float64)
+    if layer.constant:
+        scales[-1] *= constant_scale
+    return sizes * signs * scales[:, None, None] * _UNIT_ERROR * (layer.weight != 0)
+
+
+def uniform_samples(mean_error: float) -> int:
+    """Return how many uniform samples a weight needs, so that the nearest subset sum is as near on average.
+
+    n samples have 2^n subset sums, of which those near the target are about √n / 2^n apart: the error falls
+    by half with every sample. This is the law n = O(log(1/ε)) of Lueker 1998 with its constant.
+    """
+    samples = _LEAST_SAMPLES
+    while _MEAN_ERROR * math.sqrt(samples) * 2.0**-samples > mean_error:
+        samples += 1
+    return samples
+
+
+def sign_samples(mean_error: float, weights: int) -> int:
+    """Return how many signs a weight needs for this mean error, in a layer of so many weights.
+
+    Sums of signs of size α are α apart, and on the average α/4 away. A weight of ½ takes 1/(2α) signs of its
+    own kind; by Hoeffding's inequality n signs have so many of each, for all weights together, but for a
+    probability of 10⁻⁶. This is linear in 1/ε.
+    """
+    most = max(1, math.ceil(0.125 / mean_error))
+    doubt = _doubt(weights)
+    # The least n with n/2 − √(n·doubt) ≥ most.
+    return math.ceil((math.sqrt(doubt) + math.sqrt(doubt + 2 * most)) ** 2)
+
+
+def sign_size(samples: int, weights: int) -> float:
+    """Return the smallest size of signs by which so many of them make ½, but for a probability of 10⁻⁶."""
+    return 0.5 / max(1.0, math.floor(samples / 2 - math.sqrt(samples * _doubt(weights))))
+
+
+def _doubt(weights: int) -> float:
+    return math.log(2 * max(1, weights) / _FAILURE) / 2
+
+
+def hidden_channels(layer: Layer, samples: int) -> int:
+    """Return how many hidden channels each group has: samples for each input that counts, and a few more."""
+    used = used_inputs(layer)
+    inputs = int(used.sum(1).max())
+    if layer.signed:
+        # A constant is never negative.
+        inputs = int((used[:, : layer.inputs].sum(1) * 2 + used[:, layer.inputs :].sum(1)).max())
+    return samples * inputs + (_SPARE if layer.groups == 1 else _SPARE_OF_GROUPS)
+
+
+def used_inputs(layer: Layer) -> Tensor:
+    """Return which inputs of each group have weights other than zero, bool (groups, inputs)."""
+    return (layer.weight.unflatten(0, (layer.groups, -1)) != 0).any(1).flatten(2).any(2)
+
+
+def width_of(layer: Layer, kind: Kind, samples: int) -> Width:
+    """Return the width of a layer's random network with so many samples for each weight."""
+    scale, constant_scale = weight_scales(layer)
+    if kind == "binary":
+        scale *= sign_size(samples, int(layer.weight.count_nonzero()))
+    return Width(samples, hidden_channels(layer, samples), scale, constant_scale)

@@ -1,0 +1,183 @@
+"""Tickets against their targets: nobody finds an error above the bound."""
+
+import pytest
+import torch
+from torch import nn
+
+import winninghand as wh
+from winninghand.theory.certificate import Certificate
+from winninghand.theory.embedding import program_of
+from winninghand.theory.layers import target_of
+from winninghand.theory.norms import spectral_norm
+
+SIDE = 6
+
+
+class PreActivation(nn.Module):
+    """A sum of values that can be negative, and a norm that stands before its activation."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4)
+        self.second = nn.Conv2d(4, 4, 3, padding=1)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x):
+        x = self.first(x)
+        x = x + self.second(torch.relu(self.norm(x)))
+        return self.head(x.mean((2, 3)))
+
+
+def network(name):
+    torch.manual_seed(0)
+    made = {
+        "fully connected": lambda: nn.Sequential(
+            nn.Flatten(), nn.Linear(3 * SIDE**2, 8), nn.ReLU(), nn.Linear(8, 3)
+        ),
+        "convolutions": lambda: nn.Sequential(
+            nn.Conv2d(3, 4, 3, padding=1, bias=False),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(4, 5, 3, stride=2),
+            nn.ReLU6(),
+            nn.Flatten(),
+            nn.Linear(5, 3),
+        ),
+        "groups": lambda: nn.Sequential(
+            nn.Conv2d(3, 6, 1),
+            nn.Tanh(),
+            nn.Conv2d(6, 6, 3, padding=1, groups=3),
+            nn.LeakyReLU(0.1),
+            nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(),
+            nn.Linear(24, 3),
+        ),
+        "pre-activation": PreActivation,
+    }[name]()
+    for part in made.modules():
+        if isinstance(part, nn.BatchNorm2d):
+            part.running_mean.uniform_(-0.5, 0.5)
+            part.running_var.uniform_(0.5, 2)
+    return made.eval()
+
+
+def card_of(module):
+    return wh.Card.from_module(module, ["a", "b", "c"], (SIDE, SIDE), mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))
+
+
+def farthest(ticket, card):
+    """Return the largest error that random images, corners and gradient ascent over the box find."""
+    generator = torch.Generator().manual_seed(1)
+    images = torch.rand(40, 3, SIDE, SIDE, generator=generator, dtype=torch.float64)
+    images[20:] = images[20:].round()
+    card = card.double()
+    found = 0.0
+    for step in range(12):
+        images.requires_grad_(True)
+        error = (ticket.network(images) - card(images)).abs().amax(1)
+        found = max(found, float(error.detach().max()))
+        (gradient,) = torch.autograd.grad(error.sum(), images)
+        images = (images + gradient.sign() * 0.5 / (step + 1)).clamp(0, 1).detach()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "epsilon"),
+    [
+        ("fully connected", "float", 0.05),
+        ("convolutions", "float", 0.05),
+        ("groups", "float", 0.05),
+        ("pre-activation", "float", 0.05),
+        ("fully connected", "binary", 4.0),
+        ("pre-activation", "binary", 10.0),
+    ],
+)
+def test_no_image_is_answered_farther_away_than_the_bound(name, kind, epsilon):
+    card = card_of(network(name))
+    images = torch.rand(50, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(2))
+    expected = card(images)
+    ticket = wh.theory.embed(card, epsilon, seed=3, kind=kind)
+    proof = ticket.certificate.prove(images)
+    errors = (ticket.network(images) - expected).abs().amax(1)
+    assert ticket.bound <= epsilon
+    assert 0 < ticket.kept < 0.5
+    # Single precision is in the errors, and not in the bounds.
+    assert (errors <= proof.bounds + 1e-4).all()
+    assert (proof.bounds <= ticket.bound * (1 + 1e-9)).all()
+    assert torch.equal(proof.answers, expected.argmax(1))
+    sure = proof.proved | proof.proved_here
+    assert torch.equal(ticket.network(images).argmax(1)[sure], proof.answers[sure])
+    assert farthest(ticket, card) <= ticket.bound + 1e-9
+    if kind == "binary":
+        for layer in ticket.network.layers.values():
+            assert layer.weight.abs().unique().numel() == 1
+
+
+def test_a_seed_is_one_network_and_one_mask():
+    card = card_of(network("convolutions"))
+    one, same, other = (wh.theory.embed(card, 0.5, seed).network.state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert any(not torch.equal(one[name], other[name]) for name in one)
+
+
+def test_pruned_weights_take_no_random_ones():
+    module = network("fully connected")
+    with torch.no_grad():
+        module[1].weight[:, ::2] = 0
+    ticket = wh.theory.embed(card_of(module), 0.5)
+    assert ticket.certificate.layers[0].targets <= 8 * 54 * 3
+
+
+def test_a_certificate_trusts_no_mask():
+    card = card_of(network("convolutions"))
+    ticket = wh.theory.embed(card, 0.5)
+    target = target_of(program_of(card))
+    second, hidden = ticket.network.layers["2"], ticket.network.layers["7"]
+    place = tuple(int(index[0]) for index in torch.where(second.kept))
+    second.kept[place] = False
+    assert Certificate(target, ticket.network).bound > 2 * ticket.bound
+    hidden.kept[0] = True
+    with pytest.raises(wh.InputError, match="keeps several weights"):
+        Certificate(target, ticket.network)
+
+
+def test_norms_are_bounded_closely():
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((5, 40), (30, 7), (1, 1)):
+        matrix = torch.randn(shape, generator=generator, dtype=torch.float64)
+        exact = float(torch.linalg.matrix_norm(matrix, 2))
+        assert exact <= spectral_norm(matrix) <= 1.03 * exact
+
+
+class Gated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(3, 3)
+
+    def forward(self, x):
+        x = self.head(x.mean((2, 3)))
+        return x * torch.sigmoid(x)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda card: wh.theory.embed(card, 0.0), "epsilon must be a number above 0, not 0.0"),
+        (lambda card: wh.theory.embed(card, kind="ternary"), "float or binary, not 'ternary'"),
+        (lambda card: wh.theory.embed(card, 1e-4, samples=6), r"\(6 samples for each of 144 weights, .* would do"),
+        (lambda card: wh.theory.embed(card, 1e-12), "raise epsilon by the factor"),
+        (lambda card: wh.theory.embed(card, 1e-7, kind="binary"), "GiB, more than half"),
+        (lambda card: wh.theory.embed(card.network), "Card.from_module makes one"),
+        (lambda card: wh.theory.embed(card_of(Gated())), "is a product of two values"),
+        (
+            lambda card: wh.theory.embed(card_of(nn.Sequential(network("fully connected"), nn.GELU()))),
+            "has the activation gelu, which raises differences",
+        ),
+    ],
+)
+def test_what_cannot_be_embedded_is_told(change, named):
+    with pytest.raises(wh.InputError, match=named) as told:
+        change(card_of(network("fully connected" if "144" not in named else "convolutions")))
+    assert len(str(told.value).splitlines()) == 1
