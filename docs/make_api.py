@@ -25,6 +25,7 @@ PACKAGES = (
     "winninghand.evaluation",
     "winninghand.metrics",
     "winninghand.exports",
+    "winninghand.theory",
     "winninghand.training",
     "winninghand.results",
     "winninghand.studies",

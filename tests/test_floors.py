@@ -16,7 +16,7 @@ FLOORS = {
     **dict.fromkeys(["images", "corruptions", "augmentation", "networks", "spectra"], 0),
     **dict.fromkeys(["cards", "compression", "transforms"], 1),
     **dict.fromkeys(["decks", "engine", "evaluation"], 2),
-    **dict.fromkeys(["results", "exports", "metrics"], 3),
+    **dict.fromkeys(["results", "theory", "exports", "metrics"], 3),
     **dict.fromkeys(["training", "recipe", "runtimes"], 4),
     **dict.fromkeys(["studies", "report"], 5),
     **dict.fromkeys(["cli", "catalog", "__init__", "__main__"], 6),

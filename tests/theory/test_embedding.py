@@ -64,7 +64,9 @@ def network(name):
 
 
 def card_of(module):
-    return wh.Card.from_module(module, ["a", "b", "c"], (SIDE, SIDE), mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3))
+    return wh.Card.from_module(
+        module, ["a", "b", "c"], (SIDE, SIDE), mean=(0.5, 0.4, 0.3), std=(0.2, 0.25, 0.3)
+    )
 
 
 def farthest(ticket, card):
@@ -122,6 +124,13 @@ def test_a_seed_is_one_network_and_one_mask():
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
+def test_any_module_may_be_a_target():
+    module = network("fully connected")[1:]
+    ticket = wh.theory.embed(module, 0.5, input_shape=(3 * SIDE**2,))
+    images = torch.rand(20, 3 * SIDE**2)
+    assert (ticket.network(images) - module(images)).abs().max() <= ticket.bound
+
+
 def test_pruned_weights_take_no_random_ones():
     module = network("fully connected")
     with torch.no_grad():
@@ -166,10 +175,13 @@ class Gated(nn.Module):
     [
         (lambda card: wh.theory.embed(card, 0.0), "epsilon must be a number above 0, not 0.0"),
         (lambda card: wh.theory.embed(card, kind="ternary"), "float or binary, not 'ternary'"),
-        (lambda card: wh.theory.embed(card, 1e-4, samples=6), r"\(6 samples for each of 144 weights, .* would do"),
+        (
+            lambda card: wh.theory.embed(card, 1e-4, samples=6),
+            r"\(6 samples for each of 144 weights, .* would do",
+        ),
         (lambda card: wh.theory.embed(card, 1e-12), "raise epsilon by the factor"),
         (lambda card: wh.theory.embed(card, 1e-7, kind="binary"), "GiB, more than half"),
-        (lambda card: wh.theory.embed(card.network), "Card.from_module makes one"),
+        (lambda card: wh.theory.embed(card.network), "give input_shape, such as"),
         (lambda card: wh.theory.embed(card_of(Gated())), "is a product of two values"),
         (
             lambda card: wh.theory.embed(card_of(nn.Sequential(network("fully connected"), nn.GELU()))),

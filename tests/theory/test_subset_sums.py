@@ -33,9 +33,7 @@ def test_no_subset_is_nearer(kind, size):
         found = best_subsets(samples, targets, size, threads=2)
         best = [brute_force(*problem, size) for problem in zip(samples, targets, strict=True)]
         np.testing.assert_allclose(np.abs(found.errors), best, rtol=0, atol=1e-12)
-        np.testing.assert_allclose(
-            (samples * found.kept).sum(1), targets + found.errors, rtol=0, atol=1e-12
-        )
+        np.testing.assert_allclose((samples * found.kept).sum(1), targets + found.errors, rtol=0, atol=1e-12)
         assert size is None or (found.kept.sum(1) == size).all()
         assert not (found.kept & (samples == 0)).any()
 

@@ -247,14 +247,18 @@ def interpret(program: Program, images: Tensor, cards: Tensor | None = None) -> 
     values = {0: images}
     numbers = torch.zeros(len(images), dtype=torch.int64) if cards is None else cards
     for index, step in enumerate(program.steps):
-        values[step.output] = _result(step, values, program.shapes, numbers)
+        values[step.output] = result_of(step, values, program.shapes, numbers)
         for number in sources_of(step):
             if program.last_uses[number] <= index:
                 values.pop(number, None)
     return values[program.output].flatten(1)
 
 
-def _result(step: Step, values: dict[int, Tensor], shapes: Sequence[Shape], cards: Tensor) -> Tensor:
+def result_of(step: Step, values: dict[int, Tensor], shapes: Sequence[Shape], cards: Tensor) -> Tensor:
+    """Return the value (N, channels, height, width) that one step makes of those that are there, by number.
+
+    `shapes` are the program's, `cards` says whose scales and biases each image has.
+    """
     if isinstance(step, Convolution):
         window = _padded(values[step.source], shapes[step.output], step, step.weight.shape[2:], 0.0)
         result = functional.conv2d(window, step.weight, None, step.stride, 0, step.dilation, step.groups)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from winninghand.base.device import evaluation_mode
+from winninghand.base.device import device_of, evaluation_mode
 from winninghand.cards import Card
 from winninghand.cards.player import adaptation_of
 from winninghand.engine.fusing import fused
@@ -74,9 +74,33 @@ def trace(card: Card, checked: bool = True) -> Program:
         raise UntraceableError("its batch norms adapt to each batch")
     network = card.network if card.device.type == "cpu" else copied(card.network).cpu()
     mean, std = card.normalisation.mean.cpu(), card.normalisation.std.cpu()
+    scales = {name: scale.cpu() for name, scale in card.scales.items()}
+
+    def logits(images: Tensor) -> Tensor:
+        return as_logits(network(laid_out((images - mean) / std, network)))
+
+    return _recorded(network, logits, (3, *card.input_size), scales, checked)
+
+
+def trace_module(module: nn.Module, input_shape: Sequence[int], checked: bool = True) -> Program:
+    """Return the program of a classifier that is no card, for inputs of this shape, without the batch.
+
+    The shape has one to three dimensions, such as (784,) or (1, 28, 28). Raises `UntraceableError` as `trace`
+    does.
+    """
+    network = module if device_of(module).type == "cpu" else copied(module).cpu()
+    return _recorded(network, lambda inputs: as_logits(network(inputs)), input_shape, {}, checked)
+
+
+def _recorded(
+    network: nn.Module,
+    logits: Callable[[Tensor], Tensor],
+    input_shape: Sequence[int],
+    scales: Mapping[str, Tensor],
+    checked: bool,
+) -> Program:
     if {one.dtype for one in network.parameters() if one.is_floating_point()} - {torch.float32}:
         raise UntraceableError("its weights are not float32")
-    scales = {name: scale.cpu() for name, scale in card.scales.items()}
     recorder = _Recorder(network, scales)
     generator = torch.Generator().manual_seed(0)
     with (
@@ -85,16 +109,15 @@ def trace(card: Card, checked: bool = True) -> Program:
         torch.no_grad(),
         torch.autocast("cpu", enabled=False),
     ):
-        images = torch.rand(_IMAGES, 3, *card.input_size, generator=generator)
+        images = torch.rand(_IMAGES, *input_shape, generator=generator)
         recorder.begin(images)
         with recorder:
-            outputs = as_logits(network(laid_out((images - mean) / std, network)))
+            outputs = logits(images)
         program = recorder.program(outputs)
-        if not checked:
-            return program
-        others = torch.rand(_IMAGES + 1, 3, *card.input_size, generator=generator)
-        expected = as_logits(network(laid_out((others - mean) / std, network)))
-        check_alike(interpret(program, others), expected)
+        if checked:
+            others = torch.rand(_IMAGES + 1, *input_shape, generator=generator)
+            found = interpret(program, others.reshape(len(others), *program.input_shape))
+            check_alike(found, logits(others))
     return program
 
 
@@ -126,8 +149,11 @@ class _Recorder(TorchDispatchMode):
         return False
 
     def begin(self, images: Tensor) -> None:
-        """Take these images as value 0."""
-        self._holds(images, self._value(images.shape[1:]))
+        """Take these images as value 0; of fewer than three dimensions, the last ones are 1 there."""
+        shape = images.shape[1:]
+        number = self._value([*shape, 1, 1][: max(3, len(shape))])
+        order = None if len(shape) == 3 else self._canonical(number).reshape(images.shape)
+        self._holds(images, number, order)
 
     def program(self, outputs: Tensor) -> Program:
         """Return what was recorded, up to these logits (2, classes)."""

@@ -1,4 +1,4 @@
-"""Existence results, executable: tickets found in a random network, and proved to do what their target does."""
+"""Existence results, executable: tickets of a random network, proved to do what their target does."""
 
 from winninghand.theory.certificate import Certificate, LayerReport, Proof
 from winninghand.theory.embedding import Ticket, embed

@@ -44,11 +44,10 @@ class LayerReport:
 class Proof:
     """What is proved of some images, one number each.
 
-    `answers`, int64 (N,), are the target's classes, `margins`, float64 (N,), the least by which its logit of that
-    class is above another one. `proved`, bool (N,), says that the margin is more than twice the bound over
-    the whole box; `bounds`, float64 (N,), are bounds of the error at the image itself, and `proved_here` says that
-    the margin is more than twice that one. In either case the ticket gives the same answer.
-    """
+    `answers`, int64 (N,), are the target's classes, `margins`, float64 (N,), the least by which its logit of
+    that class is above another one. `proved`, bool (N,), says that the margin is more than twice the bound
+    over the whole box; `bounds`, float64 (N,), are bounds of the error at the image itself, and `proved_here`
+    says that the margin is more than twice that one. In either case the ticket gives the same answer."""
 
     answers: Tensor
     margins: Tensor
@@ -64,7 +63,9 @@ class Certificate:
     float64 (classes,), for each logit.
     """
 
-    def __init__(self, target: Target, network: MaskedNetwork, norms: Mapping[int, float] | None = None) -> None:
+    def __init__(
+        self, target: Target, network: MaskedNetwork, norms: Mapping[int, float] | None = None
+    ) -> None:
         self._target = target
         self._norms = norms_of(target) if norms is None else norms
         self.layers: tuple[LayerReport, ...] = ()
@@ -173,7 +174,9 @@ def _seen(layer: Layer, hidden: MaskedLayer) -> tuple[Tensor, Tensor]:
     _require(layer.constant or not bool(hidden.bias_kept.any()), layer, "a constant that the target has not")
     columns = torch.where(hidden.bias_kept, layer.inputs, kept.float().argmax(1))
     values = torch.where(
-        hidden.bias_kept, hidden.bias, hidden.weight.flatten(1).gather(1, kept.float().argmax(1)[:, None])[:, 0]
+        hidden.bias_kept,
+        hidden.bias,
+        hidden.weight.flatten(1).gather(1, kept.float().argmax(1)[:, None])[:, 0],
     ).double()
     _require(not bool((hidden.bias_kept & (values <= 0)).any()), layer, "a constant that is not above 0")
     # Of an input that is never negative a neuron with a negative weight sees nothing.

@@ -24,9 +24,9 @@ def assign(candidates: Singles, positive: Wholes, negative: Wholes, owners: Whol
     """Choose for each hidden neuron the one input that it sees, or −1 for none.
 
     `candidates` (neurons, inputs) are its random weights; `positive` and `negative` (inputs,) say how many
-    neurons of a positive and of a negative weight each input is still to get. Of the weights that are at least
-    a half, a neuron takes the one whose input wants most, and of equal wants the largest. While there are
-    neurons to spare, one without such a weight sees nothing; later it takes the largest weight of use.
+    neurons of a positive and of a negative weight each input is still to get. Of the weights that are at
+    least a half, a neuron takes the one whose input wants most, and of equal wants the largest. While there
+    are neurons to spare, one without such a weight sees nothing; later it takes the largest weight of use.
     """
     left = positive.sum() + negative.sum()
     for row in range(len(candidates)):
@@ -53,21 +53,29 @@ def assign(candidates: Singles, positive: Wholes, negative: Wholes, owners: Whol
 
 
 def choose(
-    random: Singles, factors: Floats, slots: Wholes, targets: Floats, kept: Bools, signs: bool
+    random: Singles,
+    factors: Floats,
+    slots: Wholes,
+    targets: Floats,
+    kept: Bools,
+    signs: bool,
+    first_count: int,
+    tolerances: Floats,
 ) -> None:
     """Write which random weights are kept, so that each target is the nearest sum of products.
 
     `random` and `kept` are (outputs, neurons, places), `targets` (outputs, inputs, places). `factors`
-    (neurons,) are the hidden neurons' own weights, without sign; `slots` is −1 for a neuron that sees nothing,
-    or twice the input, and 1 more for a neuron that sees its negative numbers. With `signs` all products are
-    of one size, and as many of the target's sign are kept as come nearest. The threads are as many as cores.
-    """
+    (neurons,) are the hidden neurons' own weights, without sign; `slots` is −1 for a neuron that sees
+    nothing, or twice the input, and 1 more for a neuron that sees its negative numbers. With `signs` all
+    products are of one size, and as many of the target's sign are kept as come nearest. Otherwise the best
+    subset of the first `first_count` products is taken, or of more of them, where that is not within the
+    input's tolerance. The threads are as many as cores."""
     workers = max(1, min(math.ceil(usable_cores()), len(random)))
     bounds = np.linspace(0, len(random), workers + 1).astype(int)
 
     def part(number: int) -> None:
         rows = slice(bounds[number], bounds[number + 1])
-        choose_rows(random[rows], factors, slots, targets[rows], kept[rows], signs)
+        choose_rows(random[rows], factors, slots, targets[rows], kept[rows], signs, first_count, tolerances)
 
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(part, range(workers)))
@@ -75,7 +83,14 @@ def choose(
 
 @compiled
 def choose_rows(
-    random: Singles, factors: Floats, slots: Wholes, targets: Floats, kept: Bools, signs: bool
+    random: Singles,
+    factors: Floats,
+    slots: Wholes,
+    targets: Floats,
+    kept: Bools,
+    signs: bool,
+    first_count: int,
+    tolerances: Floats,
 ) -> None:
     """Do what `choose` does, in one thread."""
     outputs, inputs, places = targets.shape
@@ -115,13 +130,19 @@ def choose_rows(
                             kept[output, members[start + index], place] = True
                             wanted -= 1
                     continue
-                middle = count // 2
-                all_sums(numbers, order, 0, middle, False, left, left_codes)
-                all_sums(numbers, order, middle, count, False, right, right_codes)
-                first, second = nearest_pair(
-                    left, left_codes, right, right_codes, middle, count - middle, goal, -1
-                )
-                for index in range(count):
+                looked = min(count, first_count)
+                while True:
+                    middle = looked // 2
+                    all_sums(numbers, order, 0, middle, False, left, left_codes)
+                    all_sums(numbers, order, middle, looked, False, right, right_codes)
+                    first, second = nearest_pair(
+                        left, left_codes, right, right_codes, middle, looked - middle, goal, -1
+                    )
+                    over = abs(left[first] + right[second] - goal)
+                    if looked == count or over <= tolerances[slot // 2]:
+                        break
+                    looked = min(count, looked + 3)
+                for index in range(looked):
                     code = left_codes[first] if index < middle else right_codes[second]
                     if (code >> (index if index < middle else index - middle)) & 1:
                         kept[output, members[start + index], place] = True

@@ -1,11 +1,11 @@
 """A layer of the target as two layers of a random network under a mask.
 
-w·x is Σ mᵢ bᵢ·relu(aᵢ·x): a hidden neuron keeps one of its random weights, a, and sees one input. The products
-aᵢbᵢ are random numbers, of which the mask m of the second layer keeps the subset whose sum is nearest to w.
-Where x can be negative, neurons with a < 0 see −x, and a second subset has the sum −w (Malach et al. 2020,
-arXiv:2002.00585; Pensia et al. 2020, arXiv:2006.07990). For convolutions the hidden layer is one of 1 × 1
-(da Cunha et al. 2022). A constant is a neuron that keeps its random bias alone (Fischer & Burkholz 2021).
-"""
+w·x is Σ mᵢ bᵢ·relu(aᵢ·x): a hidden neuron keeps one of its random weights, a, and sees one input. The
+products aᵢbᵢ are random numbers, of which the mask m of the second layer keeps the subset whose sum is
+nearest to w. Where x can be negative, neurons with a < 0 see −x, and a second subset has the sum −w (Malach
+et al. 2020, arXiv:2002.00585; Pensia et al. 2020, arXiv:2006.07990). For convolutions the hidden layer is one
+of 1 × 1 (da Cunha et al. 2022). A constant is a neuron that keeps its random bias alone (Fischer & Burkholz
+2021)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from winninghand.engine.program import Activation, Convolution, Program, Shape, 
 from winninghand.theory.choosing import assign, choose
 from winninghand.theory.layers import Layer, Target
 from winninghand.theory.network import MaskedLayer, MaskedNetwork
-from winninghand.theory.sources import draw
+from winninghand.theory.sources import Distribution, draw
 from winninghand.theory.widths import Kind, Width, used_inputs
 
 # Random numbers of so many weights are drawn at once; each takes up to 30 bytes for a moment.
@@ -77,6 +77,9 @@ def _layers_of(
     kept = torch.zeros(outputs, width.hidden, places, dtype=torch.bool)
     numbers = random.view(kept.shape).numpy()
     targets = layer.weight.flatten(2).contiguous().numpy()
+    tolerances = torch.full(layer.weight.shape[1:2], width.tolerance * width.scale, dtype=torch.float64)
+    if layer.constant:
+        tolerances[-1] *= width.constant_scale
     for group in range(layer.groups):
         rows = slice(group * per_group, (group + 1) * per_group)
         choose(
@@ -86,6 +89,8 @@ def _layers_of(
             targets[rows],
             kept.numpy()[rows],
             kind == "binary",
+            width.first,
+            tolerances.numpy(),
         )
     shape = (outputs, width.hidden, *kernel)
     none = torch.zeros(outputs, dtype=torch.bool)
@@ -113,9 +118,7 @@ def _hidden(
     owners = torch.full((layer.groups, width.hidden), -1)
     for group in range(layer.groups):
         rows = slice(group * width.hidden, (group + 1) * width.hidden)
-        assign(
-            candidates[rows].numpy(), used[group].numpy(), negative[group].numpy(), owners[group].numpy()
-        )
+        assign(candidates[rows].numpy(), used[group].numpy(), negative[group].numpy(), owners[group].numpy())
     chosen = owners.flatten()
     values = candidates[torch.arange(neurons), chosen.clamp(min=0)].double()
     is_constant = chosen == layer.inputs
@@ -130,12 +133,14 @@ def _hidden(
 
 def _drawn(kind: Kind, seed: int, name: str, rows: int, width: int, scale: float) -> Tensor:
     """Return random numbers up to a scale, float32 (rows, width)."""
-    distribution = "signs" if kind == "binary" else "uniform"
+    distribution: Distribution = "signs" if kind == "binary" else "uniform"
+    # As the single-precision number that the weights will be.
+    scale = float(np.float32(scale))
     if rows * width <= _AT_ONCE:
-        return draw(distribution, seed, name, rows, width).mul_(np.float32(scale))
+        return draw(distribution, seed, name, rows, width).mul_(scale)
     numbers = torch.empty(rows, width)
     step = max(1, _AT_ONCE // width)
     for start in range(0, rows, step):
         stop = min(rows, start + step)
         numbers[start:stop] = draw(distribution, seed, name, stop - start, width, start=start)
-    return numbers.mul_(np.float32(scale))
+    return numbers.mul_(scale)

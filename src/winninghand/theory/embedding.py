@@ -1,16 +1,18 @@
-"""A target's ticket: a random network drawn from a seed, and the mask under which it does what the target does."""
+"""A target's ticket: a random network, and the mask under which it does what the target does."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import nn
 
 from winninghand.base.errors import InputError, brief, checked_whole
 from winninghand.cards import Card
+from winninghand.decks import Deck
 from winninghand.engine.program import Program
-from winninghand.engine.tracing import Untraceable, trace
+from winninghand.engine.tracing import UntraceableError, trace, trace_module
 from winninghand.theory.certificate import Certificate
 from winninghand.theory.construction import built
 from winninghand.theory.layers import Layer, Target, target_of
@@ -70,15 +72,17 @@ def embed(
     seed: int = 0,
     kind: Kind = "float",
     samples: int | None = None,
+    input_shape: Sequence[int] | None = None,
 ) -> Ticket:
     """Return the ticket of a target: one random network, and the mask under which it gives the same logits.
 
-    The target is a card, or the engine's program of a network; the ticket's logits are proved to be within
-    `epsilon` of its own at every image in [0, 1]. Every layer of the target becomes two random ones: depth 2L
-    (Pensia et al. 2020, arXiv:2006.07990). Random weights are uniform in [−1, 1] times a power of two per
-    layer, by which that layer's weights are at most ½, or for `kind="binary"` signs times one number per layer.
-    The width is a function of target and epsilon (see `widths`), chosen before anything is drawn; `samples`
-    says instead how many random products each weight is made of. The network is drawn once, and not again.
+    The target is a card, or another classifier of inputs of `input_shape`, without the batch, in [0, 1], or
+    the engine's program of one. The ticket's logits are proved to be within `epsilon` of its own at every
+    input in [0, 1]. Every layer of the target becomes two random ones: depth 2L (Pensia et al. 2020,
+    arXiv:2006.07990). Random weights are uniform in [−1, 1] times a power of two per layer, by which that
+    layer's weights are at most ½, or for `kind="binary"` signs times one number per layer. The width is a
+    function of target and epsilon (see `widths`), chosen before anything is drawn; `samples` says instead how
+    many random products each weight is made of. The network is drawn once, and not again.
 
     Raises `InputError` for a target with other steps than layers, sums, pools and activations that do not
     raise differences (named), for an epsilon that is not above 0, for a random network beyond this
@@ -90,13 +94,12 @@ def embed(
     if kind not in KINDS:
         raise InputError(f"the kind of a ticket is {' or '.join(KINDS)}, not {brief(kind)}")
     seed = checked_whole("seed", seed)
-    wanted = target_of(program_of(target))
+    wanted = target_of(program_of(target, input_shape))
     norms = norms_of(wanted)
     needed = _needed(wanted, kind, mean_errors(wanted, epsilon, norms))
     if samples is not None:
-        most = MOST_SAMPLES if kind == "float" else 2**20
-        needed = {number: checked_whole("samples", samples, 1, most) for number in needed}
-    widths = {layer.output: width_of(layer, kind, needed[layer.output]) for layer in wanted.layers}
+        samples = checked_whole("samples", samples, 1, MOST_SAMPLES if kind == "float" else 2**20)
+    widths = {layer.output: width_of(layer, kind, needed[layer.output], samples) for layer in wanted.layers}
     _check_memory(wanted, widths)
     network = built(wanted, widths, kind, seed)
     certificate = Certificate(wanted, network, norms)
@@ -105,17 +108,22 @@ def embed(
     return Ticket(network, certificate, seed, float(epsilon), kind, tuple(widths.values()))
 
 
-def program_of(target: Card | nn.Module | Program) -> Program:
+def program_of(target: Card | nn.Module | Program, input_shape: Sequence[int] | None = None) -> Program:
     """Return the steps of a target; `InputError`, with the reason, where it is no list of such steps."""
     if isinstance(target, Program):
         return target
-    if not isinstance(target, Card):
+    if not isinstance(target, nn.Module) or isinstance(target, Deck):
+        raise InputError(f"the target must be a card or another module, not {type(target).__name__}")
+    if not isinstance(target, Card) and (
+        input_shape is None or not 1 <= len(input_shape) <= 3 or min(map(int, input_shape)) < 1
+    ):
         raise InputError(
-            f"the target must be a card, not {type(target).__name__}; Card.from_module makes one of a classifier"
+            "a module says nothing of its inputs; give input_shape, such as (784,) or (1, 28, 28), or make a "
+            "card of it by Card.from_module"
         )
     try:
-        return trace(target)
-    except Untraceable as error:
+        return trace(target) if isinstance(target, Card) else trace_module(target, input_shape or ())
+    except UntraceableError as error:
         raise InputError(f"the target cannot be taken apart: {error}") from None
 
 
@@ -127,13 +135,15 @@ def _needed(target: Target, kind: Kind, errors: dict[int, float]) -> dict[int, i
             needed[layer.output] = sign_samples(errors[layer.output], int(layer.weight.count_nonzero()))
         else:
             needed[layer.output] = uniform_samples(errors[layer.output])
-    beyond = {layer.name: needed[layer.output] for layer in target.layers if needed[layer.output] > MOST_SAMPLES}
+    beyond = {
+        layer.name: needed[layer.output] for layer in target.layers if needed[layer.output] > MOST_SAMPLES
+    }
     if beyond and kind == "float":
         name, most = max(beyond.items(), key=lambda one: one[1])
         raise InputError(
-            f"a bound this small takes {most} samples for each weight of {name}, and the best subset is sought among "
-            f"{MOST_SAMPLES} at most; raise epsilon by the factor {2.0 ** (most - MOST_SAMPLES):.3g}, or take a target "
-            "of fewer layers or smaller weights"
+            f"a bound this small takes {most} samples for each weight of {name}, of which the best subset is "
+            f"sought among {MOST_SAMPLES} at most; raise epsilon by the factor "
+            f"{2.0 ** (most - MOST_SAMPLES):.3g}, or take a target of fewer layers or smaller weights"
         )
     return needed
 
@@ -150,9 +160,10 @@ def _check_memory(target: Target, widths: dict[int, Width]) -> None:
     if size > memory / 2:
         widest = max(target.layers, key=lambda layer: _weights(layer, widths[layer.output]))
         raise InputError(
-            f"the random network would have {weights:,} weights and take {size / 2**30:,.1f} GiB, more than half of "
-            f"this machine's {memory / 2**30:,.1f} GiB; most are for {widest.name}, with "
-            f"{widths[widest.output].samples:,} samples for each weight; raise epsilon, or take a smaller target"
+            f"the random network would have {weights:,} weights and take {size / 2**30:,.1f} GiB, more than "
+            f"half of this machine's {memory / 2**30:,.1f} GiB; most are for {widest.name}, with "
+            f"{widths[widest.output].samples:,} samples for each weight; raise epsilon, or take a smaller "
+            "target"
         )
 
 
@@ -165,14 +176,15 @@ def _missed(
     target: Target, certificate: Certificate, epsilon: float, kind: Kind, widths: dict[int, Width]
 ) -> str:
     """Return what to say where the bound is above epsilon: how far, by which layers, and what would do."""
-    factor = certificate.bound / epsilon
-    needed = _needed(target, kind, mean_errors(target, epsilon, norms_of(target)))
+    known = _needed(target, kind, mean_errors(target, epsilon, norms_of(target)))
+    needed = {layer.output: width_of(layer, kind, known[layer.output]).samples for layer in target.layers}
     short = [
-        f"{layer.name} ({widths[layer.output].samples} samples for each of {report.targets:,} weights, the farthest "
-        f"{report.largest_error:.2g} away, where {needed[layer.output]} would do)"
+        f"{layer.name} ({widths[layer.output].samples} samples for each of {report.targets:,} weights, "
+        f"the farthest {report.largest_error:.2g} away, where {needed[layer.output]} would do)"
         for layer, report in zip(target.layers, certificate.layers, strict=True)
         if needed[layer.output] > widths[layer.output].samples
     ]
     most = max(width.samples for width in widths.values())
     where = "; ".join(short) or f"by little in every layer; samples={most + 2} would do"
-    return f"no mask of this random network is proved within {epsilon:g}, but within {epsilon * factor:.3g}: {where}"
+    found = f"{certificate.bound:.3g}"
+    return f"no mask of this random network is proved within {epsilon:g}, but within {found}: {where}"

@@ -1,4 +1,5 @@
-"""A network as the theorems see it: layers of weights on inputs and a constant, with 1-Lipschitz steps between.
+"""A network as the theorems see it: layers of weights on inputs and a constant, with 1-Lipschitz steps
+between.
 
 What the engine's program keeps apart is brought into the weights here: scales and biases of norms, and
 affine steps such as the normalisation of images. A bias, and what an affine step adds, is a weight of one
@@ -27,6 +28,7 @@ from winninghand.engine.program import (
     Pool,
     Program,
     Shape,
+    Step,
     sources_of,
 )
 
@@ -134,6 +136,8 @@ def target_of(program: Program) -> Target:
             nonnegative[layer.output] = _gives_no_negative(layer.activation)
             steps.append(layer)
             continue
+        if isinstance(step, ChannelNorm):
+            continue  # refused above
         of_sources = all(nonnegative[number] for number in sources_of(step))
         activation = step.activation if isinstance(step, Combine | Pointwise) else None
         nonnegative[step.output] = _gives_no_negative(activation) or (activation is None and of_sources)
@@ -144,7 +148,7 @@ def target_of(program: Program) -> Target:
     return Target(program, tuple(steps))
 
 
-def _check(step: object, index: int) -> None:
+def _check(step: Step, index: int) -> None:
     activation = getattr(step, "activation", None)
     what = f"step {index + 1}{f' ({step.name})' if isinstance(step, Convolution) and step.name else ''}"
     if isinstance(step, ChannelNorm):
@@ -212,7 +216,11 @@ def _layer(
     # A product of two single-precision numbers is exact in double precision.
     weight = step.weight.double() * scales[:, None, None, None]
     slack = torch.zeros_like(weight)
-    source, shifts, shift_slack = step.source, torch.zeros_like(weight[:, :1]), torch.zeros_like(weight[:, :1])
+    source, shifts, shift_slack = (
+        step.source,
+        torch.zeros_like(weight[:, :1]),
+        torch.zeros_like(weight[:, :1]),
+    )
     if source in folded:
         before = folded[source]
         source = before.source
@@ -267,4 +275,3 @@ def _centre(step: Convolution, shape: Shape, output_shape: Shape, index: int) ->
             )
         found.append(places[len(places) // 2])
     return found[0], found[1]
-

@@ -13,7 +13,8 @@ from winninghand.engine.program import Convolution, Program, result_of, sources_
 
 
 class MaskedLayer(nn.Module):
-    """The random weights of a convolution, float32 (out, in / groups, height, width), and those that are kept.
+    """The random weights of a convolution, float32 (out, in / groups, height, width), and those that are
+    kept.
 
     Biases, float32 (out,), may be random and masked, too.
     """

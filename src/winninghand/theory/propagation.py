@@ -2,9 +2,8 @@
 
 Two bounds go side by side, and the tighter one is taken at every step: one for each number, by intervals and
 absolute weights, and one for the Euclidean norm of all numbers together, by the norms of the weights. All is
-done in double precision. Sums of numbers that are not negative are off by the factor 1 ± n·u at most, u = 2⁻⁵³,
-whatever their order, and every bound is raised by that much.
-"""
+done in double precision. Sums of numbers that are not negative are off by the factor 1 ± n·u at most, u =
+2⁻⁵³, whatever their order, and every bound is raised by that much."""
 
 from __future__ import annotations
 
@@ -180,7 +179,9 @@ def _through_layer(
 
 
 def _through_step(
-    step: Pool | Combine | Pointwise | Concatenate | Channels, values: Mapping[int, Bounds], shapes: tuple[Shape, ...]
+    step: Pool | Combine | Pointwise | Concatenate | Channels,
+    values: Mapping[int, Bounds],
+    shapes: tuple[Shape, ...],
 ) -> Bounds:
     if isinstance(step, Combine):
         return _activated(_sum(values[step.left], values[step.right]), step.activation)
@@ -209,7 +210,11 @@ def _sum(left: Bounds, right: Bounds) -> Bounds:
     if left.low.shape != right.low.shape:  # one number per channel, added to all of them
         norm, error_norm = torch.full_like(norm, math.inf), torch.full_like(norm, math.inf)
     return Bounds(
-        _down(left.low + right.low), _up(left.high + right.high), norm, _up(left.error + right.error), error_norm
+        _down(left.low + right.low),
+        _up(left.high + right.high),
+        norm,
+        _up(left.error + right.error),
+        error_norm,
     )
 
 
@@ -246,12 +251,18 @@ def _pooled(step: Pool, source: Bounds, shape: Shape) -> Bounds:
 
         spread = math.sqrt(windows) * (1 + 4 * UNIT)
         return Bounds(
-            pool(source.low), pool(source.high), source.norm * spread, pool(source.error), source.error_norm * spread
+            pool(source.low),
+            pool(source.high),
+            source.norm * spread,
+            pool(source.error),
+            source.error_norm * spread,
         )
     counts = torch.full((), float(math.prod(step.kernel)), dtype=torch.float64)
     if not step.counts_padding:
         ones = torch.ones_like(source.low[:1, :1])
-        counts = functional.avg_pool2d(functional.pad(ones, sides), step.kernel, step.stride, divisor_override=1)
+        counts = functional.avg_pool2d(
+            functional.pad(ones, sides), step.kernel, step.stride, divisor_override=1
+        )
 
     def mean(values: Tensor) -> Tensor:
         padded = functional.pad(values, sides)
@@ -271,7 +282,8 @@ def _pooled(step: Pool, source: Bounds, shape: Shape) -> Bounds:
 
 def _norm(values: Tensor) -> Tensor:
     """Return the Euclidean norm of each row of values that are not negative, rounded up."""
-    return torch.linalg.vector_norm(values.flatten(1), dim=1) * (1 + (values[0].numel() + 8) * UNIT)
+    norm: Tensor = torch.linalg.vector_norm(values.flatten(1), dim=1)
+    return norm * (1 + (values[0].numel() + 8) * UNIT)
 
 
 def _root(squares: Tensor) -> Tensor:

@@ -56,7 +56,8 @@ def best_subsets(
     rows = np.ascontiguousarray(samples, dtype=np.float64)
     if goals.ndim != 1 or rows.ndim not in (1, 2) or (rows.ndim == 2 and len(rows) != len(goals)):
         raise InputError(
-            f"samples must be (n,) or (problems, n) and targets (problems,), not {rows.shape} and {goals.shape}"
+            "samples must be (n,) or (problems, n) and targets (problems,), not "
+            f"{rows.shape} and {goals.shape}"
         )
     if not (np.isfinite(rows).all() and np.isfinite(goals).all()):
         raise InputError("samples and targets must be finite numbers")
@@ -125,7 +126,8 @@ def solve_rows(samples: Floats, targets: Floats, size: int, kept: Bools, sums: F
 def all_sums(
     numbers: Floats, places: Wholes, start: int, stop: int, by_size: bool, sums: Floats, codes: Wholes
 ) -> None:
-    """Write the sums of all subsets of the numbers at some places in rising order, and which subsets they are.
+    """Write the sums of all subsets of the numbers at some places in rising order, and which subsets they
+    are.
 
     With `by_size` the empty subset comes first, then those of one number in rising order, and so on.
     """

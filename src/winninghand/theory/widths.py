@@ -13,6 +13,7 @@ from torch import Tensor
 from winninghand.base.randomness import CounterRNG
 from winninghand.theory.layers import Layer, Target
 from winninghand.theory.propagation import Bounds, box, discrepancy, propagated
+from winninghand.theory.subset_sums import MOST_SAMPLES
 
 Kind = Literal["float", "binary"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -21,8 +22,12 @@ KINDS: tuple[str, ...] = get_args(Kind)
 # away, on the average (measured for n from 15 to 40), and a little more where most samples are of one sign.
 _MEAN_ERROR = 1.3
 # By so much the share of each layer is less than its part, for draws that are less lucky.
-_MARGIN = 5.0
-_LEAST_SAMPLES = 4
+_MARGIN = 2.5
+_LEAST_SAMPLES = 8
+# Samples that only those weights use that the first ones do not come near, because most have one sign.
+_MORE_SAMPLES = 6
+# In mean errors, from where on a weight uses them.
+_FAR = 4.0
 # A sum of weights that is to be nought in the linear range of the bound.
 _UNIT_ERROR = 1e-12
 # A probability below which no draw is expected to fall.
@@ -35,11 +40,13 @@ _SPARE, _SPARE_OF_GROUPS = 32, 16
 class Width:
     """The random network that stands for one layer of the target.
 
-    `samples` are products of random numbers from which each weight is made, `hidden` is the number of hidden
-    channels of a group. Random weights are up to `scale`, random biases up to `constant_scale`.
-    """
+    `samples` are products of random numbers from which each weight is made; a weight that the `first` ones
+    bring within `tolerance`, in units of the scales, uses no others. `hidden` is the number of hidden
+    channels of a group. Random weights are up to `scale`, random biases up to `constant_scale`."""
 
     samples: int
+    first: int
+    tolerance: float
     hidden: int
     scale: float
     constant_scale: float
@@ -109,9 +116,14 @@ def uniform_samples(mean_error: float) -> int:
     by half with every sample. This is the law n = O(log(1/ε)) of Lueker 1998 with its constant.
     """
     samples = _LEAST_SAMPLES
-    while _MEAN_ERROR * math.sqrt(samples) * 2.0**-samples > mean_error:
+    while typical_error(samples) > mean_error:
         samples += 1
     return samples
+
+
+def typical_error(samples: int) -> float:
+    """Return how near the nearest subset sum of so many uniform samples is to a target, on average."""
+    return _MEAN_ERROR * math.sqrt(samples) * 2.0**-samples
 
 
 def sign_samples(mean_error: float, weights: int) -> int:
@@ -148,12 +160,20 @@ def hidden_channels(layer: Layer, samples: int) -> int:
 
 def used_inputs(layer: Layer) -> Tensor:
     """Return which inputs of each group have weights other than zero, bool (groups, inputs)."""
-    return (layer.weight.unflatten(0, (layer.groups, -1)) != 0).any(1).flatten(2).any(2)
+    used: Tensor = (layer.weight.unflatten(0, (layer.groups, -1)) != 0).any(1).flatten(2).any(2)
+    return used
 
 
-def width_of(layer: Layer, kind: Kind, samples: int) -> Width:
-    """Return the width of a layer's random network with so many samples for each weight."""
+def width_of(layer: Layer, kind: Kind, needed: int, samples: int | None = None) -> Width:
+    """Return the width of a layer's random network, of `samples`, or as many as are `needed` and a few
+    more."""
     scale, constant_scale = weight_scales(layer)
     if kind == "binary":
-        scale *= sign_size(samples, int(layer.weight.count_nonzero()))
-    return Width(samples, hidden_channels(layer, samples), scale, constant_scale)
+        count = needed if samples is None else samples
+        scale *= sign_size(count, int(layer.weight.count_nonzero()))
+        return Width(count, count, math.inf, hidden_channels(layer, count), scale, constant_scale)
+    count = min(needed + _MORE_SAMPLES, MOST_SAMPLES) if samples is None else samples
+    first = needed if samples is None else samples
+    return Width(
+        count, first, _FAR * typical_error(first), hidden_channels(layer, count), scale, constant_scale
+    )
