@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from winninghand.engine.layout import Grid, Place, moves
 from winninghand.engine.program import (
@@ -24,9 +25,11 @@ from winninghand.engine.program import (
     Pool,
     Program,
     interpret,
+    result_of,
 )
+from winninghand.engine.quantizing import ByteConvolution, Quantize, quantized
 from winninghand.engine.running import SparseRunner
-from winninghand.engine.vectors import BYTES, LANES
+from winninghand.engine.vectors import BYTES, DOTS_OF_BYTES, LANES
 
 ROOT = Path(__file__).parents[2]
 
@@ -228,3 +231,42 @@ def test_processors_with_shorter_vectors_compute_the_same(features, tmp_path):
     script += "; test(residual, 2)"
     done = subprocess.run([sys.executable, "-c", script], env={**os.environ, **settings}, cwd=ROOT)
     assert done.returncode == 0
+
+
+def emulated(program, images):
+    """Return the logits of a program of bytes, computed with whole numbers in float64 by torch."""
+    values = {0: images}
+    for step in program.steps:
+        if isinstance(step, Quantize):
+            made = (values[step.source] / step.scale).round().clamp(0, 255)
+        elif isinstance(step, ByteConvolution):
+            units = step.units * step.source_scale
+            sums = functional.conv2d(
+                values[step.source].double(), step.whole.double(), None, step.stride, step.padding
+            )
+            made = sums * (units * step.scales[0])[:, None, None] + step.biases[0][:, None, None]
+            if step.addend is not None:
+                made = made + values[step.addend] * (step.addend_scale or 1.0)
+            made = made if step.activation is None else step.activation(made)
+            if step.output_scale is not None:
+                made = (made / step.output_scale).round().clamp(0, 255)
+        else:
+            made = result_of(step, values, program.shapes, torch.zeros(len(images), dtype=torch.int64))
+        values[step.output] = made.float()
+    return values[program.output].flatten(1)
+
+
+@pytest.mark.skipif(not DOTS_OF_BYTES, reason="this processor has no instruction for sums of bytes")
+@pytest.mark.parametrize("make", [residual, plain])
+def test_bytes_are_summed_exactly(make):
+    program = make()
+    images = torch.rand(19, *program.input_shape)
+    whole = quantized(program, images)
+    assert sum(isinstance(step, ByteConvolution) for step in whole.steps) >= 4
+    expected = emulated(whole, images)
+    for threads in (1, 2):
+        answers = torch.from_numpy(SparseRunner(whole, threads).run(images.numpy()))
+        # A number between two levels may be rounded the other way, so a few may differ by a little.
+        assert (answers - expected).abs().mean() < 1e-3 * expected.abs().mean()
+    floats = interpret(program, images)
+    assert (answers - floats).norm() < 0.05 * floats.norm()

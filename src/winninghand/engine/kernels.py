@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from winninghand.base.compiled import compiled
-from winninghand.engine.tiles import tile
+from winninghand.engine.tiles import tile, tile_of_bytes
 from winninghand.engine.vectors import (
     BYTES,
     add,
@@ -24,12 +24,14 @@ from winninghand.engine.vectors import (
     float_of_bits,
     give_way,
     larger,
+    larger_bytes,
     load,
     load_anywhere,
     magnitude,
     multiply,
     multiply_add,
     power_of_two,
+    read_byte,
     read_float,
     read_int,
     read_long,
@@ -39,7 +41,9 @@ from winninghand.engine.vectors import (
     splat,
     store,
     subtract,
+    together,
     with_sign,
+    write_byte,
     write_float,
 )
 
@@ -48,9 +52,8 @@ Table = Any
 
 COLUMNS = 28
 
-CONVOLVE, BORDER, GATHER, SCATTER, POOL, REDUCE, COMBINE, AFFINE, NORM, ACTIVATE, COPY, NUMBERS, MEET = range(
-    13
-)
+CONVOLVE, BORDER, GATHER, SCATTER, POOL, REDUCE, COMBINE, AFFINE = range(8)
+NORM, ACTIVATE, COPY, NUMBERS, QUANTIZE, MEET = range(8, 14)
 """Kinds of operations: the first number of a row."""
 
 BORDER_CHANNELS = 8
@@ -87,6 +90,8 @@ def execute(table: Table, images: int, logits: int, cards: int) -> None:
             activate(row)
         elif kind == COPY:
             copy(row)
+        elif kind == QUANTIZE:
+            quantize(row)
         elif kind == NUMBERS:
             numbers(row, cards)
         elif kind == MEET:
@@ -110,6 +115,8 @@ def convolve(row: Table) -> None:
     entries, count, stream = row[15], row[16], row[17]
     scratch, scales, biases = row[18], row[19], row[20]
     low, high = float_of_bits(row[21]), float_of_bits(row[22])
+    of_bytes, output_packed, addend_packed = row[23], row[24], row[25]
+    addend_factor = float_of_bits(row[26])
     bytes_of_tile = rows * columns * BYTES
     y = 0
     while y < height:
@@ -130,10 +137,23 @@ def convolve(row: Table) -> None:
                 to = there + channel * output_plane
                 more = other + channel * addend_plane if addend != 0 else 0
                 scale, bias = scales + channel * BYTES, biases + channel * BYTES
-                tile(
-                    shape, begin, weights, here, source_pitch, kept, first, last,
-                    to, output_pitch, scale, bias, more, addend_pitch, low, high,
-                )  # fmt: skip
+                if of_bytes == 0:
+                    tile(
+                        shape, begin, weights, here, source_pitch, kept, first, last,
+                        to, output_pitch, scale, bias, more, addend_pitch, low, high,
+                    )  # fmt: skip
+                else:
+                    shift = 8 * (channel & 3)
+                    if output_packed != 0:
+                        to = there + (channel >> 2) * output_plane
+                    if addend_packed != 0:
+                        more = other + (channel >> 2) * addend_plane
+                    tile_of_bytes(
+                        shape, begin, weights, here, source_pitch, kept, first, last,
+                        to, output_pitch, scale, bias, more, addend_pitch, low, high,
+                        shift if output_packed != 0 else -1, shift if addend_packed != 0 else -1,
+                        addend_factor,
+                    )  # fmt: skip
             x += columns
         y += rows
 
@@ -170,6 +190,7 @@ def gather(row: Table, images: int) -> None:
         row[15],
         row[16],
     )
+    packed = row[17]
     if base != 0:
         source += images
     for channel in range(first, last):
@@ -181,12 +202,17 @@ def gather(row: Table, images: int) -> None:
                 for image in range(group):
                     here = source + image * image_stride + 4 * channel * height * width
                     there = value + channel * plane + 4 * lane
+                    if packed != 0:
+                        there = value + (channel >> 2) * plane + 4 * lane + (channel & 3)
                     for y in range(rows):
                         for x in range(columns):
                             number = 0.0
                             if top + y < height and left + x < width:
                                 number = read_float(here + 4 * ((top + y) * width + left + x))
-                            write_float(number, there + y * pitch + x * BYTES)
+                            if packed != 0:
+                                write_byte(number, there + y * pitch + x * BYTES)
+                            else:
+                                write_float(number, there + y * pitch + x * BYTES)
                     lane += 1
 
 
@@ -196,6 +222,7 @@ def scatter(row: Table, logits: int) -> None:
     target, base, image_stride, height, width = row[1], row[2], row[3], row[4], row[5]
     value, pitch, plane, first, last = row[6], row[7], row[8], row[9], row[10]
     group, grid_rows, grid_columns, rows, columns = row[11], row[12], row[13], row[14], row[15]
+    packed = row[16]
     if base != 0:
         target += logits
     for channel in range(first, last):
@@ -206,15 +233,20 @@ def scatter(row: Table, logits: int) -> None:
                     lane = (part_row * grid_columns + part_column) * group + image
                     there = target + image * image_stride + 4 * channel * height * width
                     here = value + channel * plane + 4 * lane
+                    if packed != 0:
+                        here = value + (channel >> 2) * plane + 4 * lane + (channel & 3)
                     for y in range(min(rows, height - top)):
                         for x in range(min(columns, width - left)):
-                            number = read_float(here + y * pitch + x * BYTES)
+                            if packed != 0:
+                                number = read_byte(here + y * pitch + x * BYTES)
+                            else:
+                                number = read_float(here + y * pitch + x * BYTES)
                             write_float(number, there + 4 * ((top + y) * width + left + x))
 
 
 @compiled
 def pool(row: Table) -> None:
-    """Maximum or sum times a factor over windows; the factors are vectors, one per place of the output."""
+    """Maximum, of bytes too, or sum times a factor: vectors, one for each place of the output."""
     kind, height, width, kernel_rows, kernel_columns = row[1], row[2], row[3], row[4], row[5]
     source, source_pitch, source_plane, row_step, column_step = row[6], row[7], row[8], row[9], row[10]
     output, output_pitch, output_plane, first, last, factors = (
@@ -234,8 +266,11 @@ def pool(row: Table) -> None:
                     for kx in range(kernel_columns):
                         if ky + kx > 0:
                             seen = load(here + ky * source_pitch + kx * BYTES)
-                            total = larger(total, seen) if kind == 0 else add(total, seen)
-                if kind != 0:
+                            if kind == 1:
+                                total = add(total, seen)
+                            else:
+                                total = larger(total, seen) if kind == 0 else larger_bytes(total, seen)
+                if kind == 1:
                     total = multiply(total, load(factors + (y * width + x) * BYTES))
                 store(total, output + channel * output_plane + y * output_pitch + x * BYTES)
 
@@ -347,6 +382,29 @@ def copy(row: Table) -> None:
             there = output + channel * output_plane + y * output_pitch
             for x in range(width):
                 store(load(here + x * BYTES), there + x * BYTES)
+
+
+@compiled
+def quantize(row: Table) -> None:
+    """Round a value to bytes, four channels in a vector."""
+    height, width, source, source_pitch, source_plane = row[1], row[2], row[3], row[4], row[5]
+    output, output_pitch, output_plane, first, last = row[6], row[7], row[8], row[9], row[10]
+    factor, zero, most = splat(float_of_bits(row[11])), splat(0.0), splat(255.0)
+    for channel in range(first, last, 4):
+        for y in range(height):
+            here = source + channel * source_plane + y * source_pitch
+            there = output + (channel >> 2) * output_plane + y * output_pitch
+            for x in range(width):
+                one = rounded(smaller(multiply(load(here), factor), most))
+                two = three = four = zero
+                if channel + 1 < last:
+                    two = rounded(smaller(multiply(load(here + source_plane), factor), most))
+                if channel + 2 < last:
+                    three = rounded(smaller(multiply(load(here + 2 * source_plane), factor), most))
+                if channel + 3 < last:
+                    four = rounded(smaller(multiply(load(here + 3 * source_plane), factor), most))
+                store(together(one, two, three, four), there + x * BYTES)
+                here += BYTES
 
 
 @compiled

@@ -43,7 +43,8 @@ class Grid:
 class Place:
     """How one value lies: its whole size, that of a part, and the border around each part.
 
-    `repeated` is a value of one number per channel that all parts of an image hold alike.
+    `repeated` is a value of one number per channel that all parts of an image hold alike. A vector holds one
+    channel, float32, or four of them, as bytes: `packed` is 1 or 4.
     """
 
     channels: int
@@ -56,6 +57,12 @@ class Place:
     left: int = 0
     right: int = 0
     repeated: bool = False
+    packed: int = 1
+
+    @property
+    def planes(self) -> int:
+        """Vectors at each place of a part."""
+        return -(-self.channels // self.packed)
 
     @cached_property
     def pitch(self) -> int:
@@ -64,14 +71,14 @@ class Place:
 
     @cached_property
     def plane(self) -> int:
-        """Bytes from one channel to the next: an odd number of vectors, to use all sets of a cache."""
+        """Bytes from one channel, or four, to the next: an odd number of vectors, for all sets of a cache."""
         vectors = (self.above + self.rows + self.below) * self.pitch // BYTES
         return (vectors | 1) * BYTES
 
     @property
     def size(self) -> int:
         """Bytes of the value."""
-        return self.channels * self.plane
+        return self.planes * self.plane
 
     @property
     def corner(self) -> int:

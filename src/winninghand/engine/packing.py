@@ -12,6 +12,7 @@ import numpy as np
 
 from winninghand.engine.layout import Floats, Place
 from winninghand.engine.program import Affine, ChannelNorm, Convolution, Program
+from winninghand.engine.quantizing import ByteConvolution
 from winninghand.engine.tiles import TILES
 from winninghand.engine.vectors import BYTES, LANES, REGISTERS
 
@@ -122,10 +123,24 @@ def _blocks(inputs: int) -> list[int]:
     return [size for size in sizes if size < inputs] + [inputs]
 
 
-def pack(weight: Floats, shape: Shape, source: Place, block: int) -> Packed:
+def bits_of(step: Convolution) -> Ints:
+    """Return a convolution's weights as the stream has them, int32 (out, in, height, width); 0 for a zero.
+
+    They are the bits of a float32, or of four int8 of consecutive input channels.
+    """
+    if not isinstance(step, ByteConvolution):
+        floats: Floats = step.weight.numpy() + np.float32(0)  # a negative zero becomes a zero
+        return floats.view(np.int32)
+    outputs, inputs, *kernel = step.whole.shape
+    levels = np.zeros((outputs, *kernel, -(-inputs // 4) * 4), np.int8)
+    levels[..., :inputs] = step.whole.numpy().transpose(0, 2, 3, 1)
+    return levels.view(np.int32).transpose(0, 3, 1, 2)
+
+
+def pack(weight: Ints, shape: Shape, source: Place, block: int) -> Packed:
     """Sort the weights that are not zero by block, output channel, input channel, row and column."""
     output, channel, row, column = np.nonzero(weight)
-    values = weight[output, channel, row, column].astype(np.float32)
+    values = weight[output, channel, row, column]
     channel = channel + output // (shape.outputs // shape.groups) * (shape.inputs // shape.groups)
     order = np.lexsort((output, channel // block))  # stable: the rest keeps its order
     output, channel, row, column = output[order], channel[order], row[order], column[order]
@@ -133,7 +148,7 @@ def pack(weight: Floats, shape: Shape, source: Place, block: int) -> Packed:
     offsets += row * (shape.dilation[0] * source.pitch) + column * (shape.dilation[1] * BYTES)
     stream = aligned(8 * max(len(order), 1)).view(np.int32).reshape(-1, 2)
     stream[: len(order), 0] = offsets
-    stream[: len(order), 1] = values[order].view(np.int32)
+    stream[: len(order), 1] = values[order]
 
     key = channel // block * shape.outputs + output
     first = np.flatnonzero(np.diff(key, prepend=-1))
@@ -155,7 +170,7 @@ class Weights:
 
     def __init__(self, program: Program) -> None:
         self.counts = {
-            step.output: step.weight.flatten(1).count_nonzero(1).numpy() for step in program.convolutions
+            step.output: np.count_nonzero(bits_of(step), axis=(1, 2, 3)) for step in program.convolutions
         }
         """By output of a convolution: how many weights of each of its channels are not zero."""
         self.shapes = {
@@ -169,19 +184,32 @@ class Weights:
         key = (step.output, source.plane, source.pitch, tiles.block)
         if key not in self._packed:
             shape = self.shapes[step.output]
-            self._packed[key] = pack(step.weight.numpy(), shape, source, tiles.block)
+            self._packed[key] = pack(bits_of(step), shape, source, tiles.block)
         return self._packed[key]
 
     def vectors(self, step: Convolution | Affine | ChannelNorm) -> tuple[Floats, Floats]:
         """Return the scales and biases of a step that has one set of them, a vector for each channel."""
         if step.output not in self._vectors:
-            self._vectors[step.output] = (_spread(step.scales[0].numpy()), _spread(step.biases[0].numpy()))
+            scales, biases = norms_of(step)
+            self._vectors[step.output] = (_spread(scales[0]), _spread(biases[0]))
         return self._vectors[step.output]
+
+
+def norms_of(step: Convolution | Affine | ChannelNorm) -> tuple[Floats, Floats]:
+    """Return scales and biases (cards, channels) of a step's sums, in units of what it reads and makes."""
+    scales, biases = step.scales.numpy(), step.biases.numpy()
+    if isinstance(step, ByteConvolution):
+        made = step.output_scale or 1.0
+        scales = scales * step.units.numpy() * np.float32(step.source_scale / made)
+        biases = biases / np.float32(made)
+    return scales, biases
 
 
 def shape_of(step: Convolution, weights: int) -> Shape:
     """Return what of a convolution, of so many weights that are not zero, matters for its speed."""
     outputs, inputs, high, wide = step.weight.shape
+    if isinstance(step, ByteConvolution):
+        inputs = -(-inputs // 4)
     return Shape(
         outputs,
         inputs * step.groups,

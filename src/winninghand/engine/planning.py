@@ -13,7 +13,7 @@ import numpy as np
 
 from winninghand.engine import kernels
 from winninghand.engine.layout import Floats, Grid, Longs, Place, moves, window_counts
-from winninghand.engine.packing import Ints, Tiling, Weights, aligned, at_cache_line, tiling
+from winninghand.engine.packing import Ints, Tiling, Weights, aligned, at_cache_line, norms_of, tiling
 from winninghand.engine.program import (
     Activation,
     Affine,
@@ -28,6 +28,7 @@ from winninghand.engine.program import (
     Step,
     sources_of,
 )
+from winninghand.engine.quantizing import ByteConvolution, Quantize
 from winninghand.engine.regions import Region, is_reduction, live
 from winninghand.engine.vectors import BYTES
 
@@ -224,7 +225,9 @@ class _Builder:
         if number not in self.shared:
             work = self.weights.counts.get(number, np.zeros(self.program.shapes[number][0])) + 4.0
             shares = work.sum() / self.threads * np.arange(1, self.threads)
-            ends = np.minimum(np.searchsorted(np.cumsum(work), shares) + 1, len(work))
+            ends = np.searchsorted(np.cumsum(work), shares) + 1
+            # Four channels of bytes lie together: one thread makes them.
+            ends = np.minimum(-(-ends // 4) * 4, len(work))
             self.shared[number] = [*itertools.pairwise([0, *(int(end) for end in ends), len(work)])]
         return self.shared[number]
 
@@ -241,9 +244,11 @@ class _Builder:
             scales, biases = self.weights.vectors(step)
             return self._constant(scales), self._constant(biases)
         addresses = []
-        for rows in (step.scales, step.biases):
-            rows = rows.expand(self.program.cards, -1).contiguous()
-            source, channels = self._constant(rows.numpy()), rows.shape[1]
+        for rows in norms_of(step):
+            rows = np.ascontiguousarray(
+                np.broadcast_to(rows, (self.program.cards, rows.shape[1])), np.float32
+            )
+            source, channels = self._constant(rows), rows.shape[1]
             addresses.append(self.base + take(channels * BYTES))
             for thread, (first, last) in enumerate(self._shares(step.output)):
                 self._add(
@@ -278,10 +283,12 @@ class _Builder:
             for step in self._steps(region)
             if number in sources_of(step) and isinstance(step, Convolution | Pool)
         ]
-        fill = -math.inf if pooled and all(_is_maximum(step) for step in pooled) else 0.0
-        plane = region.places[number].plane
-        for thread, (first, last) in enumerate(shares):
-            self._add(thread, kernels.BORDER, self.base + start, plane, first, last, *table, bits(fill))
+        place = region.places[number]
+        lowest = pooled and all(_is_maximum(step) for step in pooled) and place.packed == 1
+        fill = -math.inf if lowest else 0.0
+        for thread, share in enumerate(shares):
+            first, last = _planes(share, place)
+            self._add(thread, kernels.BORDER, self.base + start, place.plane, first, last, *table, bits(fill))
 
     def _gather(self, number: int, region: Region, image: int, start: int, border: tuple[int, int]) -> None:
         place, grid = region.places[number], region.grid
@@ -292,6 +299,7 @@ class _Builder:
                 thread, kernels.GATHER, source, number == 0, stride, place.height, place.width,
                 self.base + start + place.corner, place.pitch, place.plane, first, last,
                 grid.images, grid.rows, grid.columns, place.rows, place.columns, place.repeated,
+                place.packed == 4,
             )  # fmt: skip
         self._border(number, region, start, border, self._shares(number))
 
@@ -305,13 +313,15 @@ class _Builder:
             self._add(
                 thread, kernels.SCATTER, target, final, stride, place.height, place.width,
                 self.base + start + place.corner, place.pitch, place.plane, first, last,
-                grid.images, rows, columns, place.rows, place.columns,
+                grid.images, rows, columns, place.rows, place.columns, place.packed == 4,
             )  # fmt: skip
 
     def _step(self, step: Step, region: Region, at: dict[int, int], border: tuple[int, int]) -> None:
         """Write one step: its operation, its activation where that needs one of its own, its border."""
         shares = self._shares(step.output)
         low, high, after = _bounds(getattr(step, "activation", None))
+        if isinstance(step, ByteConvolution) and step.output_scale is not None:
+            low, high = low / step.output_scale, min(high / step.output_scale, 255.0)
         spot = {number: self._spot(number, region, at) for number in {*sources_of(step), step.output}}
         output = region.places[step.output]
         for thread, share in enumerate(shares):
@@ -359,8 +369,11 @@ class _Builder:
                 thread, kernels.CONVOLVE, tiles.number, rows, columns, tiles.rows, tiles.columns,
                 source, step.stride[0] * pitch, step.stride[1] * BYTES, *out, *addend,
                 self._constant(entries), len(entries), self._constant(packed.stream), scratch,
-                *self.norms[step.output], *bounds,
+                *self.norms[step.output], *bounds, *self._bytes(step),
             )  # fmt: skip
+        elif isinstance(step, Quantize):
+            factor = bits(1.0 / step.scale)
+            self._add(thread, kernels.QUANTIZE, rows, columns, *spot[step.source], *out, *share, factor)
         elif isinstance(step, Pool):
             self._pool(step, region, spot, thread, share)
         elif isinstance(step, Combine):
@@ -394,6 +407,13 @@ class _Builder:
         if isinstance(step, Pointwise) and bounds != (bits(-math.inf), bits(math.inf)):
             self._add(thread, kernels.ACTIVATE, 8, rows, columns, *out, *share, *bounds)
 
+    def _bytes(self, step: Convolution) -> tuple[int, int, int, int]:
+        """Return whether a convolution's weights, output and addend are bytes, and the addend's factor."""
+        if not isinstance(step, ByteConvolution):
+            return 0, 0, 0, 0
+        factor = (step.addend_scale or 1.0) / (step.output_scale or 1.0)
+        return 1, step.output_scale is not None, step.addend_scale is not None, bits(factor)
+
     def _copies(
         self,
         step: Pointwise | Concatenate | Channels,
@@ -426,7 +446,8 @@ class _Builder:
         self, step: Pool, region: Region, spot: dict[int, Spot], thread: int, share: tuple[int, int]
     ) -> None:
         place, source = region.places[step.output], region.places[step.source]
-        kind, grid = 0 if step.kind == "max" else 1, region.grid
+        kind, grid = (0 if step.kind == "max" else 1) if place.packed == 1 else 2, region.grid
+        share = _planes(share, place)
         start, pitch, plane = spot[step.source]
         if is_reduction(step, self.program):
             parts = 1 if source.repeated else grid.parts
@@ -452,6 +473,11 @@ class _Builder:
 def bits(number: float) -> int:
     """Return the bits of a float32, as a table holds them."""
     return int(np.float32(number).view(np.int32))
+
+
+def _planes(channels: tuple[int, int], place: Place) -> tuple[int, int]:
+    """Return the vectors that hold some channels of a value."""
+    return -(-channels[0] // place.packed), -(-channels[1] // place.packed)
 
 
 def _is_maximum(step: Step) -> bool:

@@ -244,14 +244,22 @@ def interpret(program: Program, images: Tensor, cards: Tensor | None = None) -> 
     `cards`, int64 (N,), says whose scales and biases each image has; by default those of card 0. This is
     what a program means: slow, plain, and what faster runners are compared with.
     """
+    return next(
+        value for number, value in stepwise(program, images, cards) if number == program.output
+    ).flatten(1)
+
+
+@torch.no_grad()
+def stepwise(program: Program, images: Tensor, cards: Tensor | None = None) -> Iterator[tuple[int, Tensor]]:
+    """Yield each value that a program makes of images, as `interpret` does: its number, and it."""
     values = {0: images}
     numbers = torch.zeros(len(images), dtype=torch.int64) if cards is None else cards
     for index, step in enumerate(program.steps):
         values[step.output] = result_of(step, values, program.shapes, numbers)
+        yield step.output, values[step.output]
         for number in sources_of(step):
             if program.last_uses[number] <= index:
                 values.pop(number, None)
-    return values[program.output].flatten(1)
 
 
 def result_of(step: Step, values: dict[int, Tensor], shapes: Sequence[Shape], cards: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from winninghand.engine.layout import Grid, Place
 from winninghand.engine.packing import Shape, tiling
 from winninghand.engine.program import Convolution, Pool, Program, Step, sources_of
+from winninghand.engine.quantizing import byte_values
 from winninghand.engine.vectors import BYTES, LANES
 
 _SECOND_CACHE = 1_200_000
@@ -56,7 +57,7 @@ def _cheapest(
     cuts: Sequence[int],
     alive: Sequence[tuple[int, ...]],
 ) -> tuple[list[Region], float] | None:
-    ends = set(cuts)
+    ends, bytes_ = set(cuts), byte_values(program)
     best: dict[int, tuple[float, list[Region]]] = {0: (0.0, [])}
     for start in cuts[:-1]:
         if start not in best:
@@ -69,7 +70,7 @@ def _cheapest(
                 place = _placed(step, program, places, grid)
                 if place is None:
                     break
-                places[step.output] = place
+                places[step.output] = replace(place, packed=4 if step.output in bytes_ else 1)
                 cycles += _cycles(step, places, shapes.get(step.output))
                 if index + 1 in ends:
                     out = sum(_transfer(places[number]) for number in alive[index + 1] if number in places)
@@ -107,7 +108,8 @@ def _beginnings(program: Program, start: int, images: int) -> Iterator[tuple[Gri
                     size if n == 1 else math.ceil(size / n / multiple) * multiple
                     for size, n in ((height, rows), (width, columns))
                 ]
-                places[number] = Place(channels, height, width, part[0], part[1])
+                packed = 4 if number in byte_values(program) else 1
+                places[number] = Place(channels, height, width, part[0], part[1], packed=packed)
             if (key := tuple(places.values())) not in seen and all(
                 place.repeated or place.rows * place.columns * grid.parts < 4 * place.height * place.width + 4
                 for place in places.values()
@@ -181,14 +183,14 @@ def _transfer(place: Place) -> float:
 def _cycles(step: Step, places: dict[int, Place], shape: Shape | None) -> float:
     """Return the cycles of one step, for all images of the grid."""
     output = places[step.output]
-    vectors = output.channels * output.rows * output.columns
+    vectors = output.planes * output.rows * output.columns
     moved = BYTES * vectors
     for number in sources_of(step):
         place = places[number]
-        moved += BYTES * place.channels * (place.rows + 2) * (place.columns + 2)
+        moved += BYTES * place.planes * (place.rows + 2) * (place.columns + 2)
     memory = moved / 40 if moved < _SECOND_CACHE else moved / 9
     # The borders: written around each output.
-    border = output.channels * 2 * (output.rows + output.columns + 2) * 2
+    border = output.planes * 2 * (output.rows + output.columns + 2) * 2
     if shape is None:
         return memory + 2.0 * vectors + border
     tiles = tiling(shape, output.rows, output.columns)

@@ -14,11 +14,12 @@ from numba.core import types
 
 from winninghand.engine.vectors import (
     BYTES,
-    FLOAT,
+    DOTS_OF_BYTES,
     INT,
     LANES,
     LONG,
     REGISTER,
+    WHOLE,
     call,
     instruction,
     larger_of,
@@ -75,22 +76,70 @@ def tile(
     signature = types.void(*[long] * 6, flag, flag, *[long] * 6, real, real)
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        end = builder.append_basic_block("end")
-        cases = [builder.append_basic_block(f"tile{rows}x{columns}") for rows, columns, _ in TILES]
-        choice = builder.switch(given[0], cases[-1])
-        for number, case in enumerate(cases):
-            choice.add_case(ir.Constant(LONG, number), case)
-        for case, (rows, columns, step) in zip(cases, TILES, strict=True):
-            builder.position_at_end(case)
-            _Tile(builder, rows, columns, step).write(*given[1:], end=end)
-        builder.position_at_end(end)
+        _write_all(_Tile, builder, given)
         return context.get_dummy_value()
 
     return signature, generate
 
 
+@instruction
+def tile_of_bytes(
+    context: Any,
+    shape: Any,
+    stream: Any,
+    count: Any,
+    source: Any,
+    source_pitch: Any,
+    scratch: Any,
+    is_first: Any,
+    is_last: Any,
+    output: Any,
+    output_pitch: Any,
+    scale: Any,
+    bias: Any,
+    addend: Any,
+    addend_pitch: Any,
+    low: Any,
+    high: Any,
+    output_shift: Any,
+    addend_shift: Any,
+    addend_factor: Any,
+) -> Any:
+    """Do what `tile` does with four input channels to each weight: four int8 in place of the float32.
+
+    Each lane of the source has four bytes, 0 .. 255. The output is one byte of each lane, `output_shift`
+    bits from the right, whose other bytes stay; or float32, where that is −1. So is the addend, which is
+    multiplied by `addend_factor`.
+    """
+    long, flag, real = types.int64, types.boolean, types.float32
+    signature = types.void(*[long] * 6, flag, flag, *[long] * 6, real, real, long, long, real)
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        if DOTS_OF_BYTES:
+            _write_all(_ByteTile, builder, given)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _write_all(kind: type[_Tile], builder: Any, given: Any) -> None:
+    """Write the code of all shapes, and a jump to the one whose number is given."""
+    end = builder.append_basic_block("end")
+    cases = [builder.append_basic_block(f"tile{rows}x{columns}") for rows, columns, _ in TILES]
+    choice = builder.switch(given[0], cases[-1])
+    for number, case in enumerate(cases):
+        choice.add_case(ir.Constant(LONG, number), case)
+    for case, (rows, columns, step) in zip(cases, TILES, strict=True):
+        builder.position_at_end(case)
+        kind(builder, rows, columns, step).write(*given[1:], end=end)
+    builder.position_at_end(end)
+
+
 class _Tile:
-    """Writes the code for one shape of tile."""
+    """Writes the code for one shape of tile, of float32."""
+
+    register = REGISTER
+    zero = ir.Constant(REGISTER, [0.0] * LANES)
 
     def __init__(self, builder: Any, rows: int, columns: int, step: int) -> None:
         self.builder, self.rows, self.columns, self.step = builder, rows, columns, step
@@ -114,11 +163,11 @@ class _Tile:
         addend_pitch: Any,
         low: Any,
         high: Any,
-        *,
+        *more: Any,
         end: Any,
     ) -> None:
         """Write the whole of it, from the builder's block to the block `end`."""
-        builder, zero = self.builder, ir.Constant(REGISTER, [0.0] * LANES)
+        builder, zero = self.builder, self.zero
         resume, start, summed = self._blocks("resume", "start", "summed")
         keep, finish, join, write = self._blocks("keep", "finish", "join", "write")
         rows = [source]
@@ -128,7 +177,7 @@ class _Tile:
         builder.cbranch(is_first, start, resume)
 
         builder.position_at_end(resume)
-        kept = [load_from(builder, address) for address in self._line(scratch)]
+        kept = [load_from(builder, address, self.register) for address in self._line(scratch)]
         builder.branch(start)
 
         builder.position_at_end(start)
@@ -146,20 +195,33 @@ class _Tile:
 
         builder.position_at_end(finish)
         factor, shift = load_from(builder, scale), load_from(builder, bias)
-        scaled = [call(builder, "fmuladd", value, factor, shift) for value in sums]
+        scaled = [call(builder, "fmuladd", self._as_float(value), factor, shift) for value in sums]
         builder.cbranch(builder.icmp_unsigned("!=", addend, ir.Constant(LONG, 0)), join, write)
 
         builder.position_at_end(join)
-        others = [load_from(builder, address) for address in self._square(addend, addend_pitch)]
+        others = self._addends(self._square(addend, addend_pitch), *more)
         joined = [builder.fadd(value, other) for value, other in zip(scaled, others, strict=True)]
+        joined_in = builder.block
         builder.branch(write)
 
         builder.position_at_end(write)
-        values = self._merged((scaled, finish), (joined, join))
+        values = self._merged((scaled, finish), (joined, joined_in))
         least, most = splat_of(builder, low), splat_of(builder, high)
-        for value, address in zip(values, self._square(output, output_pitch), strict=True):
-            store_to(builder, smaller_of(builder, larger_of(builder, value, least), most), address)
+        values = [smaller_of(builder, larger_of(builder, value, least), most) for value in values]
+        self._stored(values, self._square(output, output_pitch), *more)
         builder.branch(end)
+
+    def _as_float(self, value: Any) -> Any:
+        return value
+
+    def _addends(self, addresses: list[Any], *_: Any) -> list[Any]:
+        """Return the vectors that are added to the tile's."""
+        return [load_from(self.builder, address) for address in addresses]
+
+    def _stored(self, values: list[Any], addresses: list[Any], *_: Any) -> None:
+        """Write the tile's vectors."""
+        for value, address in zip(values, addresses, strict=True):
+            store_to(self.builder, value, address)
 
     def _summed(self, stream: Any, count: Any, rows: list[Any], sums: list[Any]) -> list[Any]:
         """Write the loops over the weights, and return the sums.
@@ -169,13 +231,12 @@ class _Tile:
         """
         builder, chains = self.builder, self.chains
         if chains > 1:
-            zero = ir.Constant(REGISTER, [0.0] * LANES)
             whole = builder.and_(count, ir.Constant(LONG, -chains))
-            wide = sums + [zero] * (self.size * (chains - 1))
+            wide = sums + [self.zero] * (self.size * (chains - 1))
             wide = self._loop(stream, whole, rows, wide, chains)
             while len(wide) > self.size:
                 half = len(wide) // 2
-                wide = [builder.fadd(wide[i], wide[i + half]) for i in range(half)]
+                wide = [self._plus(wide[i], wide[i + half]) for i in range(half)]
             sums = wide
             stream = builder.add(stream, builder.shl(whole, ir.Constant(LONG, 3)))
             count = builder.sub(count, whole)
@@ -210,15 +271,21 @@ class _Tile:
         """Add the weight at a position of the stream, times what the tile sees through it, to the sums."""
         builder = self.builder
         offset = builder.sext(load_from(builder, position, INT, 4), LONG)
-        value = load_from(builder, builder.add(position, ir.Constant(LONG, 4)), FLOAT, 4)
+        value = load_from(builder, builder.add(position, ir.Constant(LONG, 4)), self.register.element, 4)
         factor = splat_of(builder, value)
         seen = []
         for row in rows:
             first = builder.add(row, offset)
             for column in range(self.columns):
                 apart = ir.Constant(LONG, column * self.step * BYTES)
-                seen.append(load_from(builder, builder.add(first, apart)))
-        return [call(builder, "fmuladd", factor, one, total) for one, total in zip(seen, sums, strict=True)]
+                seen.append(load_from(builder, builder.add(first, apart), self.register))
+        return [self._added(factor, one, total) for one, total in zip(seen, sums, strict=True)]
+
+    def _added(self, weight: Any, seen: Any, total: Any) -> Any:
+        return call(self.builder, "fmuladd", weight, seen, total)
+
+    def _plus(self, left: Any, right: Any) -> Any:
+        return self.builder.fadd(left, right)
 
     def _blocks(self, *names: str) -> list[Any]:
         return [self.builder.append_basic_block(name) for name in names]
@@ -227,7 +294,7 @@ class _Tile:
         """Return vectors that come from one of several blocks: by what each block has, and the block."""
         found = []
         for index in range(len(ways[0][0])):
-            phi = self.builder.phi(REGISTER)
+            phi = self.builder.phi(ways[0][0][index].type)
             for vectors, block in ways:
                 phi.add_incoming(vectors[index], block)
             found.append(phi)
@@ -244,3 +311,59 @@ class _Tile:
             address = self.builder.add(address, pitch) if row else address
             found += [self.builder.add(address, ir.Constant(LONG, i * BYTES)) for i in range(self.columns)]
         return found
+
+
+class _ByteTile(_Tile):
+    """Writes the code for one shape of tile, of bytes: four channels at once, summed in int32."""
+
+    register = WHOLE
+    zero = ir.Constant(WHOLE, [0] * LANES)
+
+    def _added(self, weight: Any, seen: Any, total: Any) -> Any:
+        # LLVM's name for it takes other types in each version; the assembler's does not change.
+        kind = ir.FunctionType(WHOLE, [WHOLE] * 3)
+        name = "vpdpbusd" if LANES == 16 else "{vex} vpdpbusd"
+        code = ir.InlineAsm(kind, f"{name} $3, $2, $0", "=v,0,v,v", side_effect=False)
+        return self.builder.call(code, [total, seen, weight])
+
+    def _plus(self, left: Any, right: Any) -> Any:
+        return self.builder.add(left, right)
+
+    def _as_float(self, value: Any) -> Any:
+        return self.builder.sitofp(value, REGISTER)
+
+    def _addends(self, addresses: list[Any], *more: Any) -> list[Any]:
+        builder = self.builder
+        _, shift, factor = more
+        bytes_, floats, joined = self._blocks("bytes", "floats", "joined")
+        found = []
+        builder.cbranch(builder.icmp_signed(">=", shift, ir.Constant(LONG, 0)), bytes_, floats)
+        builder.position_at_end(bytes_)
+        places = splat_of(builder, builder.trunc(shift, INT))
+        for address in addresses:
+            bits = builder.lshr(load_from(builder, address, WHOLE), places)
+            levels = builder.and_(bits, ir.Constant(WHOLE, [255] * LANES))
+            found.append(builder.fmul(builder.sitofp(levels, REGISTER), splat_of(builder, factor)))
+        builder.branch(joined)
+        builder.position_at_end(floats)
+        others = [builder.fmul(load_from(builder, one), splat_of(builder, factor)) for one in addresses]
+        builder.branch(joined)
+        builder.position_at_end(joined)
+        return self._merged((found, bytes_), (others, floats))
+
+    def _stored(self, values: list[Any], addresses: list[Any], *more: Any) -> None:
+        builder, shift = self.builder, more[0]
+        bytes_, floats, stored = self._blocks("bytes", "floats", "stored")
+        builder.cbranch(builder.icmp_signed(">=", shift, ir.Constant(LONG, 0)), bytes_, floats)
+        builder.position_at_end(bytes_)
+        places = splat_of(builder, builder.trunc(shift, INT))
+        others = builder.not_(builder.shl(ir.Constant(WHOLE, [255] * LANES), places))
+        for value, address in zip(values, addresses, strict=True):
+            level = builder.shl(builder.fptosi(call(builder, "rint", value), WHOLE), places)
+            before = builder.and_(load_from(builder, address, WHOLE), others)
+            store_to(builder, builder.or_(before, level), address)
+        builder.branch(stored)
+        builder.position_at_end(floats)
+        super()._stored(values, addresses)
+        builder.branch(stored)
+        builder.position_at_end(stored)

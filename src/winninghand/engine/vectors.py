@@ -22,25 +22,31 @@ from numba.core import cgutils, config, types
 from numba.extending import intrinsic, models, register_model
 
 
-def _lanes() -> int:
-    """Return how many float32 a register of the machine that Numba compiles for holds."""
+def _features() -> set[str]:
+    """Return the features of the machine that Numba compiles for, as LLVM names them."""
     features = getattr(config, "CPU_FEATURES", None)
     if features is None:
         features = llvm.get_host_cpu_features().flatten()
-    if "+avx512f" in features.split(","):
-        return 16
-    return 8 if "+avx" in features.split(",") else 4
+    return {feature[1:] for feature in features.split(",") if feature.startswith("+")}
 
 
-LANES = _lanes()
+_FEATURES = _features()
+LANES = 16 if "avx512f" in _FEATURES else 8 if "avx" in _FEATURES else 4
 """Numbers in one vector."""
 BYTES = 4 * LANES
 """Bytes of one vector."""
 REGISTERS = 32 if LANES == 16 or platform.machine().lower() in ("arm64", "aarch64") else 16
 """Vector registers of the machine. A tile takes half of them, so that operands have room."""
 
+DOTS_OF_BYTES = "avx512vnni" in _FEATURES if LANES == 16 else "avxvnni" in _FEATURES
+"""Whether one instruction multiplies four bytes in each lane and adds the products up (VNNI)."""
+
+llvm.initialize_native_asmparser()  # for that instruction
+
 INT, LONG, FLOAT = ir.IntType(32), ir.IntType(64), ir.FloatType()
 REGISTER = ir.VectorType(FLOAT, LANES)
+WHOLE = ir.VectorType(INT, LANES)
+"""A register of int32, or of four bytes per lane."""
 
 
 def instruction(function: Callable[..., Any]) -> Any:
@@ -65,7 +71,6 @@ class _VectorModel(models.PrimitiveModel):
 
 
 VECTOR = Vector()
-_WHOLE = ir.Constant(REGISTER, ir.Undefined)
 
 
 def pointer(builder: Any, address: Any, kind: Any) -> Any:
@@ -84,9 +89,10 @@ def store_to(builder: Any, value: Any, address: Any, align: int = BYTES) -> None
 
 
 def splat_of(builder: Any, number: Any) -> Any:
-    """Return a vector with the same number in all lanes."""
-    single = builder.insert_element(_WHOLE, number, ir.Constant(INT, 0))
-    return builder.shuffle_vector(single, _WHOLE, ir.Constant(ir.VectorType(INT, LANES), [0] * LANES))
+    """Return a vector with the same number, float32 or int32, in all lanes."""
+    nothing = ir.Constant(ir.VectorType(number.type, LANES), ir.Undefined)
+    single = builder.insert_element(nothing, number, ir.Constant(INT, 0))
+    return builder.shuffle_vector(single, nothing, ir.Constant(WHOLE, [0] * LANES))
 
 
 def call(builder: Any, name: str, *vectors: Any) -> Any:
@@ -177,6 +183,18 @@ def larger(context: Any, left: Any, right: Any) -> Any:
 
 
 @instruction
+def larger_bytes(context: Any, left: Any, right: Any) -> Any:
+    """Return the larger of each lane's four bytes."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        left, right = (builder.bitcast(one, ir.VectorType(ir.IntType(8), BYTES)) for one in given)
+        chosen = builder.select(builder.icmp_unsigned(">", left, right), left, right)
+        return builder.bitcast(chosen, REGISTER)
+
+    return VECTOR(left, right), generate
+
+
+@instruction
 def smaller(context: Any, left: Any, right: Any) -> Any:
     """Return the smaller numbers; a NaN on the left stays."""
     return VECTOR(left, right), lambda _, builder, __, given: smaller_of(builder, *given)
@@ -211,10 +229,9 @@ def power_of_two(context: Any, exponents: Any) -> Any:
     """Return 2 to whole numbers of −126 .. 127: they become the exponent's bits."""
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        whole = ir.VectorType(INT, LANES)
-        bits = builder.fptosi(given[0], whole)
-        bits = builder.add(bits, ir.Constant(whole, [127] * LANES))
-        return builder.bitcast(builder.shl(bits, ir.Constant(whole, [23] * LANES)), REGISTER)
+        bits = builder.fptosi(given[0], WHOLE)
+        bits = builder.add(bits, ir.Constant(WHOLE, [127] * LANES))
+        return builder.bitcast(builder.shl(bits, ir.Constant(WHOLE, [23] * LANES)), REGISTER)
 
     return VECTOR(exponents), generate
 
@@ -249,6 +266,41 @@ def read_int(context: Any, address: Any) -> Any:
 def read_long(context: Any, address: Any) -> Any:
     """Return the int64 at an address."""
     return types.int64(address), lambda _, builder, __, given: load_from(builder, given[0], LONG, 8)
+
+
+@instruction
+def read_byte(context: Any, address: Any) -> Any:
+    """Return the byte at an address as float32."""
+    byte = ir.IntType(8)
+    return types.float32(address), lambda _, builder, __, given: builder.uitofp(
+        load_from(builder, given[0], byte, 1), FLOAT
+    )
+
+
+@instruction
+def write_byte(context: Any, value: Any, address: Any) -> Any:
+    """Write a whole float32 of 0 .. 255 to an address as a byte."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        number = context.cast(builder, given[0], signature.args[0], types.float32)
+        store_to(builder, builder.fptoui(number, ir.IntType(8)), given[1], 1)
+        return context.get_dummy_value()
+
+    return types.void(value, address), generate
+
+
+@instruction
+def together(context: Any, first: Any, second: Any, third: Any, fourth: Any) -> Any:
+    """Return four vectors of whole numbers 0 .. 255 as the bytes of one vector."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        joined = ir.Constant(WHOLE, [0] * LANES)
+        for index, value in enumerate(given):
+            bits = builder.shl(builder.fptosi(value, WHOLE), ir.Constant(WHOLE, [8 * index] * LANES))
+            joined = builder.or_(joined, bits)
+        return builder.bitcast(joined, REGISTER)
+
+    return VECTOR(first, second, third, fourth), generate
 
 
 @instruction
