@@ -163,6 +163,9 @@ def test_the_table_goes_between_its_marks(published, tmp_path):
     )
     assert "old" not in text
     assert all(" | ".join(row) in text for row in zoo_rows(metadata))
+    assert zoo_rows(metadata)[0][6:9] == ["", f"{metadata[0].milliseconds:.2f}", ""]
+    timed = metadata[0].model_copy(update={"times": {"sparse": 0.123, "onnxruntime": 4.0}})
+    assert zoo_rows([timed])[0][6:9] == ["0.12", f"{timed.milliseconds:.2f}", "4.00"]
     (tmp_path / "b.md").write_text("no marks")
     with pytest.raises(InputError, match="no place"):
         write_zoo(metadata, tmp_path / "b.md")

@@ -12,7 +12,18 @@ from winninghand.base.files import checked_output, write_text
 from winninghand.report.study_tables import markdown
 from winninghand.results import ZooRecord
 
-COLUMNS = ("model", "clean", "robust", "mCE", "bytes", "passes", "ms per image", "clean, robust over seeds")
+COLUMNS = (
+    "model",
+    "clean",
+    "robust",
+    "mCE",
+    "bytes",
+    "passes",
+    "ms: engine",
+    "PyTorch",
+    "ONNX Runtime",
+    "clean, robust over seeds",
+)
 
 _MARKS = ("<!-- zoo -->", "<!-- end of zoo -->")
 _BLOCK = re.compile(rf"({_MARKS[0]}\n).*?({_MARKS[1]})", re.DOTALL)
@@ -28,7 +39,7 @@ def zoo_rows(models: Iterable[ZooRecord]) -> list[list[str]]:
             "" if model.full.mce is None else f"{100 * model.full.mce:.1f}",
             f"{model.bytes:,}",
             f"{model.full.mean_passes:.2f}",
-            f"{model.milliseconds:.2f}",
+            *_times(model),
             _over_seeds(model),
         ]
         for model in models
@@ -41,8 +52,9 @@ def zoo_title(models: Sequence[ZooRecord]) -> str:
     over_seeds = _counts(model.over_seeds.images for model in models if model.over_seeds is not None)
     return (
         f"{data}, {_counts(model.full.images for model in models)} test images. Accuracies in percent; "
-        "robust: mean over 15 corruptions at five severities; mCE against the dense network; the seed that "
-        "did best on validation images is shipped, mean ± standard deviation over all seeds, on "
+        "robust: mean over 15 corruptions at five severities; mCE against the dense network; ms per image, "
+        "in batches of 64 on one thread; the seed that did best on validation images is shipped, mean ± "
+        "standard deviation over all seeds, on "
         f"{over_seeds} test images, stand last."
     )
 
@@ -76,6 +88,12 @@ def check_zoo_document(document: Path) -> str:
 
 def _counts(counts: Iterable[int]) -> str:
     return ", ".join(f"{count:,}" for count in sorted(set(counts)))
+
+
+def _times(model: ZooRecord) -> list[str]:
+    """Return the milliseconds per image by engine, PyTorch and ONNX Runtime; empty where not measured."""
+    times = {"torch": model.milliseconds, **model.times}
+    return [f"{times[name]:.2f}" if name in times else "" for name in ("sparse", "torch", "onnxruntime")]
 
 
 def _over_seeds(model: ZooRecord) -> str:

@@ -72,7 +72,8 @@ class ZooRecord(BaseModel):
 
     `full` are its figures over all test images, in bf16 where the measuring device is faster at it.
     `reference` are the figures that anyone can reproduce with `winninghand evaluate zoo:NAME --limit N`, on
-    a CPU in fp32. `milliseconds` are per image, in batches of 64, on one thread of a CPU. `recipes` hold one
+    a CPU in fp32. `milliseconds` are per image, in batches of 64, on one thread of a CPU, by PyTorch; `times`
+    are the same by other runtimes, `sparse` and `onnxruntime`, all measured in one run. `recipes` hold one
     recipe per card, one alone of a deck of one body.
     """
 
@@ -83,6 +84,7 @@ class ZooRecord(BaseModel):
     data: str
     bytes: int
     milliseconds: float
+    times: dict[str, float] = {}
     full: Figures
     reference: Figures
     over_seeds: OverSeeds | None = None

@@ -6,13 +6,13 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,7 +28,6 @@ from winninghand.networks.entering import copied
 from winninghand.runtimes.compiling import compile  # noqa: A004 (the public name)
 from winninghand.runtimes.load import OtherLoad
 
-RuntimeName = Literal["sparse", "torch", "torch-bf16", "onnxruntime", "onnxruntime-int8"]
 Run = Callable[[Tensor], object]
 
 # A sample is so many seconds of calls; at more load from others than this share of the cores it counts not.
@@ -49,7 +48,7 @@ class Speed:
     the operating system does not say.
     """
 
-    runtime: RuntimeName
+    runtime: str
     batch: int
     milliseconds: float
     images_per_second: float
@@ -94,7 +93,7 @@ def benchmark(
     count = torch.get_num_threads() if threads is None else checked_whole("threads", threads, 1, 1024)
     with _threads(count):
         runs, missing = _runs(model, count)
-        rows = [row for size in sizes for row in _timed(runs, like_photographs(size, model), progress)]
+        rows = [row for size in sizes for row in timed(runs, like_photographs(size, model), progress)]
     return Speeds(tuple(rows), machine(count), missing)
 
 
@@ -140,11 +139,11 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _runs(model: Card | Deck, threads: int) -> tuple[dict[RuntimeName, Run], dict[str, str]]:
+def _runs(model: Card | Deck, threads: int) -> tuple[dict[str, Run], dict[str, str]]:
     """Return what runs the model, by name, and why others do not."""
     compiled = compile(model, threads)
     model = _on_cpu(model)
-    runs: dict[RuntimeName, Run] = {"torch": model.answer}
+    runs: dict[str, Run] = {"torch": model.answer}
     missing: dict[str, str] = {}
     if compiled.runtime == "sparse":
         runs = {"sparse": compiled.answer, **runs}
@@ -154,8 +153,8 @@ def _runs(model: Card | Deck, threads: int) -> tuple[dict[RuntimeName, Run], dic
         runs["torch-bf16"] = _in_bf16(model)
     else:
         missing["torch-bf16"] = "the processor has no instruction for it"
-    makers: dict[RuntimeName, Callable[[Card | Deck, int], Run]] = {
-        "onnxruntime": _by_onnx,
+    makers: dict[str, Callable[[Card | Deck, int], Run]] = {
+        "onnxruntime": by_onnx,
         "onnxruntime-int8": _by_int8,
     }
     for name, maker in makers.items():
@@ -182,7 +181,8 @@ def _in_bf16(model: Card | Deck) -> Run:
     return run
 
 
-def _by_onnx(model: Card | Deck, threads: int) -> Run:
+def by_onnx(model: Card | Deck, threads: int) -> Run:
+    """Return what runs the ONNX file of a model; `InputError` where a package or a way is missing."""
     from winninghand.exports.onnx_file import EXTRA, onnx_of
 
     for package in ("onnx", "onnxscript", "onnxruntime"):
@@ -221,8 +221,13 @@ def _session(graph: Any, threads: int) -> Run:  # noqa: ANN401 (an onnx.ModelPro
 
 
 @torch.inference_mode()
-def _timed(runs: dict[RuntimeName, Run], images: Tensor, progress: Callable[[int], None]) -> Iterator[Speed]:
-    """Yield how long each runtime takes for a batch; samples of all are taken in turn."""
+def timed(
+    runs: Mapping[str, Run], images: Tensor, progress: Callable[[int], None] = lambda _: None
+) -> Iterator[Speed]:
+    """Yield how long each of several ways to run takes for a batch; samples of all are taken in turn.
+
+    One whose name begins with `torch` gets the images in whichever layout is quicker.
+    """
     given = {name: _in_quicker_layout(name, run, images) for name, run in runs.items()}
     calls = {name: max(1, round(_SAMPLE / _seconds(run, given[name], 2))) for name, run in runs.items()}
     taken: dict[str, list[tuple[float, float | None]]] = {name: [] for name in runs}
@@ -241,7 +246,7 @@ def _timed(runs: dict[RuntimeName, Run], images: Tensor, progress: Callable[[int
         yield _speed(name, len(images), taken[name])
 
 
-def _speed(name: RuntimeName, batch: int, taken: Sequence[tuple[float, float | None]]) -> Speed:
+def _speed(name: str, batch: int, taken: Sequence[tuple[float, float | None]]) -> Speed:
     quiet = [seconds for seconds, load in taken if _is_quiet(load)]
     known = any(load is not None for _, load in taken)
     enough = len(quiet) >= _FEWEST
@@ -265,7 +270,7 @@ def _seconds(run: Run, images: Tensor, calls: int) -> float:
     return (time.perf_counter() - started) / calls
 
 
-def _in_quicker_layout(name: RuntimeName, run: Run, images: Tensor) -> Tensor:
+def _in_quicker_layout(name: str, run: Run, images: Tensor) -> Tensor:
     """Return images as PyTorch takes them quicker, contiguous or channels-last; for others contiguous."""
     run(images)
     if not name.startswith("torch"):
