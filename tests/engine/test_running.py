@@ -134,8 +134,8 @@ def mobile(size=(24, 40)):
 def varied(size=(29, 23)):
     """Odd sizes, dilation, poolings, concatenation, shuffles, layer norm, and a flattened end."""
     build = Builder(size)
-    value = build.convolution(0, 12, 7, stride=2, activation=RELU)
-    value = build.pool("max", value, 3, 2, 1)
+    value = build.convolution(0, 12, 7, stride=2)
+    value = build.pool("max", build.convolution(value, 12, addend=build.pool("max", value, 3, 1, 1)), 3, 2, 1)
     left = build.convolution(value, 8, (3, 1), dilation=1, padding=(1, 0))
     right = build.convolution(value, 8, 3, padding=(2, 2), dilation=2)
     value = build.add(Concatenate, (left, right), channels=16, like=left)

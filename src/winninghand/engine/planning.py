@@ -284,7 +284,7 @@ class _Builder:
             if number in sources_of(step) and isinstance(step, Convolution | Pool)
         ]
         place = region.places[number]
-        lowest = pooled and all(_is_maximum(step) for step in pooled) and place.packed == 1
+        lowest = any(_is_maximum(step) for step in pooled) and place.packed == 1
         fill = -math.inf if lowest else 0.0
         for thread, share in enumerate(shares):
             first, last = _planes(share, place)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from winninghand.engine.layout import Grid, Place
 from winninghand.engine.packing import Shape, tiling
-from winninghand.engine.program import Convolution, Pool, Program, Step, sources_of
+from winninghand.engine.program import Channels, Convolution, Pool, Program, Step, sources_of
 from winninghand.engine.quantizing import byte_values
 from winninghand.engine.vectors import BYTES, LANES
 
@@ -81,6 +81,35 @@ def _cheapest(
         return None
     cycles, regions = best[cuts[-1]]
     return [_with_borders(program, region) for region in regions], cycles
+
+
+def with_maxima_apart(program: Program) -> Program:
+    """Return the program with a copy of each value of which maxima, and others, see what is around it.
+
+    Around a value there is one border, of zeros, or of −infinity for maxima.
+    """
+    steps: list[Step] = []
+    shapes = list(program.shapes)
+    copies: dict[int, int] = {}
+    bytes_ = byte_values(program)
+    apart = {step.source for step in program.steps if isinstance(step, Pool) and step.kind == "max"} - bytes_
+    others = {
+        step.source
+        for step in program.steps
+        if isinstance(step, Convolution) or (isinstance(step, Pool) and step.kind == "average")
+    }
+    if not apart & others:
+        return program
+    for step in program.steps:
+        if isinstance(step, Pool) and step.kind == "max" and step.source in apart & others:
+            if step.source not in copies:
+                copies[step.source] = len(shapes)
+                shapes.append(shapes[step.source])
+                channels = tuple(range(shapes[step.source][0]))
+                steps.append(Channels(step.source, copies[step.source], channels))
+            step = replace(step, source=copies[step.source])
+        steps.append(step)
+    return replace(program, steps=tuple(steps), shapes=tuple(shapes))
 
 
 def live(program: Program, index: int) -> tuple[int, ...]:

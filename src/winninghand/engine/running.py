@@ -13,7 +13,7 @@ from winninghand.engine.layout import Floats, Longs
 from winninghand.engine.packing import Weights
 from winninghand.engine.planning import Plan, planned
 from winninghand.engine.program import Program
-from winninghand.engine.regions import Region, best_regions
+from winninghand.engine.regions import Region, best_regions, with_maxima_apart
 from winninghand.engine.vectors import LANES
 
 
@@ -25,9 +25,9 @@ class SparseRunner:
     """
 
     def __init__(self, program: Program, threads: int = 1) -> None:
-        self.program = program
+        self.program = with_maxima_apart(program)
         self.threads = threads
-        self._weights = Weights(program)
+        self._weights = Weights(self.program)
         self._regions: dict[int, list[Region]] = {}
         self._plans: dict[tuple[int, int, int], Plan] = {}
         self._lock = Lock()
