@@ -9,6 +9,7 @@ from torch import nn
 import winninghand as wh
 from tests.engine.drawn import drawn_card
 from winninghand.decks import share_body, with_bn_adaptation
+from winninghand.engine.vectors import DOTS_OF_BYTES
 from winninghand.spectra import SpectralProfile
 
 CLASSES = list("abcd")
@@ -176,3 +177,19 @@ def test_bad_input(tmp_path):
         card.network.conv1.weight[0] = torch.nan
     with pytest.raises(wh.InputError, match=r"'conv1.weight' holds values that are NaN"):
         wh.compile(card)
+
+
+@pytest.mark.parametrize(
+    "model", [made_card(0, patches(32)), some_deck("average", True)], ids=["card", "deck"]
+)
+def test_convolutions_of_bytes_answer_nearly_alike(model):
+    """Activations have 256 levels, so logits move by a little; the norms of each card stay its own."""
+    images = torch.cat([patches(20), noise(20)])
+    fast = wh.compile(model, threads=1, calibration=images)
+    assert fast.runtime == "sparse"
+    assert fast.precision == ("int8" if DOTS_OF_BYTES else "float32")
+    with torch.no_grad():
+        expected = model(images)
+    assert (fast(images) - expected).norm() < 0.05 * expected.norm()
+    with pytest.raises(wh.InputError, match="divide bytes by 255"):
+        wh.compile(model, calibration=torch.zeros(1, 3, 16, 16, dtype=torch.uint8))

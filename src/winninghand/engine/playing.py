@@ -29,6 +29,10 @@ Floats: TypeAlias = npt.NDArray[np.float32]
 _TINY = np.finfo(np.float32).tiny
 
 
+Precision = Literal["float32", "int8"]
+"""What convolutions multiply."""
+
+
 class Runner(Protocol):
     """What computes logits of images: of one card, or of any of several that share a body."""
 
@@ -46,16 +50,23 @@ class Compiled(nn.Module):
     [0, 1] on the CPU give logits, of a deck log-probabilities (N, classes). It computes with what the
     model's weights were when it was made; it has no parameters, and no gradient flows through it.
 
-    `runtime` says what runs it, `reason` why that is not the engine, or None. `cards` are those it was made
+    `runtime` says what runs it, `reason` why that is not the engine, or None, `precision` what its
+    convolutions multiply, float32 or int8. `cards` are those it was made
     of.
     """
 
     def __init__(
-        self, model: Card | Deck, runners: Sequence[Runner], runtime: Runtime, reason: str | None = None
+        self,
+        model: Card | Deck,
+        runners: Sequence[Runner],
+        runtime: Runtime,
+        reason: str | None = None,
+        precision: Precision = "float32",
     ) -> None:
         super().__init__()
         self.runtime: Runtime = runtime
         self.reason = reason
+        self.precision: Precision = precision
         self._runners = tuple(runners)
         self._kind: Literal["card", "deck"] = model.kind
         self._cards, self._classes, self._input_size = model.cards, model.classes, model.input_size

@@ -114,12 +114,12 @@ def _of_bytes(step: Convolution, scales: dict[int, float], renamed: dict[int, in
 
 
 def _largest(program: Program, images: Tensor) -> dict[int, float]:
-    """Return the largest number of each value that no image makes negative."""
-    found = {}
-    for number, value in stepwise(program, images):
-        if number and value.min() >= 0 and value.max() > 0:
-            found[number] = float(value.max())
-    return found
+    """Return the largest number of each value, over images and cards' norms, where it is over 0."""
+    found: dict[int, float] = {}
+    for card in range(program.cards):
+        for number, value in stepwise(program, images, torch.full((len(images),), card)):
+            found[number] = max(float(value.max()), found.get(number, 0.0))
+    return {number: most for number, most in found.items() if most > 0}
 
 
 def _not_bytes(program: Program, largest: dict[int, float]) -> set[int]:

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from winninghand.base.errors import InputError, checked_whole, with_article
 from winninghand.base.extras import needed
-from winninghand.cards import Card
+from winninghand.cards import Card, check_batch, check_pixels
 from winninghand.cards.player import adaptation_of
 from winninghand.decks import Deck, load
-from winninghand.engine.playing import Compiled, Runner
+from winninghand.engine.playing import Compiled, Precision, Runner
 from winninghand.engine.program import Program, together
 from winninghand.engine.tracing import UntraceableError, check_alike, trace
 from winninghand.networks.entering import check_values, copied
@@ -27,7 +27,9 @@ from winninghand.networks.entering import check_values, copied
 _LOG = logging.getLogger(__name__)
 
 
-def compile(model: Card | Deck | Path | str, threads: int | None = None) -> Compiled:  # noqa: A001 (the public name)
+def compile(  # noqa: A001 (the public name)
+    model: Card | Deck | Path | str, threads: int | None = None, calibration: Tensor | None = None
+) -> Compiled:
     """Make a card or a deck ready to be run fast on this machine's CPU, by its non-zero weights alone.
 
     The model may also be given by its file, or as `zoo:NAME`. Its networks are traced once, and their
@@ -35,11 +37,18 @@ def compile(model: Card | Deck | Path | str, threads: int | None = None) -> Comp
     norms of each. Outputs are PyTorch's within 1e-4 of the largest of them. `threads` is how many threads
     compute, by default as many as PyTorch has now (`torch.get_num_threads()`).
 
+    With `calibration`, some dozens of float images (N, 3, H, W) in [0, 1] of the kind that it will see,
+    convolutions multiply bytes: their weights are int8, those of an int8 or a binary card as they are, and
+    activations have 256 levels up to the largest that these images cause. Sums are exact, and logits off by
+    a hundredth or so. That takes a processor with the instruction (VNNI); on others one line says that the
+    model computes in float32. `.precision` says which it is.
+
     A model that the engine cannot run, for the reason that is logged in one line and stands in `.reason`,
     is run by ONNX Runtime where the extra `export` is installed, else by PyTorch; `.runtime` says by which.
 
     Raises `InputError` for what is neither card nor deck, for weights that are NaN or infinite, for a deck
-    whose gate cannot choose, and for threads that are no whole number of at least 1.
+    whose gate cannot choose, for threads that are no whole number of at least 1, and for images of another
+    size or range.
     """
     if threads is not None:
         checked_whole("threads", threads, 1)
@@ -51,6 +60,10 @@ def compile(model: Card | Deck | Path | str, threads: int | None = None) -> Comp
             f"a card or a deck is compiled, not {with_article(type(model).__name__)}; make a card of a "
             "module by Card.from_module"
         )
+    if calibration is not None:
+        check_batch(calibration, model.input_size)
+        check_pixels(calibration)
+        calibration = calibration.detach().float().cpu().contiguous()
     for card in model.cards:
         check_values(card.network.state_dict())
     if isinstance(model, Deck):
@@ -58,7 +71,8 @@ def compile(model: Card | Deck | Path | str, threads: int | None = None) -> Comp
         model.reset()
     count = threads or torch.get_num_threads()
     try:
-        return Compiled(model, _by_engine(model.cards, count), "sparse")
+        runners, precision = _by_engine(model.cards, count, calibration)
+        return Compiled(model, runners, "sparse", precision=precision)
     except UntraceableError as error:
         reason = str(error)
     try:
@@ -76,19 +90,29 @@ def _say(model: Card | Deck, runtime: str, reason: str) -> None:
     _LOG.warning("this %s is run by %s, not by the engine: %s", model.kind, runtime, reason)
 
 
-def _by_engine(cards: Sequence[Card], threads: int) -> list[Runner]:
-    """Return runners of the engine: one of all cards where they share a body, else one of each."""
-    programs = [trace(card, checked=False) for card in cards]
+def _by_engine(
+    cards: Sequence[Card], threads: int, calibration: Tensor | None
+) -> tuple[list[Runner], Precision]:
+    """Return runners of the engine, one of all cards of one body, else one of each, and how they compute."""
+    programs = [trace(card, checked=calibration is not None) for card in cards]
     joined = together(programs)
     if joined is not None:
-        runner = _runner(joined, threads)
-        for number, card in enumerate(cards):
-            _check(runner, card, number if len(cards) > 1 else None)
-        return [runner]
+        programs = [joined]
+    if calibration is not None:
+        # Numba takes half a second to import, and only models that are run need it.
+        from winninghand.engine.quantizing import quantized
+        from winninghand.engine.vectors import DOTS_OF_BYTES
+
+        if DOTS_OF_BYTES:
+            return [_runner(quantized(program, calibration), threads) for program in programs], "int8"
+        _LOG.warning("this processor has no instruction for sums of bytes: float32 is used")
     runners = [_runner(program, threads) for program in programs]
-    for runner, card in zip(runners, cards, strict=True):
-        _check(runner, card, None)
-    return runners
+    for number, card in enumerate(cards):
+        if joined is not None:
+            _check(runners[0], card, number if len(cards) > 1 else None)
+        else:
+            _check(runners[number], card, None)
+    return runners, "float32"
 
 
 def _check(runner: Runner, card: Card, number: int | None) -> None:
@@ -102,7 +126,6 @@ def _check(runner: Runner, card: Card, number: int | None) -> None:
 
 
 def _runner(program: Program, threads: int) -> Runner:
-    # Numba takes half a second to import, and only models that are run need it.
     from winninghand.engine.running import SparseRunner
 
     # A program refers to the weights of its card, which may change.
