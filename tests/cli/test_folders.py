@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -89,6 +90,19 @@ def test_a_card_remembers_how_its_images_were_prepared(run, place):
     padded = np.zeros((16, 16, 3), np.uint8)
     padded[6:10] = 255
     assert white == card.predict(padded)[0]
+
+
+def test_a_run_that_goes_on_has_the_same_drawn_images(run, place):
+    train = ("train", "recipe.toml", "--data", "photos", "--size", 16, "--skip-broken", "--out", "run")
+    assert run(*train)[0] == 0
+    card = (place / "run" / "card.card").read_bytes()
+    (place / "run" / "card.card").unlink()
+    shutil.rmtree(place / "cache")
+    (place / "photos" / "dark" / "broken.jpg").unlink()
+    (place / "photos" / "hell é" / "other.jpg").write_bytes(b"nothing")
+    code, _, err = run(*train)
+    assert code == 0, err
+    assert (place / "run" / "card.card").read_bytes() == card
 
 
 def test_images_of_several_sizes_get_that_of_a_librarys_network(run, place, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -40,6 +41,16 @@ def photos(tmp_path):
 
 def divided(images):
     return [np.bincount(split.labels, minlength=2).tolist() for split in (images.train, images.test)]
+
+
+def labelled(images):
+    """Count each image with its label, in whichever part it is."""
+    parts = (images.train, images.test)
+    return Counter(
+        (image.tobytes(), int(label))
+        for part in parts
+        for image, label in zip(part.images, part.labels, strict=True)
+    )
 
 
 def test_without_a_test_folder_images_are_drawn_by_class_and_seed(photos):
@@ -130,6 +141,29 @@ def test_all_broken_files_are_named_at_once_and_left_out_on_request(photos, capl
         load_images(photos, size=16)
 
 
+def test_test_images_are_drawn_from_what_can_be_read(photos):
+    clean = load_images(photos, size=16, split_seed=3)
+    for name, count in (("cat", 12), ("dög", 3)):
+        for number in range(count):
+            (photos / name / f"broken {number}.jpg").write_bytes(b"no picture")
+    found = load_images(photos, size=16, split_seed=3, skip_broken=True)
+    assert divided(found) == divided(clean) == [[9, 7], [2, 2]]
+    assert (found.train.digest, found.test.digest) == (clean.train.digest, clean.test.digest)
+    tests = {image.tobytes() for image in clean.test.images}
+    (photos / "cat" / "1 é.jpg").write_bytes(b"")
+    fewer = load_images(photos, size=16, split_seed=3, skip_broken=True)
+    assert len({image.tobytes() for image in fewer.test.images} & tests) >= 3
+    before, now = labelled(clean), labelled(fewer)
+    assert now < before and (before - now).total() == 1
+
+
+def test_a_class_with_one_readable_image_cannot_spare_it(photos):
+    for path in [*(photos / "cat").rglob("*.*")][1:]:
+        path.write_bytes(b"")
+    with pytest.raises(InputError, match="photos: one image alone of class 'cat' can be read"):
+        load_images(photos, size=8, skip_broken=True)
+
+
 def test_of_very_many_broken_files_the_first_are_named(photos):
     for number in range(300):
         (photos / "cat" / f"{number}.png").write_bytes(b"")
@@ -140,7 +174,7 @@ def test_of_very_many_broken_files_the_first_are_named(photos):
 def test_a_class_that_is_broken_as_a_whole_is_refused(photos):
     for path in (photos / "dög").rglob("*.*"):
         path.write_bytes(b"")
-    with pytest.raises(InputError, match="all train images of class 'dög' are broken"):
+    with pytest.raises(InputError, match="no image of class 'dög' can be read"):
         load_images(photos, size=8, skip_broken=True)
 
 
@@ -175,8 +209,20 @@ def test_what_cannot_be_trained_on_is_refused_in_one_line(photos, change, messag
 
 
 def test_sizes_that_differ_ask_for_one(photos):
-    with pytest.raises(InputError, match=r"give one size for all, such as --size 64"):
+    with pytest.raises(InputError, match=r"give one size for all, such as --size 64 \(in Python size=64\)$"):
         load_images(photos)
+
+
+def test_where_sizes_differ_broken_and_unknown_files_are_named_too(photos, caplog):
+    for name in ("cat/a broken.jpg", "dög/z broken.jpg"):
+        (photos / name).write_bytes(b"no picture")
+    (photos / "dög" / "notes.txt").write_text("none")
+    for skip, said in ((False, "2 of 22 images cannot be used"), (True, "left out as broken are")):
+        caplog.clear()
+        with pytest.raises(InputError, match="give one size for all") as caught:
+            load_images(photos, skip_broken=skip)
+        assert all(one in str(caught.value) for one in (said, "a broken.jpg", "z broken.jpg"))
+        assert "notes.txt" in caplog.text
 
 
 # A red bar on the left, a green one on the right, blue between; four times as wide as high.

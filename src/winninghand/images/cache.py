@@ -67,7 +67,8 @@ def _key(source: Source, how: Preparation) -> str:
 
     Whether broken files are left out does not matter: a set says which it is without.
     """
-    division = (how.test_fraction, how.split_seed) if source.drawn else None
+    # Once test images were drawn from broken files, too.
+    division = ("readable", how.test_fraction, how.split_seed) if source.drawn else None
     asked = None if how.size is None else (how.size, how.transform)
     stamps = []
     for path in source.files:

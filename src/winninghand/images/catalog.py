@@ -12,7 +12,7 @@ from winninghand.base.registry import PartError, nearest
 from winninghand.images.cache import decoded_once
 from winninghand.images.hub import PREFIX, from_hub
 from winninghand.images.image_set import ImageSet
-from winninghand.images.pictures import listed
+from winninghand.images.pictures import OtherSizeError, listed
 from winninghand.images.preparation import Preparation, make_preparation
 from winninghand.images.resizing import Size
 from winninghand.images.source import IMAGE_SETS, LAYOUTS, Source, checked_source
@@ -51,6 +51,14 @@ def load_images(
             checked_path(name, given, "a name or a path")
     try:
         how = make_preparation(size, transform, skip_broken, test_fraction, split_seed)
+        return prepared_images(source, root, how)
+    except OtherSizeError as error:
+        raise error.with_broken(skip_broken) from None
+
+
+def prepared_images(source: str | Path, root: str | Path | None, how: Preparation) -> ImageSet:
+    """Do what `load_images` does; of several sizes `OtherSizeError` is raised before all files are read."""
+    try:
         images = _loaded(source, root, how)
     except OSError as error:  # a name that is too long, a folder that may not be looked into
         raise InputError(f"{shown(source)} cannot be read ({error.strerror or error})") from None

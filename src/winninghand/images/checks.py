@@ -54,6 +54,7 @@ def _memory() -> int:
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 ArrayLike = npt.ArrayLike | torch.Tensor
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -12,11 +13,11 @@ from unicodedata import normalize
 import numpy as np
 
 from winninghand.base.errors import InputError, checked_classes, counted, shown
-from winninghand.images.checks import Int64Array
+from winninghand.images.checks import BoolArray, Int64Array
 from winninghand.images.image_set import ImageSet
 from winninghand.images.pictures import Other, Picture, image_files, is_picture, left_out, listed
 from winninghand.images.preparation import Preparation
-from winninghand.images.source import Source, picture_set
+from winninghand.images.source import Source, drawn_set, picture_set
 
 _LOG = logging.getLogger(__name__)
 _SPLITS = {
@@ -44,31 +45,35 @@ class _Files:
     test: Classes | None
     joined: bool = False
 
-    def divided(self, how: Preparation) -> tuple[Classes, Classes]:
-        """Return the files to train on and those to test on."""
-        if self.test is not None:
-            return self.train, self.test
+    def check(self) -> None:
+        """Raise `InputError` where test images are to be drawn and a class cannot spare one."""
         lone = [name for name, paths in self.train.items() if len(paths) < 2]
-        if lone:
+        if self.test is None and lone:
             raise InputError(
                 f"{self.folder} has one image alone of {_named(lone)}; add some, or put test images into "
                 "a folder test/ beside train/"
             )
-        test = {name: self._drawn(paths, how) for name, paths in self.train.items()}
-        return {name: sorted(set(paths) - set(test[name])) for name, paths in self.train.items()}, test
 
-    def _drawn(self, paths: list[Path], how: Preparation) -> list[Path]:
-        """Return a class's test images: as many as wanted, those whose names have the least hashes.
+    def draw(self, kept: Int64Array, how: Preparation) -> BoolArray:
+        """Say of those files of all classes, by their places, which can be read, which are to test.
 
-        By the names, so that an image that is added later hardly moves others to the other part.
+        Of each class so many as wanted: those whose names have the least hashes. By the names, so that an
+        image that is added later, or cannot be read any more, hardly moves others to the other part.
         """
+        labelled = [(path, number) for number, paths in enumerate(self.train.values()) for path in paths]
 
-        def rank(path: Path) -> bytes:
-            name = normalize("NFC", path.relative_to(self.folder).as_posix())
+        def rank(place: int) -> bytes:
+            name = normalize("NFC", labelled[kept[place]][0].relative_to(self.folder).as_posix())
             return blake2b(f"{how.split_seed} {name}".encode("utf-8", "surrogateescape")).digest()
 
-        count = min(max(1, round(len(paths) * how.test_fraction)), len(paths) - 1)
-        return sorted(sorted(paths, key=rank)[:count])
+        of_class: dict[int, list[int]] = defaultdict(list)
+        for place, index in enumerate(kept.tolist()):
+            of_class[labelled[index][1]].append(place)
+        is_test = np.zeros(len(kept), dtype=np.bool_)
+        for places in of_class.values():
+            count = min(max(1, round(len(places) * how.test_fraction)), len(places) - 1)
+            is_test[sorted(places, key=rank)[:count]] = True
+        return is_test
 
 
 def class_folders(folder: Path) -> Source | None:
@@ -76,10 +81,10 @@ def class_folders(folder: Path) -> Source | None:
 
     It holds one folder for each class, or such folders under `train/`, `val/` and `test/` (or the other names
     of these). Where there is no test folder that of validation images is it; where there is neither, test
-    images are drawn. Where there are both, images for validation are put to those to train on. A
-    folder that holds nothing but one folder of folders stands for that. Classes are the sorted names of the
-    folders, in composed letters (NFC); images are files at any depth below, told by their suffixes;
-    other files are named in one line.
+    images are drawn from all that can be read. Where there are both, images for validation are put to those
+    to train on. A folder that holds nothing but one folder of folders stands for that. Classes are the sorted
+    names of the folders, in composed letters (NFC); images are files at any depth below, told by their
+    suffixes; other files are named in one line.
     Raises `InputError` where a split or a class has no images, for a single class, and where two splits have
     different classes.
     """
@@ -233,11 +238,14 @@ def _named(names: Iterable[str]) -> str:
 
 
 def _decode(name: str, files: _Files, how: Preparation) -> ImageSet:
-    train, test = files.divided(how)
-    images = picture_set(name, _pictures(train), _pictures(test), list(files.train), how)
+    files.check()
+    train, classes = _pictures(files.train), list(files.train)
+    if files.test is None:
+        images = drawn_set(name, *train, classes, how, lambda kept: files.draw(kept, how))
+    else:
+        images = picture_set(name, train, _pictures(files.test), classes, how)
     assert images.origin is not None
-    origin = replace(images.origin, drawn=files.test is None, joined=files.joined)
-    return replace(images, origin=origin)
+    return replace(images, origin=replace(images.origin, joined=files.joined))
 
 
 def _pictures(classes: Classes) -> tuple[list[Picture], Int64Array]:

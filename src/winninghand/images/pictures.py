@@ -156,8 +156,33 @@ _DEEP_TILE = re.compile(r";16[BLNS]")
 _TILE_WIDTH, _TILE_HEIGHT = 322, 323
 
 
+_LOOKED_AT = (16, 16)
+
+
 class OtherSizeError(InputError):
-    """Pictures of several sizes, of which one size is needed."""
+    """Pictures of several sizes, of which one size is needed.
+
+    It is raised for the first one of another size: whether others are broken is not known by then.
+    """
+
+    def __init__(self, message: str, pictures: Sequence[Picture] = ()) -> None:
+        super().__init__(message)
+        self.pictures = pictures
+
+    def with_broken(self, skipped: bool = False) -> OtherSizeError:
+        """Return the error that also names the pictures which are broken, or would be `skipped` as such."""
+        if not self.pictures:
+            return self
+        found = decode(self.pictures, _LOOKED_AT, title="looking for broken files")
+        reasons = [str(error) for _, error in found.broken]
+        if not reasons:
+            return self
+        also = (
+            f"left out as broken are {listed([without_remedy(reason) for reason in reasons])}"
+            if skipped
+            else broken_error(len(self.pictures), reasons)
+        )
+        return OtherSizeError(f"{self}; also, {also}")
 
 
 @dataclass(frozen=True)
@@ -224,7 +249,8 @@ def decode(
                     broken[index] = error
                     continue
                 if pixels.shape[:2] != expected:
-                    raise OtherSizeError(_other_size(pictures[index].name, pixels.shape[:2], expected))
+                    message = _other_size(pictures[index].name, pixels.shape[:2], expected)
+                    raise OtherSizeError(message, pictures)
                 images[index] = pixels
                 if is_transparent:
                     transparent.append(index)

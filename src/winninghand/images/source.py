@@ -12,9 +12,9 @@ import numpy as np
 from winninghand.base import catalog
 from winninghand.base.errors import InputError, with_article
 from winninghand.base.registry import Registry
-from winninghand.images.checks import ArrayLike, Int64Array, checked_images
+from winninghand.images.checks import ArrayLike, BoolArray, Int64Array, UInt8Array, checked_images
 from winninghand.images.image_set import ImageSet
-from winninghand.images.pictures import Picture, broken_error, decode, listed, without_remedy
+from winninghand.images.pictures import Decoded, Picture, broken_error, decode, listed, without_remedy
 from winninghand.images.preparation import Origin, Preparation
 from winninghand.images.resizing import resized
 
@@ -75,23 +75,87 @@ def picture_set(
     class of which no image is left.
     """
     pictures, labels = [*train[0], *test[0]], np.concatenate([train[1], test[1]])
-    found = decode(pictures, how.size, how.transform, f"decoding {name}")
-    broken = tuple(without_remedy(str(error)) for _, error in found.broken)
-    if broken and not how.skip_broken:
-        raise broken_error(len(pictures), [str(error) for _, error in found.broken])
-    first = int(np.searchsorted(found.kept, len(train[0])))
+    found = _readable(name, pictures, how)
+    is_test = found.kept >= len(train[0])
     marks = labels[found.kept]
-    lost = np.setdiff1d(train[1], marks[:first]), np.setdiff1d(test[1], marks[first:])
+    lost = np.setdiff1d(train[1], marks[~is_test]), np.setdiff1d(test[1], marks[is_test])
     for part, numbers in zip(("train", "test"), lost, strict=True):
         if len(numbers):
             raise InputError(
-                f"{name}: all {part} images of class {classes[numbers[0]]!r} are broken ({listed(broken)}); "
-                "replace them"
+                f"{name}: all {part} images of class {classes[numbers[0]]!r} are broken "
+                f"({listed(_reasons(found))}); replace them"
             )
-    images = image_set(
-        name, (found.images[:first], marks[:first]), (found.images[first:], marks[first:]), classes
-    )
-    return replace(images, origin=Origin(how, broken=broken, transparent=found.transparent))
+    return _divided(name, found, marks, is_test, classes, how)
+
+
+def drawn_set(
+    name: str,
+    pictures: Sequence[Picture],
+    labels: Int64Array,
+    classes: Sequence[str],
+    how: Preparation,
+    draw: Callable[[Int64Array], BoolArray],
+) -> ImageSet:
+    """Return the image set of encoded pictures of which those to test are drawn, from those that can be read.
+
+    `draw` says of the pictures with these indices, in order, which are to test. Raises `InputError` that
+    names all pictures which are broken, unless these are to be left out, and a class of which fewer than two
+    images are left.
+    """
+    found = _readable(name, pictures, how)
+    marks = labels[found.kept]
+    counts = np.bincount(marks, minlength=len(classes))
+    if counts.min() < 2:
+        number = int(counts.argmin())
+        which = "one image alone" if counts[number] else "no image"
+        raise InputError(
+            f"{name}: {which} of class {classes[number]!r} can be read, and two are needed "
+            f"({listed(_reasons(found))}); replace the broken ones"
+        )
+    images = _divided(name, found, marks, draw(found.kept), classes, how)
+    assert images.origin is not None
+    return replace(images, origin=replace(images.origin, drawn=True))
+
+
+def _readable(name: str, pictures: Sequence[Picture], how: Preparation) -> Decoded:
+    """Return pictures decoded; raise `InputError` where some are broken and are not to be left out."""
+    found = decode(pictures, how.size, how.transform, f"decoding {name}")
+    if found.broken and not how.skip_broken:
+        raise broken_error(len(pictures), [str(error) for _, error in found.broken])
+    return found
+
+
+def _reasons(found: Decoded) -> tuple[str, ...]:
+    return tuple(without_remedy(str(error)) for _, error in found.broken)
+
+
+def _divided(
+    name: str,
+    found: Decoded,
+    labels: Int64Array,
+    is_test: BoolArray,
+    classes: Sequence[str],
+    how: Preparation,
+) -> ImageSet:
+    """Return the image set of decoded pictures, their labels and which of them are to test."""
+    order = np.argsort(is_test, kind="stable")
+    first = len(order) - int(is_test.sum())
+    images, marks = _in_order(found.images, order), labels[order]
+    made = image_set(name, (images[:first], marks[:first]), (images[first:], marks[first:]), classes)
+    return replace(made, origin=Origin(how, broken=_reasons(found), transparent=found.transparent))
+
+
+def _in_order(images: UInt8Array, order: Int64Array) -> UInt8Array:
+    """Bring images into an order within their array, as a copy would take the memory twice."""
+    done = order == np.arange(len(order))
+    for start in np.flatnonzero(~done).tolist():
+        if done[start]:
+            continue
+        held, place = images[start].copy(), start
+        while (taken := int(order[place])) != start:
+            images[place], done[place], place = images[taken], True, taken
+        images[place], done[place] = held, True
+    return images
 
 
 def checked_source(found: object, registry: Registry[Any], name: str) -> Source:
