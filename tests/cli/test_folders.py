@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import tomllib
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import winninghand as wh
+from winninghand.evaluation import accuracy, fourier_heatmap
 from winninghand.networks.libraries import Preprocessing
 
 RECIPE = """
@@ -110,7 +113,7 @@ def test_images_of_several_sizes_get_that_of_a_librarys_network(run, place, monk
     code, _, err = run(*words)
     assert (code, "give one size for all, such as --size 64" in err) == (2, True)
     own = Preprocessing((0.5, 0.5, 0.5), (0.5, 0.5, 0.5), (20, 24))
-    monkeypatch.setattr("winninghand.cli.loading.preprocessing_of", lambda network: own)
+    monkeypatch.setattr("winninghand.training.images.preprocessing_of", lambda network: own)
     code, _, err = run(*words)
     assert code == 0, err
     assert "images of several sizes are brought to 20×24, as resnet20 takes them" in err
@@ -128,6 +131,32 @@ def test_models_that_learned_from_other_parts_are_not_put_together(run, place):
     assert "2/card.card learned from another part of photos" in err
     code, _, err = run("evaluate", "1/card.card", "--data", "photos", "--baseline", "2/card.card")
     assert (code, err.splitlines()[-1].count("learned from another part")) == (2, 1)
+
+
+def test_a_path_stands_for_its_images_in_python(place):
+    recipe = {**tomllib.loads(RECIPE), "images": {"size": 16, "transform": "pad", "skip_broken": True}}
+    card = wh.train(recipe, "photos")
+    images = wh.load_images("photos", **recipe["images"])
+    same = wh.train(recipe, images)
+    assert card.metadata.preparation.model_dump() == images.origin.preparation.model_dump()
+    assert all(torch.equal(one, same.state_dict()[name]) for name, one in card.state_dict().items())
+    for model in (card, card.network):
+        if model is card:
+            table = wh.evaluate(model, place / "photos", "contrast", [1])
+            assert table.clean_accuracy == accuracy(model, "photos") == card.metadata.accuracies["test"]
+        else:
+            with pytest.raises(wh.InputError, match="the model is a module, which does not say how"):
+                wh.evaluate(model, "photos")
+    errors = [fourier_heatmap(card, one, limit=2).errors for one in ("photos", images.test)]
+    assert np.array_equal(*errors)
+    decks = [wh.specialize(card, one, ["clean"], epochs=1) for one in ("photos", images)]
+    states = [deck.state_dict() for deck in decks]
+    assert all(torch.equal(one, states[1][name]) for name, one in states[0].items())
+    for use in (wh.evaluate, wh.specialize):
+        with pytest.raises(wh.InputError, match="knows other classes than the images of digits"):
+            use(card, "digits")
+    with pytest.raises(wh.InputError, match=r"give one size for all.*broken\.jpg"):
+        wh.compress(card.network, "photos")
 
 
 def test_old_cards_see_whole_pictures_and_sets_of_one_size_are_brought_to_that_of_a_card(run, place):

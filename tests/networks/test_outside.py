@@ -182,6 +182,9 @@ def test_photographs_of_many_sizes_are_brought_to_the_library_s(timm, tmp_path, 
         make_recipe({"network": "timm:positions"}), str(tmp_path / "photos"), None, trust=False
     )
     assert recipe.images.size == images.train.size == (16, 16)
+    module = wh.network("timm:positions", classes=2)
+    card = wh.compress(module, tmp_path / "photos", "dense", 0.0, epochs=1)
+    assert card.input_size == (16, 16) and card.metadata.mean == (0.1, 0.2, 0.3)
     with pytest.raises(wh.InputError, match="give one size for all"):
         images_of(make_recipe({"network": "resnet18"}), str(tmp_path / "photos"), None, trust=False)
 

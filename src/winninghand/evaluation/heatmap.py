@@ -16,10 +16,16 @@ from winninghand.base.device import device_of, to_unit
 from winninghand.base.errors import InputError
 from winninghand.base.randomness import CounterRNG
 from winninghand.cards.player import Player, player_of
-from winninghand.evaluation.measurement import ModelLike, Sample, as_model, balanced_sample, play
+from winninghand.evaluation.measurement import (
+    ModelLike,
+    Sample,
+    SplitLike,
+    as_model,
+    as_split,
+    balanced_sample,
+    play,
+)
 from winninghand.evaluation.table import CLEAN
-from winninghand.images import Split
-from winninghand.images.image_set import checked_split
 from winninghand.spectra import basis_images, half_plane, on_whole_plane
 
 
@@ -73,7 +79,7 @@ _LARGEST_NORM = 1e6
 @renamed_arguments(advance="progress")
 def fourier_heatmap(
     model: ModelLike,
-    split: Split,
+    split: SplitLike,
     norm: float = 4.0,
     limit: int | None = 200,
     seed: int = 0,
@@ -82,9 +88,9 @@ def fourier_heatmap(
 ) -> Heatmap:
     """Measure a classifier of float images in [0, 1] with each Fourier basis image added (Yin et al. 2019).
 
-    It may be given by its path, as in `evaluate`. Every channel of every image gets the basis image of l2
-    norm `norm`, in units of the full scale, under a random sign of its own; the sum is clipped to [0, 1]. The
-    paper takes 4 for 32×32 images and 15.7 for 224×224 ones. `limit` takes a seeded, class-balanced sample. A
+    It and the images may be given by their paths, as in `evaluate`. Every channel of every image gets the
+    basis image of l2 norm `norm`, in units of the full scale, under a random sign of its own; the sum is
+    clipped to [0, 1]. The paper takes 4 for 32×32 images and 15.7 for 224×224 ones. `limit` takes a seeded, class-balanced sample. A
     batch holds images of one frequency only, since the gate of a deck looks at batches. `progress` is told of
     each frequency done. Raises `InputError` unless `norm` lies in (0, 1,000,000].
     """
@@ -93,7 +99,8 @@ def fourier_heatmap(
             "the norm of the added basis images must be a positive number of at most "
             f"{_LARGEST_NORM:,.0f}, not {norm}"
         )
-    model, split = as_model(model), checked_split(split)
+    model = as_model(model)
+    split = as_split(model, split)
     indices = balanced_sample(split, limit, seed)
     clean = play(model, Sample(split, indices).batches(CLEAN, 0, batch_size))
     device, part = device_of(model), split.take(indices)

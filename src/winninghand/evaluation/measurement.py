@@ -287,16 +287,30 @@ def as_model(model: ModelLike) -> nn.Module:
     return model
 
 
-def accuracy(model: ModelLike, split: Split, batch_size: int = 256) -> float:
+SplitLike: TypeAlias = Split | Path | str
+"""A split, or name or path of an image set, which stands for its test images."""
+
+
+def as_split(model: nn.Module, split: SplitLike) -> Split:
+    """Return a split as it is, and the test images of a path, prepared as for the training of a model."""
+    if isinstance(split, str | PathLike):
+        from winninghand.cards.images_for import images_for  # images that are there need none of it
+
+        return images_for({"the model": player_of(model)}, split).test
+    return checked_split(split)
+
+
+def accuracy(model: ModelLike, split: SplitLike, batch_size: int = 256) -> float:
     """Return the top-1 accuracy of `model` on the images of a split as they stand, a fraction."""
-    model, split = as_model(model), checked_split(split)
+    model = as_model(model)
+    split = as_split(model, split)
     batches = Sample(split, np.arange(len(split))).batches(CLEAN, 0, batch_size)
     return play(model, batches, int(split.labels.max()) + 1).accuracy
 
 
 def evaluate(
     model: ModelLike,
-    split: Split,
+    split: SplitLike,
     corruptions: str | Sequence[str] = "common",
     severities: Iterable[int] = range(1, 6),
     seed: int = 0,
@@ -311,7 +325,8 @@ def evaluate(
 ) -> RobustnessTable:
     """Measure a card, a deck or any classifier of float images in [0, 1] on clean and corrupted images.
 
-    `model` may also be the path of a card or deck, or `zoo:NAME`. `corruptions` is `common`, `extra`, `all`,
+    `model` may also be the path of a card or deck, or `zoo:NAME`; `split` name or path of images, of which a
+    card or deck gets the test images as for its training. `corruptions` is `common`, `extra`, `all`,
     `bar`, a name, several of these joined by commas, or a sequence of them; `severities` lie in 1..5. `limit`
     takes a seeded, class-balanced sample of that many images, corrupted as they would be in the whole split.
     For a deck the size of a batch is part of the result, since a gate looks at batches, and so is which
@@ -334,7 +349,7 @@ def evaluate(
     levels = checked_severities(severities)
     measurement = Measurement(corruptions, levels, limit, seed, batch_size, archive, order)
     with on_device(model, device):
-        cells = measurement.cells(model, split, progress or (lambda _: None))
+        cells = measurement.cells(model, as_split(model, split), progress or (lambda _: None))
         return measurement.table(model, cells)
 
 

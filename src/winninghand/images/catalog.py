@@ -46,9 +46,6 @@ def load_images(
 
     Raises `InputError` where the source is unknown, not there, broken or inconsistent.
     """
-    for name, given in (("the image set", source), ("root", root)):
-        if given is not None or name != "root":
-            checked_path(name, given, "a name or a path")
     try:
         how = make_preparation(size, transform, skip_broken, test_fraction, split_seed)
         return prepared_images(source, root, how)
@@ -58,6 +55,9 @@ def load_images(
 
 def prepared_images(source: str | Path, root: str | Path | None, how: Preparation) -> ImageSet:
     """Do what `load_images` does; of several sizes `OtherSizeError` is raised before all files are read."""
+    for name, given in (("the image set", source), ("root", root)):
+        if given is not None or name != "root":
+            checked_path(name, given, "a name or a path")
     try:
         images = _loaded(source, root, how)
     except OSError as error:  # a name that is too long, a folder that may not be looked into

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from winninghand.augmentation import DOMAINS, Domain, make_domain
 from winninghand.base.device import resolve_device, resolve_precision
 from winninghand.base.errors import InputError, checked_whole
 from winninghand.cards import Card, Normalisation
+from winninghand.cards.images_for import images_for
 from winninghand.cards.opening import CardLike, load_card
 from winninghand.decks import Deck, fit_gate
 from winninghand.decks.deck import make_gate
@@ -36,7 +38,7 @@ DomainLike = str | Mapping[str, object]
 
 def specialize(
     card: CardLike,
-    images: ImageSet,
+    images: ImageSet | Path | str,
     domains: Sequence[DomainLike] = ("clean", "gaussian", "augmix"),
     epochs: int = 2,
     *,
@@ -62,11 +64,14 @@ def specialize(
     `gate` is fitted as in `fit_gate`; without `settings` it plays one card on each image, so that the deck
     takes one pass. `progress` is told the number of images of each batch trained, and then fitted, on.
 
-    The card, which may be given by its file or as `zoo:NAME`, stays as it is. Raises `InputError` for a card
+    The card, which may be given by its file or as `zoo:NAME`, stays as it is. `images` given by a name or a
+    path are loaded as for the training of the card. Raises `InputError` for a card
     without norms, images of other classes or another size, a domain that is not known here or named twice,
     and a training that diverges.
     """
     card = load_card(card) if isinstance(card, str | PathLike) else card
+    if isinstance(images, str | PathLike) and isinstance(card, Card):
+        images = images_for({"the card": card}, images)
     made = _checked(card, images, domains)
     epochs, batch_size = checked_whole("epochs", epochs, 1), checked_whole("batch size", batch_size, 1)
     if not isinstance(learning_rate, int | float) or not 0 < learning_rate < 10:
@@ -181,11 +186,13 @@ def _round(network: nn.Module, names: Set[str], domain: Domain) -> None:
             tensor.copy_(_half(tensor))
 
 
-def _checked(card: Card, images: ImageSet, domains: Sequence[DomainLike]) -> list[Domain]:
+def _checked(card: Card, images: object, domains: Sequence[DomainLike]) -> list[Domain]:
     if not isinstance(card, Card):
         raise InputError(f"specialize takes a card, not {type(card).__name__}; give it or its file")
     if not isinstance(images, ImageSet):
-        raise InputError(f"images must be an ImageSet, not {type(images).__name__}; see wh.load_images")
+        raise InputError(
+            f"images must be an ImageSet or a path, not {type(images).__name__}; see wh.load_images"
+        )
     if card.classes != images.classes or card.input_size != images.train.size:
         raise InputError(
             f"the card knows other classes or another size than the images of {images.name}; check the data"

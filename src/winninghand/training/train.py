@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ _NORMALISATION = TypeAdapter(tuple[Triple, PositiveTriple])
 
 def train(
     recipe: Recipe | Mapping[str, Any] | Path | str,
-    images: ImageSet | None = None,
+    images: ImageSet | Path | str | None = None,
     out: Path | str | None = None,
     *,
     device: torch.device | str | None = None,
@@ -42,8 +43,11 @@ def train(
 ) -> Card:
     """Train the network of a recipe on `images` and return its card, on the CPU.
 
-    `recipe` is a `Recipe`, a table of its keys, or the path of a TOML file. `device` is where it
-    trains, such as `"cpu"` or `"cuda:1"`; the best one at hand for None.
+    `recipe` is a `Recipe`, a table of its keys, or the path of a TOML file. `images` are an image set, or
+    what `wh.load_images` takes, such as the path of a folder: then they are loaded as the recipe's `[images]`
+    says. Those of several sizes are brought to the size that the network's library says it takes, if the
+    recipe gives none. `device` is where it trains, such as `"cpu"` or `"cuda:1"`; the best one at hand for
+    None.
 
     The run keeps `checkpoint.pt`, `metrics.csv`, `run.json` and at last `card.card` in the folder
     `out`. Called again on the same folder it goes on where it was. After a kill at any moment it
@@ -67,6 +71,10 @@ def train(
         recipe = make_recipe(recipe, trust=trust)
     elif not isinstance(recipe, Recipe):
         recipe = load_recipe(checked_path("recipe", recipe, "a Recipe, a table or a path"), trust=trust)
+    if isinstance(images, str | PathLike):
+        from winninghand.training.images import images_of_recipe  # images that are there need none of it
+
+        recipe, images = images_of_recipe(recipe, images, trust=trust)
     return new_run(recipe, images, trust).train(out, device, callbacks, loggers, wait)
 
 
@@ -88,7 +96,7 @@ def new_run(recipe: Recipe, images: ImageSet | None, trust: bool = False) -> Run
 
 def compress(
     module: nn.Module,
-    images: ImageSet | None = None,
+    images: ImageSet | Path | str | None = None,
     method: str = "lrr",
     sparsity: float = 0.9,
     scope: Scope = "global",
@@ -121,10 +129,15 @@ def compress(
     defaults suit a trained network and few images (`winninghand.recipe.FineTuning`) unless it is trained
     first.
 
-    `out`, `device`, `callbacks`, `loggers` and `wait` are as in `wh.train`. Raises `InputError` for a
+    `images` may be a name or a path, as in `wh.train`. `out`, `device`, `callbacks`, `loggers` and `wait` are
+    as there, too. Raises `InputError` for a
     network without prunable weights, a wrong number of outputs and whatever a recipe would be
     refused for.
     """
+    if isinstance(images, str | PathLike):
+        from winninghand.training.images import images_of_module
+
+        images = images_of_module(module, images)
     images = _checked(images)
     network = entering(module, images.train.size, len(images.classes), trained=True)
     length = {} if epochs is None else {"epochs": epochs}
@@ -167,7 +180,7 @@ def _checked(images: ImageSet | None) -> ImageSet:
     if not isinstance(images, ImageSet):
         raise InputError(
             f"images must be an ImageSet, not {type(images).__name__}; "
-            "make one by wh.load_images or wh.ImageSet.from_arrays"
+            "make one by wh.load_images or wh.ImageSet.from_arrays, or give its path"
         )
     return images
 
