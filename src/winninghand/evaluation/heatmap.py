@@ -90,9 +90,10 @@ def fourier_heatmap(
 
     It and the images may be given by their paths, as in `evaluate`. Every channel of every image gets the
     basis image of l2 norm `norm`, in units of the full scale, under a random sign of its own; the sum is
-    clipped to [0, 1]. The paper takes 4 for 32×32 images and 15.7 for 224×224 ones. `limit` takes a seeded, class-balanced sample. A
-    batch holds images of one frequency only, since the gate of a deck looks at batches. `progress` is told of
-    each frequency done. Raises `InputError` unless `norm` lies in (0, 1,000,000].
+    clipped to [0, 1]. The paper takes 4 for 32×32 images and 15.7 for 224×224 ones. `limit` takes a seeded,
+    class-balanced sample. A batch holds images of one frequency only, since the gate of a deck looks at
+    batches. `progress` is told of each frequency done. Raises `InputError` unless `norm` lies in
+    (0, 1,000,000].
     """
     if not 0 < norm <= _LARGEST_NORM:
         raise InputError(
