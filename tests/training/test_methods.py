@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 import winninghand as wh
 from winninghand.cli.commands import make_program
+from winninghand.engine import costs
 from winninghand.recipe import make_recipe
 from winninghand.training import new_run
 from winninghand.training.run_folder import RunFolder
@@ -137,6 +138,50 @@ def test_a_sparse_network_is_brought_to_blocks(tiny_images):
     again = wh.compress(card.network, tiny_images, **settings)
     kept = [one.network.classifier[0].weight != 0 for one in (card, again)]
     assert torch.equal(*kept)
+
+
+def test_a_budget_of_the_engine_goes_by_costs_that_the_run_remembers(tiny_images, tmp_path, monkeypatch):
+    measured = []
+
+    def measure(network, size):
+        measured.append(size)
+        names = [name for name, _ in network.named_parameters() if name.endswith("weight")]
+        return {name: 10**7 if "features" in name else len(measured) for name in names}
+
+    monkeypatch.setattr(costs, "measure_costs", measure)
+    recipe = make_recipe(table("lrr", budget="engine", pattern="block4"))
+    whole = wh.train(recipe, tiny_images, tmp_path / "whole")
+    assert measured == [(16, 16)]
+    found = {layer.name: layer for layer in whole.inspect().layers}
+    prices = whole.metadata.recipe["compression"]["costs"]
+    assert prices == {name: 10**7 if "features" in name else 1 for name in found}
+    spent = sum(prices[name] * layer.nonzero for name, layer in found.items())
+    price = sum(prices[name] * layer.size for name, layer in found.items())
+    assert 0 <= 0.1 * price - spent < 10**7 + 1
+
+    begun, save = tmp_path / "begun", RunFolder.save_checkpoint
+
+    def save_and_stop(folder, state):
+        save(folder, state)
+        monkeypatch.setattr(RunFolder, "save_checkpoint", save)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunFolder, "save_checkpoint", save_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        wh.train(recipe, tiny_images, begun)
+    card = wh.train(recipe, tiny_images, begun)
+    assert len(measured) == 2
+    assert card.metadata.recipe["compression"]["costs"]["classifier.0.weight"] == 2
+    # A recipe with a table measures nothing, and gives the same again.
+    again = wh.train(make_recipe(table("lrr", budget="engine", pattern="block4", costs=prices)), tiny_images)
+    assert len(measured) == 2
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(again.state_dict()[name], tensor), name
+
+    (begun / "card.card").unlink()
+    (begun / "costs.json").unlink()
+    with pytest.raises(wh.InputError, match=r"has lost costs\.json"):
+        wh.train(recipe, tiny_images, begun)
 
 
 def test_a_recipe_quantizes_its_card(tiny_images, tmp_path):

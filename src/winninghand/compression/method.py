@@ -1,4 +1,4 @@
-"""What a compression method is: settings, a plan of phases, masks; and how it meets a network."""
+"""What a compression method is: settings, a plan, masks; and how it meets a network; long, for all checks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import (
@@ -33,6 +33,7 @@ from winninghand.compression.schedules import Phase
 from winninghand.networks.entering import check_tensor, check_values
 
 DEFAULT = "lrr"
+Cost = Annotated[int, Field(ge=1, le=10**8)]
 SMALL_HEAD = 0.05
 """Up to this fraction of the prunable weights a trained network's head is not pruned by default."""
 RENAMED = {
@@ -68,8 +69,12 @@ class Method(BaseModel, ABC):
     distribution: Literal["uniform", "erk"] = Field(
         default="uniform", description="of densities over layers, layerwise"
     )
-    budget: Literal["weights", "macs"] = Field(
+    budget: Literal["weights", "macs", "engine"] = Field(
         default="weights", description="what sparsity is a fraction of"
+    )
+    costs: dict[str, Cost] | None = Field(
+        default=None,
+        description='picoseconds per weight by layer, for budget "engine"; None: measured on this machine',
     )
     pattern: str = Field(default="none", description='"none", "block4" or N:M, such as "2:4"')
     layer_floor: float = Field(
@@ -111,11 +116,17 @@ class Method(BaseModel, ABC):
 
     def ignored(self) -> frozenset[str]:
         """Return the settings that change nothing beside the others, as tables should not show them."""
-        return frozenset({"layer_floor"} if self.scope == "layerwise" else ())
+        floor = {"layer_floor"} if self.scope == "layerwise" else set()
+        return frozenset(floor | (set() if self.budget == "engine" else {"costs"}))
 
     def budget_with(self, costs: Mapping[str, int] | None = None) -> Budget:
-        """Return the budget, with the multiply-accumulates per weight by layer where it is one of `macs`."""
+        """Return the budget, with what a weight costs by layer where it is not one of weights."""
         return Budget(self.scope, DISTRIBUTIONS[self.distribution], self._pattern(), costs, self.layer_floor)
+
+    @property
+    def measures_costs(self) -> bool:
+        """Whether the budget goes by what weights cost the engine, and no table says that."""
+        return self.budget == "engine" and self.costs is None
 
     def _pattern(self) -> Pattern | Blocks | None:
         return None if self.pattern == "none" else parse_pattern(self.pattern)
@@ -147,9 +158,9 @@ class Method(BaseModel, ABC):
         pattern = self._pattern()
         if self.distribution == "erk" and self.scope == "global":
             raise InputError('distribution "erk" shares out a layerwise budget; set scope = "layerwise"')
-        if self.budget == "macs" and self.scope == "layerwise":
-            raise InputError('budget "macs" is spent over the whole network; set scope = "global"')
-        if self.budget == "macs" and isinstance(pattern, Pattern):
+        if self.budget != "weights" and self.scope == "layerwise":
+            raise InputError(f'budget "{self.budget}" is spent over the whole network; set scope = "global"')
+        if self.budget != "weights" and isinstance(pattern, Pattern):
             raise InputError('a pattern N:M fixes every layer\'s share; set budget = "weights"')
         if isinstance(pattern, Pattern) and abs(self.sparsity - pattern.sparsity) > 1e-9:
             raise InputError(
@@ -203,7 +214,8 @@ class Compressor:
 
     `trained` says that the network arrives with weights worth keeping: its zeros then count as
     pruned. `exclude` names modules and weights that are left alone; `size` is the images' (H, W),
-    needed for a budget in multiply-accumulates. `classes` is how many outputs the head has. Of a network that
+    needed for a budget in multiply-accumulates; `costs`, what a weight costs by layer, for one of `engine`
+    whose method has none. `classes` is how many outputs the head has. Of a network that
     is `fine_tuned`, from weights learned on these or other images, a head of few weights is left alone, too,
     unless the method says that it is pruned.
     """
@@ -217,9 +229,11 @@ class Compressor:
         size: tuple[int, int] | None = None,
         classes: int | None = None,
         fine_tuned: bool = False,
+        costs: Mapping[str, int] | None = None,
     ) -> None:
         self.network = network
         self.method = method
+        self.costs = method.costs if method.costs is not None else costs
         self.weights = prunable_weights(network, exclude)
         if method.prune_head is False or (method.prune_head is None and fine_tuned):
             self._leave_head(classes, always=method.prune_head is False)
@@ -266,7 +280,27 @@ class Compressor:
             if self.size is None:
                 raise InputError('budget "macs" depends on the size of the images; give input_size = (H, W)')
             costs = weight_costs(self.network, self.weights, self.size)
+        elif self.method.budget == "engine":
+            costs = self._own_costs()
         return self.method.budget_with(costs)
+
+    def _own_costs(self) -> dict[str, int]:
+        """Return what a weight of each layer costs; `InputError` where a table is missing or does not fit."""
+        if self.costs is None:
+            raise InputError(
+                'budget "engine" needs to know what weights cost; give costs = {…}, as '
+                "winninghand.engine.costs.measure_costs returns them"
+            )
+        known = {name for name, _ in self.network.named_parameters()}
+        for name in self.costs:
+            if name not in known:
+                raise InputError(
+                    f"costs has a layer {name!r}, which the network has not; {nearest(name, known)}"
+                )
+        for name in self.weights:
+            if name not in self.costs:
+                raise InputError(f"costs lacks the layer {name!r}; add it, or exclude the layer")
+        return {name: self.costs[name] for name in self.weights}
 
     @property
     def empty(self) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ class Pruner:
     leave alone. `epochs` is the length of a phase for settings that are counted in epochs, such as
     `ramp_epochs`; further keyword arguments are keys of a recipe's `[compression]`. A `Method` in place
     of a name brings all settings along. `input_size` (H, W) is needed for a budget in
-    multiply-accumulates.
+    multiply-accumulates, `costs` for one of the engine (`winninghand.engine.costs.measure_costs`).
 
     Raises `InputError` for a module without prunable weights, for weights that are not finite, not dense,
     computed from others or pruned by a pruner that has not finished, and for settings that it cannot

@@ -1,13 +1,13 @@
-"""One run: a network and an image set in, a card out."""
+"""One run: a network and an image set in, a card out; long, for all that a card takes along."""
 
 from __future__ import annotations
 
 import itertools
 import tempfile
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,7 +68,8 @@ class Run:
     `trained` says that the network arrives with weights worth keeping; `origin` tells them from
     other weights. `exclude` names modules and weights that are not pruned. `normalisation` is the
     mean and the standard deviation that the network expects, measured on the training images
-    where it is None. Raises `InputError` where recipe, network and images do not fit.
+    where it is None. `costs` are picoseconds per weight by layer that were measured before. Raises
+    `InputError` where recipe, network and images do not fit.
     """
 
     recipe: Recipe
@@ -78,6 +79,7 @@ class Run:
     origin: str = ""
     exclude: Collection[str] = ()
     normalisation: tuple[Triple, Triple] | None = None
+    costs: Mapping[str, int] | None = None
 
     @cached_property
     def phases(self) -> Sequence[Phase]:
@@ -97,14 +99,14 @@ class Run:
         Without `out` nothing is kept. A run that is finished already gives its card at once. The
         other arguments are as in `wh.train`.
         """
-        # What cannot be is refused before a folder is made.
-        self.phases  # noqa: B018
         check_watchers(callbacks, loggers)
         if not isinstance(out, str | Path | None):
             raise InputError(f"out must be a path, not {type(out).__name__}")
         device = resolve_device(device)
         with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as path:
             folder = self.folder(path, kept=out is not None)
+            # What cannot be is refused before a folder is made.
+            self._at_costs_of(folder).phases  # noqa: B018
             if folder.card.exists():
                 return self._finished(folder)
             self._parts  # noqa: B018
@@ -114,13 +116,12 @@ class Run:
                     return self._finished(folder)
                 # A caller may be within `torch.no_grad` or `torch.inference_mode`.
                 with torch.inference_mode(False), torch.enable_grad():
-                    return self._train(folder, device, callbacks, loggers)
+                    return self._at_costs_of(folder)._train(folder, device, callbacks, loggers)
 
     def check(self, out: Path | str, device: torch.device | str | None = None) -> None:
         """Raise `InputError` where the run cannot be on a device or in a folder; nothing is made."""
-        self.phases  # noqa: B018
         resolve_device(device)
-        self.folder(out)
+        self._at_costs_of(self.folder(out)).phases  # noqa: B018
         self._parts  # noqa: B018
 
     def folder(self, path: Path | str, kept: bool = True) -> RunFolder:
@@ -191,7 +192,22 @@ class Run:
             self.images.train.size,
             len(self.images.classes),
             fine_tuned=self.trained or self.recipe.network.get("pretrained") is True,
+            costs=self._costs,
         )
+
+    @cached_property
+    def _costs(self) -> Mapping[str, int] | None:
+        """What weights cost, where the recipe leaves that to a measurement: made now, unless before."""
+        if self.costs is not None or not self.recipe.compression.measures_costs:
+            return self.costs
+        from winninghand.engine.costs import measure_costs
+
+        return measure_costs(self.network, self.images.train.size)
+
+    def _at_costs_of(self, folder: RunFolder) -> Run:
+        """Return this run with the costs that it began with in a folder, where these were measured."""
+        stored = folder.load_costs() if self.recipe.compression.measures_costs else None
+        return self if stored in (None, self.costs) else replace(self, costs=stored)
 
     def _finished(self, folder: RunFolder) -> Card:
         tidy(folder.path)
@@ -210,6 +226,8 @@ class Run:
         check_room(folder.path, trainer.checkpoint_bytes * (1 if folder.checkpoint.exists() else 2))
         ran_on = environment(trainer.fabric.device, precision, self.recipe.network["name"])
         folder.begin(self._identity, ran_on)
+        if self._costs is not None:
+            folder.save_costs(self._costs)
         trainer.run()
         card = self._card(trainer)
         trainer.call("on_card", card)
@@ -263,7 +281,7 @@ class Run:
             prunable=tuple(trainer.masks.weights),
             architecture=architecture_metadata(network),
             domain={"name": self._domain.name, **self._domain.model_dump(mode="json")},
-            recipe={**recipe.model_dump(mode="json"), "images": self._prepared()},
+            recipe=self._told(recipe.model_dump(mode="json")),
             winninghand=__version__,
         )
         profile = training_profile(self._domain, fitting, recipe.seed, trainer.fabric.device)
@@ -274,6 +292,12 @@ class Run:
         measured = {"validation": accuracy(card, choosing)} if choosing is not None else {}
         measured["test"] = accuracy(card, self.images.test)
         return card.with_metadata(accuracies=measured).cpu()
+
+    def _told(self, table: dict[str, Any]) -> dict[str, Any]:
+        """Return a recipe with what was found out on the way: how images were prepared, what weights cost."""
+        if self._costs is not None:
+            table["compression"]["costs"] = dict(self._costs)
+        return {**table, "images": self._prepared()}
 
     def _quantized(self, card: Card, fitting: Split) -> Card:
         """Round the card's weights as the recipe says, by images as the network saw them in training."""

@@ -33,7 +33,8 @@ class RunFolder:
     """The files of a run under one path, each written whole.
 
     `card` is the finished card, `checkpoint` what a run goes on from, `rewind` the weights that later
-    phases go back to, `metrics` one row per epoch, `about` says which run it is and what it ran on.
+    phases go back to, `metrics` one row per epoch, `about` says which run it is and what it ran on,
+    `costs` what weights cost where that was measured.
     `kept` says whether the folder outlives the run.
     """
 
@@ -45,6 +46,7 @@ class RunFolder:
         self.rewind = self.path / "rewind.pt"
         self.metrics = self.path / "metrics.csv"
         self.about = self.path / "run.json"
+        self.costs = self.path / "costs.json"
 
     @contextmanager
     def lock(self, wait: bool = True) -> Iterator[None]:
@@ -97,6 +99,27 @@ class RunFolder:
         found = ran_on[-1].get("threads") if ran_on else None
         return found if isinstance(found, int) and 1 <= found <= 1024 else None
 
+    def load_costs(self) -> dict[str, int] | None:
+        """Return what weights cost when the run began, None where that was not measured, or not yet.
+
+        Raises `InputError` for a file that is damaged, or that has gone.
+        """
+        if not self.costs.exists():
+            if self.checkpoint.exists():
+                raise InputError(
+                    f"{self.path} has lost {self.costs.name}, by which its run goes on; give another folder"
+                )
+            return None
+        costs = read_sealed(self.costs).get("picoseconds")
+        if not isinstance(costs, dict) or not all(type(one) is int and one > 0 for one in costs.values()):
+            raise InputError(f"{self.costs} does not say what weights cost; give another folder")
+        return costs
+
+    def save_costs(self, costs: Mapping[str, int]) -> None:
+        """Write down what weights cost, so that the run goes on by the same."""
+        check_held(self.path)
+        write_sealed({"picoseconds": dict(costs)}, self.costs)
+
     def extend(self, other: RunFolder, identity: Mapping[str, Any]) -> None:
         """Begin at the checkpoint that `other`, whose phases are the first of this run, ended with.
 
@@ -107,7 +130,11 @@ class RunFolder:
         if not self.about.exists():
             write_sealed(identity, self.about)
         # The checkpoint comes last: once it is there, so is what it needs.
-        for source, target in ((other.rewind, self.rewind), (other.checkpoint, self.checkpoint)):
+        for source, target in (
+            (other.costs, self.costs),
+            (other.rewind, self.rewind),
+            (other.checkpoint, self.checkpoint),
+        ):
             if source.exists():
                 with atomic_write(target) as tmp:
                     tmp.write_bytes(source.read_bytes())
