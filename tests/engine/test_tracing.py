@@ -131,6 +131,8 @@ def alias_changed(x):
         (lambda x: x.double().float(), "float64"),
         (lambda x: x * (1 if len(x) == 2 else 2), "away from PyTorch's"),
         (alias_changed, "in place"),
+        (lambda x: nn.functional.avg_pool2d(x[0], 2)[None], "mixes images"),
+        (lambda x: x.nothing, "could not follow it .AttributeError"),
     ],
 )
 def test_what_no_program_says(what, reason):
@@ -140,7 +142,17 @@ def test_what_no_program_says(what, reason):
         trace(card)
 
 
-def test_a_program_is_a_card_of_its_time():
+def test_other_defaults_of_torch_change_nothing():
+    card = card_of(wh.network("resnet20", classes=4, width=4))
+    torch.set_default_dtype(torch.float64)
+    try:
+        program = trace(card)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(step.weight.dtype == step.scales.dtype == torch.float32 for step in program.convolutions)
+
+
+def test_only_single_precision_is_traced():
     card = card_of(wh.network("resnet18", classes=4, width=4)).double()
     with pytest.raises(UntraceableError, match="not float32"):
         trace(card)
@@ -154,3 +166,12 @@ def test_pools_and_their_borders():
         False, True, False, False,
     ]  # fmt: skip
     assert isinstance(program.steps[0], Affine)
+
+
+def test_a_pool_to_a_larger_image_makes_the_head_smaller():
+    # As in VGGs, whose heads expect 7 × 7 places, whatever the size of the image.
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=8), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten(), nn.Linear(128, 4)
+    )
+    program = trace(card_of(network))
+    assert [step.weight.shape for step in program.convolutions] == [(8, 3, 3, 3), (4, 8, 2, 2)]

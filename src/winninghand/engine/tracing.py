@@ -110,13 +110,21 @@ def _recorded(
         torch.no_grad(),
         torch.autocast("cpu", enabled=False),
     ):
-        images = torch.rand(_IMAGES, *input_shape, generator=generator)
+        images = torch.rand(_IMAGES, *input_shape, generator=generator, dtype=torch.float32)
         recorder.begin(images)
-        with recorder:
-            outputs = logits(images)
-        program = recorder.program(outputs)
+        try:
+            with recorder:
+                outputs = logits(images)
+            program = recorder.program(outputs)
+        except UntraceableError:
+            raise
+        except Exception as error:  # what an operation of an unforeseen form leads to
+            reason = str(error).strip().partition("\n")[0]
+            raise UntraceableError(
+                f"the engine could not follow it ({type(error).__name__}: {reason})"
+            ) from error
         if checked:
-            others = torch.rand(_IMAGES + 1, *input_shape, generator=generator)
+            others = torch.rand(_IMAGES + 1, *input_shape, generator=generator, dtype=torch.float32)
             found = interpret(program, others.reshape(len(others), *program.input_shape))
             check_alike(found, logits(others))
     return program
@@ -268,7 +276,7 @@ class _Recorder(TorchDispatchMode):
             self._steps.append(Channels(source, output, tuple(chosen.tolist())))
             return output
         strides, padding = zip(_progression(rows, height), _progression(columns, width), strict=True)
-        weight = torch.zeros(len(chosen), channels, 1, 1)
+        weight = torch.zeros(len(chosen), channels, 1, 1, dtype=torch.float32)
         found = (chosen >= 0).nonzero().flatten()
         weight[found, chosen[found]] = 1.0
         self._steps.append(
@@ -396,10 +404,14 @@ class _Recorder(TorchDispatchMode):
         size = channels * height * width
         if bias is not None:
             bias = bias.detach().expand(result.shape)[0]
-        if len(order) == _IMAGES and order.shape[1] == size and self._is_whole(traced):
-            in_order = torch.empty(len(weight), size)
-            in_order[:, self._of_one_image(traced)] = weight
-            kernel = in_order.view(len(weight), channels, height, width)
+        if len(order) == _IMAGES:
+            places = self._of_one_image(traced)
+            known = places != _ZERO
+            # A number that is there several times counts with the sum of its weights.
+            kernel = torch.zeros(len(weight), size, dtype=torch.float32).index_add_(
+                1, places[known], weight[:, known]
+            )
+            kernel = kernel.view(len(weight), channels, height, width)
             output = self._value((len(weight), 1, 1))
             self._convolve(matrix, bias, traced.number, output, kernel)
             self._holds(result, output, self._canonical(output).view(result.shape))
@@ -568,8 +580,15 @@ class _Recorder(TorchDispatchMode):
         found = result if isinstance(result, Tensor) else result[0]
         source = self._channels_first(self._of(given["self"]))
         shape = self._shapes[source]
+        if not any(target % size for size, target in zip(shape[1:], found.shape[2:], strict=True)):
+            # Larger than what it pools: each number several times.
+            order = self._canonical(source)
+            for axis in (2, 3):
+                order = order.repeat_interleave(found.shape[axis] // order.shape[axis], axis)
+            self._holds(found, source, order)
+            return
         if any(size % target for size, target in zip(shape[1:], found.shape[2:], strict=True)):
-            raise UntraceableError("it has an adaptive pooling whose output does not divide its input")
+            raise UntraceableError("it has an adaptive pooling of which neither size divides the other")
         kernel = (shape[1] // found.shape[2], shape[2] // found.shape[3])
         output = self._value(found.shape[1:])
         self._steps.append(Pool(kind, source, output, kernel, kernel))
@@ -712,7 +731,8 @@ def _row(numbers: Tensor) -> Tensor:
 
 
 def _unit(channels: int) -> tuple[Tensor, Tensor]:
-    return torch.ones(1, channels), torch.zeros(1, channels)
+    scales = torch.ones(1, channels, dtype=torch.float32)
+    return scales, torch.zeros_like(scales)
 
 
 def _ascends(*axes: Tensor) -> bool:

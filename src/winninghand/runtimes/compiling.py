@@ -118,7 +118,7 @@ def _by_engine(
 def _check(runner: Runner, card: Card, number: int | None) -> None:
     """Raise `UntraceableError` unless a runner gives a card's logits for images that were not traced."""
     generator = torch.Generator().manual_seed(1)
-    images = torch.rand(3, 3, *card.input_size, generator=generator)
+    images = torch.rand(3, 3, *card.input_size, generator=generator, dtype=torch.float32)
     with torch.no_grad():
         expected = card(images.to(card.device), checked=True).float().cpu()
     numbers = None if number is None else np.full(len(images), number, dtype=np.int64)

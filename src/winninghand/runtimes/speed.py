@@ -122,9 +122,9 @@ def like_photographs(count: int, model: Card | Deck) -> Tensor:
     """Return images (N, 3, H, W) in [0, 1] that have, as photographs do, less in the finer frequencies."""
     generator = torch.Generator().manual_seed(0)
     height, width = model.input_size
-    images = torch.zeros(count, 3, height, width)
+    images = torch.zeros(count, 3, height, width, dtype=torch.float32)
     for side in (2, 4, 8, 16, 32):
-        grid = torch.rand(count, 3, side, side, generator=generator) - 0.5
+        grid = torch.rand(count, 3, side, side, generator=generator, dtype=torch.float32) - 0.5
         images += functional.interpolate(grid, (height, width), mode="bilinear") / side**0.5
     return (images + 0.5).clamp(0, 1)
 
