@@ -76,7 +76,7 @@ def test_benchmark_times_each_runtime_in_turn(run, place, monkeypatch):
     document = json.loads(out)
     assert code == 0
     assert document["missing"].pop("onnxruntime-int8") == "no levels"
-    named = {"sparse", "torch", "onnxruntime", "torch-bf16"} - set(document["missing"])
+    named = {"sparse", "sparse-int8", "torch", "onnxruntime", "torch-bf16"} - set(document["missing"])
     assert {(row["runtime"], row["batch"]) for row in document["rows"]} == {
         (name, batch) for name in named for batch in (1, 3)
     }

@@ -79,10 +79,12 @@ def benchmark(
 ) -> Speeds:
     """Measure how long a model takes on the CPU, by every runtime that is here.
 
-    `torch` is PyTorch as `evaluate` runs it, in whichever of its two layouts is quicker; `torch-bf16` the
-    same under autocast, where the processor has the instruction. `onnxruntime` and `onnxruntime-int8` are
-    the files that `export` writes. All have `threads` threads, by default as many as PyTorch has. For each
-    size of a batch they are run in turn, in `ROUNDS` rounds, of each of which `progress` is told.
+    `sparse` is the engine in float32, `sparse-int8` the engine in bytes, where the processor has the
+    instruction. `torch` is PyTorch as `evaluate` runs it, in whichever of its two layouts is quicker;
+    `torch-bf16` the same under autocast, where the processor has the instruction. `onnxruntime` and
+    `onnxruntime-int8` are the files that `export` writes. All have `threads` threads, by default as many as
+    PyTorch has. For each size of a batch they are run in turn, in `ROUNDS` rounds, of each of which
+    `progress` is told.
 
     Raises `InputError` as `compile` does, and for a batch that is no whole number of at least 1.
     """
@@ -141,14 +143,20 @@ def _threads(count: int) -> Iterator[None]:
 
 def _runs(model: Card | Deck, threads: int) -> tuple[dict[str, Run], dict[str, str]]:
     """Return what runs the model, by name, and why others do not."""
-    compiled = compile(model, threads)
-    model = _on_cpu(model)
-    runs: dict[str, Run] = {"torch": model.answer}
+    runs: dict[str, Run] = {}
     missing: dict[str, str] = {}
+    compiled = compile(model, threads)
     if compiled.runtime == "sparse":
-        runs = {"sparse": compiled.answer, **runs}
+        runs["sparse"] = compiled.answer
+        in_bytes = compile(model, threads, like_photographs(_CALIBRATION, model))
+        if in_bytes.precision == "int8":
+            runs["sparse-int8"] = in_bytes.answer
+        else:
+            missing["sparse-int8"] = "the processor has no instruction for sums of bytes"
     else:
         missing["sparse"] = str(compiled.reason)
+    model = _on_cpu(model)
+    runs["torch"] = model.answer
     if bf16_pays(torch.device("cpu")):
         runs["torch-bf16"] = _in_bf16(model)
     else:
