@@ -94,7 +94,7 @@ def benchmark(
     model = load(model) if isinstance(model, str | PathLike) else model
     count = torch.get_num_threads() if threads is None else checked_whole("threads", threads, 1, 1024)
     with _threads(count):
-        runs, missing = _runs(model, count)
+        runs, missing = ways_to_run(model, count)
         rows = [row for size in sizes for row in timed(runs, like_photographs(size, model), progress)]
     return Speeds(tuple(rows), machine(count), missing)
 
@@ -141,7 +141,7 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _runs(model: Card | Deck, threads: int) -> tuple[dict[str, Run], dict[str, str]]:
+def ways_to_run(model: Card | Deck, threads: int) -> tuple[dict[str, Run], dict[str, str]]:
     """Return what runs the model, by name, and why others do not."""
     runs: dict[str, Run] = {}
     missing: dict[str, str] = {}
