@@ -217,7 +217,7 @@ def _cycles(step: Step, places: dict[int, Place], shape: Shape | None) -> float:
     for number in sources_of(step):
         place = places[number]
         moved += BYTES * place.planes * (place.rows + 2) * (place.columns + 2)
-    memory = moved / 40 if moved < _SECOND_CACHE else moved / 9
+    memory = moved / 40 if moved < _SECOND_CACHE else moved / 5
     # The borders: written around each output.
     border = output.planes * 2 * (output.rows + output.columns + 2) * 2
     if shape is None:
