@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from importlib.machinery import ModuleSpec
 
 import numpy as np
 import pytest
@@ -57,6 +58,8 @@ class Positions(nn.Module):
 def timm(monkeypatch):
     """A timm with one network, version 9.8."""
     library, models = types.ModuleType("timm"), types.ModuleType("timm.models")
+    # Other libraries look for it by its spec.
+    library.__spec__, models.__spec__ = ModuleSpec("timm", None), ModuleSpec("timm.models", None)
 
     def create_model(name, pretrained=False, num_classes=1000, **rest):
         module = Positions(num_classes, **rest)
