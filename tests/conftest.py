@@ -1,10 +1,18 @@
 """What many tests share."""
 
 import os
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
 
 # Small tensors gain nothing from a second thread, and results must not depend on how many there are.
 # PyTorch reads this when it is imported; processes that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Libraries of networks find their weights without a network, in caches that tests write. They read these
+# variables when they are imported. Where there are none, other tests have the variables as they were.
+if find_spec("transformers"):
+    _CACHES = Path(tempfile.mkdtemp(prefix="winninghand-caches-"))
+    os.environ.update(HF_HOME=str(_CACHES / "hf"), HF_HUB_OFFLINE="1", TORCH_HOME=str(_CACHES / "torch"))
 
 import numpy as np
 import pytest

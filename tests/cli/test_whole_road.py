@@ -12,10 +12,8 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from importlib.util import find_spec
 from pathlib import Path
 
 import drawn_photographs
@@ -56,11 +54,6 @@ NETWORKS = {
 }
 """Networks of the second card, and the options that train them."""
 PAGE = Path(__file__).parents[2] / "docs" / "import-export.md"
-_CACHES = "winninghand-caches-"
-# Read when the libraries are imported; where there are none, other tests have the variables as they were.
-if find_spec("transformers") and _CACHES not in os.environ.get("HF_HOME", ""):
-    _HOME = Path(tempfile.mkdtemp(prefix=_CACHES))
-    os.environ.update(HF_HOME=str(_HOME / "hf"), HF_HUB_OFFLINE="1", TORCH_HOME=str(_HOME / "torch"))
 
 pytestmark = pytest.mark.slow
 

@@ -4,8 +4,6 @@ Weights come from caches that the tests write: those of the libraries' own, foun
 """
 
 import os
-import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +15,7 @@ from winninghand.networks import architecture_of, check_network, preprocessing_o
 from winninghand.recipe import make_recipe
 
 LIBRARIES = ("torchvision", "timm", "transformers")
-CACHES = Path(tempfile.mkdtemp(prefix="winninghand-caches-"))
 OWNER, COMMIT = "somebody/tiny-vit", "0" * 40
-# Read when the libraries are imported; where there are none, other tests have the variables as they were.
-if find_spec("transformers"):
-    os.environ.update(HF_HOME=str(CACHES / "hf"), HF_HUB_OFFLINE="1", TORCH_HOME=str(CACHES / "torch"))
 for library in LIBRARIES:
     # Torchvision that was built for another torch raises a RuntimeError.
     pytest.importorskip(library, exc_type=(ImportError, RuntimeError), reason=f"needs {library}")
@@ -38,7 +32,7 @@ EXAMPLES = {
 
 def snapshot(repository):
     """Return the folder of a repository in the hub's cache, made as the hub's client makes it."""
-    folder = CACHES / "hf/hub" / f"models--{repository.replace('/', '--')}"
+    folder = Path(os.environ["HF_HOME"], "hub", f"models--{repository.replace('/', '--')}")
     (folder / "refs").mkdir(parents=True, exist_ok=True)
     (folder / "refs/main").write_text(COMMIT)
     (folder / "snapshots" / COMMIT).mkdir(parents=True, exist_ok=True)
@@ -59,8 +53,9 @@ def originals():
     save_file(first.state_dict(), snapshot(f"timm/mobilenetv3_small_100.{tag}") / "model.safetensors")
     second = torchvision.models.shufflenet_v2_x0_5()
     url = torchvision.models.get_model_weights("shufflenet_v2_x0_5").DEFAULT.url
-    (CACHES / "torch/hub/checkpoints").mkdir(parents=True)
-    torch.save(second.state_dict(), CACHES / "torch/hub/checkpoints" / url.rpartition("/")[2])
+    file = Path(os.environ["TORCH_HOME"], "hub/checkpoints", url.rpartition("/")[2])
+    file.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(second.state_dict(), file)
     config = transformers.ViTConfig(
         hidden_size=32,
         intermediate_size=64,
