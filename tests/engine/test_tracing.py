@@ -85,6 +85,10 @@ def test_cards_of_one_body_are_one_program():
     with torch.no_grad():
         expected = torch.stack([cards[number](images)[row] for row, number in enumerate(numbers.tolist())])
     torch.testing.assert_close(interpret(program, images, numbers), expected, atol=1e-4, rtol=1e-4)
+    # Of three of which two are alike, each has a row of its own.
+    three = together([together([trace(cards[0])] * 2), trace(cards[1])])
+    assert (three.cards, three.steps[1].biases.shape, three.steps[-1].biases.shape) == (3, (3, 4), (1, 4))
+    torch.testing.assert_close(interpret(three, images, 2 * numbers), expected, atol=1e-4, rtol=1e-4)
     second.conv1.weight.data[0, 0, 0, 0] += 1
     assert together([trace(card) for card in cards]) is None
 

@@ -62,7 +62,7 @@ def agree(compiled, model, images):
     torch.testing.assert_close(found.weights, expected.weights)
 
 
-@pytest.mark.parametrize("seed", range(40, 48))
+@pytest.mark.parametrize("seed", range(40, 56))
 def test_a_compiled_card_gives_its_logits_for_any_batch(seed):
     card = drawn_card(seed)
     compiled = wh.compile(card, threads=1 + seed % 2)
@@ -81,6 +81,15 @@ def test_a_compiled_deck_chooses_and_mixes_as_the_deck_does(gate, shared):
     images = torch.cat([patches(5, 1), noise(6, 2)])
     agree(compiled, deck, images[torch.randperm(11)])
     agree(compiled, deck, noise(1))
+
+
+def test_each_body_of_a_deck_is_packed_once():
+    one, other = one_body()
+    deck = wh.Deck([made_card(5, patches(32)), one, made_card(6, noise(32)), other], "weighted", max_active=2)
+    compiled = wh.compile(deck)
+    assert [numbers for _, numbers in compiled._runners] == [(0,), (1, 3), (2,)]
+    images = torch.cat([patches(5, 1), noise(6, 2)])
+    agree(compiled, deck, images[torch.randperm(11)])
 
 
 def test_evaluate_and_predict_take_it(tiny_images):
@@ -104,6 +113,25 @@ def test_it_keeps_what_the_model_was(tmp_path):
     assert torch.equal(compiled(images), before)
     card.save(tmp_path / "a.card")
     assert torch.equal(wh.compile(tmp_path / "a.card")(images), torch.zeros(2, 4))
+
+
+def test_what_goes_on_around_it_does_not_matter():
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Dropout(), nn.Flatten(), nn.Linear(1568, 4)
+    )
+    card = wh.Card.from_module(network, CLASSES, (16, 16))
+    images = noise(3)
+    with torch.no_grad():
+        expected = card(images)
+    network.train()
+    statistics = network[1].running_mean.clone()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        compiled = wh.compile(card)
+        found = compiled(images)
+    assert compiled.runtime == "sparse"
+    torch.testing.assert_close(found.clone(), expected, atol=1e-4, rtol=1e-4)
+    assert network[2].training
+    assert torch.equal(network[1].running_mean, statistics)
 
 
 class Odd(nn.Module):

@@ -51,14 +51,14 @@ class Compiled(nn.Module):
     model's weights were when it was made; it has no parameters, and no gradient flows through it.
 
     `runtime` says what runs it, `reason` why that is not the engine, or None, `precision` what its
-    convolutions multiply, float32 or int8. `cards` are those it was made
-    of.
+    convolutions multiply, float32 or int8. `cards` are those it was made of. `runners` come with the numbers
+    of the cards that each of them runs.
     """
 
     def __init__(
         self,
         model: Card | Deck,
-        runners: Sequence[Runner],
+        runners: Sequence[tuple[Runner, tuple[int, ...]]],
         runtime: Runtime,
         reason: str | None = None,
         precision: Precision = "float32",
@@ -75,7 +75,8 @@ class Compiled(nn.Module):
         if adaptation is not None:
             self.adaptation_prior = adaptation
         # Plain attributes in a list, so that they are no part of its state, and nothing moves them.
-        self._choosing = [] if isinstance(model, Card) else [_Choosing(model)]
+        with torch.inference_mode(False):
+            self._choosing = [] if isinstance(model, Card) else [_Choosing(model)]
         self.eval()
 
     @property
@@ -129,7 +130,7 @@ class Compiled(nn.Module):
         plain = images.detach().to(torch.float32).contiguous()
         if self._choosing:
             return self._choosing[0].answer(plain, self._runners)
-        logits = torch.from_numpy(self._runners[0].run(plain.numpy()))
+        logits = torch.from_numpy(self._runners[0][0].run(plain.numpy()))
         return Answer(logits, logits.new_ones(len(logits), 1))
 
     def predict(
@@ -184,44 +185,28 @@ class _Choosing:
     def __init__(self, deck: Deck) -> None:
         self.gate = make_gate(deck.gate, deck.cards, deck.settings).cpu().eval()
         self._temperatures = deck.temperatures.detach().cpu().numpy().copy()
+        self._classes = len(deck.classes)
 
-    def answer(self, images: Tensor, runners: Sequence[Runner]) -> Answer:
+    def answer(self, images: Tensor, runners: Sequence[tuple[Runner, tuple[int, ...]]]) -> Answer:
         """Return log-probabilities and weights; each card is played on the images it has a weight for."""
         weights: Tensor = self.gate(images)
         # By NumPy, which takes a fifth of PyTorch's time for an operation on few numbers.
         shares = weights.numpy()
-        mixed = (_in_one_pass if len(runners) == 1 else _card_by_card)(
-            images.numpy(), shares, self._temperatures, runners
-        )
+        mixed = np.zeros((len(images), self._classes), np.float32)
+        for runner, numbers in runners:
+            places, own = shares[:, numbers].nonzero()
+            if not len(places):
+                continue
+            once = len(places) == len(images) and bool((np.diff(places) == 1).all())
+            some = images.numpy() if once else images.numpy()[places]
+            logits = runner.run(some, own) if len(numbers) > 1 else runner.run(some)
+            played = np.asarray(numbers)[own]
+            found = _softmax(logits / self._temperatures[played, None]) * shares[places, played][:, None]
+            if once:
+                mixed += found
+            else:
+                np.add.at(mixed, places, found)
         return Answer(torch.from_numpy(np.log(np.maximum(mixed, _TINY))), weights)
-
-
-def _in_one_pass(images: Floats, weights: Floats, temperatures: Floats, runners: Sequence[Runner]) -> Floats:
-    """Return probabilities (N, classes) of cards that one runner plays together."""
-    places, numbers = weights.nonzero()
-    once = len(places) == len(images)
-    logits = runners[0].run(images if once else images[places], numbers)
-    found = _softmax(logits / temperatures[numbers, None]) * weights[places, numbers][:, None]
-    if once:
-        return found
-    probabilities = np.zeros((len(images), found.shape[1]), np.float32)
-    np.add.at(probabilities, places, found)
-    return probabilities
-
-
-def _card_by_card(images: Floats, weights: Floats, temperatures: Floats, runners: Sequence[Runner]) -> Floats:
-    """Return probabilities (N, classes) of cards that have a runner each."""
-    probabilities: Floats | None = None
-    for number, runner in enumerate(runners):
-        (chosen,) = weights[:, number].nonzero()
-        if not len(chosen):
-            continue
-        logits = runner.run(images if len(chosen) == len(images) else images[chosen])
-        if probabilities is None:
-            probabilities = np.zeros((len(images), logits.shape[1]), np.float32)
-        probabilities[chosen] += _softmax(logits / temperatures[number]) * weights[chosen, number, None]
-    assert probabilities is not None
-    return probabilities
 
 
 def _softmax(logits: Floats) -> Floats:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Literal, TypeAlias, get_args
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 from torch import Tensor
@@ -336,32 +336,44 @@ def together(programs: Sequence[Program]) -> Program | None:
         for one in programs
     ):
         return None
+    cards = [one.cards for one in programs]
     steps: list[Step] = []
     for alike in zip(*(one.steps for one in programs), strict=True):
-        joined = _joined(alike)
+        joined = _joined(alike, cards)
         if joined is None:
             return None
         steps.append(joined)
-    return Program(tuple(steps), first.shapes, first.output, sum(one.cards for one in programs))
+    return Program(tuple(steps), first.shapes, first.output, sum(cards))
 
 
-def _joined(steps: Sequence[Step]) -> Step | None:
+_BY_CARD = ("scales", "biases")
+
+
+def _joined(steps: Sequence[Step], cards: Sequence[int]) -> Step | None:
+    """Return one step for several that differ in scales and biases alone; None where they do in more.
+
+    One row stands for all cards where both are the same for all; else there is a row for each card.
+    """
     first = steps[0]
-    changes: dict[str, Tensor] = {}
-    for one in steps[1:]:
-        if type(one) is not type(first):
-            return None
+    if any(type(one) is not type(first) for one in steps):
+        return None
     for part in fields(first):
         values = [getattr(one, part.name) for one in steps]
-        if part.name in ("scales", "biases"):
-            alike = all(torch.equal(value, values[0]) for value in values)
-            changes[part.name] = values[0] if alike else torch.cat(values)
-        elif part.name == "weight":
+        if part.name == "weight":
             if not all(value is values[0] or torch.equal(value, values[0]) for value in values):
                 return None
         elif part.name == "levels":
             if any((value is None) != (values[0] is None) for value in values):
                 return None
-        elif any(value != values[0] for value in values):
+        elif part.name not in _BY_CARD and any(value != values[0] for value in values):
             return None
-    return type(first)(**{part.name: getattr(first, part.name) for part in fields(first)} | changes)
+    rows = {name: [getattr(one, name) for one in steps] for name in _BY_CARD if hasattr(first, name)}
+    if all(len(value) == 1 and torch.equal(value, values[0]) for values in rows.values() for value in values):
+        return first
+    changes: dict[str, Any] = {
+        name: torch.cat(
+            [value.expand(count, value.shape[1]) for value, count in zip(values, cards, strict=True)]
+        )
+        for name, values in rows.items()
+    }
+    return replace(first, **changes)

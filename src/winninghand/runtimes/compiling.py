@@ -7,13 +7,14 @@ import logging
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from winninghand.base.device import evaluation_mode
 from winninghand.base.errors import InputError, checked_whole, with_article
 from winninghand.base.extras import needed
 from winninghand.cards import Card, check_batch, check_pixels
@@ -25,6 +26,9 @@ from winninghand.engine.tracing import UntraceableError, check_alike, trace
 from winninghand.networks.entering import check_values, copied
 
 _LOG = logging.getLogger(__name__)
+
+Played: TypeAlias = tuple[Runner, tuple[int, ...]]
+"""A runner, and the numbers of the cards that it runs."""
 
 
 def compile(  # noqa: A001 (the public name)
@@ -81,7 +85,7 @@ def compile(  # noqa: A001 (the public name)
         runners = by_onnx(model.cards, count)
     except InputError as error:
         _say(model, "PyTorch", f"{reason}; nor by ONNX Runtime: {error}")
-        return Compiled(model, [_Torch(card) for card in model.cards], "torch", reason)
+        return Compiled(model, _alone([_Torch(card) for card in model.cards]), "torch", reason)
     _say(model, "ONNX Runtime", reason)
     return Compiled(model, runners, "onnxruntime", reason)
 
@@ -92,26 +96,32 @@ def _say(model: Card | Deck, runtime: str, reason: str) -> None:
 
 def _by_engine(
     cards: Sequence[Card], threads: int, calibration: Tensor | None
-) -> tuple[list[Runner], Precision]:
-    """Return runners of the engine, one of all cards of one body, else one of each, and how they compute."""
-    programs = [trace(card, checked=calibration is not None) for card in cards]
-    joined = together(programs)
-    if joined is not None:
-        programs = [joined]
+) -> tuple[list[Played], Precision]:
+    """Return runners of the engine, one for all cards of one body, and how they compute."""
+    programs: list[tuple[Program, tuple[int, ...]]] = []
+    for number, card in enumerate(cards):
+        program = trace(card, checked=calibration is not None)
+        for place, (other, numbers) in enumerate(programs):
+            joined = together([other, program])
+            if joined is not None:
+                programs[place] = joined, (*numbers, number)
+                break
+        else:
+            programs.append((program, (number,)))
     if calibration is not None:
         # Numba takes half a second to import, and only models that are run need it.
         from winninghand.engine.quantizing import quantized
         from winninghand.engine.vectors import DOTS_OF_BYTES
 
         if DOTS_OF_BYTES:
-            return [_runner(quantized(program, calibration), threads) for program in programs], "int8"
+            return [
+                (_runner(quantized(program, calibration), threads), numbers) for program, numbers in programs
+            ], "int8"
         _LOG.warning("this processor has no instruction for sums of bytes: float32 is used")
-    runners = [_runner(program, threads) for program in programs]
-    for number, card in enumerate(cards):
-        if joined is not None:
-            _check(runners[0], card, number if len(cards) > 1 else None)
-        else:
-            _check(runners[number], card, None)
+    runners = [(_runner(program, threads), numbers) for program, numbers in programs]
+    for runner, numbers in runners:
+        for place, number in enumerate(numbers):
+            _check(runner, cards[number], place if len(numbers) > 1 else None)
     return runners, "float32"
 
 
@@ -119,7 +129,8 @@ def _check(runner: Runner, card: Card, number: int | None) -> None:
     """Raise `UntraceableError` unless a runner gives a card's logits for images that were not traced."""
     generator = torch.Generator().manual_seed(1)
     images = torch.rand(3, 3, *card.input_size, generator=generator, dtype=torch.float32)
-    with torch.no_grad():
+    device = card.device.type
+    with evaluation_mode(card), torch.no_grad(), torch.autocast(device, enabled=False):
         expected = card(images.to(card.device), checked=True).float().cpu()
     numbers = None if number is None else np.full(len(images), number, dtype=np.int64)
     check_alike(torch.from_numpy(runner.run(images.numpy(), numbers)), expected)
@@ -158,7 +169,7 @@ class _Onnx:
         return cast("npt.NDArray[np.float32]", self._session.run(None, {self._name: images})[0])
 
 
-def by_onnx(cards: Sequence[Card], threads: int) -> list[Runner]:
+def by_onnx(cards: Sequence[Card], threads: int) -> list[Played]:
     """Return a runner of ONNX Runtime for each card; `InputError` where a package or a way is missing."""
     # Needed for some models only, and it imports what exporters need.
     from winninghand.exports.graphs import INPUT
@@ -169,7 +180,7 @@ def by_onnx(cards: Sequence[Card], threads: int) -> list[Runner]:
     runners: list[Runner] = []
     for card in cards:
         try:
-            runner = _Onnx(session(onnx_of(cast("Card", copied(card)).cpu()), threads), INPUT)
+            runner = _Onnx(session(onnx_of(cast("Card", copied(card)).cpu().eval()), threads), INPUT)
             _check(runner, card, None)
         except InputError:
             raise
@@ -177,4 +188,8 @@ def by_onnx(cards: Sequence[Card], threads: int) -> list[Runner]:
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
             raise InputError(f"its network cannot be written as ONNX: {reason}") from error
         runners.append(runner)
-    return runners
+    return _alone(runners)
+
+
+def _alone(runners: Sequence[Runner]) -> list[Played]:
+    return [(runner, (number,)) for number, runner in enumerate(runners)]
