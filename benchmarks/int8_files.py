@@ -23,7 +23,7 @@ from winninghand.base.extras import needed
 from winninghand.cards import Card
 from winninghand.decks import Deck, load
 from winninghand.exports import export
-from winninghand.exports.quantized import with_levels
+from winninghand.exports.quantized import QuantizedFile, with_levels
 from winninghand.images import ImageSet, Split, load_images
 from winninghand.zoo import ZOO
 
@@ -69,7 +69,7 @@ def _figures(model: Card | Deck, images: ImageSet, test: Split) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.onnx"
         file = export(model, path, quantize="int8", images=to_unit(torch.from_numpy(sample.images)))
-        assert file is not None
+        assert isinstance(file, QuantizedFile)
         session = needed("onnxruntime", "export", "to run .onnx files").InferenceSession(path)
         pixels = to_unit(torch.from_numpy(test.images)).contiguous()
         answers = [

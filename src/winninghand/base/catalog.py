@@ -159,6 +159,7 @@ EXPORTS: Registry[Any] = Registry(
         ".pt2": "winninghand.exports.program_file:write_program",
         ".safetensors": "winninghand.exports.state_dicts:write_dense",
         ".sparse.pt": "winninghand.exports.state_dicts:write_sparse",
+        ".c": "winninghand.exports.c.file:write_c",
     },
     instance_of="collections.abc:Callable",
 )

@@ -86,7 +86,7 @@ def export(
     model: Model,
     out: Annotated[
         Path,
-        typer.Argument(metavar="OUT.onnx|OUT.pt2|OUT.safetensors|OUT.sparse.pt", callback=output_file),
+        typer.Argument(metavar="OUT.onnx|OUT.pt2|OUT.safetensors|OUT.sparse.pt|OUT.c", callback=output_file),
     ],
     trust: Trust = False,
     quantize: Annotated[
@@ -110,6 +110,7 @@ def export(
     from winninghand.cli.measuring import portable
     from winninghand.decks import load
     from winninghand.exports import export as exported
+    from winninghand.exports.quantized import QuantizedFile
     from winninghand.report.terminal import print_quantized, say
 
     check_apart([out], [model, *([] if data is None else image_places(data, root))])
@@ -122,8 +123,10 @@ def export(
     images = None if data is None else _calibration(found, data, root, skip_broken, limit, seed)
     written = exported(found, out, form, images, opset)
     say(f"{out}: {out.stat().st_size:,} bytes, from {model.stat().st_size:,} in {portable(model)}")
-    if written is not None:
+    if isinstance(written, QuantizedFile):
         print_quantized(written)
+    elif written is not None:
+        say(f"flash {written.constants:,} bytes and the code, RAM {written.ram:,} bytes")
 
 
 def _whole_numbers(quantize: str | None) -> Literal["int8"] | None:
