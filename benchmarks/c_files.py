@@ -68,7 +68,9 @@ def main() -> None:
     test = load_images("cifar10", root=wanted.root).test
     images = test.take(test.balanced_sample(wanted.limit, 0)).images
     runs = {name: run for name, run in RUNS.items() if all(map(shutil.which, run[:2]))}
-    table = Table(title=f"{len(images):,} test images of CIFAR-10: largest difference, images of the same class")
+    table = Table(
+        title=f"{len(images):,} test images of CIFAR-10: largest difference, images of the same class"
+    )
     for column in ("", "constants", "code", "RAM", *runs):
         table.add_column(column, justify="right")
     for name in wanted.names:
@@ -88,10 +90,10 @@ def _model(name: str) -> Card | Deck:
     return model.quantized(form)  # type: ignore[arg-type]
 
 
-def _figures(
-    model: Card | Deck, images: np.ndarray, runs: dict[str, list[str]], checked: int
-) -> list[str]:
-    answers = torch.cat([model.answer(to_unit(torch.from_numpy(one[None]))).outputs for one in images]).numpy()
+def _figures(model: Card | Deck, images: np.ndarray, runs: dict[str, list[str]], checked: int) -> list[str]:
+    answers = torch.cat(
+        [model.answer(to_unit(torch.from_numpy(one[None]))).outputs for one in images]
+    ).numpy()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         file = export(model, folder / "model.c")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -47,6 +48,16 @@ def test_what_was_imported_is_exported_and_imported_again(run, place):
         assert f"b.{ending}" in err
         assert run("import", f"b.{ending}", "b.card", "--architecture", "resnet20")[0] == 0
         assert torch.equal(wh.load("b.card")(IMAGES), card(IMAGES))
+
+
+def test_a_c_file_is_named_after_itself_and_says_what_it_takes(run, place):
+    assert run("import", "0.pt", "a.card", "--architecture", "resnet20")[0] == 0
+    code, out, err = run("export", "a.card", "my-net.c")
+    assert (code, out) == (0, "")
+    constants, ram = re.search(r"flash ([\d,]+) bytes and the code, RAM ([\d,]+) bytes", err).groups()
+    text = Path("my-net.c").read_text()
+    assert "int my_net_predict(" in text
+    assert f"Flash: {constants} bytes of constants, and the code. RAM: {ram} bytes" in text
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,43 @@ def test_larger_images_have_their_spectrum_averaged(tmp_path):
     check(deck, tmp_path, to_bytes(torch.cat([rough[:2], 0.9 * flat[:2]])).contiguous())
 
 
+RUNNERS = {
+    "here": [COMPILERS[0] if COMPILERS else "gcc"],
+    "valgrind": [COMPILERS[0] if COMPILERS else "gcc", "valgrind", "-q", "--error-exitcode=1"],
+    "arm": ["arm-linux-gnueabihf-gcc", "qemu-arm", "-L", "/usr/arm-linux-gnueabihf"],
+}
+
+
+@pytest.mark.parametrize("place", RUNNERS)
+def test_the_program_of_the_page_says_what_the_card_says(place, tmp_path):
+    compiler, *runner = RUNNERS[place]
+    missing = [name for name in (compiler, *runner[:1]) if not shutil.which(name)]
+    if missing:
+        pytest.skip(f"{missing[0]} is not installed")
+    card = wh.load("zoo:cifar10-bp95-clean")
+    file = export(card, tmp_path / "model.c")
+    (tmp_path / "main.c").write_text(re.findall(r"```c\n(.*?)```", PAGE.read_text(), re.DOTALL)[0])
+    call = [compiler, *STRICT, "-O2", "main.c", "model.c", "-o", "classify", "-lm"]
+    subprocess.run(call, cwd=tmp_path, check=True)
+    images = torch.nn.functional.interpolate(smooth(2), size=32)
+    bytes_ = to_bytes(images).contiguous()
+    said = subprocess.run(
+        [*runner, "./classify"], cwd=tmp_path, input=bytes_.numpy().tobytes(), capture_output=True, check=True
+    )
+    best = card(to_unit(bytes_)).detach().max(dim=1)
+    for line, number, score in zip(said.stdout.splitlines(), best.indices, best.values, strict=True):
+        assert int(line.split()[0]) == number
+        assert float(line.split()[1]) == pytest.approx(float(score), abs=1e-4)
+    # What it says of itself: all of its RAM, and all constants of its flash.
+    if place == "arm":
+        size = compiler.replace("gcc", "size")
+        subprocess.run([compiler, "-Os", "-c", "model.c"], cwd=tmp_path, check=True)
+        told = subprocess.run([size, "model.o"], cwd=tmp_path, capture_output=True, check=True, text=True)
+        text, data, bss = map(int, told.stdout.splitlines()[1].split()[:3])
+        assert bss == file.ram
+        assert file.constants < text + data < file.constants + 4096
+
+
 def test_values_that_are_needed_at_one_time_do_not_meet(card):
     for made in (card, wh.Card.from_module(Everything(), list("abcd"), (16, 16))):
         program = trace(made)
