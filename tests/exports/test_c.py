@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import made_card, noisy, smooth
 from torch import nn
 
 import winninghand as wh
+from tests.exports.conftest import made_card, noisy, smooth
 from winninghand.base.device import to_bytes, to_unit
 from winninghand.decks import share_body
 from winninghand.engine.program import sources_of
@@ -249,6 +249,6 @@ def test_what_c_cannot_do_is_refused_and_leaves_nothing(card, deck, tmp_path):
     ]:
         with pytest.raises(wh.InputError, match=words):
             export(model, tmp_path / "a.c")
-    with pytest.raises(wh.InputError, match="only .onnx files are quantized"):
+    with pytest.raises(wh.InputError, match="are quantized and have an opset"):
         export(card, tmp_path / "a.c", opset=20)
     assert list(tmp_path.iterdir()) == []

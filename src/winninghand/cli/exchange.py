@@ -126,7 +126,10 @@ def export(
     if isinstance(written, QuantizedFile):
         print_quantized(written)
     elif written is not None:
-        say(f"flash {written.constants:,} bytes and the code, RAM {written.ram:,} bytes")
+        say(
+            f"flash {written.constants:,} bytes and the code, RAM {written.ram:,} bytes, "
+            f"{written.products:,} products of weights"
+        )
 
 
 def _whole_numbers(quantize: str | None) -> Literal["int8"] | None:

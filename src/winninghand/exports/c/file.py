@@ -28,10 +28,14 @@ _INT = "/* An int must have 32 bits. */\ntypedef char int_has_32_bits[sizeof(int
 
 @dataclass(frozen=True)
 class CFile:
-    """What a C file takes of a machine, in bytes: of flash, beside its code, and of RAM, static."""
+    """What a C file takes of a machine: bytes of flash, beside its code, bytes of RAM, and products.
+
+    `products` are those of weights that are kept, for one image and the largest card; as many are added.
+    """
 
     constants: int
     ram: int
+    products: int
 
 
 def write_c(model: Card | Deck, path: Path, name: str = "model") -> CFile:
@@ -64,7 +68,7 @@ def c_file(model: Card | Deck, name: str) -> tuple[str, CFile]:
     functions = [network.text for network in networks.values()] + ([] if choice is None else choice.functions)
     functions += [_function(declaration, lines) for declaration, lines in public.items()]
     used = "\n\n".join(needed_by("\n\n".join([*tables.structures, *functions])))
-    file = CFile(tables.bytes, _ram(tables, used))
+    file = CFile(tables.bytes, _ram(tables, used), max(program.macs() for program in programs))
     numbers = ", ".join(f"{key} = {value}" for key, value in tables.numbers.items())
     parts = [
         _comment(model, list(public), file),
@@ -129,6 +133,7 @@ def _comment(model: Card | Deck, public: Sequence[str], file: CFile) -> str:
     cards = (
         "one card" if model.gate is None else f"{len(model.cards)} cards, chosen by the gate {model.gate!r}"
     )
+    each = "" if model.gate is None else " for each card that is played"
     outputs = "logits" if model.gate is None else "logarithms of probabilities"
     predict, *reset = (f"    {declaration};" for declaration in public)
     paragraphs = [
@@ -141,7 +146,8 @@ def _comment(model: Card | Deck, public: Sequence[str], file: CFile) -> str:
         *(["The gate remembers earlier images; this begins a new stream."] if reset else []),
         "Classes: " + ", ".join(f"{number} {one}" for number, one in enumerate(model.classes)) + ".",
         f"Flash: {file.constants:,} bytes of constants, and the code. RAM: {file.ram:,} bytes, static, and "
-        "less than a kilobyte of stack; nothing is allocated. All calls use the same memory: one at a time.",
+        "less than a kilobyte of stack; nothing is allocated. All calls use the same memory: one at a time. "
+        f"Work: {file.products:,} products of weights{each}.",
     ]
     blocks = [
         one if one.startswith("    ") else textwrap.fill(as_comment(one), _WIDTH, break_long_words=False)
