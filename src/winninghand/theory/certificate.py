@@ -46,8 +46,10 @@ class Proof:
 
     `answers`, int64 (N,), are the target's classes, `margins`, float64 (N,), the least by which its logit of
     that class is above another one. `proved`, bool (N,), says that the margin is more than twice the bound
-    over the whole box; `bounds`, float64 (N,), are bounds of the error at the image itself, and `proved_here`
-    says that the margin is more than twice that one. In either case the ticket gives the same answer."""
+    over the whole box. For the other images a bound at the image itself is found; `proved_here` says that the
+    margin is more than twice that one, or that the image is proved already. In either case the ticket gives
+    the same answer. `bounds`, float64 (N,), are those that were used.
+    """
 
     answers: Tensor
     margins: Tensor
@@ -93,12 +95,18 @@ class Certificate:
         return Proof(answers, margins, bounds, margins > 2 * self.bound, margins > 2 * bounds)
 
     def _proved(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logits = self._propagated(box(images, images))
+        logits = propagated(self._target, {}, box(images, images), self._norms)
         low, high = logits.low.flatten(1), logits.high.flatten(1)
         answers = low.argmax(1)
         others = high.scatter(1, answers[:, None], -torch.inf).amax(1)
         margins = low.gather(1, answers[:, None]).flatten() - others
-        return answers, margins - 4 * UNIT * margins.abs(), logits.error.flatten(1).amax(1)
+        margins = margins - 4 * UNIT * margins.abs()
+        bounds = torch.full_like(margins, self.bound)
+        rest = (margins <= 2 * self.bound).nonzero().flatten()
+        if len(rest):
+            at_image = self._propagated(box(images[rest], images[rest])).error.flatten(1).amax(1)
+            bounds[rest] = at_image.clamp(max=self.bound)
+        return answers, margins, bounds
 
     def _propagated(self, inputs: Bounds) -> Bounds:
         return propagated(self._target, self._away, inputs, self._norms)

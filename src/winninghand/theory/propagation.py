@@ -145,37 +145,44 @@ def _through_layer(
     source = values[layer.source]
     rounding = (layer.fan_in + 16) * UNIT
     up = 1 + rounding
-    weight, absolute = layer.weight, (layer.weight.abs() + layer.slack) * (1 + 2 * UNIT)
-    middle, radius = (source.low + source.high) / 2, (source.high - source.low) / 2
-    # Halving is exact; sum and difference are rounded.
-    radius = radius * (1 + 4 * UNIT) + 4 * UNIT * source.magnitude
-    magnitude = layer.with_constant(source.magnitude, 1.0)
-    result = layer.convolved(layer.with_constant(middle, 1.0), weight)
-    spread = layer.with_constant(radius, 0.0) + rounding * magnitude
-    spread = layer.convolved(spread, absolute) + layer.convolved(magnitude, layer.slack)
-    spread = spread * up + _TINY
-    error = source.error
-    windowed = layer.with_constant(error, 0.0)
-    errors = layer.convolved(windowed, absolute)
+    absolute = (layer.weight.abs() + layer.slack) * (1 + 2 * UNIT)
+    rows = torch.linalg.vector_norm(absolute.flatten(1), dim=1) * up
     constants = layer.groups * math.prod(layer.shape[1:]) if layer.constant else 0
     norm = _root(source.norm.square() + constants)
-    rows = torch.linalg.vector_norm(absolute.flatten(1), dim=1) * up
-    by_norm = rows[None] * source.error_norm[:, None]
-    error_norm = gain * source.error_norm
-    if away is not None:
-        errors = errors + layer.convolved(magnitude + windowed, away.largest)
-        seen = norm + source.error_norm
-        by_norm = by_norm + torch.linalg.vector_norm(away.largest.flatten(1), dim=1) * up * seen[:, None]
-        error_norm = error_norm + away.norm * seen
-    errors = torch.minimum(errors * up, (by_norm * up)[:, :, None, None])
-    if away is not None or bool(source.error.any()):
-        errors = errors + _TINY
+    magnitude = layer.with_constant(source.magnitude, 1.0)
+    low, high = _interval(layer, source, absolute, magnitude)
     limit = (rows[None] * norm[:, None] * up)[:, :, None, None]
-    low, high = torch.maximum(_down(result - spread), -limit), torch.minimum(_up(result + spread), limit)
+    low, high = torch.maximum(low, -limit), torch.minimum(high, limit)
+    errors, error_norm = torch.zeros_like(low), gain * source.error_norm
+    if away is not None or bool(source.error.any()):
+        windowed = layer.with_constant(source.error, 0.0)
+        errors = layer.convolved(windowed, absolute)
+        by_norm = rows[None] * source.error_norm[:, None]
+        if away is not None:
+            errors = errors + layer.convolved(magnitude + windowed, away.largest)
+            seen = norm + source.error_norm
+            of_rows = torch.linalg.vector_norm(away.largest.flatten(1), dim=1) * up
+            by_norm = by_norm + of_rows * seen[:, None]
+            error_norm = error_norm + away.norm * seen
+        errors = torch.minimum(errors * up, (by_norm * up)[:, :, None, None]) + _TINY
     bounds = Bounds(low, high, norm * gain * up, errors, error_norm * up).tightened()
     if layer.addend is not None:
         bounds = _sum(bounds, values[layer.addend])
     return _activated(bounds, layer.activation)
+
+
+def _interval(layer: Layer, source: Bounds, absolute: Tensor, magnitude: Tensor) -> tuple[Tensor, Tensor]:
+    """Return between what a layer's sums lie, without its activation, rounding included."""
+    rounding = (layer.fan_in + 16) * UNIT
+    middle, radius = (source.low + source.high) / 2, (source.high - source.low) / 2
+    # Halving is exact; sum and difference are rounded.
+    radius = radius * (1 + 4 * UNIT) + 4 * UNIT * source.magnitude
+    result = layer.convolved(layer.with_constant(middle, 1.0), layer.weight)
+    spread = layer.convolved(layer.with_constant(radius, 0.0) + rounding * magnitude, absolute)
+    if bool(layer.slack.any()):
+        spread = spread + layer.convolved(magnitude, layer.slack)
+    spread = spread * (1 + rounding) + _TINY
+    return _down(result - spread), _up(result + spread)
 
 
 def _through_step(

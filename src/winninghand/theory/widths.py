@@ -21,8 +21,8 @@ KINDS: tuple[str, ...] = get_args(Kind)
 # Of a target up to half of the samples' range the nearest of all sums of n uniform samples is 1.2 √n / 2^n
 # away, on the average (measured for n from 15 to 40), and a little more where most samples are of one sign.
 _MEAN_ERROR = 1.3
-# By so much the share of each layer is less than its part, for draws that are less lucky.
-_MARGIN = 2.5
+# By so much all shares are less than epsilon, for draws that are less lucky.
+_MARGIN = 1.5
 _LEAST_SAMPLES = 8
 # Samples that only those weights use that the first ones do not come near, because most have one sign.
 _MORE_SAMPLES = 6
@@ -75,16 +75,21 @@ def mean_errors(target: Target, epsilon: float, norms: Mapping[int, float]) -> d
     """Return for each layer, by its output, the mean error of its weights that a bound of epsilon allows.
 
     In units of the layer's scales. It is found by random errors in one layer after the other, of which the
-    bound is propagated; every layer may take an equal share of epsilon.
+    bound is propagated. A layer of many weights has a larger share of epsilon: with W weights, of which the
+    bound is R times the mean error, the work Σ W·2^(n/2) is least for shares that go with W^(2/3)·R^(1/3).
     """
     shape = target.program.input_shape
     inputs = box(torch.zeros(1, *shape), torch.ones(1, *shape))
-    layers = list(target.layers)
-    share = epsilon / (_MARGIN * len(layers))
-    return {
-        layer.output: share * _UNIT_ERROR / max(_response(target, layer, inputs, norms), 1e-300)
-        for layer in layers
-    }
+    exact = float(propagated(target, {}, inputs, norms).error.max())
+    responses, shares = {}, {}
+    for layer in target.layers:
+        found = _response(target, layer, inputs, norms) - exact
+        responses[layer.output] = max(found / _UNIT_ERROR, 1e-290)
+        shares[layer.output] = int(layer.weight.count_nonzero()) ** (2 / 3) * responses[layer.output] ** (
+            1 / 3
+        )
+    total = sum(shares.values()) * _MARGIN
+    return {number: epsilon * shares[number] / total / response for number, response in responses.items()}
 
 
 def _response(target: Target, layer: Layer, inputs: Bounds, norms: Mapping[int, float]) -> float:
@@ -92,9 +97,7 @@ def _response(target: Target, layer: Layer, inputs: Bounds, norms: Mapping[int, 
     errors = _random_errors(layer, f"theory: errors of {layer.output}")
     negative = _random_errors(layer, f"theory: other errors of {layer.output}") if layer.signed else None
     away = discrepancy(layer, errors, negative, torch.zeros_like(layer.slack))
-    exact = propagated(target, {}, inputs, norms)
-    bounds = propagated(target, {layer.output: away}, inputs, norms)
-    return float((bounds.error - exact.error).max())
+    return float(propagated(target, {layer.output: away}, inputs, norms).error.max())
 
 
 def _random_errors(layer: Layer, name: str) -> Tensor:
