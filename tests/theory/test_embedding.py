@@ -131,6 +131,20 @@ def test_any_module_may_be_a_target():
     assert (ticket.network(images) - module(images)).abs().max() <= ticket.bound
 
 
+@pytest.mark.parametrize("form", ["int8", "int4"])
+def test_levels_of_a_quantized_card_are_reached_exactly(form):
+    card = card_of(network("convolutions")).quantized(form)
+    ticket = wh.theory.embed(card, 1e-9, kind="integers")
+    images = torch.rand(20, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(2))
+    proof = ticket.certificate.prove(images)
+    assert ticket.bound < 1e-200
+    assert all(layer.largest_error == 0 for layer in ticket.certificate.layers)
+    assert proof.proved.all()
+    torch.testing.assert_close(ticket.network(images), card(images), rtol=1e-5, atol=1e-5)
+    random = ticket.network.layers["4"].weight
+    assert torch.equal(random, random.round())
+
+
 def test_pruned_weights_take_no_random_ones():
     module = network("fully connected")
     with torch.no_grad():
@@ -174,11 +188,12 @@ class Gated(nn.Module):
     ("change", "named"),
     [
         (lambda card: wh.theory.embed(card, 0.0), "epsilon must be a number above 0, not 0.0"),
-        (lambda card: wh.theory.embed(card, kind="ternary"), "float or binary, not 'ternary'"),
+        (lambda card: wh.theory.embed(card, kind="ternary"), "binary, integers, not 'ternary'"),
         (
             lambda card: wh.theory.embed(card, 1e-4, samples=6),
             r"\(6 samples for each of 144 weights, .* would do",
         ),
+        (lambda card: wh.theory.embed(card, kind="integers"), "not of whole levels; quantize the card"),
         (lambda card: wh.theory.embed(card, 1e-12), "raise epsilon by the factor"),
         (lambda card: wh.theory.embed(card, 1e-7, kind="binary"), "GiB, more than half"),
         (lambda card: wh.theory.embed(card.network), "give input_shape, such as"),

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from winninghand.base.errors import InputError
-from winninghand.engine.program import Convolution
+from winninghand.engine.program import Activation, Convolution
 from winninghand.theory.layers import UNIT, Layer, Target
 from winninghand.theory.network import MaskedLayer, MaskedNetwork
 from winninghand.theory.propagation import Bounds, Discrepancy, box, discrepancy, norms_of, propagated
@@ -122,15 +122,35 @@ def _compared(layer: Layer, network: MaskedNetwork) -> tuple[Discrepancy, LayerR
     step = steps[layer.output]
     if not isinstance(step, Convolution):
         raise InputError(f"the network is no ticket of this target: it has no layer {layer.name}")
+    before = steps.get(step.source)
+    plain = (
+        isinstance(before, Convolution)
+        and (before.source, before.groups, before.activation)
+        == (layer.source, layer.groups, Activation("relu"))
+        and before.addend is None
+        and before.stride == (1, 1)
+        and before.padding == (0, 0)
+        and bool((before.scales == 1).all())
+        and not bool(before.biases.any())
+    )
+    _require(plain, layer, "a hidden layer of another form")
     hidden, second = (_masked(network, number) for number in (step.source, layer.output))
     slots, factors = _seen(layer, hidden)
     _check_alike(layer, step, second)
     sums, lost = _added(layer, second, slots, factors)
-    errors, negative = sums[:, :, 0] - layer.weight, sums[:, :, 1] + layer.weight
-    if layer.constant:
+    wanted = layer.weight if layer.levels is None else layer.levels
+    errors, negative = sums[:, :, 0] - wanted, sums[:, :, 1] + wanted
+    if not layer.signed:
+        negative = torch.zeros_like(negative)
+    elif layer.constant:
         # The constant is never negative.
         negative[:, layer.inputs] = 0
     slack = layer.slack + lost.amax(2)
+    if layer.gains is not None:
+        # Both multiply their levels by the same gains, so that only other levels are errors.
+        gains = layer.gains[:, None, None, None]
+        errors, negative = errors * gains, negative * gains
+        slack = lost.amax(2) * gains.abs() + 4 * UNIT * (errors.abs() + negative.abs())
     away = discrepancy(layer, errors, negative if layer.signed else None, slack)
     report = LayerReport(
         name=layer.name,
@@ -198,6 +218,10 @@ def _check_alike(layer: Layer, step: Convolution, second: MaskedLayer) -> None:
     same = ("stride", "padding", "dilation", "groups", "addend", "activation")
     alike = all(getattr(layer, name) == getattr(step, name) for name in same)
     _require(alike, layer, "another geometry, addend or activation")
+    gains = torch.ones(len(layer.weight)) if layer.gains is None else layer.gains
+    offsets = torch.zeros(len(layer.weight)) if layer.offsets is None else layer.offsets
+    own = torch.equal(step.scales[0], gains) and torch.equal(step.biases[0], offsets)
+    _require(own, layer, "scales or biases that are not the target's")
     _require(not bool(second.bias_kept.any()), layer, "biases of its own")
 
 

@@ -20,10 +20,12 @@ from winninghand.theory.choosing import assign, choose
 from winninghand.theory.layers import Layer, Target
 from winninghand.theory.network import MaskedLayer, MaskedNetwork
 from winninghand.theory.sources import Distribution, draw
-from winninghand.theory.widths import Kind, Width, used_inputs
+from winninghand.theory.widths import Kind, Width, integer_source, used_inputs
 
 # Random numbers of so many weights are drawn at once; each takes up to 30 bytes for a moment.
 _AT_ONCE = 2**22
+
+_HIDDEN: dict[Kind, Distribution] = {"float": "uniform", "binary": "signs", "integers": "signs"}
 
 
 def built(target: Target, widths: dict[int, Width], kind: Kind, seed: int) -> MaskedNetwork:
@@ -45,6 +47,9 @@ def built(target: Target, widths: dict[int, Width], kind: Kind, seed: int) -> Ma
         convolution = _convolution(f"{step.name}, hidden", step.source, number, hidden)
         steps.append(replace(convolution, groups=step.groups, activation=Activation("relu")))
         convolution = _convolution(step.name, number, step.output, second)
+        if step.gains is not None and step.offsets is not None:
+            # A quantized target's own.
+            convolution = replace(convolution, scales=step.gains[None], biases=step.offsets[None])
         steps.append(
             replace(
                 convolution,
@@ -73,10 +78,12 @@ def _layers_of(
     hidden, factors, slots = _hidden(layer, width, kind, name, seed)
     outputs, _, *kernel = layer.weight.shape
     places, per_group = kernel[0] * kernel[1], outputs // layer.groups
-    random = _drawn(kind, seed, f"{name}, weights", outputs, width.hidden * places, width.scale)
+    source = integer_source(layer) if kind == "integers" else _HIDDEN[kind]
+    random = _drawn(source, seed, f"{name}, weights", outputs, width.hidden * places, width.scale)
     kept = torch.zeros(outputs, width.hidden, places, dtype=torch.bool)
     numbers = random.view(kept.shape).numpy()
-    targets = layer.weight.flatten(2).contiguous().numpy()
+    wanted = layer.weight if layer.levels is None else layer.levels
+    targets = wanted.flatten(2).contiguous().numpy()
     tolerances = torch.full(layer.weight.shape[1:2], width.tolerance * width.scale, dtype=torch.float64)
     if layer.constant:
         tolerances[-1] *= width.constant_scale
@@ -94,7 +101,7 @@ def _layers_of(
         )
     shape = (outputs, width.hidden, *kernel)
     none = torch.zeros(outputs, dtype=torch.bool)
-    biases = _drawn(kind, seed, f"{name}, biases", 1, outputs, width.scale).flatten()
+    biases = _drawn(source, seed, f"{name}, biases", 1, outputs, width.scale).flatten()
     return hidden, MaskedLayer(random.view(shape), kept.view(shape), biases, none)
 
 
@@ -106,8 +113,8 @@ def _hidden(
     The latter two are (groups, neurons).
     """
     neurons = layer.groups * width.hidden
-    weights = _drawn(kind, seed, f"{name}, hidden weights", neurons, layer.inputs, 1.0)
-    biases = _drawn(kind, seed, f"{name}, hidden biases", 1, neurons, width.constant_scale).flatten()
+    weights = _drawn(_HIDDEN[kind], seed, f"{name}, hidden weights", neurons, layer.inputs, 1.0)
+    biases = _drawn(_HIDDEN[kind], seed, f"{name}, hidden biases", 1, neurons, width.constant_scale).flatten()
     candidates = weights
     if layer.constant:
         candidates = torch.cat([weights, biases[:, None] / width.constant_scale], 1)
@@ -131,9 +138,8 @@ def _hidden(
     return masked, factors.view(owners.shape), slots.view(owners.shape)
 
 
-def _drawn(kind: Kind, seed: int, name: str, rows: int, width: int, scale: float) -> Tensor:
+def _drawn(distribution: Distribution, seed: int, name: str, rows: int, width: int, scale: float) -> Tensor:
     """Return random numbers up to a scale, float32 (rows, width)."""
-    distribution: Distribution = "signs" if kind == "binary" else "uniform"
     # As the single-precision number that the weights will be.
     scale = float(np.float32(scale))
     if rows * width <= _AT_ONCE:

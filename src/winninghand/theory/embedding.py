@@ -23,6 +23,7 @@ from winninghand.theory.widths import (
     KINDS,
     Kind,
     Width,
+    integer_samples,
     mean_errors,
     sign_samples,
     uniform_samples,
@@ -80,9 +81,11 @@ def embed(
     the engine's program of one. The ticket's logits are proved to be within `epsilon` of its own at every
     input in [0, 1]. Every layer of the target becomes two random ones: depth 2L (Pensia et al. 2020,
     arXiv:2006.07990). Random weights are uniform in [−1, 1] times a power of two per layer, by which that
-    layer's weights are at most ½, or for `kind="binary"` signs times one number per layer. The width is a
-    function of target and epsilon (see `widths`), chosen before anything is drawn; `samples` says instead how
-    many random products each weight is made of. The network is drawn once, and not again.
+    layer's weights are at most ½, or for `kind="binary"` signs times one number per layer. With
+    `kind="integers"` the random weights are whole numbers, and reach a quantized card's levels exactly (Kumar
+    & Natale 2025, arXiv:2508.11020); its scales, biases and norms stay its own, and the bound is nought. The
+    width is a function of target and epsilon (see `widths`), chosen before anything is drawn; `samples` says
+    instead how many random products each weight is made of. The network is drawn once, and not again.
 
     Raises `InputError` for a target with other steps than layers, sums, pools and activations that do not
     raise differences (named), for an epsilon that is not above 0, for a random network beyond this
@@ -92,13 +95,16 @@ def embed(
     if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 < epsilon < float("inf"):
         raise InputError(f"epsilon must be a number above 0, not {brief(epsilon)}")
     if kind not in KINDS:
-        raise InputError(f"the kind of a ticket is {' or '.join(KINDS)}, not {brief(kind)}")
+        raise InputError(f"the kind of a ticket is one of {', '.join(KINDS)}, not {brief(kind)}")
     seed = checked_whole("seed", seed)
-    wanted = target_of(program_of(target, input_shape))
+    wanted = target_of(program_of(target, input_shape), levels=kind == "integers")
     norms = norms_of(wanted)
-    needed = _needed(wanted, kind, mean_errors(wanted, epsilon, norms))
+    if kind == "integers":
+        needed = {layer.output: integer_samples(layer) for layer in wanted.layers}
+    else:
+        needed = _needed(wanted, kind, mean_errors(wanted, epsilon, norms))
     if samples is not None:
-        samples = checked_whole("samples", samples, 1, MOST_SAMPLES if kind == "float" else 2**20)
+        samples = checked_whole("samples", samples, 1, 2**20 if kind == "binary" else MOST_SAMPLES)
     widths = {layer.output: width_of(layer, kind, needed[layer.output], samples) for layer in wanted.layers}
     _check_memory(wanted, widths)
     network = built(wanted, widths, kind, seed)
@@ -176,6 +182,11 @@ def _missed(
     target: Target, certificate: Certificate, epsilon: float, kind: Kind, widths: dict[int, Width]
 ) -> str:
     """Return what to say where the bound is above epsilon: how far, by which layers, and what would do."""
+    if kind == "integers":
+        return (
+            "a level of the target is no sum of its samples; give more samples, such as samples="
+            f"{min(MOST_SAMPLES, max(width.samples for width in widths.values()) + 4)}"
+        )
     known = _needed(target, kind, mean_errors(target, epsilon, norms_of(target)))
     needed = {layer.output: width_of(layer, kind, known[layer.output]).samples for layer in target.layers}
     short = [

@@ -45,9 +45,10 @@ class Layer:
 
     `weight` is float64 (out, in / groups, kernel height, kernel width), and differs from the target's by
     `slack` at most, of the same shape. With `constant` the last input of each group is 1 everywhere. `signed`
-    says that the source can be negative. `shape` is the source's, `output_shape` that of the output. A kernel
-    place by which the constant reaches every output is `centre`.
-    """
+    says that the source can be negative. Of a quantized target, `levels`, whole numbers of the weight's
+    shape, times `gains`, float64 (out,), are the weight, and `offsets`, float64 (out,), are added. `shape` is
+    the source's, `output_shape` that of the output. A kernel place by which the constant reaches every output
+    is `centre`."""
 
     name: str
     source: int
@@ -64,6 +65,9 @@ class Layer:
     groups: int
     addend: int | None
     activation: Activation | None
+    levels: Tensor | None = None
+    gains: Tensor | None = None
+    offsets: Tensor | None = None
 
     @property
     def inputs(self) -> int:
@@ -94,7 +98,7 @@ class Layer:
         return functional.conv2d(window, weight, None, self.stride, 0, self.dilation, self.groups)
 
 
-LayerStep = Layer | Pool | Combine | Pointwise | Concatenate | Channels
+LayerStep = Layer | Affine | Pool | Combine | Pointwise | Concatenate | Channels
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +114,11 @@ class Target:
         return (step for step in self.steps if isinstance(step, Layer))
 
 
-def target_of(program: Program) -> Target:
+def target_of(program: Program, levels: bool = False) -> Target:
     """Return the layers of a program.
+
+    With `levels` the weights are whole levels, and nothing is brought into them: scales, biases and affine
+    steps stay as they are.
 
     Raises `InputError` for steps that no bound holds for over a whole box of inputs: products of two values,
     as in attention and squeeze-and-excitation, norms by statistics of the image itself, and activations that
@@ -128,6 +135,11 @@ def target_of(program: Program) -> Target:
     steps: list[LayerStep] = []
     for index, step in enumerate(program.steps):
         _check(step, index)
+        if levels and isinstance(step, Convolution | Affine):
+            nonnegative[step.output] = _gives_no_negative(step.activation)
+            signed = not nonnegative[step.source]
+            steps.append(step if isinstance(step, Affine) else _layer_of_levels(step, index, program, signed))
+            continue
         if isinstance(step, Affine) and _can_fold(step, readers.get(step.output, []), program, folded):
             folded[step.output] = step
             continue
@@ -254,6 +266,37 @@ def _layer(
         groups=step.groups,
         addend=step.addend,
         activation=step.activation,
+    )
+
+
+def _layer_of_levels(step: Convolution, index: int, program: Program, signed: bool) -> Layer:
+    if step.levels is None:
+        raise InputError(
+            f"the target's step {index + 1} ({step.name}) is not of whole levels; quantize the card to int8 "
+            "or int4"
+        )
+    levels = step.levels.values.double()
+    gains = step.levels.scales.double() * step.scales[0].double()
+    weight = levels * gains[:, None, None, None]
+    return Layer(
+        name=step.name or f"step {index + 1}",
+        source=step.source,
+        output=step.output,
+        weight=weight,
+        slack=UNIT * weight.abs(),
+        constant=False,
+        signed=signed,
+        shape=program.shapes[step.source],
+        output_shape=program.shapes[step.output],
+        stride=step.stride,
+        padding=step.padding,
+        dilation=step.dilation,
+        groups=step.groups,
+        addend=step.addend,
+        activation=step.activation,
+        levels=levels,
+        gains=gains,
+        offsets=step.biases[0].double(),
     )
 
 

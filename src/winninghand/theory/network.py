@@ -36,7 +36,7 @@ class MaskedLayer(nn.Module):
             convolution,
             weight=(self.weight * self.kept).to(dtype),
             scales=convolution.scales.to(dtype),
-            biases=(self.bias * self.bias_kept).to(dtype)[None],
+            biases=convolution.biases.to(dtype) + (self.bias * self.bias_kept).to(dtype)[None],
         )
 
 
@@ -59,6 +59,7 @@ class MaskedNetwork(nn.Module):
         cards = torch.zeros(len(images), dtype=torch.int64, device=images.device)
         for index, step in enumerate(program.steps):
             if isinstance(step, Convolution):
+                # Scales and biases other than 1 and 0 are a quantized target's own.
                 step = cast(MaskedLayer, self.layers[str(step.output)]).seen(step, images.dtype)
             values[step.output] = result_of(step, values, program.shapes, cards)
             for number in sources_of(step):

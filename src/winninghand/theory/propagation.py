@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from winninghand.engine.program import (
     Activation,
+    Affine,
     Channels,
     Combine,
     Concatenate,
@@ -131,7 +132,7 @@ def norms_of(target: Target) -> dict[int, float]:
     return found
 
 
-def _sources(step: Layer | Pool | Combine | Pointwise | Concatenate | Channels) -> tuple[int, ...]:
+def _sources(step: Layer | Affine | Pool | Combine | Pointwise | Concatenate | Channels) -> tuple[int, ...]:
     if isinstance(step, Layer):
         return (step.source,) if step.addend is None else (step.source, step.addend)
     if isinstance(step, Combine):
@@ -165,7 +166,12 @@ def _through_layer(
             by_norm = by_norm + of_rows * seen[:, None]
             error_norm = error_norm + away.norm * seen
         errors = torch.minimum(errors * up, (by_norm * up)[:, :, None, None]) + _TINY
-    bounds = Bounds(low, high, norm * gain * up, errors, error_norm * up).tightened()
+    bounds = Bounds(low, high, norm * gain * up, errors, error_norm * up)
+    if layer.offsets is not None:
+        offsets = layer.offsets[None, :, None, None]
+        infinite = torch.full_like(norm, math.inf)
+        bounds = replace(bounds, low=_down(low + offsets), high=_up(high + offsets), norm=infinite)
+    bounds = bounds.tightened()
     if layer.addend is not None:
         bounds = _sum(bounds, values[layer.addend])
     return _activated(bounds, layer.activation)
@@ -186,7 +192,7 @@ def _interval(layer: Layer, source: Bounds, absolute: Tensor, magnitude: Tensor)
 
 
 def _through_step(
-    step: Pool | Combine | Pointwise | Concatenate | Channels,
+    step: Affine | Pool | Combine | Pointwise | Concatenate | Channels,
     values: Mapping[int, Bounds],
     shapes: tuple[Shape, ...],
 ) -> Bounds:
@@ -204,6 +210,17 @@ def _through_step(
             _root(torch.stack([one.error_norm.square() for one in parts]).sum(0)),
         )
     source = values[step.source]
+    if isinstance(step, Affine):
+        scales, biases = (one[0].double()[None, :, None, None] for one in (step.scales, step.biases))
+        ends = torch.stack([source.low * scales, source.high * scales])
+        low, high = ends.amin(0), ends.amax(0)
+        low, high = _down(_down(low) + biases), _up(_up(high) + biases)
+        # A product and a sum, each rounded.
+        lost = 2 * UNIT * (ends.abs().amax(0) + biases.abs())
+        norm = torch.full_like(source.norm, math.inf)
+        error_norm = _up(source.error_norm * float(scales.abs().max()))
+        error = _up(source.error * scales.abs())
+        return _activated(Bounds(low - lost, high + lost, norm, error, error_norm), step.activation)
     if isinstance(step, Channels):
         chosen = list(step.indices)
         bounds = [one[:, chosen] for one in (source.low, source.high, source.error)]

@@ -10,7 +10,7 @@ from torch import Tensor
 from winninghand.base.errors import InputError, brief, checked_whole
 from winninghand.base.randomness import CounterRNG
 
-Distribution = Literal["uniform", "normal", "signs"]
+Distribution = Literal["uniform", "normal", "signs", "int4", "int8"]
 DISTRIBUTIONS: tuple[str, ...] = get_args(Distribution)
 
 
@@ -28,9 +28,9 @@ def draw(
     A row is the same however many are drawn.
 
     `uniform` is from [−1, 1), in multiples of 2⁻²³, so that sums of up to 64 products of two are exact in
-    double precision; `normal` has mean 0 and standard deviation 1; `signs` are −1 and 1. Of a source that
-    is masked at random each number is there with the probability `density`, and 0 otherwise (Gadhikar et
-    al. 2023, arXiv:2210.02412).
+    double precision; `normal` has mean 0 and standard deviation 1; `signs` are −1 and 1; `int4` and `int8`
+    are whole numbers from −8 to 7, and from −128 to 127. Of a source that is masked at random each number is
+    there with the probability `density`, and 0 otherwise (Gadhikar et al. 2023, arXiv:2210.02412).
 
     Raises `InputError` for another distribution, and for a density outside (0, 1].
     """
@@ -46,6 +46,8 @@ def draw(
         numbers = streams.uniform(width).mul_(2).sub_(1)
         if distribution == "signs":
             numbers = torch.where(numbers < 0, -1.0, 1.0)
+        elif distribution != "uniform":
+            numbers = numbers.mul_(8 if distribution == "int4" else 128).floor_()
     if density < 1:
         numbers *= CounterRNG(f"theory, seed {seed}: mask of {name}", indices).uniform(width) < density
     return numbers

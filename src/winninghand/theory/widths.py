@@ -15,7 +15,7 @@ from winninghand.theory.layers import Layer, Target
 from winninghand.theory.propagation import Bounds, box, discrepancy, propagated
 from winninghand.theory.subset_sums import MOST_SAMPLES
 
-Kind = Literal["float", "binary"]
+Kind = Literal["float", "binary", "integers"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
 # Of a target up to half of the samples' range the nearest of all sums of n uniform samples is 1.2 √n / 2^n
@@ -26,6 +26,7 @@ _MARGIN = 1.5
 _LEAST_SAMPLES = 8
 # Samples that only those weights use that the first ones do not come near, because most have one sign.
 _MORE_SAMPLES = 6
+_INTEGER_SAMPLES = 22
 # In mean errors, from where on a weight uses them.
 _FAR = 4.0
 # A sum of weights that is to be nought in the linear range of the bound.
@@ -129,6 +130,20 @@ def typical_error(samples: int) -> float:
     return _MEAN_ERROR * math.sqrt(samples) * 2.0**-samples
 
 
+def integer_samples(layer: Layer) -> int:
+    """Return how many whole samples give a weight's level exactly, mostly; those that miss it use more.
+
+    n samples of b bits have 2^n subset sums, within about ±2^b·√n: b + 6 samples have a few dozen sums at
+    each level (Kumar & Natale 2025, arXiv:2508.11020, prove how few are enough).
+    """
+    return 14 if integer_source(layer) == "int8" else 10
+
+
+def integer_source(layer: Layer) -> Literal["int4", "int8"]:
+    """Return the source of a layer of levels."""
+    return "int4" if layer.levels is None or float(layer.levels.abs().max()) < 8 else "int8"
+
+
 def sign_samples(mean_error: float, weights: int) -> int:
     """Return how many signs a weight needs for this mean error, in a layer of so many weights.
 
@@ -170,6 +185,9 @@ def used_inputs(layer: Layer) -> Tensor:
 def width_of(layer: Layer, kind: Kind, needed: int, samples: int | None = None) -> Width:
     """Return the width of a layer's random network, of `samples`, or as many as are `needed` and a few
     more."""
+    if kind == "integers":
+        count = _INTEGER_SAMPLES if samples is None else samples
+        return Width(count, min(count, needed), 0.5, hidden_channels(layer, count), 1.0, 1.0)
     scale, constant_scale = weight_scales(layer)
     if kind == "binary":
         count = needed if samples is None else samples

@@ -1,0 +1,23 @@
+"""The results that stand behind compact robust networks: one file each, with a check in numbers."""
+
+from winninghand.theory.statements import (
+    fixed_size,
+    quantized,
+    random_masks,
+    signs,
+    single_samples,
+    subset_sum,
+)
+from winninghand.theory.statements.statement import Check, Point, Statement
+
+STATEMENTS: dict[str, Statement] = {
+    "subset-sums": subset_sum.STATEMENT,
+    "depth-2l": single_samples.STATEMENT,
+    "signs": signs.STATEMENT,
+    "fixed-size": fixed_size.STATEMENT,
+    "random-masks": random_masks.STATEMENT,
+    "quantized": quantized.STATEMENT,
+}
+"""By the name of its file in a folder of figures."""
+
+__all__ = ["STATEMENTS", "Check", "Point", "Statement"]

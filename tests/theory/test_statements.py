@@ -1,0 +1,38 @@
+"""What is measured keeps to the bounds that are proved."""
+
+from winninghand.theory.statements import STATEMENTS
+from winninghand.theory.statements.signs import width
+from winninghand.theory.statements.single_samples import samples_one_by_one
+
+TRIALS = 150
+# Three standard deviations of a share of so many draws.
+CHANCE = 3 * 0.5 / TRIALS**0.5
+
+
+def check_of(name):
+    return STATEMENTS[name].check(TRIALS, 0)
+
+
+def test_no_share_is_above_its_bound():
+    for name in ("subset-sums", "quantized"):
+        check = check_of(name)
+        for point in check.points:
+            if not point.series.startswith("bound"):
+                assert point.y <= check.line(f"bound, {point.series}")[point.x] + CHANCE
+
+
+def test_samples_grow_with_the_logarithm_by_subsets_and_linearly_by_signs():
+    subsets, signs = check_of("depth-2l"), check_of("signs")
+    measured = subsets.line("subset sums")
+    assert all(count >= subsets.line("subset sums, lower bound")[x] - 1 for x, count in measured.items())
+    assert measured[200.0] - measured[5.0] < 12
+    assert samples_one_by_one(0.01) == 459
+    assert all(count <= width(1 / x) for x, count in signs.line("signs").items())
+    assert signs.line("signs")[100.0] > 5 * signs.line("signs")[10.0]
+
+
+def test_half_of_the_samples_are_the_best_size_and_sparse_sources_are_wider():
+    sizes = check_of("fixed-size").line("median")
+    assert min(sizes, key=sizes.get) in (7, 9, 11, 13)
+    masked = check_of("random-masks").line("measured")
+    assert masked[1.0] < masked[0.5] < masked[0.25]
