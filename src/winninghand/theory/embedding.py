@@ -92,11 +92,7 @@ def embed(
     machine's memory, before it is drawn, and where no subset comes near enough: with the layers and the
     samples that would.
     """
-    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 < epsilon < float("inf"):
-        raise InputError(f"epsilon must be a number above 0, not {brief(epsilon)}")
-    if kind not in KINDS:
-        raise InputError(f"the kind of a ticket is one of {', '.join(KINDS)}, not {brief(kind)}")
-    seed = checked_whole("seed", seed)
+    epsilon, seed = check_asked(epsilon, seed, kind)
     wanted = target_of(program_of(target, input_shape), levels=kind == "integers")
     norms = norms_of(wanted)
     if kind == "integers":
@@ -111,7 +107,16 @@ def embed(
     certificate = Certificate(wanted, network, norms)
     if not certificate.bound <= epsilon:
         raise InputError(_missed(wanted, certificate, epsilon, kind, widths))
-    return Ticket(network, certificate, seed, float(epsilon), kind, tuple(widths.values()))
+    return Ticket(network, certificate, seed, epsilon, kind, tuple(widths.values()))
+
+
+def check_asked(epsilon: float, seed: int, kind: str) -> tuple[float, int]:
+    """Return epsilon and seed; `InputError` where no ticket can be asked for by these."""
+    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 < epsilon < float("inf"):
+        raise InputError(f"epsilon must be a number above 0, not {brief(epsilon)}")
+    if kind not in KINDS:
+        raise InputError(f"the kind of a ticket is one of {', '.join(KINDS)}, not {brief(kind)}")
+    return float(epsilon), checked_whole("seed", seed)
 
 
 def program_of(target: Card | nn.Module | Program, input_shape: Sequence[int] | None = None) -> Program:

@@ -6,6 +6,7 @@ import numpy as np
 
 from winninghand.theory.statements.statement import Check, Point, Statement, goals, products
 from winninghand.theory.statements.subset_sum import least_samples
+from winninghand.theory.subset_sums import Floats
 from winninghand.theory.widths import sign_samples
 
 _EPSILONS = (0.2, 0.1, 0.05, 0.02, 0.01)
@@ -35,9 +36,10 @@ def check(trials: int, seed: int) -> Check:
     return Check("1/ε", "samples for a weight, 99% of draws", tuple(points), logarithmic=True)
 
 
-def _of_sign(count: int, targets: np.ndarray, trials: int, seed: int) -> np.ndarray:
+def _of_sign(count: int, targets: Floats, trials: int, seed: int) -> Floats:
+    """Return how many of the signs are those of the targets, (trials,)."""
     signs = products("signs", count, trials, seed)
-    return (signs == np.sign(targets)[:, None]).sum(1)
+    return np.count_nonzero(signs == np.sign(targets)[:, None], axis=1).astype(np.float64)
 
 
 STATEMENT = Statement(

@@ -15,9 +15,9 @@ _EPSILONS = (0.1, 0.01, 0.001)
 def largest_success(samples: int, epsilon: float) -> float:
     """Return an upper bound of the probability that some subset sum is within epsilon of a target.
 
-    The target is uniform in [−½, ½]. A sum of one or more uniform numbers from [−1, 1] has a density of at most
-    ½, so that it is that near with a probability of at most ε; there are 2^n − 1 such sums. The empty one is
-    that near with a probability of at most 2ε.
+    The target is uniform in [−½, ½]. A sum of one or more uniform numbers from [−1, 1] has a density of at
+    most ½, so that it is that near with a probability of at most ε; there are 2^n − 1 such sums. The empty
+    one is that near with a probability of at most 2ε.
     """
     return min(1.0, (2.0**samples + 1) * epsilon)
 
