@@ -54,7 +54,7 @@ NETWORKS = {
 }
 """Networks of the second card, and the options that train them."""
 SAME = {"timm": 0.7}
-"""Images that keep their class in whole numbers, at least: all channels of a depthwise layer share one step."""
+"""Images that keep their class in whole numbers, at least; depthwise channels share one step."""
 PAGE = Path(__file__).parents[2] / "docs" / "import-export.md"
 
 pytestmark = pytest.mark.slow
