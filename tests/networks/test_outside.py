@@ -205,6 +205,8 @@ def test_photographs_of_many_sizes_are_brought_to_the_library_s(timm, tmp_path, 
         ("timm:positions", {"width": object}, "width must be a number"),
         ("hf:a/b/c", {}, "named hf:OWNER/NAME"),
         ("tim:resnet18", {}, "is code, which is run to build it"),
+        ("TIMM:resnet18", {}, "did you mean 'timm:resnet18'"),
+        ("transformers:a/b", {}, "did you mean 'hf:a/b'"),
         ("a b:c", {}, "networks from elsewhere are named timm:NAME"),
     ],
 )

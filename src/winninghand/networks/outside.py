@@ -28,6 +28,12 @@ from winninghand.networks.libraries import Built, Found
 
 _HOME = "winninghand.networks.libraries"
 LIBRARIES = catalog.LIBRARIES
+# What people call the libraries, in small letters, and how their networks are named here.
+_LIBRARY_NAMES = {
+    **{prefix: prefix for prefix in LIBRARIES},
+    **{library: prefix for prefix, library in LIBRARIES.items()},
+    "huggingface": "hf",
+}
 
 _OWN = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _RESERVED = frozenset({"name", "version", "trust"})
@@ -199,6 +205,12 @@ def _check_classes(name: str, settings: Mapping[str, Any]) -> None:
 
 def _own(name: str, settings: Mapping[str, Any], trust: bool) -> Built:
     """Return what a function of the caller's builds."""
+    home, _, path = name.partition(":")
+    meant = _LIBRARY_NAMES.get(home.lower())
+    if not trust and meant is not None:
+        raise InputError(
+            f"unknown network {shown(repr(name))}; did you mean {shown(repr(f'{meant}:{path}'))}?"
+        )
     if not _OWN.fullmatch(name):
         raise InputError(
             f"unknown network {shown(repr(name))}; networks from elsewhere are named timm:NAME, "
@@ -209,7 +221,6 @@ def _own(name: str, settings: Mapping[str, Any], trust: bool) -> Built:
             f"the network {name!r} is code, which is run to build it; where you trust it, say so by --trust "
             "or trust=True, or pass the module as network="
         )
-    home, _, path = name.partition(":")
     if home == "__main__":
         raise InputError("a network in __main__ cannot be found again; put its function into a module")
     function = _imported(name, home, path)
