@@ -118,6 +118,25 @@ def test_a_diverging_loss_stops_with_advice(tiny_images):
         wh.train(make_recipe(table), tiny_images)
 
 
+class Enlarged(wh.Callback):
+    def on_train_end(self, trainer):
+        for weight in trainer.network.parameters():
+            weight.data *= 1e30
+
+
+def test_finite_weights_without_finite_answers_are_told_as_a_diverged_training(tiny_images, tmp_path):
+    recipe = {
+        "network": {"name": "resnet20", "width": 4},
+        "compression": {"method": "dense"},
+        "training": {"epochs": 1, "batch_size": 16, "precision": "32-true"},
+    }
+    with pytest.raises(
+        wh.InputError, match=r"^the training diverged: .*NaN.*; lower training\.learning_rate"
+    ):
+        wh.train(recipe, tiny_images, tmp_path / "run", device="cpu", callbacks=[Enlarged()])
+    assert not (tmp_path / "run/card.card").exists()
+
+
 def test_a_fresh_module_is_trained_first_where_asked(tiny_images, tmp_path):
     def rows(train_first, name):
         settings = {"batch_size": 16, "learning_rate": 0.05, "warmup": 0.1, "precision": "32-true"}

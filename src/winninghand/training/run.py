@@ -289,8 +289,15 @@ class Run:
         network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         card = self._quantized(Card(network, metadata, profile), fitting)
         # The one time that a run looks at the test images.
-        measured = {"validation": accuracy(card, choosing)} if choosing is not None else {}
-        measured["test"] = accuracy(card, self.images.test)
+        parts = {"validation": choosing, "test": self.images.test}
+        try:
+            measured = {name: accuracy(card, part) for name, part in parts.items() if part is not None}
+        except InputError as error:
+            # Weights can be finite, and yet too large for finite answers.
+            raise InputError(
+                f"the training diverged: {error}; lower training.learning_rate, or set a larger "
+                "training.batch_size, and use a new folder"
+            ) from error
         return card.with_metadata(accuracies=measured).cpu()
 
     def _told(self, table: dict[str, Any]) -> dict[str, Any]:
