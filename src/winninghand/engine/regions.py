@@ -21,7 +21,8 @@ from winninghand.engine.quantizing import byte_values
 from winninghand.engine.vectors import BYTES, LANES
 
 _SECOND_CACHE = 1_200_000
-"""Bytes of values that a step can read and write at full speed."""
+_MEMORY = ((_SECOND_CACHE, 40.0), (8_000_000, 5.0), (math.inf, 2.5))
+"""How many bytes of values a step reads and writes in a cycle: where all of them are up to so many bytes."""
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,7 @@ def _cycles(step: Step, places: dict[int, Place], shape: Shape | None) -> float:
     for number in sources_of(step):
         place = places[number]
         moved += BYTES * place.planes * (place.rows + 2) * (place.columns + 2)
-    memory = moved / 40 if moved < _SECOND_CACHE else moved / 5
+    memory = moved / next(speed for size, speed in _MEMORY if moved < size)
     # The borders: written around each output.
     border = output.planes * 2 * (output.rows + output.columns + 2) * 2
     if shape is None:
