@@ -99,3 +99,18 @@ def test_damaged_code_is_compiled_again_and_replaced(imported, tmp_path, caplog)
         assert imported().double(2) == 4
         assert len(path.read_bytes()) == len(whole)
     assert not caplog.messages
+
+
+def test_code_is_compiled_again_when_a_file_beside_it_has_changed(tmp_path):
+    """Instructions that other files of a folder write are part of what is on disk."""
+    path, beside = tmp_path / "some_kernels.py", tmp_path / "beside.py"
+    path.write_text(SOURCE)
+    for change, hits in (("a = 1", 0), (None, 1), ("a = 22", 0)):
+        if change is not None:
+            beside.write_text(change)
+        compiled_file._stamp.cache_clear()
+        spec = importlib.util.spec_from_file_location("some_kernels", path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        assert module.double(2) == 4
+        assert sum(module.double._fast.stats.cache_hits.values()) == hits

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import cache, update_wrapper
+from pathlib import Path
 from threading import RLock
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -20,9 +21,11 @@ class Compiled(Generic[Parameters, Result]):
     """A function that is compiled for the types it is called with; the result is kept on disk.
 
     It does not hold the interpreter's lock while it runs, and starts no threads of its own. It may
-    call other compiled functions of its own file. Numba keeps results beside the file, or, where
-    that folder cannot be written, in the user's cache (`NUMBA_CACHE_DIR` names another place). Where
-    neither can be written or the disk is full, every process compiles for itself, and says so once.
+    call other compiled functions of its own file, and LLVM code that files of its own folder write:
+    what is on disk counts as long as no file of that folder has changed. Numba keeps results beside
+    the file, or, where that folder cannot be written, in the user's cache (`NUMBA_CACHE_DIR` names
+    another place). Where neither can be written or the disk is full, every process compiles for
+    itself, and says so once.
     """
 
     def __init__(self, function: Callable[Parameters, Result]) -> None:
@@ -56,6 +59,8 @@ def _keep_on_disk(dispatcher: Any, function: Callable[..., Any]) -> None:  # noq
     """Let Numba look for results on disk before it compiles, and not fail where it cannot."""
     from numba.core.caching import FunctionCache
 
+    folder = Path(function.__code__.co_filename).parent
+
     class Cache(FunctionCache):
         """Numba's own, whose failures end nothing: without a result from it, Numba compiles."""
 
@@ -66,6 +71,10 @@ def _keep_on_disk(dispatcher: Any, function: Callable[..., Any]) -> None:  # noq
             except Exception:
                 self._begin_anew()
                 return None
+
+        def _index_key(self, *args: Any) -> Any:  # noqa: ANN401
+            """Return what a result is found by: Numba's key, and the state of the folder."""
+            return (*super()._index_key(*args), _stamp(folder))  # type: ignore[no-untyped-call]
 
         def _begin_anew(self) -> None:
             try:
@@ -84,6 +93,13 @@ def _keep_on_disk(dispatcher: Any, function: Callable[..., Any]) -> None:  # noq
         dispatcher._cache = Cache(function)  # type: ignore[no-untyped-call]
     except (RuntimeError, OSError) as error:  # Numba found no folder that can be written
         _tell(error)
+
+
+@cache
+def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return name, time and size of a folder's Python files; nothing for a folder in an archive."""
+    found = [(path.name, path.stat()) for path in sorted(folder.glob("*.py"))]
+    return tuple((name, state.st_mtime_ns, state.st_size) for name, state in found)
 
 
 def _tell(error: Exception) -> None:

@@ -172,7 +172,7 @@ def border(row: Table) -> None:
         base = value + channel * plane
         end = value + min(channel + BORDER_CHANNELS, last) * plane
         for move in range(moves, moves + 24 * count, 24):
-            to, origin, mask = read_long(move), read_long(move + 8), read_long(move + 16)
+            to, origin, mask = read_long(move), read_long(move + 8), load(read_long(move + 16))
             for start in range(base, end, plane):
                 store(chosen(mask, load_anywhere(start + origin), outside), start + to)
 
@@ -205,14 +205,19 @@ def gather(row: Table, images: int) -> None:
                     if packed != 0:
                         there = value + (channel >> 2) * plane + 4 * lane + (channel & 3)
                     for y in range(rows):
-                        for x in range(columns):
-                            number = 0.0
-                            if top + y < height and left + x < width:
-                                number = read_float(here + 4 * ((top + y) * width + left + x))
-                            if packed != 0:
-                                write_byte(number, there + y * pitch + x * BYTES)
-                            else:
-                                write_float(number, there + y * pitch + x * BYTES)
+                        inside = max(0, min(columns, width - left)) if top + y < height else 0
+                        origin = here + 4 * ((top + y) * width + left)
+                        to = there + y * pitch
+                        if packed != 0:
+                            for x in range(inside):
+                                write_byte(read_float(origin + 4 * x), to + x * BYTES)
+                            for x in range(inside, columns):
+                                write_byte(0.0, to + x * BYTES)
+                        else:
+                            for x in range(inside):
+                                write_float(read_float(origin + 4 * x), to + x * BYTES)
+                            for x in range(inside, columns):
+                                write_float(0.0, to + x * BYTES)
                     lane += 1
 
 
@@ -236,12 +241,14 @@ def scatter(row: Table, logits: int) -> None:
                     if packed != 0:
                         here = value + (channel >> 2) * plane + 4 * lane + (channel & 3)
                     for y in range(min(rows, height - top)):
-                        for x in range(min(columns, width - left)):
-                            if packed != 0:
-                                number = read_byte(here + y * pitch + x * BYTES)
-                            else:
-                                number = read_float(here + y * pitch + x * BYTES)
-                            write_float(number, there + 4 * ((top + y) * width + left + x))
+                        origin = here + y * pitch
+                        to = there + 4 * ((top + y) * width + left)
+                        if packed != 0:
+                            for x in range(min(columns, width - left)):
+                                write_float(read_byte(origin + x * BYTES), to + 4 * x)
+                        else:
+                            for x in range(min(columns, width - left)):
+                                write_float(read_float(origin + x * BYTES), to + 4 * x)
 
 
 @compiled

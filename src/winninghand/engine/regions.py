@@ -21,7 +21,7 @@ from winninghand.engine.quantizing import byte_values
 from winninghand.engine.vectors import BYTES, LANES
 
 _SECOND_CACHE = 1_200_000
-_MEMORY = ((_SECOND_CACHE, 40.0), (8_000_000, 5.0), (math.inf, 2.5))
+_MEMORY = ((_SECOND_CACHE, 40.0), (8_000_000, 7.0), (math.inf, 2.5))
 """How many bytes of values a step reads and writes in a cycle: where all of them are up to so many bytes."""
 
 
@@ -207,7 +207,7 @@ def _with_borders(program: Program, region: Region) -> Region:
 
 def _transfer(place: Place) -> float:
     """Return the cycles to bring a value into lanes or out of them."""
-    return 2.0 * place.channels * place.rows * place.columns * LANES
+    return 3.0 * place.channels * place.rows * place.columns * LANES
 
 
 def _cycles(step: Step, places: dict[int, Place], shape: Shape | None) -> float:

@@ -238,11 +238,11 @@ def power_of_two(context: Any, exponents: Any) -> Any:
 
 @instruction
 def chosen(context: Any, mask: Any, value: Any, other: Any) -> Any:
-    """Return `value` in the lanes where the vector at the address `mask` is not 0, else `other`."""
+    """Return `value` in the lanes where `mask` is not 0, else `other`."""
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         zero = ir.Constant(REGISTER, [0.0] * LANES)
-        kept = builder.fcmp_unordered("!=", load_from(builder, given[0]), zero)
+        kept = builder.fcmp_unordered("!=", given[0], zero)
         return builder.select(kept, given[1], given[2])
 
     return VECTOR(mask, value, other), generate
