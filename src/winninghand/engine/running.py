@@ -17,11 +17,16 @@ from winninghand.engine.regions import Region, best_regions, with_maxima_apart
 from winninghand.engine.vectors import LANES
 
 
+_ALL_CAME = 2**62
+"""More than any meeting expects."""
+
+
 class SparseRunner:
     """A program, its packed weights, and plans for chunks of images.
 
     Each thread does images of its own, in chunks of 1, 2, 4, 8 or `LANES` images. What is left when all
-    threads have the same number of images, they do together, each some output channels of every step.
+    threads have the same number of images, they do together, each some output channels of every step. One
+    call runs at a time; others wait.
     """
 
     def __init__(self, program: Program, threads: int = 1) -> None:
@@ -32,7 +37,7 @@ class SparseRunner:
         self._plans: dict[tuple[int, int, int], Plan] = {}
         self._lock = Lock()
         self._pool: ThreadPoolExecutor | None = None
-        self._process = 0
+        self._process = os.getpid()
 
     def run(self, images: Floats, cards: Longs | None = None) -> Floats:
         """Return logits (N, classes) of images, float32 (N, 3, H, W) in [0, 1].
@@ -42,26 +47,39 @@ class SparseRunner:
         images = np.ascontiguousarray(images, np.float32)
         numbers = np.zeros(len(images), np.int64) if cards is None else np.ascontiguousarray(cards, np.int64)
         logits = np.empty((len(images), self.program.classes), np.float32)
+        if self._process != os.getpid():
+            self._begin_anew()
         with self._lock:
             each = len(images) // self.threads
             alone = [[*_chunks(thread * each, each)] for thread in range(self.threads)]
             together = [*_chunks(each * self.threads, len(images) - each * self.threads)]
             plans = {size: [self._plan(size, 1, t) for t in range(self.threads)] for _, size in alone[0]}
-            teams = [self._plan(size, self.threads, 0) for _, size in together]
+            teams = [self._plan(size, self.threads, number) for number, (_, size) in enumerate(together)]
 
             def work(thread: int) -> None:
-                for start, size in alone[thread]:
-                    self._execute(plans[size][thread], 0, images, logits, numbers, start)
-                for (start, _), plan in zip(together, teams, strict=True):
-                    self._execute(plan, thread, images, logits, numbers, start)
+                try:
+                    for start, size in alone[thread]:
+                        self._execute(plans[size][thread], 0, images, logits, numbers, start)
+                    for (start, _), plan in zip(together, teams, strict=True):
+                        self._execute(plan, thread, images, logits, numbers, start)
+                except BaseException:
+                    for plan in teams:  # nobody waits for a thread that does not come
+                        plan.counter[:] = _ALL_CAME
+                    raise
 
             for plan in teams:
                 plan.counter[:] = 0
             others = [self._workers().submit(work, thread) for thread in range(1, self.threads)]
-            work(0)
-            for other in others:
-                other.result()
+            try:
+                work(0)
+            finally:
+                for other in others:
+                    other.result()
         return logits
+
+    def _begin_anew(self) -> None:
+        """Forget lock and threads of the process that this one was forked from: they are not here."""
+        self._lock, self._pool, self._process = Lock(), None, os.getpid()
 
     def _execute(
         self, plan: Plan, thread: int, images: Floats, logits: Floats, cards: Longs, start: int
@@ -84,10 +102,8 @@ class SparseRunner:
         return self._plans[key]
 
     def _workers(self) -> ThreadPoolExecutor:
-        """Return the threads; a forked process has none of its parent's, and gets its own."""
-        if self._pool is None or self._process != os.getpid():
+        if self._pool is None:
             self._pool = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="engine")
-            self._process = os.getpid()
         return self._pool
 
 
