@@ -16,7 +16,6 @@ from winninghand.engine.program import Program
 from winninghand.engine.regions import Region, best_regions, with_maxima_apart
 from winninghand.engine.vectors import LANES
 
-
 _ALL_CAME = 2**62
 """More than any meeting expects."""
 
