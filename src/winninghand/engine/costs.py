@@ -25,7 +25,7 @@ _DENSE, _THIN = 0.2, 0.025
 _FEWEST = 4096
 # What fewer multiplications than these take is lost among what else a run does.
 _MEASURABLE = 3_000_000
-_REPEATS = 7
+_REPEATS = 15
 # A run is repeated until it takes so long, up to a number of times: clock and caller have noise of their own.
 _NANOSECONDS, _MOST_RUNS = 2_000_000, 100
 
