@@ -39,8 +39,8 @@ def check(trials: int, seed: int) -> Check:
 def _of_sign(count: int, targets: Floats, trials: int, seed: int) -> Floats:
     """Return how many of the signs are those of the targets, (trials,)."""
     signs = products("signs", count, trials, seed)
-    counted: Floats = np.count_nonzero(signs == np.sign(targets)[:, None], axis=1).astype(np.float64)
-    return counted
+    counts: Floats = np.count_nonzero(signs == np.sign(targets)[:, None], axis=1).astype(np.float64)
+    return counts
 
 
 STATEMENT = Statement(
