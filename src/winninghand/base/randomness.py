@@ -55,6 +55,15 @@ def _as_tensor(indices: Indices) -> Tensor:
         raise InputError("indices must be whole numbers from 0 to 2**63 - 1, one per image") from None
 
 
+def seed_of(*parts: int | str) -> int:
+    """Return a seed in 0 .. 2⁶³ − 1 that depends on all of `parts`, and on nothing else.
+
+    Every purpose and step of a run has its own, so that no random state is stored to resume it.
+    """
+    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
 class CounterRNG:
     """One stream of random numbers per index, all of one name.
 

@@ -24,7 +24,12 @@ SCHEMA = 1
 _ONCE = 2
 # A file with masks by blocks of inputs; its streams may be stored once or not.
 _BLOCKS = 3
+# A file whose weights are drawn anew from a seed, under the masks that it holds; the rest as of 3.
+_DRAWN = 4
 _INDEX = "index"
+
+DRAWN = "drawn"
+"""Where a card's header says that its weights are a function of a seed."""
 
 # One key, because safetensors writes several in no fixed order.
 _KEY = "winninghand"
@@ -64,6 +69,8 @@ def safetensors_of(
         metadata |= {"schema": _ONCE, "same": same}
     if any(uses_blocks(stream) for name, stream in streams.items() if name.rpartition("/")[2] == _INDEX):
         metadata["schema"] = _BLOCKS
+    if any(DRAWN in one for one in (header, *header.get("cards", ()))):
+        metadata["schema"] = _DRAWN
     # It covers the streams' checksums too, so that a header fits no other card's streams.
     metadata["checksum"] = _checksum(metadata)
     # What a file held once is one tensor, of which safetensors would not write two.
@@ -117,7 +124,7 @@ def _metadata(metadata: Mapping[str, str] | None) -> dict[str, Any]:
     match metadata:
         case {"schema": 2, "same": {}, "header": {}, "streams": {}, "checksum": checksum}:
             sound = checksum == _checksum(metadata)
-        case {"schema": 3, "header": {}, "streams": {}, "checksum": checksum}:
+        case {"schema": 3 | 4, "header": {}, "streams": {}, "checksum": checksum}:
             sound = checksum == _checksum(metadata) and isinstance(metadata.get("same", {}), dict)
         case {"schema": int(schema)} if schema > SCHEMA:
             raise InputError(f"it has schema {schema}, written by a newer winninghand; upgrade")

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from winninghand.base.errors import InputError, first_error
 from winninghand.cards.codec import Decoded, Entry, decode_tensors, encode_tensors, entropy_bound, read_index
 from winninghand.cards.codec.encodings import FLOATS
+from winninghand.cards.container import DRAWN
+from winninghand.cards.drawn import with_drawn, without_drawn
 from winninghand.cards.metadata import CardMetadata
 from winninghand.cards.quantization import fits_levels
 from winninghand.networks import architecture_of, is_outside, rebuilt, runs_code, version_of
@@ -59,7 +61,11 @@ def pack_card(parts: CardParts) -> tuple[dict[str, Any], Streams]:
     The file holds what the card holds: raises `InputError` for values that are not finite, for floats
     that are not single precision, and for weights that no longer are what they were quantized to.
     """
-    return header_of(parts), encode_tensors(tensors_of(parts), scales_of(parts))
+    header, tensors = header_of(parts), tensors_of(parts)
+    drawn, tensors = without_drawn(parts.metadata, tensors, _NETWORK)
+    if drawn is not None:
+        header[DRAWN] = drawn
+    return header, encode_tensors(tensors, scales_of(parts))
 
 
 def header_of(parts: CardParts) -> dict[str, Any]:
@@ -120,6 +126,8 @@ def unpack_card(
             for part, one in found.items()
         ]
         tensors = {name: tensor for one in decoded for name, tensor in one.tensors.items()}
+        if DRAWN in header:
+            tensors = with_drawn(header[DRAWN], metadata, tensors, _NETWORK)
         profile = _taken_profile(tensors, header.get(_RULE, "padded"))
         weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items()}
         scales = {name.removeprefix(_NETWORK): scale for one in decoded for name, scale in one.scales.items()}

@@ -204,7 +204,7 @@ class EdgePopup(Method):
     ) -> Masks:
         """Return masks by scores; weights and scores are drawn from the seed."""
         generator = torch.Generator().manual_seed(seed)
-        draw_weights(weights, self.init, 1 - self.sparsity, generator)
+        draw_weights(weights, self.init, 1 - self.sparsity, seed)
         trained = [] if not self.train_norm else list(network.parameters())
         moving = {id(parameter) for parameter in (*trained, *prunable_weights(network).values())}
         resting = [

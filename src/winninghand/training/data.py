@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from winninghand.augmentation import Domain
 from winninghand.base.device import to_unit
+from winninghand.base.randomness import seed_of
 from winninghand.images import Split
 from winninghand.spectra import SpectralProfile
 
@@ -21,15 +21,6 @@ LEAST_STEPS = 8
 
 # A profile's mean is known to within 2% of its spread from this many images.
 _PROFILE_IMAGES = 2048
-
-
-def seed_of(*parts: int | str) -> int:
-    """Return a seed in 0 .. 2⁶³ − 1 that depends on all of `parts`, and on nothing else.
-
-    Every purpose and step of a run has its own, so that no random state is stored to resume it.
-    """
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
 
 
 def generator_of(device: torch.device, *parts: int | str) -> torch.Generator:

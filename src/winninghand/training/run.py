@@ -25,6 +25,7 @@ from winninghand.base.device import (
 from winninghand.base.errors import InputError
 from winninghand.base.files import check_room
 from winninghand.base.locks import tidy
+from winninghand.base.randomness import seed_of
 from winninghand.base.version import __version__
 from winninghand.cards import Card, CardMetadata, Normalisation, architecture_metadata
 from winninghand.compression import Compressor, Phase
@@ -49,7 +50,6 @@ from winninghand.training.data import (
     Triple,
     channel_statistics,
     generator_of,
-    seed_of,
     training_profile,
 )
 from winninghand.training.identity import environment, identity, whole

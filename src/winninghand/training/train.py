@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 
 from winninghand.base.errors import InputError, checked_path, first_error
+from winninghand.base.randomness import seed_of
 from winninghand.cards import Card, architecture_metadata
 from winninghand.cards.metadata import PositiveTriple, Triple
 from winninghand.compression import Scope
@@ -21,7 +22,7 @@ from winninghand.networks import entering, preprocessing_of
 from winninghand.networks import network as network_named
 from winninghand.recipe import Recipe, load_recipe, make_recipe
 from winninghand.training.callbacks import Callback
-from winninghand.training.data import LEAST_STEPS, seed_of
+from winninghand.training.data import LEAST_STEPS
 from winninghand.training.run import Run
 
 if TYPE_CHECKING:

@@ -9,9 +9,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from winninghand.base.randomness import seed_of
 from winninghand.training.average import WeightAverage
 from winninghand.training.callbacks import Callback
-from winninghand.training.data import generator_of, seed_of
+from winninghand.training.data import generator_of
 from winninghand.training.run_folder import EpochMetrics
 from winninghand.training.schedule import Schedule, Stage, TrainingState
 
