@@ -145,6 +145,20 @@ def test_levels_of_a_quantized_card_are_reached_exactly(form):
     assert torch.equal(random, random.round())
 
 
+def test_a_file_holds_seed_and_masks(tmp_path):
+    card = card_of(network("convolutions"))
+    ticket = wh.theory.embed(card, 0.5, seed=4)
+    wh.theory.save_ticket(ticket, tmp_path / "a.ticket")
+    again = wh.theory.load_ticket(tmp_path / "a.ticket", card)
+    state = ticket.network.state_dict()
+    assert all(torch.equal(tensor, state[name]) for name, tensor in again.network.state_dict().items())
+    assert (again.bound, again.seed, again.kept) == (ticket.bound, 4, ticket.kept)
+    # A bit for each weight and not 32; the rest is names.
+    assert (tmp_path / "a.ticket").stat().st_size < sum(one.numel() for one in state.values()) / 4
+    with pytest.raises(wh.InputError, match="it is a ticket of 3 layers, not 2"):
+        wh.theory.load_ticket(tmp_path / "a.ticket", card_of(network("fully connected")))
+
+
 def test_pruned_weights_take_no_random_ones():
     module = network("fully connected")
     with torch.no_grad():

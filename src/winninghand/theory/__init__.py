@@ -3,6 +3,7 @@
 from winninghand.theory.certificate import Certificate, LayerReport, Proof
 from winninghand.theory.embedding import Ticket, embed
 from winninghand.theory.subset_sums import Subsets, best_subsets
+from winninghand.theory.ticket_file import load_ticket, save_ticket
 from winninghand.theory.widths import Width
 
 __all__ = [
@@ -14,4 +15,6 @@ __all__ = [
     "Width",
     "best_subsets",
     "embed",
+    "load_ticket",
+    "save_ticket",
 ]

@@ -9,6 +9,7 @@ of 1 × 1 (da Cunha et al. 2022). A constant is a neuron that keeps its random b
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -28,10 +29,16 @@ _AT_ONCE = 2**22
 _HIDDEN: dict[Kind, Distribution] = {"float": "uniform", "binary": "signs", "integers": "signs"}
 
 
-def built(target: Target, widths: dict[int, Width], kind: Kind, seed: int) -> MaskedNetwork:
-    """Draw the random network of a target from a seed, and return it under the best mask.
+def built(
+    target: Target,
+    widths: Mapping[int, Width],
+    kind: Kind,
+    seed: int,
+    masks: Mapping[str, Tensor] | None = None,
+) -> MaskedNetwork:
+    """Draw the random network of a target from a seed, and return it under the best mask, or under `masks`.
 
-    `widths` are by the output of each layer.
+    `widths` are by the output of each layer, `masks` by their names in the network's state.
     """
     steps: list[Step] = []
     shapes: list[Shape] = list(target.program.shapes)
@@ -41,7 +48,14 @@ def built(target: Target, widths: dict[int, Width], kind: Kind, seed: int) -> Ma
             steps.append(step)
             continue
         width, number = widths[step.output], len(shapes)
-        hidden, second = _layers_of(step, width, kind, f"{kind} layer {step.output}", seed)
+        name = f"{kind} layer {step.output}"
+        hidden, second = _random(step, width, kind, name, seed)
+        if masks is None:
+            _choose(step, width, kind, hidden, second)
+        else:
+            for layer, own in ((hidden, number), (second, step.output)):
+                layer.kept.copy_(masks[f"layers.{own}.kept"])
+                layer.bias_kept.copy_(masks[f"layers.{own}.bias_kept"])
         shapes.append((len(hidden.weight), *step.shape[1:]))
         masked |= {number: hidden, step.output: second}
         convolution = _convolution(f"{step.name}, hidden", step.source, number, hidden)
@@ -72,16 +86,38 @@ def _convolution(name: str, source: int, output: int, layer: MaskedLayer) -> Con
     return Convolution(name, source, output, shape, torch.ones(1, channels), torch.zeros(1, channels))
 
 
-def _layers_of(
-    layer: Layer, width: Width, kind: Kind, name: str, seed: int
-) -> tuple[MaskedLayer, MaskedLayer]:
-    hidden, factors, slots = _hidden(layer, width, kind, name, seed)
+def _random(layer: Layer, width: Width, kind: Kind, name: str, seed: int) -> tuple[MaskedLayer, MaskedLayer]:
+    """Return the two random layers that stand for a layer, of which nothing is kept yet."""
     outputs, _, *kernel = layer.weight.shape
-    places, per_group = kernel[0] * kernel[1], outputs // layer.groups
+    neurons, inputs = layer.groups * width.hidden, width.hidden * kernel[0] * kernel[1]
     source = integer_source(layer) if kind == "integers" else _HIDDEN[kind]
-    random = _drawn(source, seed, f"{name}, weights", outputs, width.hidden * places, width.scale)
-    kept = torch.zeros(outputs, width.hidden, places, dtype=torch.bool)
-    numbers = random.view(kept.shape).numpy()
+    return (
+        _unmasked(
+            _drawn(_HIDDEN[kind], seed, f"{name}, hidden weights", neurons, layer.inputs, 1.0)[
+                :, :, None, None
+            ],
+            _drawn(_HIDDEN[kind], seed, f"{name}, hidden biases", 1, neurons, width.constant_scale)[0],
+        ),
+        _unmasked(
+            _drawn(source, seed, f"{name}, weights", outputs, inputs, width.scale).view(
+                outputs, width.hidden, *kernel
+            ),
+            _drawn(source, seed, f"{name}, biases", 1, outputs, width.scale)[0],
+        ),
+    )
+
+
+def _unmasked(weight: Tensor, bias: Tensor) -> MaskedLayer:
+    return MaskedLayer(
+        weight, torch.zeros(weight.shape, dtype=torch.bool), bias, torch.zeros(bias.shape, dtype=torch.bool)
+    )
+
+
+def _choose(layer: Layer, width: Width, kind: Kind, hidden: MaskedLayer, second: MaskedLayer) -> None:
+    """Choose the masks of the two random layers that stand for a layer."""
+    factors, slots = _choose_hidden(layer, width, hidden)
+    per_group = len(layer.weight) // layer.groups
+    random, kept = second.weight.flatten(2).numpy(), second.kept.flatten(2).numpy()
     wanted = layer.weight if layer.levels is None else layer.levels
     targets = wanted.flatten(2).contiguous().numpy()
     tolerances = torch.full(layer.weight.shape[1:2], width.tolerance * width.scale, dtype=torch.float64)
@@ -90,34 +126,25 @@ def _layers_of(
     for group in range(layer.groups):
         rows = slice(group * per_group, (group + 1) * per_group)
         choose(
-            numbers[rows],
+            random[rows],
             factors[group].numpy(),
             slots[group].numpy(),
             targets[rows],
-            kept.numpy()[rows],
+            kept[rows],
             kind == "binary",
             width.first,
             tolerances.numpy(),
         )
-    shape = (outputs, width.hidden, *kernel)
-    none = torch.zeros(outputs, dtype=torch.bool)
-    biases = _drawn(source, seed, f"{name}, biases", 1, outputs, width.scale).flatten()
-    return hidden, MaskedLayer(random.view(shape), kept.view(shape), biases, none)
 
 
-def _hidden(
-    layer: Layer, width: Width, kind: Kind, name: str, seed: int
-) -> tuple[MaskedLayer, Tensor, Tensor]:
-    """Return the hidden layer, the size of the weight that each neuron keeps, and what it sees.
+def _choose_hidden(layer: Layer, width: Width, hidden: MaskedLayer) -> tuple[Tensor, Tensor]:
+    """Choose what each hidden neuron keeps; return the size of that, and what the neuron sees.
 
-    The latter two are (groups, neurons).
+    Both are (groups, neurons).
     """
-    neurons = layer.groups * width.hidden
-    weights = _drawn(_HIDDEN[kind], seed, f"{name}, hidden weights", neurons, layer.inputs, 1.0)
-    biases = _drawn(_HIDDEN[kind], seed, f"{name}, hidden biases", 1, neurons, width.constant_scale).flatten()
-    candidates = weights
+    candidates = weights = hidden.weight.flatten(1)
     if layer.constant:
-        candidates = torch.cat([weights, biases[:, None] / width.constant_scale], 1)
+        candidates = torch.cat([weights, hidden.bias[:, None] / width.constant_scale], 1)
     used = used_inputs(layer).long() * width.samples
     negative = used * int(layer.signed)
     if layer.constant:
@@ -127,15 +154,14 @@ def _hidden(
         rows = slice(group * width.hidden, (group + 1) * width.hidden)
         assign(candidates[rows].numpy(), used[group].numpy(), negative[group].numpy(), owners[group].numpy())
     chosen = owners.flatten()
-    values = candidates[torch.arange(neurons), chosen.clamp(min=0)].double()
+    values = candidates[torch.arange(len(chosen)), chosen.clamp(min=0)].double()
     is_constant = chosen == layer.inputs
     factors = values.abs() * torch.where(is_constant, width.constant_scale, 1.0)
     slots = torch.where(chosen < 0, -1, 2 * chosen + (values < 0))
-    kept = torch.zeros_like(weights, dtype=torch.bool)
     seeing = (chosen >= 0) & ~is_constant
-    kept[seeing.nonzero().flatten(), chosen[seeing]] = True
-    masked = MaskedLayer(weights[:, :, None, None], kept[:, :, None, None], biases, is_constant)
-    return masked, factors.view(owners.shape), slots.view(owners.shape)
+    hidden.kept[seeing.nonzero().flatten(), chosen[seeing]] = True
+    hidden.bias_kept.copy_(is_constant)
+    return factors.view(owners.shape), slots.view(owners.shape)
 
 
 def _drawn(distribution: Distribution, seed: int, name: str, rows: int, width: int, scale: float) -> Tensor:

@@ -102,7 +102,7 @@ def embed(
     if samples is not None:
         samples = checked_whole("samples", samples, 1, 2**20 if kind == "binary" else MOST_SAMPLES)
     widths = {layer.output: width_of(layer, kind, needed[layer.output], samples) for layer in wanted.layers}
-    _check_memory(wanted, widths)
+    check_memory(wanted, widths)
     network = built(wanted, widths, kind, seed)
     certificate = Certificate(wanted, network, norms)
     if not certificate.bound <= epsilon:
@@ -159,7 +159,7 @@ def _needed(target: Target, kind: Kind, errors: dict[int, float]) -> dict[int, i
     return needed
 
 
-def _check_memory(target: Target, widths: dict[int, Width]) -> None:
+def check_memory(target: Target, widths: dict[int, Width]) -> None:
     """Raise `InputError` where the random network does not fit into half of this machine's memory."""
     weights = sum(_weights(layer, widths[layer.output]) for layer in target.layers)
     # A single-precision number and its mask.
