@@ -75,10 +75,13 @@ def main() -> None:
         table.add_column(column, justify="right")
     for name in wanted.names:
         table.add_row(name, *_figures(_model(name), images, runs, wanted.checked))
-    console = Console(width=140)
+    console = Console(width=180)
     console.print(table)
     missing = RUNS.keys() - runs
-    console.print(f"not installed: {', '.join(sorted(missing))}" if missing else "")
+    if missing:
+        console.print(
+            f"left out, for want of a compiler or what runs its programs: {', '.join(sorted(missing))}"
+        )
 
 
 def _model(name: str) -> Card | Deck:
