@@ -1,12 +1,12 @@
 """The engine computes what the program means, however images, parts and threads are laid out."""
 
 import os
-import platform
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import llvmlite.binding
 import numpy as np
 import pytest
 import torch
@@ -218,17 +218,22 @@ def test_one_runner_answers_several_threads_and_a_forked_process():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("features", ["+avx,+avx2,+fma", "+sse2"])
-def test_processors_with_shorter_vectors_compute_the_same(features, tmp_path):
+@pytest.mark.parametrize(
+    ("processor", "features", "test"),
+    [
+        ("x86-64", "sse2", "test_runner_computes_what_the_program_means(residual, 2)"),
+        ("haswell", "avx,avx2,fma", "test_runner_computes_what_the_program_means(residual, 2)"),
+        ("alderlake", "avx,avx2,fma,avxvnni", "test_bytes_are_summed_exactly(residual)"),
+    ],
+)
+def test_processors_with_shorter_vectors_compute_the_same(processor, features, test, tmp_path):
     """Whether lanes are 8 or 4, the same program gives the same logits."""
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        pytest.skip("the features are those of x86 processors")
-    processor = "haswell" if "avx2" in features else "x86-64"
-    settings = {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
-    script = (
-        "from tests.engine.test_running import residual, test_runner_computes_what_the_program_means as test"
-    )
-    script += "; test(residual, 2)"
+    own = llvmlite.binding.get_host_cpu_features()
+    if not all(own.get(feature) for feature in features.split(",")):
+        pytest.skip(f"this processor has not all of {features}")
+    chosen = ",".join(f"+{feature}" for feature in features.split(","))
+    settings = {"NUMBA_CPU_NAME": processor, "NUMBA_CPU_FEATURES": chosen, "NUMBA_CACHE_DIR": str(tmp_path)}
+    script = f"from tests.engine.test_running import *; {test}"
     done = subprocess.run([sys.executable, "-c", script], env={**os.environ, **settings}, cwd=ROOT)
     assert done.returncode == 0
 
