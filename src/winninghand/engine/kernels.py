@@ -1,4 +1,4 @@
-"""The steps of a network as compiled code: one function runs a whole table of them.
+"""The steps of a network as compiled code, in one file: Numba calls functions of its own file alone.
 
 All memory is a workspace of one thread, and every value in it lies as `layout.py` says: channels, rows,
 columns, and innermost one vector of `LANES` numbers. A table has one row of int64 per operation: its kind,
@@ -182,14 +182,8 @@ def gather(row: Table, images: int) -> None:
     """Bring images that lie one after the other (channels, height, width) into lanes."""
     source, base, image_stride, height, width = row[1], row[2], row[3], row[4], row[5]
     value, pitch, plane, first, last = row[6], row[7], row[8], row[9], row[10]
-    group, grid_rows, grid_columns, rows, columns, repeated = (
-        row[11],
-        row[12],
-        row[13],
-        row[14],
-        row[15],
-        row[16],
-    )
+    group, grid_rows, grid_columns = row[11], row[12], row[13]
+    rows, columns, repeated = row[14], row[15], row[16]
     packed = row[17]
     if base != 0:
         source += images
@@ -256,14 +250,8 @@ def pool(row: Table) -> None:
     """Maximum, of bytes too, or sum times a factor: vectors, one for each place of the output."""
     kind, height, width, kernel_rows, kernel_columns = row[1], row[2], row[3], row[4], row[5]
     source, source_pitch, source_plane, row_step, column_step = row[6], row[7], row[8], row[9], row[10]
-    output, output_pitch, output_plane, first, last, factors = (
-        row[11],
-        row[12],
-        row[13],
-        row[14],
-        row[15],
-        row[16],
-    )
+    output, output_pitch, output_plane = row[11], row[12], row[13]
+    first, last, factors = row[14], row[15], row[16]
     for channel in range(first, last):
         for y in range(height):
             for x in range(width):
@@ -374,14 +362,8 @@ def norm(row: Table) -> None:
 def copy(row: Table) -> None:
     """Copy channels, in any order: concatenations, splits and shuffles."""
     height, width, source, source_pitch, source_plane = row[1], row[2], row[3], row[4], row[5]
-    output, output_pitch, output_plane, first, last, indices = (
-        row[6],
-        row[7],
-        row[8],
-        row[9],
-        row[10],
-        row[11],
-    )
+    output, output_pitch, output_plane = row[6], row[7], row[8]
+    first, last, indices = row[9], row[10], row[11]
     for channel in range(first, last):
         origin = read_long(indices + 8 * channel)
         for y in range(height):
@@ -443,16 +425,8 @@ def meet(row: Table) -> None:
 @compiled
 def activate(row: Table) -> None:
     """Apply an activation to a value where it lies."""
-    kind, height, width, value, pitch, plane, first, last = (
-        row[1],
-        row[2],
-        row[3],
-        row[4],
-        row[5],
-        row[6],
-        row[7],
-        row[8],
-    )
+    kind, height, width, value = row[1], row[2], row[3], row[4]
+    pitch, plane, first, last = row[5], row[6], row[7], row[8]
     low, high = splat(float_of_bits(row[9])), splat(float_of_bits(row[10]))
     zero, one, half = splat(0.0), splat(1.0), splat(0.5)
     for channel in range(first, last):

@@ -1,4 +1,4 @@
-"""A plan: the table of operations that runs a program on a chunk of images, with all its memory."""
+"""A plan: the table of operations for a chunk of images, in one file, since all its rows share one memory."""
 
 from __future__ import annotations
 
@@ -252,17 +252,9 @@ class _Builder:
             addresses.append(self.base + take(channels * BYTES))
             for thread, (first, last) in enumerate(self._shares(step.output)):
                 self._add(
-                    thread,
-                    kernels.NUMBERS,
-                    source,
-                    channels,
-                    addresses[-1],
-                    first,
-                    last,
-                    image,
-                    grid.images,
-                    grid.parts,
-                )
+                    thread, kernels.NUMBERS, source, channels, addresses[-1], first, last, image,
+                    grid.images, grid.parts,
+                )  # fmt: skip
         return addresses[0], addresses[1]
 
     def _border_table(self, place: Place, grid: Grid) -> tuple[int, int]:
@@ -392,16 +384,9 @@ class _Builder:
         elif isinstance(step, ChannelNorm):
             norms = self.norms[step.output]
             self._add(
-                thread,
-                kernels.NORM,
-                *share,
-                columns,
-                place.channels,
-                *spot[step.source],
-                *out,
-                *norms,
+                thread, kernels.NORM, *share, columns, place.channels, *spot[step.source], *out, *norms,
                 bits(step.epsilon),
-            )
+            )  # fmt: skip
         else:
             self._copies(step, region, spot, thread, share)
         if isinstance(step, Pointwise) and bounds != (bits(-math.inf), bits(math.inf)):

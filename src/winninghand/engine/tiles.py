@@ -1,4 +1,4 @@
-"""The heart of the engine: non-zero weights summed over one tile of an output channel, all in registers.
+"""The heart of the engine: weights summed over a tile in registers; of float32 and of bytes, in one file.
 
 Written in LLVM's own language, since Numba has no words to keep an array of vectors in registers. One weight
 is one broadcast, and for each vector of the tile one multiply-add whose operand comes from the first cache:

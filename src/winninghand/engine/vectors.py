@@ -1,4 +1,4 @@
-"""Vectors of the processor inside Numba: the few operations that Numba itself has no words for.
+"""Vectors of the processor inside Numba: many operations of a few lines each, for which it has no words.
 
 Numba compiles loops over numbers and leaves it to LLVM to find vectors in them. LLVM finds them in simple
 loops, but never keeps a tile of accumulators in registers: arrays stay in memory, and that costs half of the
