@@ -162,7 +162,7 @@ def plain(size=(32, 32)):
 
 
 @pytest.mark.parametrize("make", [residual, mobile, varied, plain])
-@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("threads", [1, 2, 3])
 def test_runner_computes_what_the_program_means(make, threads):
     program = make()
     images = torch.rand(19, *program.input_shape)

@@ -120,7 +120,7 @@ class _Builder:
             for region in self.regions
         ]
         self.shared: dict[int, list[tuple[int, int]]] = {}
-        self.entries: dict[tuple[int, int], Ints] = {}
+        self.entries: dict[tuple[int, tuple[int, int]], Ints] = {}
         self.factors: dict[int, Floats] = {}
         parcels = self._parcels()
         self.scratch_size = self._scratch()
@@ -352,9 +352,9 @@ class _Builder:
             source, pitch, _ = spot[step.source]
             source -= step.padding[0] * pitch + step.padding[1] * BYTES
             packed = self.weights.packed(step, region.places[step.source], tiles)
-            if (step.output, share[0]) not in self.entries:
-                self.entries[step.output, share[0]] = packed.of(*share)
-            entries = self.entries[step.output, share[0]]
+            if (step.output, share) not in self.entries:
+                self.entries[step.output, share] = packed.of(*share)
+            entries = self.entries[step.output, share]
             scratch = self.workspace + self.scratch + thread * self.scratch_size
             addend = (0, 0, 0) if step.addend is None else spot[step.addend]
             self._add(
