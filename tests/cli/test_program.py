@@ -74,7 +74,7 @@ def test_names_of_one_kind_and_of_all(run):
     assert run("names", "gates")[1:] == ("\n".join(wh.names("gates")) + "\n", "")
     code, out, _ = run("names")
     assert code == 0
-    assert "methods: dense, ft, gmp, lth, lrr, ep, bp" in out
+    assert "methods: dense, ft, gmp, lth, lrr, ep, bp, set, rigl, snip, grasp, synflow" in out
     assert run("names", "gate")[0] == 2
 
 

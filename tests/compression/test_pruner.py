@@ -245,8 +245,11 @@ CONTRADICTIONS = [
     ({"prune_from": 0.9}, "prune_until"),
     ({"method": "lth", "rewind_epoch": 30.0}, "rewind_epoch"),
     ({"method": "lrr", "steps": 3}, "phases"),
-    ({"method": "snip"}, "unknown method"),
+    ({"method": "snips"}, "unknown method"),
     ({"rounds": 3}, "rounds"),
+    ({"method": "snip"}, r"give examples = \(images, labels\)"),
+    ({"method": "snip", "examples": (torch.rand(2, 3, 6, 6), torch.rand(2))}, "labels, int64"),
+    ({"method": "synflow"}, r"give input_size = \(H, W\)"),
     ({"exclude": ["heads"]}, "heads"),
 ]
 

@@ -16,8 +16,10 @@ from winninghand.compression.methods import GradualMagnitudePruning
 
 lightning = pytest.importorskip("pytorch_lightning")
 
-METHODS = ("ft", "gmp", "lth", "lrr", "ep", "bp")
-SETTINGS = {"fraction_per_round": 0.5, "update_every": 3}
+GRADUAL = ("ft", "gmp", "lth", "lrr", "ep", "bp")
+METHODS = (*GRADUAL, "set", "rigl", "snip", "synflow")
+SETTINGS = {"fraction_per_round": 0.5, "update_every": 3, "regrow_every": 3}
+EXAMPLES = torch.linspace(-1, 1, 10 * 108).view(10, 3, 6, 6).sin(), torch.arange(10) % 5
 
 
 def step(module, optimizer, number):
@@ -33,7 +35,7 @@ def step(module, optimizer, number):
 
 def begin(method, seed=0, **settings):
     module = network_of([4, 6], seed)
-    pruner = wh.Pruner(module, method, 0.8, 20, **SETTINGS, **settings)
+    pruner = wh.Pruner(module, method, 0.8, 20, examples=EXAMPLES, **SETTINGS, **settings)
     optimizer = torch.optim.SGD(module.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-2)
     return module, pruner, optimizer
 
@@ -42,7 +44,7 @@ def run(parts, first, last):
     module, pruner, optimizer = parts
     for number in range(first, last):
         step(module, optimizer, number)
-        pruner.step()
+        pruner.step(optimizer=optimizer)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -102,7 +104,7 @@ def test_a_fresh_network_is_trained_before_anything_is_pruned(method):
     assert zeros(prunable_weights(module).values()) == 0
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", GRADUAL)
 def test_finish_in_mid_run_prunes_to_the_target(method):
     names = list(network_of([4, 6], 0).state_dict())
     module, pruner, optimizer = begin(method)

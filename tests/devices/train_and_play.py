@@ -41,6 +41,11 @@ RECIPES = {
     "lth": {"compression": {"method": "lth", "sparsity": 0.2, "rewind_epoch": 1}, "domain": "pixmix"},
     "ep": {"compression": {"method": "ep", "sparsity": 0.5, "ramp_epochs": 1}, "domain": "trivialaugment"},
     "bp": {"compression": {"method": "bp", "sparsity": 0.5, "ramp_epochs": 1, "train_norm": True}},
+    "set": {"compression": {"method": "set", "sparsity": 0.8, "regrow_every": 2}},
+    "rigl": {"compression": {"method": "rigl", "sparsity": 0.8, "regrow_every": 4, "scope": "global"}},
+    "snip": {"compression": {"method": "snip", "sparsity": 0.8}, "domain": "augmix"},
+    "grasp": {"compression": {"method": "grasp", "sparsity": 0.8, "examples_per_class": 4}},
+    "synflow": {"compression": {"method": "synflow", "sparsity": 0.9, "iterations": 10}},
 }
 HERE, THERE = "cpu", pretended_device.DEVICE
 

@@ -14,13 +14,19 @@ from winninghand.training import new_run
 from winninghand.training.run_folder import RunFolder
 from winninghand.training.trainer import Trainer
 
-METHODS = ["ft", "gmp", "lth", "lrr", "ep", "bp"]
+METHODS = ["ft", "gmp", "lth", "lrr", "ep", "bp", "set", "rigl", "snip", "grasp", "synflow"]
 
 
 def table(method, **compression):
     return {
         "network": {"name": "conv2", "width": 2, "input_size": 16},
-        "compression": {"method": method, "sparsity": 0.9, "fraction_per_round": 0.7, **compression},
+        "compression": {
+            "method": method,
+            "sparsity": 0.9,
+            "fraction_per_round": 0.7,
+            "regrow_every": 2,
+            **compression,
+        },
         "training": {"epochs": 2, "batch_size": 16, "learning_rate": 0.05, "precision": "32-true"},
     }
 
@@ -31,13 +37,17 @@ def test_a_card_has_its_sparsity_to_the_weight_and_opens_again(method, scope, ti
     card = wh.train(make_recipe(table(method, scope=scope)), tiny_images, tmp_path)
     layers = card.inspect().layers
     total = sum(layer.size for layer in layers)
-    assert sum(layer.nonzero for layer in layers) == total - round(0.9 * total)
+    kept = total - round(0.9 * total)
+    assert RunFolder(tmp_path).read_metrics()[-1]["sparsity"] == (total - kept) / total
+    nonzero = sum(layer.nonzero for layer in layers)
+    # What has grown at a dead unit is still zero.
+    assert nonzero <= kept if method in ("set", "rigl") else nonzero == kept
     assert not any("parametrizations" in name for name in card.state_dict())
     opened = wh.load(tmp_path / "card.card").state_dict()
     assert all(torch.equal(tensor, opened[name]) for name, tensor in card.state_dict().items())
 
 
-@pytest.mark.parametrize("method", ["lth", "gmp", "bp"])
+@pytest.mark.parametrize("method", ["lth", "gmp", "bp", "set", "rigl", "grasp"])
 def test_a_run_that_stopped_ends_with_the_same_bits(method, tiny_images, tmp_path, monkeypatch):
     recipe = make_recipe(table(method, rewind_epoch=0.5))
     undisturbed = wh.train(recipe, tiny_images, tmp_path / "undisturbed")

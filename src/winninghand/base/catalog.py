@@ -46,6 +46,11 @@ METHODS: Registry[Any] = Registry(
         "lrr": "winninghand.compression.methods:LearningRateRewinding",
         "ep": "winninghand.compression.methods:EdgePopup",
         "bp": "winninghand.compression.methods:Biprop",
+        "set": "winninghand.compression.dynamic:SparseEvolution",
+        "rigl": "winninghand.compression.dynamic:RigL",
+        "snip": "winninghand.compression.at_start:Snip",
+        "grasp": "winninghand.compression.at_start:Grasp",
+        "synflow": "winninghand.compression.at_start:SynFlow",
     },
     subclass_of="winninghand.compression.method:Method",
 )

@@ -166,6 +166,14 @@ class Budget:
             return ~self.pattern.spread(self.pattern.any_of(weight.detach() != 0), weight)
         return weight.detach() == 0
 
+    def strongest(self, value: Tensor, count: int, allowed: Tensor) -> Tensor:
+        """Return a bool mask of the `count` largest |values| of one layer among those that are allowed.
+
+        With blocks, of the largest blocks of together at most so many weights.
+        """
+        [mask] = self._largest([value.detach()], count, [allowed], [1])
+        return mask
+
     def _takes(self, weight: Tensor) -> bool:
         return not isinstance(self.pattern, Pattern) or self.pattern.fits(weight)
 

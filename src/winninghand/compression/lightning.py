@@ -92,7 +92,7 @@ class PruningCallback(Callback):
         if trainer.global_step > self._taken:
             scale = _loss_scale(trainer)
             # A scaler lowers its scale where it has found infinite gradients, and only there.
-            self._active.step(skipped=scale < self._scale)
+            self._active.step(skipped=scale < self._scale, optimizer=trainer.optimizers)
             self._taken, self._scale = trainer.global_step, scale
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

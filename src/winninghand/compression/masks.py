@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +22,20 @@ _LOG = logging.getLogger("winninghand")
 Score = Callable[[nn.Parameter], Tensor]
 """Maps a weight to values of its shape; those of the largest magnitude are kept."""
 
+Batch = tuple[Tensor, Tensor]
+"""Images as the network sees them, floats (N, channels, H, W), and their labels, int64 (N,)."""
+Examples = Callable[[int], Iterable[Batch]]
+"""Gives batches of up to so many training images of each class, the same ones at every call."""
+EXAMPLES_AT_ONCE = 128
+"""Examples come in batches of at most so many images."""
+
 
 class Masks(ABC):
-    """What a training loop calls: `begin` each phase, `after_step` each optimizer step, at last `finish`."""
+    """What a training loop calls: `begin` each phase, `after_step` each optimizer step, at last `finish`.
+
+    Before that it says what it knows, for methods that need it: the `input_size` (H, W), `examples` of
+    what is learned, and the `optimizers` of the weights.
+    """
 
     def __init__(self, weights: Mapping[str, nn.Parameter], budget: Budget) -> None:
         self.weights = dict(weights)
@@ -32,6 +43,9 @@ class Masks(ABC):
         self.phase = Phase(epochs=1, sparsity=0.0)
         self.steps = 1
         self.step = 0
+        self.input_size: tuple[int, int] | None = None
+        self.examples: Examples | None = None
+        self.optimizers: Sequence[torch.optim.Optimizer] = ()
         self._reported: tuple[str, ...] = ()
 
     def begin(self, phase: Phase, steps: int, step: int = 0, resumed: bool = False) -> None:
@@ -156,9 +170,7 @@ class MagnitudeMasks(Masks):
             check_values(self.weights)
             self._follow_device()
             scores = {name: self._score(weight) for name, weight in self.weights.items()}
-            kept = self.budget.choose(scores, sparsity, self.as_dict() if self._pruned else None)
-            self._pruned = {name: ~mask for name, mask in kept.items()}
-            self.apply()
+            self._keep(self.budget.choose(scores, sparsity, self._allowed()))
 
     def apply(self) -> None:
         """Set every pruned weight to zero."""
@@ -202,11 +214,43 @@ class MagnitudeMasks(Masks):
             self._pruned[name] = torch.empty_like(self.weights[name], dtype=torch.bool).copy_(mask)
         self.apply()
 
+    def _allowed(self) -> dict[str, Tensor] | None:
+        """Return what may be kept: all that is not pruned; None for everything."""
+        return self.as_dict() if self._pruned else None
+
+    def _keep(self, kept: Mapping[str, Tensor]) -> None:
+        """Prune all but what is `kept`."""
+        self._pruned = {name: ~mask for name, mask in kept.items()}
+        self.apply()
+
     def _follow_device(self) -> None:
         """Bring the masks to where the weights are, after the caller has moved the network."""
         for name, pruned in self._pruned.items():
             if pruned.device != self.weights[name].device:
                 self._pruned[name] = pruned.to(self.weights[name].device)
+
+
+class StartMasks(MagnitudeMasks, ABC):
+    """Masks that are chosen once, before the first step, by something else than magnitude."""
+
+    _chosen = False
+
+    @abstractmethod
+    def choose(self, sparsity: float, allowed: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
+        """Return a bool mask of each weight, true where it is kept: of what is `allowed`, None everything."""
+
+    def prune_to(self, sparsity: float) -> None:
+        """Choose the masks; once they are chosen, nothing happens."""
+        if sparsity > 0 and not self._chosen:
+            check_values(self.weights)
+            self._follow_device()
+            self._keep(self.choose(sparsity, self._allowed()))
+            self._chosen = True
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take masks that `state_dict` returned, and apply them."""
+        super().load_state_dict(state)
+        self._chosen = bool(state)
 
 
 @torch.no_grad()

@@ -45,10 +45,15 @@ RENAMED = {
 
 @dataclass(frozen=True)
 class Start:
-    """What a method finds: whether the network's weights are worth keeping, and their sparsity."""
+    """What a method finds: whether the network's weights are worth keeping, and their sparsity.
+
+    One that is `trained` has learned these images. One that has `learned` anything has weights that tell
+    something, such as those of another task.
+    """
 
     trained: bool = False
     sparsity: float = 0.0
+    learned: bool = False
 
 
 class Method(BaseModel, ABC):
@@ -63,6 +68,8 @@ class Method(BaseModel, ABC):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     name: ClassVar[str]
+    shares_at_start: ClassVar[bool] = False
+    """Whether densities over layers are those that a training begins with, and may change under any scope."""
 
     sparsity: float = Field(default=0.9, ge=0, lt=1, description="fraction of the prunable weights removed")
     scope: Scope = "global"
@@ -156,7 +163,7 @@ class Method(BaseModel, ABC):
     @model_validator(mode="after")
     def _agree(self) -> Method:
         pattern = self._pattern()
-        if self.distribution == "erk" and self.scope == "global":
+        if self.distribution == "erk" and self.scope == "global" and not self.shares_at_start:
             raise InputError('distribution "erk" shares out a layerwise budget; set scope = "layerwise"')
         if self.budget != "weights" and self.scope == "layerwise":
             raise InputError(f'budget "{self.budget}" is spent over the whole network; set scope = "global"')
@@ -241,7 +248,7 @@ class Compressor:
             check_tensor(name, weight)
         check_values(self.weights)
         self.size = size
-        self.start = Start(trained, self._zeros() if trained else 0.0)
+        self.start = Start(trained, self._zeros() if trained else 0.0, learned=trained or fine_tuned)
 
     def phases(self, epochs: int) -> tuple[Phase, ...]:
         """Return the phases, of `epochs` epochs each; `InputError` where the network cannot take them."""
@@ -257,7 +264,9 @@ class Compressor:
 
     def masks(self, seed: int) -> Masks:
         """Return the masks; with a method that draws weights or scores, drawn from the seed."""
-        return self.method.masks(self.network, self.weights, self._budget, self.start, seed)
+        masks = self.method.masks(self.network, self.weights, self._budget, self.start, seed)
+        masks.input_size = self.size
+        return masks
 
     def _leave_head(self, classes: int | None, always: bool) -> None:
         """Take the head out of what is pruned: `always`, or where the classes are known and it is small."""

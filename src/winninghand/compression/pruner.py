@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 from weakref import WeakSet
 
+import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from winninghand.base.deprecation import renamed
 from winninghand.base.errors import InputError, checked_whole, counted
 from winninghand.compression.agreement import check_agreement
 from winninghand.compression.budget import Scope
+from winninghand.compression.masks import EXAMPLES_AT_ONCE, Batch
 from winninghand.compression.method import Compressor, Method, Start, method_of
 from winninghand.compression.prunable import links_to
 from winninghand.compression.schedules import MOST_EPOCHS, Phase
@@ -49,7 +53,9 @@ class Pruner:
     leave alone. `epochs` is the length of a phase for settings that are counted in epochs, such as
     `ramp_epochs`; further keyword arguments are keys of a recipe's `[compression]`. A `Method` in place
     of a name brings all settings along. `input_size` (H, W) is needed for a budget in
-    multiply-accumulates, `costs` for one of the engine (`winninghand.engine.costs.measure_costs`).
+    multiply-accumulates, and by `synflow`; `costs` for a budget of the engine
+    (`winninghand.engine.costs.measure_costs`). `examples`, the images and labels of a few of each class as the
+    module sees them, floats (N, …) and int64 (N,), are needed by `snip` and `grasp`.
 
     Raises `InputError` for a module without prunable weights, for weights that are not finite, not dense,
     computed from others or pruned by a pruner that has not finished, and for settings that it cannot
@@ -70,6 +76,7 @@ class Pruner:
         epochs: int = 30,
         seed: int = 0,
         input_size: tuple[int, int] | None = None,
+        examples: tuple[Tensor, Tensor] | None = None,
         **compression: Any,  # noqa: ANN401 (checked as settings)
     ) -> None:
         checked_whole("steps", steps, 1)
@@ -90,6 +97,9 @@ class Pruner:
         self._step, self._agreed = 0, False
         self._remembered: dict[str, Any] = {}
         self._masks = compressor.masks(seed)
+        if examples is not None:
+            batches = _batches(examples)
+            self._masks.examples = lambda _: batches
         self._begin()
         self._links = links_to(self.module, self._masks.weights)
         _ALIVE.add(self)
@@ -115,11 +125,16 @@ class Pruner:
         """Whether all steps are done."""
         return self._step >= self._ends[-1]
 
-    def step(self, skipped: bool = False) -> None:
+    def step(self, skipped: bool = False, optimizer: Optimizer | Sequence[Optimizer] | None = None) -> None:
         """Call after every optimizer step, or with `skipped` where a `GradScaler` left the step out.
 
-        With gradient accumulation, call it once per optimizer step, not per batch.
+        With gradient accumulation, call it once per optimizer step, not per batch. Under `set` and `rigl`
+        give the `optimizer`, or all of them: its momentum of weights that grow is set to 0. `rigl` also needs
+        the gradients of the step: call `zero_grad()` later.
         """
+        if optimizer is not None:
+            optimizers = (optimizer,) if isinstance(optimizer, Optimizer) else tuple(optimizer)
+            self._masks.optimizers = optimizers
         if skipped:
             return
         self._check()
@@ -281,6 +296,23 @@ class Pruner:
                     f"the module's {key!r} was replaced after the pruner was made (a new layer, or "
                     "load_state_dict(assign=True)); make the pruner after that, and load without assign"
                 )
+
+
+def _batches(examples: object) -> Sequence[Batch]:
+    """Return examples in batches of one size, to within one image."""
+    if not isinstance(examples, tuple | list) or len(examples) != 2:
+        raise InputError("examples must be a pair (images, labels)")
+    images, labels = examples
+    if not (isinstance(images, Tensor) and isinstance(labels, Tensor)):
+        raise InputError("examples must be two tensors: images (N, …) and labels (N,)")
+    whole = labels.dtype == torch.int64 and labels.ndim == 1
+    if not (images.is_floating_point() and whole and len(images) == len(labels) > 0):
+        raise InputError(
+            "examples must be images, floats (N, …), and their labels, int64 (N,), not "
+            f"{images.dtype} {tuple(images.shape)} and {labels.dtype} {tuple(labels.shape)}"
+        )
+    number = math.ceil(len(labels) / EXAMPLES_AT_ONCE)
+    return list(zip(images.tensor_split(number), labels.tensor_split(number), strict=True))
 
 
 def _checked_present(sparsity: object, start: Start) -> float:

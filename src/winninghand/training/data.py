@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,7 +12,9 @@ from torch import Tensor
 from winninghand.augmentation import Domain
 from winninghand.base.device import to_unit
 from winninghand.base.randomness import seed_of
+from winninghand.compression.masks import EXAMPLES_AT_ONCE
 from winninghand.images import Split
+from winninghand.images.image_set import balanced_sample
 from winninghand.spectra import SpectralProfile
 
 Triple = tuple[float, float, float]
@@ -52,6 +55,15 @@ class ResidentSplit:
         )
         for start in range(0, len(self) * self.batch_size, self.batch_size):
             indices = order[start : start + self.batch_size]
+            yield self.images[indices], self.labels[indices]
+
+    def sample(self, per_class: int, *seed_parts: int | str) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield some images of each class, as far as there are so many, in mixed batches of at most 128."""
+        labels, seed = self.labels.cpu().numpy(), seed_of(*seed_parts, "sample")
+        chosen = balanced_sample(labels, per_class * len(np.unique(labels)), seed)
+        order = np.random.default_rng(seed).permutation(chosen)
+        for part in np.array_split(order, math.ceil(len(order) / EXAMPLES_AT_ONCE)):
+            indices = torch.from_numpy(part).to(self.labels.device)
             yield self.images[indices], self.labels[indices]
 
     def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:

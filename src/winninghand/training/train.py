@@ -100,7 +100,7 @@ def compress(
     images: ImageSet | Path | str | None = None,
     method: str = "lrr",
     sparsity: float = 0.9,
-    scope: Scope = "global",
+    scope: Scope | None = None,
     epochs: int | None = None,
     out: Path | str | None = None,
     *,
@@ -124,11 +124,11 @@ def compress(
     is refused, `networks.entering` says: floats of other widths, wrappers and masks of
     `torch.nn.utils.prune`, for instance, are taken. It is compressed from its present weights;
     `train_first` trains it once before anything is pruned, as a freshly initialised one needs. `epochs`
-    are per phase; where None, 10, or 30 with `train_first`. `exclude` names modules or weights to leave
-    alone; frozen ones are left alone too, and so is the head of a trained network where it has at most 5%
-    of the prunable weights. `compression` and `training` hold further keys of those tables of a recipe, whose
-    defaults suit a trained network and few images (`winninghand.recipe.FineTuning`) unless it is trained
-    first.
+    are per phase; where None, 10, or 30 with `train_first`. `scope` is the method's own where None. `exclude`
+    names modules or weights to leave alone; frozen ones are left alone too, and so is the head of a trained
+    network where it has at most 5% of the prunable weights. `compression` and `training` hold further keys of
+    those tables of a recipe, whose defaults suit a trained network and few images
+    (`winninghand.recipe.FineTuning`) unless it is trained first.
 
     `images` may be a name or a path, as in `wh.train`. `out`, `device`, `callbacks`, `loggers` and `wait` are
     as there, too. Raises `InputError` for a
@@ -142,12 +142,13 @@ def compress(
     images = _checked(images)
     network = entering(module, images.train.size, len(images.classes), trained=True)
     length = {} if epochs is None else {"epochs": epochs}
+    spent = {} if scope is None else {"scope": scope}
     recipe = make_recipe(
         {
             "network": _as_in_recipe(network),
             "domain": domain,
             "seed": seed,
-            "compression": {**(compression or {}), "method": method, "sparsity": sparsity, "scope": scope},
+            "compression": {**(compression or {}), "method": method, "sparsity": sparsity, **spent},
             "training": {**(training or {}), **length},
         },
         known_network=False,

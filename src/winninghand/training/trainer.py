@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from winninghand.base.randomness import seed_of
+from winninghand.compression.masks import Batch
 from winninghand.training.average import WeightAverage
 from winninghand.training.callbacks import Callback
 from winninghand.training.data import generator_of
@@ -32,6 +33,7 @@ class Trainer(TrainingState):
         # A step calls only those who override the hook.
         watching = [one for one in self.callbacks if type(one).on_step_end is not Callback.on_step_end]
         self._after_step = [one.on_step_end for one in watching]
+        self.masks.examples = self.examples
 
     def run(self) -> None:
         """Train through all phases, going on from the folder's checkpoint where there is one."""
@@ -61,7 +63,17 @@ class Trainer(TrainingState):
         """Make a phase the present one, with an optimizer of its own."""
         schedule = self.schedules[number]
         optimizer = schedule.optimizer(self.network)
+        self.masks.optimizers = (optimizer,)
         self.stage = Stage(number, schedule, *self.fabric.setup(self._module(), optimizer))
+
+    def examples(self, per_class: int) -> Iterator[Batch]:
+        """Yield batches of up to so many training images of each class, as the network sees them, and labels.
+
+        They are the first view of the domain, the same at every call.
+        """
+        for number, (images, labels) in enumerate(self.batches.sample(per_class, self.seed)):
+            generator = generator_of(self.fabric.device, self.seed, "examples", number)
+            yield self.seen(self.domain.views(images, generator)[0]), labels
 
     def step(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Take one step; return the loss, and the logits (B, classes) of the first view."""
