@@ -18,7 +18,7 @@ lightning = pytest.importorskip("pytorch_lightning")
 
 GRADUAL = ("ft", "gmp", "lth", "lrr", "ep", "bp")
 METHODS = (*GRADUAL, "set", "rigl", "snip", "synflow")
-SETTINGS = {"fraction_per_round": 0.5, "update_every": 3, "regrow_every": 3}
+SETTINGS = {"fraction_per_round": 0.5, "update_every": 3, "regrow_every": 3, "iterations": 10}
 EXAMPLES = torch.linspace(-1, 1, 10 * 108).view(10, 3, 6, 6).sin(), torch.arange(10) % 5
 
 

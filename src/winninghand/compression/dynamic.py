@@ -204,10 +204,15 @@ class DynamicSparseTraining(Method, ABC):
 
     @model_validator(mode="before")
     @classmethod
-    def _uniform_in_a_pattern(cls, table: Any) -> Any:  # noqa: ANN401 (checked afterwards)
-        if not isinstance(table, Mapping) or "distribution" in table or ":" not in str(table.get("pattern")):
+    def _as_other_keys_need(cls, table: Any) -> Any:  # noqa: ANN401 (checked afterwards)
+        if not isinstance(table, Mapping):
             return table
-        return {**table, "distribution": "uniform"}
+        pattern, budget = str(table.get("pattern")), table.get("budget", "weights")
+        needed = {
+            **({"distribution": "uniform"} if ":" in pattern else {}),
+            **({"scope": "global"} if budget != "weights" else {}),
+        }
+        return {**needed, **table}
 
 
 class SparseEvolution(DynamicSparseTraining):
