@@ -54,7 +54,7 @@ class Pruner:
     `ramp_epochs`; further keyword arguments are keys of a recipe's `[compression]`. A `Method` in place
     of a name brings all settings along. `input_size` (H, W) is needed for a budget in
     multiply-accumulates, and by `synflow`; `costs` for a budget of the engine
-    (`winninghand.engine.costs.measure_costs`). `examples`, the images and labels of a few of each class as the
+    (`winninghand.engine.costs.measure_costs`). `examples`, images and labels of a few of each class as the
     module sees them, floats (N, …) and int64 (N,), are needed by `snip` and `grasp`.
 
     Raises `InputError` for a module without prunable weights, for weights that are not finite, not dense,
