@@ -95,13 +95,15 @@ def test_a_global_budget_moves_between_layers_and_stays_exact():
 
 
 @pytest.mark.parametrize("method", MOVING)
-def test_a_pattern_holds_in_all_exchanges(method):
-    loop = Loop(method, 0.5, pattern="2:4", exclude=["0", "3"])
+@pytest.mark.parametrize(("pattern", "sums"), [("2:4", {2}), ("block4", {0, 4})])
+def test_a_pattern_holds_in_all_exchanges(method, pattern, sums):
+    loop = Loop(method, 0.5, pattern=pattern, exclude=["0", "3"])
     first = loop.pruner.masks["8.weight"]
     for _ in range(STEPS):
         loop.step()
         mask = loop.pruner.masks["8.weight"]
-        assert bool((mask.view(5, -1, 4).sum(dim=-1) == 2).all())
+        assert set(mask.view(5, -1, 4).sum(dim=-1).unique().tolist()) == sums
+        assert mask.sum() == first.sum() == 80
     assert not torch.equal(mask, first)
 
 

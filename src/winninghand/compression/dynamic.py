@@ -124,8 +124,8 @@ class DynamicMasks(StartMasks, ABC):
             # Without the addition a product such as 0.29 · 100 lies below the whole number that it is.
             left = count - math.floor(share * count + 1e-9)
             stays = self.budget.strongest(weight, left, active[name])
-            size = weight.abs()
-            high = _FAR_ABOVE * (1 + size / size.max().clamp(min=torch.finfo(size.dtype).tiny))
+            size = weight.float().abs()
+            high = _FAR_ABOVE * (1 + size / size.max().clamp(min=torch.finfo(torch.float32).tiny))
             ranks[name] = _like(weight, torch.where(stays, high, growing[name] / largest))
         kept = self.budget.choose(ranks, self.phase.sparsity)
         self._keep(kept)
