@@ -21,6 +21,7 @@ def test_a_method_keeps_its_own_keys_and_dumps_all_of_them():
         "scope": "global",
         "distribution": "uniform",
         "budget": "weights",
+        "costs": None,
         "pattern": "none",
         "layer_floor": 0.0,
         "prune_head": None,
