@@ -120,7 +120,7 @@ def test_a_pattern_and_macs_reach_the_card(tiny_images):
     assert 0 <= 0.1 * sum(costs[name] * size for name, size in sizes.items()) - spent < 257
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [one for one in METHODS if one not in ("set", "rigl")])
 def test_every_method_keeps_blocks_of_four_inputs(method, tiny_images, tmp_path):
     recipe = make_recipe(
         table(method, pattern="block4") | {"network": {"name": "conv2", "width": 8, "input_size": 16}}
