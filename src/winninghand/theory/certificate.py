@@ -87,7 +87,8 @@ class Certificate:
         `InputError` for images of another shape or range.
         """
         shape = self._target.program.input_shape
-        images = images.reshape(len(images), *shape) if images[0].numel() == _count(shape) else images
+        if math.prod(images.shape[1:]) == math.prod(shape):
+            images = images.reshape(len(images), *shape)
         if images.shape[1:] != shape or not bool(((images >= 0) & (images <= 1)).all()):
             raise InputError(f"images must be (N, {', '.join(map(str, shape))}) in [0, 1]")
         parts = [self._proved(part.double()) for part in images.split(batch_size)]
@@ -110,10 +111,6 @@ class Certificate:
 
     def _propagated(self, inputs: Bounds) -> Bounds:
         return propagated(self._target, self._away, inputs, self._norms)
-
-
-def _count(shape: tuple[int, int, int]) -> int:
-    return shape[0] * shape[1] * shape[2]
 
 
 def _compared(layer: Layer, network: MaskedNetwork) -> tuple[Discrepancy, LayerReport]:

@@ -95,12 +95,13 @@ def embed(
     epsilon, seed = check_asked(epsilon, seed, kind)
     wanted = target_of(program_of(target, input_shape), levels=kind == "integers")
     norms = norms_of(wanted)
-    if kind == "integers":
+    if samples is not None:
+        samples = checked_whole("samples", samples, 1, 2**20 if kind == "binary" else MOST_SAMPLES)
+        needed = {layer.output: samples for layer in wanted.layers}
+    elif kind == "integers":
         needed = {layer.output: integer_samples(layer) for layer in wanted.layers}
     else:
         needed = _needed(wanted, kind, mean_errors(wanted, epsilon, norms))
-    if samples is not None:
-        samples = checked_whole("samples", samples, 1, 2**20 if kind == "binary" else MOST_SAMPLES)
     widths = {layer.output: width_of(layer, kind, needed[layer.output], samples) for layer in wanted.layers}
     check_memory(wanted, widths)
     network = built(wanted, widths, kind, seed)
@@ -154,7 +155,8 @@ def _needed(target: Target, kind: Kind, errors: dict[int, float]) -> dict[int, i
         raise InputError(
             f"a bound this small takes {most} samples for each weight of {name}, of which the best subset is "
             f"sought among {MOST_SAMPLES} at most; raise epsilon by the factor "
-            f"{2.0 ** (most - MOST_SAMPLES):.3g}, or take a target of fewer layers or smaller weights"
+            f"{2.0 ** min(most - MOST_SAMPLES, 1000):.3g}, or take a target of fewer layers or smaller "
+            "weights"
         )
     return needed
 

@@ -31,6 +31,8 @@ _INTEGER_SAMPLES = 22
 _FAR = 4.0
 # A sum of weights that is to be nought in the linear range of the bound.
 _UNIT_ERROR = 1e-12
+# Where a bound is so many times the errors, no width that can be had is enough.
+_ENDLESS = 1e200
 # A probability below which no draw is expected to fall.
 _FAILURE = 1e-6
 # Hidden neurons beyond those needed, for the last of which a suitable weight may be drawn late.
@@ -85,7 +87,7 @@ def mean_errors(target: Target, epsilon: float, norms: Mapping[int, float]) -> d
     responses, shares = {}, {}
     for layer in target.layers:
         found = _response(target, layer, inputs, norms) - exact
-        responses[layer.output] = max(found / _UNIT_ERROR, 1e-290)
+        responses[layer.output] = min(max(found / _UNIT_ERROR, 1e-290), _ENDLESS)
         shares[layer.output] = int(layer.weight.count_nonzero()) ** (2 / 3) * responses[layer.output] ** (
             1 / 3
         )
@@ -151,7 +153,7 @@ def sign_samples(mean_error: float, weights: int) -> int:
     own kind; by Hoeffding's inequality n signs have so many of each, for all weights together, but for a
     probability of 10⁻⁶. This is linear in 1/ε.
     """
-    most = max(1, math.ceil(0.125 / mean_error))
+    most = max(1, math.ceil(0.125 / max(mean_error, 1 / _ENDLESS)))
     doubt = _doubt(weights)
     # The least n with n/2 − √(n·doubt) ≥ most.
     return math.ceil((math.sqrt(doubt) + math.sqrt(doubt + 2 * most)) ** 2)
