@@ -27,6 +27,8 @@ _LEAST_SAMPLES = 8
 # Samples that only those weights use that the first ones do not come near, because most have one sign.
 _MORE_SAMPLES = 6
 _INTEGER_SAMPLES = 22
+# How many weights of a layer may be expected to have nearly all samples of one sign.
+_RARE = 0.1
 # In mean errors, from where on a weight uses them.
 _FAR = 4.0
 # A sum of weights that is to be nought in the linear range of the bound.
@@ -127,6 +129,17 @@ def uniform_samples(mean_error: float) -> int:
     return samples
 
 
+def both_signs(weights: int) -> int:
+    """Return how many samples so many weights need each, so that hardly any has fewer than four of a sign.
+
+    A weight of few samples of its own sign has few sums near it, however many the others are.
+    """
+    count = 4
+    while weights * sum(math.comb(count, few) for few in range(4)) > _RARE * 2**count:
+        count += 1
+    return count
+
+
 def typical_error(samples: int) -> float:
     """Return how near the nearest subset sum of so many uniform samples is to a target, on average."""
     return _MEAN_ERROR * math.sqrt(samples) * 2.0**-samples
@@ -195,7 +208,8 @@ def width_of(layer: Layer, kind: Kind, needed: int, samples: int | None = None) 
         count = needed if samples is None else samples
         scale *= sign_size(count, int(layer.weight.count_nonzero()))
         return Width(count, count, math.inf, hidden_channels(layer, count), scale, constant_scale)
-    count = min(needed + _MORE_SAMPLES, MOST_SAMPLES) if samples is None else samples
+    enough = max(needed + _MORE_SAMPLES, both_signs(int(layer.weight.count_nonzero())))
+    count = min(enough, MOST_SAMPLES) if samples is None else samples
     first = needed if samples is None else samples
     return Width(
         count, first, _FAR * typical_error(first), hidden_channels(layer, count), scale, constant_scale
