@@ -217,6 +217,27 @@ def test_one_runner_answers_several_threads_and_a_forked_process():
         assert os.waitpid(child, 0)[1] == 0
 
 
+def test_a_thread_that_cannot_begin_leaves_no_other_waiting(monkeypatch):
+    program = residual((16, 16))
+    images = torch.rand(1, *program.input_shape).numpy()
+    runner = SparseRunner(program, 3)
+    expected, workers = runner.run(images), runner._workers()
+    begin, calls = workers.submit, []
+
+    def fail(work, thread):
+        calls.append(thread)
+        if thread == 2:
+            raise RuntimeError("can't start new thread")
+        return begin(work, thread)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(workers, "submit", fail)
+        with pytest.raises(RuntimeError, match="new thread"):
+            runner.run(images)
+    assert calls == [1, 2]
+    assert np.array_equal(runner.run(images), expected)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("processor", "features", "test"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 
 import numpy as np
@@ -68,9 +68,14 @@ class SparseRunner:
 
             for plan in teams:
                 plan.counter[:] = 0
-            others = [self._workers().submit(work, thread) for thread in range(1, self.threads)]
+            others: list[Future[None]] = []
             try:
+                others.extend(self._workers().submit(work, thread) for thread in range(1, self.threads))
                 work(0)
+            except BaseException:  # a thread may not have begun
+                for plan in teams:
+                    plan.counter[:] = _ALL_CAME
+                raise
             finally:
                 for other in others:
                     other.result()
