@@ -167,6 +167,27 @@ def test_what_the_engine_cannot_run_is_run_by_the_next_best(caplog):
     assert "\n" not in said[1][1]
 
 
+class Deciding(nn.Module):
+    """Does something else with dark images."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 4, 16)
+
+    def forward(self, x):
+        logits = self.layer(x).flatten(1)
+        return logits if x.mean() > -9 else -logits
+
+
+def test_a_network_that_decides_by_its_values_is_told_of_in_one_line(caplog, capfd):
+    pytest.importorskip("onnxruntime")
+    card = wh.Card.from_module(Deciding(), CLASSES, (16, 16))
+    compiled = wh.compile(card)
+    assert (compiled.runtime, compiled.reason) == ("torch", "it takes a mean over all images")
+    assert [one.message.count("\n") for one in caplog.records if one.name.startswith("winninghand")] == [0]
+    assert "".join(capfd.readouterr()).count("\n") <= 1
+
+
 def test_norms_that_adapt_to_each_batch_are_left_to_others():
     card = with_bn_adaptation(made_card(0, patches(4)), 4.0)
     compiled = wh.compile(card)
@@ -187,6 +208,9 @@ def test_bad_input(tmp_path):
             compiled(images)
     with pytest.raises(wh.InputError, match="CPU"):
         compiled(torch.empty(2, 3, 16, 16, device="meta"))
+    with pytest.raises(wh.InputError, match="dense tensor"):
+        compiled(noise(2).to_sparse())
+    agree(compiled, card, torch._neg_view(-noise(2)))
     with pytest.raises(wh.InputError, match="compiled card runs on the CPU"):
         compiled.double()
     with pytest.raises(wh.InputError, match="belongs to this machine"):
@@ -197,6 +221,7 @@ def test_bad_input(tmp_path):
         (compiled, None, "compiled already"),
         (card.network, None, "a card or a deck is compiled"),
         (card, 0, "threads must be a whole number"),
+        (card, 10**9, "threads must be a whole number from 1 to 1024"),
         (tmp_path / "none.card", None, "none.card"),
     ):
         with pytest.raises(wh.InputError, match=line):

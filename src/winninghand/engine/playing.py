@@ -127,7 +127,7 @@ class Compiled(nn.Module):
                 "images.cpu()"
             )
         check_pixels(images)
-        plain = images.detach().to(torch.float32).contiguous()
+        plain = images.detach().to(torch.float32).contiguous().resolve_neg()
         if self._choosing:
             return self._choosing[0].answer(plain, self._runners)
         logits = torch.from_numpy(self._runners[0][0].run(plain.numpy()))

@@ -560,7 +560,7 @@ class _Recorder(TorchDispatchMode):
         if not self._is_whole(traced):
             number = self._channels_first(traced)
             traced = _Traced(traced.tensor, number, self._canonical(number).reshape(traced.tensor.shape))
-        order, dimensions = self._order(traced), given["dim"]
+        order, dimensions = self._order(traced), given.get("dim")
         if dimensions is None or not result.ndim:
             raise UntraceableError("it takes a mean over all images")
         reduced = sorted(one % order.ndim for one in dimensions)

@@ -30,6 +30,9 @@ _LOG = logging.getLogger(__name__)
 Played: TypeAlias = tuple[Runner, tuple[int, ...]]
 """A runner, and the numbers of the cards that it runs."""
 
+# Each has buffers of its own.
+_MOST_THREADS = 1024
+
 
 def compile(  # noqa: A001 (the public name)
     model: Card | Deck | Path | str, threads: int | None = None, calibration: Tensor | None = None
@@ -51,11 +54,11 @@ def compile(  # noqa: A001 (the public name)
     is run by ONNX Runtime where the extra `export` is installed, else by PyTorch; `.runtime` says by which.
 
     Raises `InputError` for what is neither card nor deck, for weights that are NaN or infinite, for a deck
-    whose gate cannot choose, for threads that are no whole number of at least 1, and for images of another
+    whose gate cannot choose, for threads that are no whole number from 1 to 1024, and for images of another
     size or range.
     """
     if threads is not None:
-        checked_whole("threads", threads, 1)
+        threads = checked_whole("threads", threads, 1, _MOST_THREADS)
     model = load(model) if isinstance(model, str | PathLike) else model
     if isinstance(model, Compiled):
         raise InputError(f"this {model.kind} is compiled already; compile the {model.kind} it was made of")
