@@ -66,8 +66,8 @@ def test_a_cell_that_the_metric_lacks_is_refused(cell, named):
 @pytest.mark.parametrize(
     ("outputs", "labels", "named"),
     [
-        (torch.tensor([[0.1, float("nan")], [0, 1]]), torch.tensor([0, 1]), "NaN, for 1 images"),
-        (torch.full((1, 2), -torch.inf), torch.tensor([0]), "NaN, for 1 images"),
+        (torch.tensor([[0.1, float("nan")], [0, 1]]), torch.tensor([0, 1]), "NaN, for 1 image$"),
+        (torch.full((1, 2), -torch.inf), torch.tensor([0]), "NaN, for 1 image$"),
         (torch.eye(2), torch.tensor([0, 2]), r"lie in 0\.\.1, not 2"),
         (torch.eye(2), torch.tensor([-1, 0]), r"lie in 0\.\.1, not -1"),
         (torch.eye(3), torch.tensor([0]), r"not \(3, 3\) and \(1,\)"),
