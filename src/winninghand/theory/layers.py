@@ -9,7 +9,7 @@ more input channel, which is 1 everywhere. Beyond the border it counts as 0, as 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -250,23 +250,8 @@ def _layer(
     constant = bool((shifts != 0).any())
     if constant:
         weight, slack = torch.cat([weight, shifts], 1), torch.cat([slack, shift_slack], 1)
-    return Layer(
-        name=step.name or f"step {index + 1}",
-        source=source,
-        output=step.output,
-        weight=weight,
-        slack=slack,
-        constant=constant,
-        signed=not nonnegative[source],
-        shape=program.shapes[source],
-        output_shape=program.shapes[step.output],
-        stride=step.stride,
-        padding=step.padding,
-        dilation=step.dilation,
-        groups=step.groups,
-        addend=step.addend,
-        activation=step.activation,
-    )
+    layer = _layer_of(step, index, program, weight, slack, not nonnegative[source])
+    return replace(layer, source=source, shape=program.shapes[source], constant=constant)
 
 
 def _layer_of_levels(step: Convolution, index: int, program: Program, signed: bool) -> Layer:
@@ -278,12 +263,20 @@ def _layer_of_levels(step: Convolution, index: int, program: Program, signed: bo
     levels = step.levels.values.double()
     gains = step.levels.scales.double() * step.scales[0].double()
     weight = levels * gains[:, None, None, None]
+    layer = _layer_of(step, index, program, weight, UNIT * weight.abs(), signed)
+    return replace(layer, levels=levels, gains=gains, offsets=step.biases[0].double())
+
+
+def _layer_of(
+    step: Convolution, index: int, program: Program, weight: Tensor, slack: Tensor, signed: bool
+) -> Layer:
+    """Return the layer of a convolution with these weights, and no constant."""
     return Layer(
         name=step.name or f"step {index + 1}",
         source=step.source,
         output=step.output,
         weight=weight,
-        slack=UNIT * weight.abs(),
+        slack=slack,
         constant=False,
         signed=signed,
         shape=program.shapes[step.source],
@@ -294,9 +287,6 @@ def _layer_of_levels(step: Convolution, index: int, program: Program, signed: bo
         groups=step.groups,
         addend=step.addend,
         activation=step.activation,
-        levels=levels,
-        gains=gains,
-        offsets=step.biases[0].double(),
     )
 
 
