@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from winninghand.base.deprecation import renamed
 from winninghand.cards.answer import Answer
-from winninghand.cards.card import Card, Normalisation, check_batch, check_pixels
+from winninghand.cards.card import Card, Normalisation, check_batch, check_pixels, plausible_sum
 from winninghand.cards.inspection import Inspection, Layer
 from winninghand.cards.metadata import CardMetadata, architecture_metadata
 from winninghand.cards.player import Player, adaptation_of, player_of
@@ -23,6 +23,7 @@ __all__ = [
     "architecture_metadata",
     "check_batch",
     "check_pixels",
+    "plausible_sum",
     "player_of",
 ]
 

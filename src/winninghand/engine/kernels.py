@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from numba import carray
+
 from winninghand.base.compiled import compiled
 from winninghand.engine.tiles import tile, tile_of_bytes
 from winninghand.engine.vectors import (
     BYTES,
     add,
+    address_of_longs,
     arrivals,
     chosen,
     count_arrival,
@@ -60,6 +63,55 @@ BORDER_CHANNELS = 8
 """Channels whose borders are written together."""
 ENTRY = 16
 """Bytes of one entry of a packed convolution: output channel, flags, first weight and number of weights."""
+
+JOB = 5
+"""Numbers of a job: address and rows of a table, addresses of its images, logits and cards."""
+CALLS, FINISHED, JOBS = 0, 64, 128
+"""Where a team's board counts calls, and threads that finished theirs; then address and number of each
+thread's jobs. Each count has a cache line of its own."""
+_BUSILY = 2000
+"""Looks at a count before the core is offered to others."""
+
+
+@compiled
+def announce(board: int) -> None:
+    """Tell the threads that serve a board that there are new jobs on it."""
+    count_arrival(board + CALLS)
+
+
+@compiled
+def lead(board: int, expected: int) -> None:
+    """Do the jobs of a board's first thread, and wait until so many calls of others are finished."""
+    perform(read_long(board + JOBS), read_long(board + JOBS + 8))
+    wait(board + FINISHED, expected)
+
+
+@compiled
+def serve(board: int, thread: int, calls: int, patience: int) -> int:
+    """Do a thread's jobs at each call after the first `calls`; return how many there were when none comes.
+
+    `patience` is how often the core is offered to others while it waits for a call.
+    """
+    tries = 0
+    while tries < patience:
+        if arrivals(board + CALLS) > calls:
+            calls += 1
+            place = board + JOBS + 16 * thread
+            perform(read_long(place), read_long(place + 8))
+            count_arrival(board + FINISHED)
+            tries = 0
+        else:
+            give_way()
+            tries += 1
+    return calls
+
+
+@compiled
+def perform(jobs: int, count: int) -> None:
+    """Do jobs that lie at an address, one after the other."""
+    for job in range(jobs, jobs + count * 8 * JOB, 8 * JOB):
+        table = carray(address_of_longs(read_long(job)), (read_long(job + 8), COLUMNS))
+        execute(table, read_long(job + 16), read_long(job + 24), read_long(job + 32))
 
 
 @compiled
@@ -415,10 +467,16 @@ def meet(row: Table) -> None:
     """Wait until all threads of a team have come here."""
     counter, expected = row[1], row[2]
     count_arrival(counter)
+    wait(counter, expected)
+
+
+@compiled
+def wait(counter: int, expected: int) -> None:
+    """Wait until a count that other threads count up is as large as expected."""
     tries = 0
     while arrivals(counter) < expected:
         tries += 1
-        if tries > 2000:
+        if tries > _BUSILY:
             give_way()
 
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 
 import numpy as np
 
-from winninghand.engine.kernels import execute
+from winninghand.engine.kernels import JOB
 from winninghand.engine.layout import Floats, Longs
 from winninghand.engine.packing import Weights
 from winninghand.engine.planning import Plan, planned
 from winninghand.engine.program import Program
 from winninghand.engine.regions import Region, best_regions, with_maxima_apart
+from winninghand.engine.team import Team
 from winninghand.engine.vectors import LANES
-
-_ALL_CAME = 2**62
-"""More than any meeting expects."""
 
 
 class SparseRunner:
@@ -35,7 +32,7 @@ class SparseRunner:
         self._regions: dict[int, list[Region]] = {}
         self._plans: dict[tuple[int, int, int], Plan] = {}
         self._lock = Lock()
-        self._pool: ThreadPoolExecutor | None = None
+        self._team = Team(threads)
         self._process = os.getpid()
 
     def run(self, images: Floats, cards: Longs | None = None) -> Floats:
@@ -46,54 +43,23 @@ class SparseRunner:
         images = np.ascontiguousarray(images, np.float32)
         numbers = np.zeros(len(images), np.int64) if cards is None else np.ascontiguousarray(cards, np.int64)
         logits = np.empty((len(images), self.program.classes), np.float32)
-        if self._process != os.getpid():
-            self._begin_anew()
+        if self._process != os.getpid():  # lock and threads of the process that this was forked from
+            self._lock, self._team, self._process = Lock(), Team(self.threads), os.getpid()
+        arrays = [(array.ctypes.data, array.strides[0]) for array in (images, logits, numbers)]
+        each = len(images) // self.threads
         with self._lock:
-            each = len(images) // self.threads
-            alone = [[*_chunks(thread * each, each)] for thread in range(self.threads)]
-            together = [*_chunks(each * self.threads, len(images) - each * self.threads)]
-            plans = {size: [self._plan(size, 1, t) for t in range(self.threads)] for _, size in alone[0]}
-            teams = [self._plan(size, self.threads, number) for number, (_, size) in enumerate(together)]
-
-            def work(thread: int) -> None:
-                try:
-                    for start, size in alone[thread]:
-                        self._execute(plans[size][thread], 0, images, logits, numbers, start)
-                    for (start, _), plan in zip(together, teams, strict=True):
-                        self._execute(plan, thread, images, logits, numbers, start)
-                except BaseException:
-                    for plan in teams:  # nobody waits for a thread that does not come
-                        plan.counter[:] = _ALL_CAME
-                    raise
-
-            for plan in teams:
+            jobs: list[list[list[int]]] = [[] for _ in range(self.threads)]
+            for thread, own in enumerate(jobs):
+                for start, size in _chunks(thread * each, each):
+                    own.append(_job(self._plan(size, 1, thread), 0, start, arrays))
+            together = _chunks(each * self.threads, len(images) - each * self.threads)
+            for number, (start, size) in enumerate(together):
+                plan = self._plan(size, self.threads, number)
                 plan.counter[:] = 0
-            others: list[Future[None]] = []
-            try:
-                others.extend(self._workers().submit(work, thread) for thread in range(1, self.threads))
-                work(0)
-            except BaseException:  # a thread may not have begun
-                for plan in teams:
-                    plan.counter[:] = _ALL_CAME
-                raise
-            finally:
-                for other in others:
-                    other.result()
+                for thread, own in enumerate(jobs):
+                    own.append(_job(plan, thread, start, arrays))
+            self._team.do([np.array(own, np.int64).reshape(-1, JOB) for own in jobs])
         return logits
-
-    def _begin_anew(self) -> None:
-        """Forget lock and threads of the process that this one was forked from: they are not here."""
-        self._lock, self._pool, self._process = Lock(), None, os.getpid()
-
-    def _execute(
-        self, plan: Plan, thread: int, images: Floats, logits: Floats, cards: Longs, start: int
-    ) -> None:
-        execute(
-            plan.tables[thread],
-            images[start:].ctypes.data,
-            logits[start:].ctypes.data,
-            cards[start:].ctypes.data,
-        )
 
     def _plan(self, images: int, team: int, owner: int) -> Plan:
         """Return the plan of a chunk; threads that work alone have one each, since a plan has memory."""
@@ -105,10 +71,11 @@ class SparseRunner:
             self._plans[key] = planned(self.program, images, team, self._regions[images], self._weights)
         return self._plans[key]
 
-    def _workers(self) -> ThreadPoolExecutor:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="engine")
-        return self._pool
+
+def _job(plan: Plan, thread: int, start: int, arrays: list[tuple[int, int]]) -> list[int]:
+    """Return what `kernels.perform` reads: a thread's table, and where the chunk lies in each array."""
+    table = plan.tables[thread]
+    return [table.ctypes.data, len(table), *(address + start * stride for address, stride in arrays)]
 
 
 def _chunks(start: int, images: int) -> list[tuple[int, int]]:

@@ -342,6 +342,14 @@ def arrivals(context: Any, address: Any) -> Any:
 
 
 @instruction
+def address_of_longs(context: Any, address: Any) -> Any:
+    """Return an address as a pointer to int64, of which `numba.carray` makes an array."""
+    return types.CPointer(types.int64)(types.int64), lambda _, builder, __, given: pointer(
+        builder, given[0], LONG
+    )
+
+
+@instruction
 def give_way(context: Any) -> Any:
     """Let other threads have the core for a moment."""
 
