@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import llvmlite.binding
@@ -220,22 +221,39 @@ def test_one_runner_answers_several_threads_and_a_forked_process():
 def test_a_thread_that_cannot_begin_leaves_no_other_waiting(monkeypatch):
     program = residual((16, 16))
     images = torch.rand(1, *program.input_shape).numpy()
-    runner = SparseRunner(program, 3)
-    expected, workers = runner.run(images), runner._workers()
-    begin, calls = workers.submit, []
+    runner, begin, names = SparseRunner(program, 3), threading.Thread.start, []
 
-    def fail(work, thread):
-        calls.append(thread)
-        if thread == 2:
+    def fail(thread):
+        names.append(thread.name)
+        if len(names) == 2:
             raise RuntimeError("can't start new thread")
-        return begin(work, thread)
+        begin(thread)
 
     with monkeypatch.context() as patched:
-        patched.setattr(workers, "submit", fail)
+        patched.setattr(threading.Thread, "start", fail)
         with pytest.raises(RuntimeError, match="new thread"):
             runner.run(images)
-    assert calls == [1, 2]
-    assert np.array_equal(runner.run(images), expected)
+    assert len(names) == 2
+    np.testing.assert_array_equal(runner.run(images), SparseRunner(program, 3).run(images))
+
+
+def test_threads_sleep_between_calls_and_end_with_their_runner():
+    program = residual((16, 16))
+    images = torch.rand(1, *program.input_shape).numpy()
+    before = set(threading.enumerate())
+    runner = SparseRunner(program, 2)
+    expected = runner.run(images)
+    (other,) = set(threading.enumerate()) - before
+    for pause in (0.0, 0.001, 0.1):
+        time.sleep(pause)
+        assert np.array_equal(runner.run(images), expected)
+    time.sleep(0.1)
+    start = time.process_time()
+    time.sleep(0.2)
+    assert time.process_time() - start < 0.1
+    del runner
+    other.join(timeout=5)
+    assert not other.is_alive()
 
 
 @pytest.mark.slow

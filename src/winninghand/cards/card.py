@@ -408,9 +408,8 @@ def check_pixels(images: Tensor) -> None:
 def plausible_sum(total: float, pixels: int) -> bool:
     """Tell by their sum whether a batch's pixels need no second look.
 
-    The sum tells of most batches that they are good, in a fifth of the time of a look at each pixel: no number
-    that is not finite adds up to one that is, and bytes add up to more than their count, unless nearly all
-    are 0.
+    It does so for most batches, in a fifth of the time of a look at each pixel: no number that is not finite
+    adds up to one that is, and bytes add up to more than their count, unless nearly all are 0.
     """
     return abs(total) <= pixels
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import carray
+from numba.np.numpy_support import carray
 
 from winninghand.base.compiled import compiled
 from winninghand.engine.tiles import tile, tile_of_bytes

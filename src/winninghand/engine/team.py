@@ -27,17 +27,23 @@ class Team:
 
     def __init__(self, threads: int) -> None:
         self._size = threads
+        self._begin()
+
+    def _begin(self) -> None:
         self._calls = 0
         self._others: list[_Other] = []
-        self._board = aligned(JOBS + 16 * threads).view(np.int64)
+        self._board = aligned(JOBS + 16 * self._size).view(np.int64)
 
     def do(self, jobs: Sequence[Longs]) -> None:
-        """Do jobs, int64 (jobs, `JOB`) for each thread, and return when all are done. One call at a time."""
+        """Do jobs, int64 (jobs, `JOB`) for each thread, and return when all are done. One call at a time.
+
+        Raises `RuntimeError` where the system gives no more threads; then nothing is done.
+        """
+        if not self._others and self._size > 1:
+            self._start()
         for thread, own in enumerate(jobs):
             place = (JOBS + 16 * thread) // 8
             self._board[place : place + 2] = own.ctypes.data, len(own)
-        if not self._others and self._size > 1:
-            self._start()
         self._calls += 1
         announce(self._board.ctypes.data)
         for other in self._others:
@@ -48,10 +54,15 @@ class Team:
     def _start(self) -> None:
         patience = _PATIENCE if self._size <= usable_cores() else 1
         others = [_Other(self._board, thread) for thread in range(1, self._size)]
+        try:
+            for other in others:
+                name = f"engine_{other.thread}"
+                Thread(target=other.work, args=(patience,), name=name, daemon=True).start()
+        except BaseException:
+            _dismiss(others)
+            self._begin()  # with another board: those that were started may still look at this one
+            raise
         weakref.finalize(self, _dismiss, others)
-        for other in others:
-            name = f"engine_{other.thread}"
-            Thread(target=other.work, args=(patience,), name=name, daemon=True).start()
         self._others = others
 
 
