@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from winninghand.base.errors import counted
@@ -35,6 +36,25 @@ def use_threads(threads: int | None = None) -> None:
         why = loaded if free < cores else f"this process may use {cores:g} cores"
         say_with_progress(f"{counted(chosen, 'thread')} instead of {usual}: {why}; --threads sets the number")
         torch.set_num_threads(chosen)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Have this thread's operations of PyTorch begin no others.
+
+    After each operation PyTorch's threads stay awake for milliseconds, and wait busily for the next one.
+    Whoever wants the cores in that time has to share them.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    if before > 1:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if before > 1:
+            torch.set_num_threads(before)
 
 
 def usable_cores() -> float:

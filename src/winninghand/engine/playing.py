@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from winninghand.base.errors import InputError, shown
+from winninghand.base.threads import one_thread
 from winninghand.cards import Card, check_batch, check_pixels, plausible_sum
 from winninghand.cards.answer import Answer
 from winninghand.cards.player import adaptation_of
@@ -127,7 +128,7 @@ class Compiled(nn.Module):
                 "images.cpu()"
             )
         plain = images.detach().to(torch.float32).contiguous().resolve_neg()
-        # By NumPy: PyTorch's threads would keep the cores busy for milliseconds, waiting for more to do.
+        # By NumPy, as PyTorch's threads would wait busily on the runner's cores.
         if not plausible_sum(float(plain.numpy().sum()), plain.numel()):
             check_pixels(images)
         if self._choosing:
@@ -191,7 +192,8 @@ class _Choosing:
 
     def answer(self, images: Tensor, runners: Sequence[tuple[Runner, tuple[int, ...]]]) -> Answer:
         """Return log-probabilities and weights; each card is played on the images it has a weight for."""
-        weights: Tensor = self.gate(images)
+        with one_thread():
+            weights: Tensor = self.gate(images)
         # By NumPy, which takes a fifth of PyTorch's time for an operation on few numbers.
         shares = weights.numpy()
         mixed = np.zeros((len(images), self._classes), np.float32)
