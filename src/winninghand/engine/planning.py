@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeAlias
@@ -34,7 +34,6 @@ from winninghand.engine.vectors import BYTES
 
 Spot: TypeAlias = tuple[int, int, int]
 """Address, pitch and plane of a value's first number."""
-Shares: TypeAlias = Iterable[tuple[int, int]]
 Take: TypeAlias = Callable[[int], int]
 
 _CODES = {
@@ -103,7 +102,12 @@ class _Memory:
 
 @dataclass
 class _Builder:
-    """Writes the tables of one plan. Addresses in the workspace are offsets until the workspace exists."""
+    """Writes the tables of one plan. Addresses in the workspace are offsets until the workspace exists.
+
+    Each thread of a team has all values, with their borders, in memory of its own: it makes its share of the
+    channels, and then copies what the others made. Cores take long to hand each other a cache line, and
+    borders are most of the lines of a small value: so only what is inside of them goes from core to core.
+    """
 
     program: Program
     images: int
@@ -122,12 +126,14 @@ class _Builder:
         self.shared: dict[int, list[tuple[int, int]]] = {}
         self.entries: dict[tuple[int, tuple[int, int]], Ints] = {}
         self.factors: dict[int, Floats] = {}
+        self.by_rows = {step.output for step in self.program.steps if isinstance(step, ChannelNorm)}
         parcels = self._parcels()
         self.scratch_size = self._scratch()
         self.scratch = sum(parcels.values())
         start = self.scratch + self.scratch_size * self.threads
-        memory = self._write(0, start, parcels)
-        workspace = aligned(start + memory.size)
+        self.area = 0
+        self.area = self._write(0, start, parcels).size
+        workspace = aligned(start + self.area * self.threads)
         self._write(self._constant(workspace), start, parcels)
         tables: list[Longs] = []
         for rows in self.rows:
@@ -187,22 +193,29 @@ class _Builder:
             taken.append(memory.take(size))
             return taken[-1]
 
-        self.norms: dict[int, tuple[int, int]] = {}
+        self.norms: dict[int, list[tuple[int, int]]] = {}
         for step in self._steps(region):
             if isinstance(step, Convolution | Affine | ChannelNorm):
                 self.norms[step.output] = self._norms(step, grid, image, take)
         for number in live(program, region.first):
             at[number] = take(places[number].size)
-            self._gather(number, region, image, at[number], borders[number])
+            self._gather(number, region, image, at)
         self._meet()
+        for number in live(program, region.first):
+            self._complete(number, region, region.first, at, borders[number])
         later = set(live(program, region.last)) if region.last < len(program.steps) else {program.output}
         for index in range(region.first, region.last):
             step = program.steps[index]
             at[step.output] = take(places[step.output].size)
-            self._step(step, region, at, borders[step.output])
-            if step.output in later:
-                self._scatter(step.output, region, image, at[step.output])
+            self._step(step, region, at)
+            by_rows, goes_on = step.output in self.by_rows, step.output in later
+            if goes_on and not by_rows:
+                self._scatter(step.output, region, image, at)
             self._meet()
+            self._complete(step.output, region, index + 1, at, borders[step.output])
+            if goes_on and by_rows:
+                self._scatter(step.output, region, image, at)
+                self._meet()
             for number in {*sources_of(step), step.output}:
                 if program.last_uses.get(number, -1) <= index and number in at and number not in later:
                     memory.free(at.pop(number))
@@ -238,24 +251,30 @@ class _Builder:
 
     def _norms(
         self, step: Convolution | Affine | ChannelNorm, grid: Grid, image: int, take: Take
-    ) -> tuple[int, int]:
-        """Return where a step's scales and biases are as vectors; those of several cards are spread first."""
+    ) -> list[tuple[int, int]]:
+        """Return where each thread has a step's scales and biases as vectors.
+
+        Those of several cards are spread over the lanes first: each lane has its own image's.
+        """
         if len(step.scales) == len(step.biases) == 1:
             scales, biases = self.weights.vectors(step)
-            return self._constant(scales), self._constant(biases)
-        addresses = []
+            return [(self._constant(scales), self._constant(biases))] * self.threads
+        offsets = []
         for rows in norms_of(step):
             rows = np.ascontiguousarray(
                 np.broadcast_to(rows, (self.program.cards, rows.shape[1])), np.float32
             )
             source, channels = self._constant(rows), rows.shape[1]
-            addresses.append(self.base + take(channels * BYTES))
-            for thread, (first, last) in enumerate(self._shares(step.output)):
+            offsets.append(take(channels * BYTES))
+            for thread, share in enumerate(self._shares(step.output)):
+                first, last = (0, channels) if step.output in self.by_rows else share
                 self._add(
-                    thread, kernels.NUMBERS, source, channels, addresses[-1], first, last, image,
-                    grid.images, grid.parts,
+                    thread, kernels.NUMBERS, source, channels, self._own(thread) + offsets[-1], first, last,
+                    image, grid.images, grid.parts,
                 )  # fmt: skip
-        return addresses[0], addresses[1]
+        return [
+            (self._own(thread) + offsets[0], self._own(thread) + offsets[1]) for thread in range(self.threads)
+        ]
 
     def _border_table(self, place: Place, grid: Grid) -> tuple[int, int]:
         """Return the address and length of what `border` reads."""
@@ -265,37 +284,67 @@ class _Builder:
         self._constant(table[1])
         return self._constant(table[0]), len(table[0])
 
-    def _border(
-        self, number: int, region: Region, start: int, table: tuple[int, int], shares: Shares
+    def _complete(
+        self, number: int, region: Region, index: int, at: dict[int, int], border: tuple[int, int]
     ) -> None:
-        if not table[1]:
+        """Have each thread copy what others made of a value, and write its border, where steps see it."""
+        users = [step for step in self.program.steps[index : region.last] if number in sources_of(step)]
+        if not users and number not in self.by_rows:
             return
-        pooled = [
-            step
-            for step in self._steps(region)
-            if number in sources_of(step) and isinstance(step, Convolution | Pool)
-        ]
         place = region.places[number]
-        lowest = any(_is_maximum(step) for step in pooled) and place.packed == 1
-        fill = -math.inf if lowest else 0.0
-        for thread, share in enumerate(shares):
-            first, last = _planes(share, place)
-            self._add(thread, kernels.BORDER, self.base + start, place.plane, first, last, *table, bits(fill))
+        table = self._constant(np.arange(place.channels, dtype=np.int64))
+        lowest = any(_is_maximum(step) for step in users) and place.packed == 1
+        fill = bits(-math.inf if lowest else 0.0)
+        for thread in range(self.threads):
+            seen = [self._seen(step, number, thread) for step in users] or [(0, place.channels)]
+            first, last = min(start for start, _ in seen), max(end for _, end in seen)
+            for maker in range(self.threads):
+                if maker == thread:
+                    continue
+                channels, rows = self._made(number, place, maker)
+                start, end = _planes((max(first, channels[0]), min(last, channels[1])), place)
+                if start < end and rows[0] < rows[1]:
+                    origin, pitch, plane = self._spot(number, region, at, maker)
+                    target = self._spot(number, region, at, thread)[0]
+                    down = rows[0] * pitch
+                    self._add(
+                        thread, kernels.COPY, rows[1] - rows[0], place.columns, origin + down, pitch, plane,
+                        target + down, pitch, plane, start, end, table,
+                    )  # fmt: skip
+            if border[1]:
+                value = self._own(thread) + at[number]
+                self._add(
+                    thread, kernels.BORDER, value, place.plane, *_planes((first, last), place), *border, fill
+                )
 
-    def _gather(self, number: int, region: Region, image: int, start: int, border: tuple[int, int]) -> None:
+    def _seen(self, step: Step, number: int, thread: int) -> tuple[int, int]:
+        """Return the channels of a value that a thread needs for its share of a step."""
+        same = isinstance(step, Affine | Combine | Pointwise | Pool)
+        if isinstance(step, Convolution):
+            outputs, inputs = step.weight.shape[:2]
+            same = number != step.source or (inputs == 1 and outputs == step.groups)
+        return self._shares(step.output)[thread] if same else (0, self.program.shapes[number][0])
+
+    def _made(self, number: int, place: Place, thread: int) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return the channels and the rows of a value that a thread makes."""
+        if number in self.by_rows:
+            rows = [round(place.rows * part / self.threads) for part in (thread, thread + 1)]
+            return (0, place.channels), (rows[0], rows[1])
+        return self._shares(number)[thread], (0, place.rows)
+
+    def _gather(self, number: int, region: Region, image: int, at: dict[int, int]) -> None:
         place, grid = region.places[number], region.grid
         stride = 4 * math.prod(self.program.shapes[number])
         source = image * stride + (0 if number == 0 else self.parcel_of[number])
         for thread, (first, last) in enumerate(self._shares(number)):
             self._add(
                 thread, kernels.GATHER, source, number == 0, stride, place.height, place.width,
-                self.base + start + place.corner, place.pitch, place.plane, first, last,
+                *self._spot(number, region, at, thread), first, last,
                 grid.images, grid.rows, grid.columns, place.rows, place.columns, place.repeated,
                 place.packed == 4,
             )  # fmt: skip
-        self._border(number, region, start, border, self._shares(number))
 
-    def _scatter(self, number: int, region: Region, image: int, start: int) -> None:
+    def _scatter(self, number: int, region: Region, image: int, at: dict[int, int]) -> None:
         place, grid = region.places[number], region.grid
         stride = 4 * math.prod(self.program.shapes[number])
         final = region.last == len(self.program.steps)
@@ -304,22 +353,22 @@ class _Builder:
         for thread, (first, last) in enumerate(self._shares(number)):
             self._add(
                 thread, kernels.SCATTER, target, final, stride, place.height, place.width,
-                self.base + start + place.corner, place.pitch, place.plane, first, last,
+                *self._spot(number, region, at, thread), first, last,
                 grid.images, rows, columns, place.rows, place.columns, place.packed == 4,
             )  # fmt: skip
 
-    def _step(self, step: Step, region: Region, at: dict[int, int], border: tuple[int, int]) -> None:
-        """Write one step: its operation, its activation where that needs one of its own, its border."""
-        shares = self._shares(step.output)
+    def _step(self, step: Step, region: Region, at: dict[int, int]) -> None:
+        """Write one step: each thread's share of its operation, and of an activation of its own."""
         low, high, after = _bounds(getattr(step, "activation", None))
         if isinstance(step, ByteConvolution) and step.output_scale is not None:
             low, high = low / step.output_scale, min(high / step.output_scale, 255.0)
-        spot = {number: self._spot(number, region, at) for number in {*sources_of(step), step.output}}
         output = region.places[step.output]
-        for thread, share in enumerate(shares):
-            if isinstance(step, ChannelNorm):
-                rows = [round(output.rows * part / self.threads) for part in (thread, thread + 1)]
-                share = (rows[0], rows[1])
+        for thread, share in enumerate(self._shares(step.output)):
+            spot = {
+                number: self._spot(number, region, at, thread) for number in {*sources_of(step), step.output}
+            }
+            if step.output in self.by_rows:
+                share = self._made(step.output, output, thread)[1]
             self._operation(step, region, spot, thread, share, (bits(low), bits(high)))
             if after is not None:
                 extra = (bits(after.slope if after.name == "leaky_relu" else after.low), bits(after.high))
@@ -327,14 +376,15 @@ class _Builder:
                     thread, kernels.ACTIVATE, _CODES[after.name], output.rows, output.columns,
                     *spot[step.output], *share, *extra,
                 )  # fmt: skip
-        if isinstance(step, ChannelNorm):
-            self._meet()
-        self._border(step.output, region, at[step.output], border, shares)
 
-    def _spot(self, number: int, region: Region, at: dict[int, int]) -> tuple[int, int, int]:
-        """Return address, pitch and plane of a value's first number."""
+    def _own(self, thread: int) -> int:
+        """Return where a thread's values begin."""
+        return self.base + thread * self.area
+
+    def _spot(self, number: int, region: Region, at: dict[int, int], thread: int) -> Spot:
+        """Return address, pitch and plane of the first number that a thread has of a value."""
         place = region.places[number]
-        return self.base + at[number] + place.corner, place.pitch, place.plane
+        return self._own(thread) + at[number] + place.corner, place.pitch, place.plane
 
     def _operation(
         self,
@@ -361,7 +411,7 @@ class _Builder:
                 thread, kernels.CONVOLVE, tiles.number, rows, columns, tiles.rows, tiles.columns,
                 source, step.stride[0] * pitch, step.stride[1] * BYTES, *out, *addend,
                 self._constant(entries), len(entries), self._constant(packed.stream), scratch,
-                *self.norms[step.output], *bounds, *self._bytes(step),
+                *self.norms[step.output][thread], *bounds, *self._bytes(step),
             )  # fmt: skip
         elif isinstance(step, Quantize):
             factor = bits(1.0 / step.scale)
@@ -377,12 +427,12 @@ class _Builder:
                 thread, kernels.COMBINE, kind, rows, columns, *spot[step.left], *other, *out, *share, *bounds
             )
         elif isinstance(step, Affine):
-            norms = self.norms[step.output]
+            norms = self.norms[step.output][thread]
             self._add(
                 thread, kernels.AFFINE, rows, columns, *spot[step.source], *out, *share, *norms, *bounds
             )
         elif isinstance(step, ChannelNorm):
-            norms = self.norms[step.output]
+            norms = self.norms[step.output][thread]
             self._add(
                 thread, kernels.NORM, *share, columns, place.channels, *spot[step.source], *out, *norms,
                 bits(step.epsilon),
