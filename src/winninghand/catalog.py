@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from typing import overload
 
 from winninghand.base.catalog import (
+    CLAIMS,
     CORRUPTIONS,
     DOMAINS,
     EXECUTORS,
@@ -29,6 +30,7 @@ KINDS = {
     "image_sets": IMAGE_SETS,
     "executors": EXECUTORS,
     "loggers": LOGGERS,
+    "claims": CLAIMS,
     "zoo": ZOO,
 }
 
@@ -40,8 +42,8 @@ def names(kind: None = None) -> dict[str, tuple[str, ...]]: ...
 def names(kind: str | None = None) -> tuple[str, ...] | dict[str, tuple[str, ...]]:
     """Return the names of one kind, or of all kinds by kind.
 
-    Kinds are networks, methods, corruptions, domains, gates, image_sets, executors, loggers and zoo. Names
-    that other packages have added are among them. Raises `InputError` for an unknown kind.
+    Kinds are networks, methods, corruptions, domains, gates, image_sets, executors, loggers, claims and zoo.
+    Names that other packages have added are among them. Raises `InputError` for an unknown kind.
     """
     if kind is None:
         return {one: tuple(registry) for one, registry in KINDS.items()}

@@ -65,8 +65,8 @@ def test_a_study_is_run_shown_and_published(run, place):
     assert f"| {100 * dense.clean_accuracy:.2f} | {100 * dense.robust_accuracy:.2f} |" in row
     logged = (place / "out/log.md").read_text()
     assert f"| 1 | {dense.name} |  | 1 | 0.0 |" in logged
-    assert [claim["claim"] for claim in results.claims] == re.findall(
-        r"^\| (\S+: .*?) \| ", (place / "out/claims.md").read_text(), re.MULTILINE
+    assert [claim["name"] for claim in results.claims] == re.findall(
+        r"^\| (C\d) \| ", (place / "out/claims.md").read_text(), re.MULTILINE
     )
     before = {path: path.stat().st_mtime_ns for path in (place / "out/results").rglob("*")}
     code, _, err = run(*words, "--finished")

@@ -95,12 +95,10 @@ def test_a_part_takes_the_place_of_what_was_known_of_its_run(writer, tmp_path):
     assert len(wh.Results(tmp_path).measured) == 2
 
 
-def test_claims_stay_when_the_plan_is_written_again(writer, tmp_path):
-    writer.write_claims([{"claim": "it is small", "found": "3 bytes", "holds": True}])
+def test_the_plan_may_be_written_again(writer, tmp_path):
     writer.write_study("another title", "tiny", EVALUATION, PLANNED, wh.__version__)
     results = wh.Results(tmp_path)
     assert results.title == "another title"
-    assert list(results.claims) == [{"claim": "it is small", "found": "3 bytes", "holds": True}]
     assert len(results.runs) == 3
     assert repr(results).endswith("0 of 3 runs finished)")
 
@@ -193,7 +191,6 @@ def test_cells_whose_digest_does_not_fit_are_refused(writer, tmp_path):
         ({"runs": [3]}, r"runs\.0"),
         ({"runs": [{"run": [], "parent": None, "choice": {}}]}, r"runs\.0\.run"),
         ({"runs": [{"run": "a", "parent": None}]}, r"runs\.0\.choice"),
-        ({"claims": [{"claim": "a", "found": 1.5, "holds": True}]}, r"claims\.0\.found"),
     ],
 )
 def test_a_file_that_no_study_writes_is_refused(change, named, writer, tmp_path):
@@ -227,4 +224,4 @@ def test_a_flipped_bit_is_refused_or_changes_nothing(name, writer, tmp_path):
     assert refused > 50
 
 
-KEYS = ("schema", "winninghand", "title", "data", "evaluation", "runs", "claims")
+KEYS = ("schema", "winninghand", "title", "data", "evaluation", "runs")

@@ -8,7 +8,7 @@ import winninghand as wh
 from winninghand.base.errors import InputError
 from winninghand.report.zoo import write_zoo, zoo_rows
 from winninghand.results import Results, zoo_records
-from winninghand.studies import Publisher, Study, claims, run_study
+from winninghand.studies import Publisher, Study, run_study
 from winninghand.studies.run_study import card_of
 from winninghand.zoo import MODELS, ZOO
 
@@ -133,24 +133,6 @@ def test_a_deck_of_one_body_is_made_of_the_best_card_of_its_choice(tiny_images, 
         1,
         1,
     )
-
-
-def test_claims_compare_seeds_with_their_own_dense_network(published):
-    out, runs, metadata = published
-    found = {claim.claim: claim for claim in claims(Results(out / "runs"))}
-    clean = next(claim for text, claim in found.items() if "clean accuracy" in text)
-    by_method = [
-        [run.clean_accuracy for run in runs if run.about.method == method] for method in ("lrr", "dense")
-    ]
-    over_seeds = sum(by_method[0]) / 2 - sum(by_method[1]) / 2
-    assert f"over 2 seeds on 32 images {100 * over_seeds:+.2f} (" in clean.found
-    shipped = metadata[1].full.clean_accuracy - metadata[0].full.clean_accuracy
-    assert clean.found.startswith(f"{100 * shipped:+.2f} (")
-    assert clean.holds == (shipped >= 0)
-    size = next(claim for text, claim in found.items() if "smaller" in text)
-    dense = wh.load(out / "tiny-dense-clean.card")
-    whole = 4 * sum(weight.numel() for weight in dense.parameters())
-    assert size.found.startswith(f"{metadata[2].bytes:,} of {whole:,} bytes")
 
 
 def test_the_table_goes_between_its_marks(published, tmp_path):

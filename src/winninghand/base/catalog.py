@@ -189,3 +189,21 @@ LOGGERS: Registry[Any] = Registry(
     instance_of="collections.abc:Callable",
 )
 """Makers of loggers of Lightning's interface; each takes a run's folder."""
+
+CLAIMS: Registry[Any] = Registry(
+    "claim",
+    "claims",
+    {
+        "C1": "winninghand.results.claims.pruning:TicketsKeepRobustness",
+        "C2": "winninghand.results.claims.pruning:GlobalScopeWins",
+        "C3": "winninghand.results.claims.domains:AugmentationLiftsCards",
+        "C4": "winninghand.results.claims.decks:DecksBeatTheirCards",
+        "C5": "winninghand.results.claims.sizes:CardsAreCompact",
+        "C6": "winninghand.results.claims.pruning:BinaryCardsKeepRobustness",
+        "C7": "winninghand.results.claims.sizes:SparseWideWins",
+        "C8": "winninghand.results.claims.sizes:SparsityHelpsAtEqualCapacity",
+        "C9": "winninghand.results.claims.calibration:PruningChangesCalibration",
+    },
+    subclass_of="winninghand.results.claims.claim:Claim",
+)
+"""Subclasses of `winninghand.results.claims.Claim`: sentences that results of studies are held against."""

@@ -35,13 +35,12 @@ def study(
     trust: Trust = False,
 ) -> None:
     """Train and measure many recipes, in order; run again on the same folder, it goes on where it was."""
-    from winninghand.base.files import write_text
     from winninghand.base.threads import use_threads
     from winninghand.cli.loading import images_as
-    from winninghand.report.study_tables import markdown, write_tables
+    from winninghand.report.study_tables import write_claims, write_tables
     from winninghand.report.terminal import console, print_missing, print_models
     from winninghand.results import Results, ResultsWriter, RunResult
-    from winninghand.studies import Publisher, claims, load_study, run_study
+    from winninghand.studies import Publisher, load_study, run_study
 
     plan = load_study(file)
     if zoo is not None and plan.zoo is None:
@@ -62,11 +61,7 @@ def study(
     print_models(columns, rows, plan.title)
     if zoo is not None:
         Publisher(plan, images, zoo, out, console.print, trust).publish(done)
-        found = claims(Results(out))
-        ResultsWriter(out).write_claims([vars(claim) for claim in found])
-        columns, rows = ["claim", "found", ""], [claim.row() for claim in found]
-        write_text(markdown(columns, rows), out / "claims.md")
-        print_models(columns, rows, "claims")
+    print_models(*write_claims(Results(out).claims, out), "claims")
 
 
 def demo(

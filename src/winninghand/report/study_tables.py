@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import statistics
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from winninghand.augmentation import DOMAINS
 from winninghand.base.errors import shown
 from winninghand.base.files import write_text
 from winninghand.compression.method import RENAMED, Method
 from winninghand.corruptions import family_of
-from winninghand.evaluation import CLEAN
+from winninghand.evaluation import CLEAN, Interval
 from winninghand.results import RunResult, by_choice
 
 LOG_COLUMNS = ("", "run", "extends", "epochs", "minutes", "validation", "clean", "robust", "bytes")
@@ -73,6 +74,53 @@ def write_tables(
     for name, text in texts.items():
         write_text(text, folder / name)
     return columns, rows
+
+
+def write_claims(claims: Iterable[Mapping[str, Any]], folder: Path) -> tuple[list[str], list[list[str]]]:
+    """Write `claims.md` to the folder of a study, each comparison below its claim; return the claims' table.
+
+    Effects are in points or percent, with their 95% intervals; p-values are corrected for all claims.
+    """
+    claims = list(claims)
+    columns = ["claim", "protocol", "", "effect", "p", "verdict"]
+    rows = [
+        [claim["name"], claim["protocol"], claim["sentence"], *_tested(claim), claim["verdict"]]
+        for claim in claims
+    ]
+    parts = [markdown(columns, rows)]
+    for claim in claims:
+        title = f"## {claim['name']}, {claim['protocol']}: {claim['verdict']}\n\n{claim['sentence']}.\n"
+        statistic = f"Compared: {claim['statistic']}.\n"
+        missing = f"Missing: {'; '.join(claim['missing'])}.\n" if claim["missing"] else ""
+        parts += [part for part in (title, statistic, missing, _evidence(claim["evidence"])) if part]
+    write_text("\n".join(parts), folder / "claims.md")
+    return columns, rows
+
+
+def _evidence(comparisons: Sequence[Mapping[str, Any]]) -> str:
+    if not comparisons:
+        return ""
+    columns = ["comparison", "expected", "seeds", "images", "effect", "p", ""]
+    rows = [
+        [
+            one["comparison"],
+            one["expected"],
+            str(one["seeds"]),
+            f"{one['images']:,}" if one["images"] > 1 else "",
+            *_tested(one),
+            one["verdict"],
+        ]
+        for one in comparisons
+    ]
+    return markdown(columns, rows)
+
+
+def _tested(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Return an effect with its interval, in points or percent, and the p-value, as people read them."""
+    if row["effect"] is None:
+        return "", ""
+    p = "" if row["p"] is None else "< 0.0001" if row["p"] < 1e-4 else f"{row['p']:.4f}"
+    return Interval(row["effect"], row["low"], row["high"]).in_points, p
 
 
 def markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

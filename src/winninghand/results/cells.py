@@ -10,12 +10,13 @@ from winninghand.base.errors import InputError
 from winninghand.base.extras import needed
 from winninghand.base.files import atomic_write
 from winninghand.images.parquet_files import batches, opened, unreadable
+from winninghand.results.predecessor import from_schema_1, schema_1
 from winninghand.results.schema import CELL_COLUMNS, RUN_COLUMNS, arrow_schema, check_schema, pyarrow
 
 PARTS, WHOLE = "cells", "cells.parquet"
 
 _DIGEST = b"winninghand.digest"
-_NEEDED = ("run", "kind", "measured_on", "data", "evaluation", *CELL_COLUMNS)
+_NEEDED = ("run", "kind", "measured_on", "data", "evaluation", "outcome", *CELL_COLUMNS)
 _FRACTIONS = (
     *("last_validation_accuracy", "validation_accuracy", "test_accuracy"),
     *("accuracy", "accuracy_low", "accuracy_high", "expected_calibration_error", "rms_calibration_error"),
@@ -25,6 +26,8 @@ _RANGES = dict.fromkeys(_FRACTIONS, (-1e-6, 1 + 1e-6)) | {
     "images": (1, 2**31),
     "mean_passes": (0, 1e6),
     "seconds": (0, 1e12),
+    **dict.fromkeys(("nonzero", "macs", "nonzero_macs", "macs_trained"), (0, 2**63 - 1)),
+    **dict.fromkeys(("milliseconds_sparse", "milliseconds_torch"), (0, 1e9)),
 }
 """What measured values lie in, rounding allowed for."""
 
@@ -60,7 +63,10 @@ def _read(path: Path, schema: Any) -> Any:  # noqa: ANN401 (pyarrow has no types
     try:
         found = opened(path).schema_arrow
         metadata = found.metadata or {}
-        check_schema(_number(metadata.get(b"winninghand.schema", b"0")), path)
+        number = _number(metadata.get(b"winninghand.schema", b"0"))
+        check_schema(number, path)
+        if number == 1:
+            schema = schema_1(schema)
         lacking = set(schema.names) - set(found.names)
         if lacking:
             raise InputError(f"{path} lacks the column {sorted(lacking)[0]!r}; get it again")
@@ -71,8 +77,10 @@ def _read(path: Path, schema: Any) -> Any:  # noqa: ANN401 (pyarrow has no types
             table.validate(full=True)
         except (ValueError, NotImplementedError) as error:  # those of pyarrow are of these kinds
             raise unreadable(path, error) from error
+        digest = _digest(table)
+        table = from_schema_1(table) if number == 1 else table
         _check(table, path)
-        if metadata.get(_DIGEST) not in (None, _digest(table)):
+        if metadata.get(_DIGEST) not in (None, digest):
             raise InputError(f"{path} is damaged: its content does not fit its digest; get it again")
     except InputError as error:
         raise InputError(f"{error}, or delete it to measure again") from error

@@ -80,7 +80,7 @@ class Results:
 
     @cached_property
     def study(self) -> dict[str, Any]:
-        """What `study.json` says: title, evaluation settings, the runs that are planned, claims."""
+        """What `study.json` says: title, evaluation settings, the runs that are planned."""
         return _read_study(self.folder / STUDY)
 
     @property
@@ -153,8 +153,28 @@ class Results:
 
     @cached_property
     def claims(self) -> Rows:
-        """One row per claim: what is claimed, what was found, and whether it holds."""
-        return Rows(pyarrow().Table.from_pylist(self.study["claims"], schema=arrow_schema(CLAIM_COLUMNS)))
+        """One row per protocol and claim of `CLAIMS`, judged by the runs that are finished.
+
+        `effect`, `low` and `high` are those of the comparison that speaks least for the claim, with its 95%
+        interval, fractions; `p` is corrected for all claims of the protocol; `verdict` is `holds`, `fails` or
+        `undecided`. `evidence` has every comparison, `missing` what the study has no runs of.
+        """
+        from winninghand.results.claims.judging import judged  # who only writes needs none of it
+
+        rows = list(judged(self._compared))
+        return Rows(pyarrow().Table.from_pylist(rows, schema=arrow_schema(CLAIM_COLUMNS)))
+
+    @property
+    def _compared(self) -> list[RunResult]:
+        """The planned runs, and decks of them, as the study measures them now."""
+        planned = {one["run"] for one in self.study["runs"]}
+        return [
+            run
+            for run in self.measured
+            if run.about.measured_on == "study"
+            and run.about.evaluation == self.study["evaluation"]
+            and (run.name in planned if run.about.kind == "card" else planned.issuperset(run.about.members))
+        ]
 
     def __repr__(self) -> str:
         runs = counted(len(self.study["runs"]), "run")
@@ -180,9 +200,7 @@ class ResultsWriter:
         runs: Iterable[Mapping[str, Any]],
         version: str,
     ) -> None:
-        """Write `study.json`; each planned run has `run`, `parent` and `choice`. Claims stay."""
-        path = self.folder / STUDY
-        claims = _read_study(path)["claims"] if path.is_file() else []
+        """Write `study.json`; each planned run has `run`, `parent` and `choice`."""
         study = {
             "schema": SCHEMA,
             "winninghand": version,
@@ -190,14 +208,8 @@ class ResultsWriter:
             "data": data,
             "evaluation": dict(evaluation),
             "runs": [dict(one) for one in runs],
-            "claims": claims,
         }
-        write_sealed(study, path)
-
-    def write_claims(self, claims: Iterable[Mapping[str, Any]]) -> None:
-        """Put claims into `study.json` in place of those that it holds."""
-        study = _read_study(self.folder / STUDY)
-        write_sealed({**study, "claims": [dict(claim) for claim in claims]}, self.folder / STUDY)
+        write_sealed(study, self.folder / STUDY)
 
     def add(self, run: RunResult) -> None:
         """Write a run as a part of its own, in place of what was known of it on these images."""
@@ -226,14 +238,6 @@ class _PlannedRun(BaseModel):
     choice: dict[str, Any]
 
 
-class _FoundClaim(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-    claim: str
-    found: str
-    holds: bool
-
-
 class _StudyFile(BaseModel):
     """What `study.json` must hold; a later version of the same schema may add to it."""
 
@@ -242,7 +246,6 @@ class _StudyFile(BaseModel):
     title: str
     evaluation: dict[str, Any]
     runs: list[_PlannedRun]
-    claims: list[_FoundClaim]
 
 
 def _read_study(path: Path) -> dict[str, Any]:

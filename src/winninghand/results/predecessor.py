@@ -1,4 +1,4 @@
-"""Runs of studies by version 0.1: a folder each, with `answers.npz`, `card.json` and `cells.parquet`."""
+"""What earlier versions wrote: the run folders of 0.1, and results of schema 1. It is read, never written."""
 
 from __future__ import annotations
 
@@ -12,6 +12,13 @@ from winninghand.base.errors import InputError
 from winninghand.base.files import regular
 from winninghand.evaluation import CLEAN, Cell, Outcome
 from winninghand.results.runs import CellResult
+from winninghand.results.schema import CELL_COLUMNS, RUN_COLUMNS, arrow_schema, pyarrow
+
+NEW_IN_2 = (
+    *("protocol", "outcome", "gate", "nonzero", "macs", "nonzero_macs", "macs_trained"),
+    *("milliseconds_sparse", "milliseconds_torch"),
+)
+"""The columns that schema 1 has not."""
 
 _ANSWERS, _CARD = "answers.npz", "card.json"
 _PARTS = ("correct", "confidence", "passes")
@@ -61,3 +68,18 @@ def card_before(folder: Path) -> dict[str, Any] | None:
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} is damaged; delete the folder to start again") from error
+
+
+def schema_1(schema: Any) -> Any:  # noqa: ANN401 (pyarrow has no types)
+    """Return the pyarrow schema without the columns that schema 1 has not."""
+    return pyarrow().schema([one for one in schema if one.name not in NEW_IN_2])
+
+
+def from_schema_1(table: Any) -> Any:  # noqa: ANN401 (pyarrow has no types)
+    """Return rows of schema 1 with the columns of today: all trainings ended well, the rest is unknown."""
+    arrow = pyarrow()
+    for name in NEW_IN_2:
+        known = "trained" if name == "outcome" else None
+        kind = arrow_schema(RUN_COLUMNS).field(name).type
+        table = table.append_column(name, arrow.array([known] * len(table), kind))
+    return table.select([*RUN_COLUMNS, *CELL_COLUMNS])

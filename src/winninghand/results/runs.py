@@ -20,6 +20,7 @@ from winninghand.evaluation.table import check_each_once
 
 Kind = Literal["card", "deck"]
 MeasuredOn = Literal["study", "all", "reference"]
+Outcome = Literal["trained", "diverged"]
 Choice = tuple[tuple[str, str], ...]
 
 _TABLES = ("evaluation", "choice", "recipe", "versions")
@@ -104,6 +105,13 @@ class About:
     too. `seconds` and `epochs` are those of its own training, without its parent's. The accuracies are
     fractions: `last_validation_accuracy` is that of the last epoch, before weights were quantized; the other
     two are the card's. `commit` is that of this library's source, where it lies in a repository.
+
+    `protocol` says how long the phases were, `outcome` whether the training came to an end, `gate` by what
+    a deck chooses. `nonzero` counts parameters that are not zero. `macs` are the multiply-accumulates for one
+    image, of a deck those of all its cards, and `nonzero_macs` those of weights that are not zero.
+    `macs_trained` are those of the run's own training, zeros included, as PyTorch multiplies by them too:
+    3 × `macs` (once forward, twice backward) × images × views × epochs. `milliseconds_sparse` and
+    `milliseconds_torch` are per image, by the engine and by PyTorch, of studies that ask for times.
     """
 
     run: str
@@ -130,6 +138,15 @@ class About:
     threads: int | None = None
     device: str | None = None
     precision: str | None = None
+    protocol: str | None = None
+    outcome: Outcome = "trained"
+    gate: str | None = None
+    nonzero: int | None = None
+    macs: int | None = None
+    nonzero_macs: int | None = None
+    macs_trained: int | None = None
+    milliseconds_sparse: float | None = None
+    milliseconds_torch: float | None = None
 
     @property
     def seed(self) -> int | None:

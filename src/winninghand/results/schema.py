@@ -8,7 +8,7 @@ from typing import Any
 from winninghand.base.errors import InputError
 from winninghand.base.extras import needed
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when a column changes its meaning or goes; new columns may be added under the same number."""
 
 RUN_COLUMNS = {
@@ -40,6 +40,15 @@ RUN_COLUMNS = {
     "threads": "int64",
     "device": "string",
     "precision": "string",
+    "protocol": "string",
+    "outcome": "string",
+    "gate": "string",
+    "nonzero": "int64",
+    "macs": "int64",
+    "nonzero_macs": "int64",
+    "macs_trained": "int64",
+    "milliseconds_sparse": "float64",
+    "milliseconds_torch": "float64",
 }
 CELL_COLUMNS = {
     "corruption": "string",
@@ -54,7 +63,33 @@ CELL_COLUMNS = {
     "images": "int64",
     "correct": "binary",
 }
-CLAIM_COLUMNS = {"claim": "string", "found": "string", "holds": "bool"}
+CLAIM_COLUMNS = {
+    "name": "string",
+    "sentence": "string",
+    "protocol": "string",
+    "statistic": "string",
+    "effect": "float64",
+    "low": "float64",
+    "high": "float64",
+    "p": "float64",
+    "verdict": "string",
+    "evidence": "comparisons",
+    "missing": "strings",
+}
+COMPARISON_COLUMNS = {
+    "comparison": "string",
+    "expected": "string",
+    "runs": "strings",
+    "against": "strings",
+    "seeds": "int64",
+    "images": "int64",
+    "effect": "float64",
+    "low": "float64",
+    "high": "float64",
+    "p": "float64",
+    "verdict": "string",
+}
+"""What the comparisons that a claim stands on hold."""
 
 
 def pyarrow() -> ModuleType:
@@ -74,14 +109,16 @@ def arrow_schema(columns: dict[str, str]) -> Any:  # noqa: ANN401 (pyarrow has n
         "bool": arrow.bool_(),
         "binary": arrow.binary(),
     }
+    if "comparisons" in columns.values():
+        types["comparisons"] = arrow.list_(arrow.struct(list(arrow_schema(COMPARISON_COLUMNS))))
     chosen = [(name, types[kind]) for name, kind in columns.items()]
     return arrow.schema(chosen, metadata={"winninghand.schema": str(SCHEMA)})
 
 
 def check_schema(number: object, place: object) -> None:
     """Raise `InputError` where results are of another schema than this version reads."""
-    if number != SCHEMA or isinstance(number, bool):
+    if number not in range(1, SCHEMA + 1) or not isinstance(number, int) or isinstance(number, bool):
         raise InputError(
-            f"{place} holds results of schema {number!r} and this version reads {SCHEMA}; "
+            f"{place} holds results of schema {number!r} and this version reads 1 to {SCHEMA}; "
             "open them with the version that wrote them"
         )

@@ -1,6 +1,5 @@
-"""Studies: many runs by one plan, what is claimed of them, and how their models are published."""
+"""Studies: many runs by one plan, and how their models are published."""
 
-from winninghand.studies.claims import claims
 from winninghand.studies.executors import EXECUTORS, Done, Executor, Failed, Task
 from winninghand.studies.publish import Publisher
 from winninghand.studies.run_spec import RunSpec, parent_of, run_specs
@@ -16,7 +15,6 @@ __all__ = [
     "RunSpec",
     "Study",
     "Task",
-    "claims",
     "load_study",
     "parent_of",
     "run_specs",

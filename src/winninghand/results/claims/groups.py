@@ -1,0 +1,170 @@
+"""The runs that claims compare: those of one recipe under several seeds are a group."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from winninghand.results.claims.comparison import Comparison, Missing, Side
+from winninghand.results.runs import RunResult
+
+Values = Callable[[RunResult], npt.NDArray[np.float64]]
+
+UNSTATED = "unstated"
+"""The protocol of runs that say nothing of theirs, such as those of version 0.1."""
+
+# So far may a sparsity lie from the one that is asked for.
+_NEAR = 0.005
+# What two runs have in common that differ in how they were compressed, for how long, and from which seed.
+_PLACE = ("network", "domain", "quantization", "images")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cards of one recipe that differ in their seed only."""
+
+    runs: tuple[RunResult, ...]
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The recipe of the first seed."""
+        return self.runs[0].about.recipe or {}
+
+    @property
+    def method(self) -> str:
+        """The compression method."""
+        return str(self.runs[0].about.method)
+
+    @property
+    def sparsity(self) -> float:
+        """The sparsity that was asked for, 0 of a dense network."""
+        return self.runs[0].about.sparsity or 0.0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the runs."""
+        return tuple(run.name for run in self.runs)
+
+    @cached_property
+    def by_seed(self) -> dict[int, RunResult]:
+        """The runs by the seed of their recipe."""
+        return {int(run.about.seed or 0): run for run in self.runs}
+
+    @property
+    def width(self) -> float | None:
+        """The network's width, None of one that has none."""
+        width = self.recipe["network"].get("width")
+        return float(width) if isinstance(width, int | float) else None
+
+    @property
+    def place(self) -> str:
+        """What a card shares with the dense network that it is compared with, as JSON."""
+        return json.dumps([self.recipe.get(key) for key in _PLACE], sort_keys=True)
+
+    @property
+    def label(self) -> str:
+        """The group in a few words: `lrr at 95%, resnet18 of width 32, clean`."""
+        network = self.recipe["network"]
+        width = f" of width {network['width']}" if "width" in network else ""
+        scope = self.recipe["compression"].get("scope", "global")
+        method = self.method if self.method == "dense" else f"{self.method} at {100 * self.sparsity:g}%"
+        layerwise = f" {scope}" if scope != "global" and self.method != "dense" else ""
+        return f"{method}{layerwise}, {network['name']}{width}, {self.recipe['domain']['name']}"
+
+    def without(self, key: str) -> str:
+        """Return the recipe as JSON without its seed and what stands under a dotted key."""
+        table = json.loads(json.dumps({name: one for name, one in self.recipe.items() if name != "seed"}))
+        *path, last = key.split(".")
+        inner = table
+        for name in path:
+            inner = inner.get(name, {})
+        inner.pop(last, None)
+        return json.dumps(table, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What a study has under one protocol: groups of cards, dense networks among them, and decks."""
+
+    cards: tuple[Group, ...]
+    decks: tuple[RunResult, ...]
+
+    @classmethod
+    def of(cls, runs: Iterable[RunResult], protocol: str) -> Self:
+        """Return the groups of one protocol; dense networks, which have one phase, belong to all of them."""
+        runs = tuple(runs)
+        found: dict[str, list[RunResult]] = defaultdict(list)
+        for run in runs:
+            if run.about.kind == "card" and (run.about.method == "dense" or protocol_of(run) == protocol):
+                found[Group((run,)).without("seed")].append(run)
+        own = {run.name for members in found.values() for run in members}
+        decks = (run for run in runs if run.about.kind == "deck" and own.issuperset(run.about.members))
+        return cls(tuple(Group(tuple(members)) for members in found.values()), tuple(decks))
+
+    def chosen(self, method: str | None = None, sparsity: float | None = None) -> list[Group]:
+        """Return the pruned groups of a method and a sparsity, all of them where none is given."""
+        return [
+            group
+            for group in self.cards
+            if group.method != "dense"
+            and (method is None or group.method == method)
+            and (sparsity is None or abs(group.sparsity - sparsity) <= _NEAR)
+        ]
+
+    def dense_of(self, card: Group) -> Group | None:
+        """Return the dense networks of a card's network, domain and quantization.
+
+        Of several those whose training had most settings in common with the card's.
+        """
+        found = [one for one in self.cards if one.method == "dense" and one.place == card.place]
+        return min(found, key=lambda one: _apart(one.recipe, card.recipe), default=None)
+
+    def twins(self, card: Group, key: str) -> list[Group]:
+        """Return the other groups whose recipes differ from a card's in the value of one dotted key only."""
+        wanted = card.without(key)
+        return [one for one in self.cards if one is not card and one.without(key) == wanted]
+
+    def against_dense(self, card: Group, values: Values, side: Side, value: float) -> Comparison | Missing:
+        """Compare a card with its dense network."""
+        dense = self.dense_of(card)
+        if dense is None:
+            return Missing(f"a dense network to compare with {card.label}")
+        return compared(card.label, [(1.0, card), (-1.0, dense)], values, side, value)
+
+
+def compared(
+    label: str, terms: Sequence[tuple[float, Group]], values: Values, side: Side = "above", value: float = 0.0
+) -> Comparison | Missing:
+    """Return the comparison of a weighted sum of groups, paired by the seeds that all of them have."""
+    if not all(run.cells for _, group in terms for run in group.runs):
+        return Missing(f"corrupted images, for {label}")
+    seeds = sorted(set.intersection(*(set(group.by_seed) for _, group in terms)))
+    if not seeds:
+        return Missing(f"a seed in common, for {label}")
+    rows = [sum(weight * values(group.by_seed[seed]) for weight, group in terms) for seed in seeds]
+    added = tuple(group.by_seed[seed].name for weight, group in terms if weight > 0 for seed in seeds)
+    subtracted = tuple(group.by_seed[seed].name for weight, group in terms if weight < 0 for seed in seeds)
+    return Comparison(label, np.stack(rows), added, subtracted, side, value)
+
+
+def robust(run: RunResult) -> npt.NDArray[np.float64]:
+    """Return per image the fraction of the corrupted cells that was answered rightly."""
+    return run.robust_correct
+
+
+def protocol_of(run: RunResult) -> str:
+    """Return a run's protocol, `unstated` where it says none."""
+    return run.about.protocol or UNSTATED
+
+
+def _apart(one: dict[str, Any], other: dict[str, Any]) -> int:
+    """Return in how many settings two trainings differ, the number of epochs aside."""
+    first, second = one.get("training", {}), other.get("training", {})
+    return sum(first.get(key) != second.get(key) for key in (first.keys() | second.keys()) - {"epochs"})

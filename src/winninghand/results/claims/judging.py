@@ -1,0 +1,193 @@
+"""Claims held against a study's runs: each comparison is tested, then the claim, then all claims together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from winninghand.results.claims import CLAIMS
+from winninghand.results.claims.claim import Claim
+from winninghand.results.claims.comparison import Comparison, Missing
+from winninghand.results.claims.groups import UNSTATED, Groups, protocol_of
+from winninghand.results.claims.statistics import LEVEL, Effect, holm
+from winninghand.results.runs import RunResult
+
+Verdict = Literal["holds", "fails", "undecided"]
+
+
+def judged(runs: Iterable[RunResult]) -> Iterator[dict[str, Any]]:
+    """Yield one row per protocol and claim, all claims of a protocol corrected together (Holm 1979).
+
+    `runs` are those of one study, measured on the same images and cells.
+    """
+    runs = tuple(runs)
+    found = {protocol_of(run) for run in runs if run.about.kind == "card" and run.about.method != "dense"}
+    for protocol in sorted(found) or [UNSTATED]:
+        groups = Groups.of(runs, protocol)
+        family = [Judged.of(kind(), groups) for kind in CLAIMS.usable().values()]
+        tested = [one for one in family if one.p is not None]
+        corrected = dict(zip(map(id, tested), holm([one.p or 0.0 for one in tested]), strict=True))
+        for one in family:
+            yield {"protocol": protocol, **one.row(corrected.get(id(one)))}
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A comparison and what came out."""
+
+    comparison: Comparison
+    effect: Effect
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether there is nothing to test."""
+        return self.comparison.exact
+
+    @cached_property
+    def interval(self) -> tuple[float, float]:
+        """The 95% interval of the effect; of exact differences their least and largest."""
+        if self.is_exact:
+            values = self.comparison.differences
+            return float(values.min()), float(values.max())
+        return self.effect.interval()
+
+    @property
+    def distance(self) -> float:
+        """How far the effect lies on the claimed side of the value, in half-widths of its interval."""
+        side, value = self.comparison.side, self.comparison.value
+        beyond = {
+            "above": self.effect.mean - value,
+            "below": value - self.effect.mean,
+            "apart": abs(self.effect.mean) - value,
+        }[side]
+        width = (self.interval[1] - self.interval[0]) / 2
+        return beyond / width if width else math.copysign(math.inf, beyond) if beyond else 0.0
+
+    @cached_property
+    def p_for(self) -> float | None:
+        """The p-value against "not as claimed"; None where there is no test."""
+        if self.is_exact or self.effect.seeds_variance is None:
+            return None
+        if self.comparison.side == "apart":
+            return self.effect.p_value(0.0)
+        return self.effect.p_value(self.comparison.value) if self.distance > 0 else 1.0
+
+    @cached_property
+    def p_against(self) -> float | None:
+        """The p-value against "as claimed"; None where there is no test."""
+        if self.is_exact or self.effect.seeds_variance is None:
+            return None
+        value = self.comparison.value
+        if self.comparison.side == "apart":
+            # Two one-sided tests: surely above -value, and surely below it (Schuirmann 1987).
+            if abs(self.effect.mean) >= value:
+                return 1.0
+            return max((self.effect.p_value(bound) or 1.0) / 2 for bound in (-value, value))
+        return self.effect.p_value(value) if self.distance < 0 else 1.0
+
+    @property
+    def verdict(self) -> Verdict:
+        """What the comparison says by itself."""
+        if self.is_exact:
+            low, high = self.interval
+            value = self.comparison.value
+            return "holds" if (low > value if self.comparison.side == "above" else high < value) else "fails"
+        return _verdict(self.p_for, self.p_against)
+
+    def row(self) -> dict[str, Any]:
+        """Return the comparison as plain values."""
+        low, high = self.interval
+        return {
+            "comparison": self.comparison.label,
+            "expected": self.comparison.expected,
+            "runs": list(self.comparison.runs),
+            "against": list(self.comparison.against),
+            "seeds": self.effect.seeds,
+            "images": self.effect.images,
+            "effect": self.effect.mean,
+            "low": low,
+            "high": high,
+            "p": None if self.p_for is None else min(self.p_for, self.p_against or 1.0),
+            "verdict": self.verdict,
+        }
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A claim, its comparisons, and what it lacks."""
+
+    claim: Claim
+    comparisons: tuple[Tested, ...]
+    missing: tuple[str, ...]
+
+    @classmethod
+    def of(cls, claim: Claim, groups: Groups) -> Judged:
+        """Make and test the comparisons of a claim."""
+        found, missing = [], []
+        with CLAIMS.called(claim.name):
+            for one in claim.comparisons(groups):
+                if isinstance(one, Missing):
+                    missing.append(one.what)
+                else:
+                    found.append(Tested(one, Effect.of(one.differences)))
+        missing += [
+            one.comparison.another or f"a second seed of {one.comparison.label}"
+            for one in found
+            if not one.is_exact and one.effect.seeds_variance is None
+        ]
+        return cls(claim, tuple(found), tuple(dict.fromkeys(missing)))
+
+    @property
+    def p_for(self) -> float | None:
+        """The p-value of all comparisons being as claimed: the largest (Berger 1982), if none is missing."""
+        known = [one.p_for for one in self.comparisons if one.p_for is not None]
+        return max(known) if known and not self.missing else None
+
+    @property
+    def p_against(self) -> float | None:
+        """The p-value of any being otherwise: the smallest, times their number (Bonferroni)."""
+        known = [one.p_against for one in self.comparisons if one.p_against is not None]
+        return min(1.0, len(known) * min(known)) if known else None
+
+    @property
+    def p(self) -> float | None:
+        """The smaller of the two; None where nothing can be tested."""
+        known = [one for one in (self.p_for, self.p_against) if one is not None]
+        return min(known, default=None)
+
+    def verdict(self, corrected: float | None) -> Verdict:
+        """Return the verdict at a corrected p-value."""
+        exact = [one.verdict for one in self.comparisons if one.is_exact]
+        if "fails" in exact:
+            return "fails"
+        if self.p is None:
+            return "holds" if exact and not self.missing else "undecided"
+        if corrected is None or corrected > LEVEL:
+            return "undecided"
+        return "holds" if self.p == self.p_for else "fails"
+
+    def row(self, corrected: float | None) -> dict[str, Any]:
+        """Return the claim as plain values; the effect is that of the comparison that speaks least for it."""
+        weakest = min(self.comparisons, key=lambda one: one.distance, default=None)
+        low, high = (None, None) if weakest is None else weakest.interval
+        return {
+            "name": self.claim.name,
+            "sentence": self.claim.sentence,
+            "statistic": self.claim.statistic,
+            "effect": None if weakest is None else weakest.effect.mean,
+            "low": low,
+            "high": high,
+            "p": corrected,
+            "verdict": self.verdict(corrected),
+            "evidence": [one.row() for one in self.comparisons],
+            "missing": list(self.missing),
+        }
+
+
+def _verdict(p_for: float | None, p_against: float | None) -> Verdict:
+    if p_for is not None and p_for <= LEVEL:
+        return "holds"
+    return "fails" if p_against is not None and p_against <= LEVEL else "undecided"
