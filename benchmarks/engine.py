@@ -5,8 +5,9 @@
 
 Weights are drawn (Kaiming's normal distribution) and pruned by magnitude: `global-S` under one threshold for
 all convolutions but the first, `uniform-S` with the same share in each, `erk-S` with the shares of
-Erdős–Rényi kernels, `block4-S` uniform in blocks of four input channels; S is the sparsity in percent. So
-accuracy means nothing here, and speed what it would be of trained weights with these masks.
+Erdős–Rényi kernels, `block4-S` uniform in blocks of four input channels; S is the sparsity in percent.
+`binary-S` is uniform, and `binary-global-S` under one threshold, with one magnitude for all weights of a
+layer. So accuracy means nothing here, and speed what it would be of trained weights with these masks.
 
 Dense runtimes are PyTorch in the quicker of its layouts, under bf16, and compiled with frozen weights, and
 ONNX Runtime with float32 and int8. `--deepsparse` is the Python of an environment with `deepsparse<=1.8.0`,
@@ -49,6 +50,8 @@ PATTERNS = (
     "uniform-98",
     "erk-95",
     "block4-95",
+    "binary-95",
+    "binary-global-95",
 )
 MEAN, STD = (0.49, 0.48, 0.45), (0.25, 0.24, 0.26)
 
@@ -88,7 +91,8 @@ def pruned(pattern: str, width: int = 64) -> wh.Card:
     """Return a card with drawn weights, pruned as a pattern such as `global-95` says."""
     torch.manual_seed(0)
     network = wh.network("resnet18", width=width, classes=10).eval()
-    kind, _, percent = pattern.partition("-")
+    kind, _, percent = pattern.removeprefix("binary-").rpartition("-")
+    kind = kind or "uniform"
     convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
     for module in convolutions:
         nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
@@ -98,6 +102,8 @@ def pruned(pattern: str, width: int = 64) -> wh.Card:
         for weight, mask in zip(weights, masks(weights, kind, density), strict=True):
             # As large as before pruning, so that activations neither vanish nor grow.
             weight.mul_(mask / mask.mean().clamp(min=1e-3).sqrt())
+            if pattern.startswith("binary"):
+                weight.copy_(weight.sign() * (weight.norm() / weight.count_nonzero().sqrt()))
     return wh.Card.from_module(network, [str(number) for number in range(10)], (32, 32), MEAN, STD)
 
 

@@ -1,10 +1,13 @@
 """The engine computes what the program means, however images, parts and threads are laid out."""
 
+import itertools
 import os
+import random
 import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import llvmlite.binding
@@ -22,13 +25,14 @@ from winninghand.engine.program import (
     Combine,
     Concatenate,
     Convolution,
+    Levels,
     Pointwise,
     Pool,
     Program,
     interpret,
     result_of,
 )
-from winninghand.engine.quantizing import ByteConvolution, Quantize, quantized
+from winninghand.engine.quantizing import ByteConvolution, ByteProgram, Quantize, quantized
 from winninghand.engine.running import SparseRunner
 from winninghand.engine.vectors import BYTES, DOTS_OF_BYTES, LANES
 
@@ -185,7 +189,7 @@ def test_each_image_has_the_norms_of_its_card():
 
 def test_border_holds_the_neighbours_edges():
     place, grid = Place(1, 5, 4, 3, 2, above=1, left=1, right=1), Grid(LANES // 4, 2, 2)
-    offsets, masks = moves(place, grid)
+    offsets, masks, _ = moves(place, grid)
     # The bottom right part: above it is the upper right one, to its left the lower left one.
     lane = 3 * grid.images
     where = {
@@ -256,12 +260,15 @@ def test_threads_sleep_between_calls_and_end_with_their_runner():
     assert not other.is_alive()
 
 
+_FLOATS = "test_runner_computes_what_the_program_means(residual, 2)"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("processor", "features", "test"),
     [
-        ("x86-64", "sse2", "test_runner_computes_what_the_program_means(residual, 2)"),
-        ("haswell", "avx,avx2,fma", "test_runner_computes_what_the_program_means(residual, 2)"),
+        ("x86-64", "sse2", f"{_FLOATS}; check_words(residual); check_sums(0)"),
+        ("haswell", "avx,avx2,fma", f"{_FLOATS}; check_words(plain); check_sums(1)"),
         ("alderlake", "avx,avx2,fma,avxvnni", "test_bytes_are_summed_exactly(residual)"),
     ],
 )
@@ -314,3 +321,108 @@ def test_bytes_are_summed_exactly(make):
         assert (answers - expected).abs().mean() < 1e-3 * expected.abs().mean()
     floats = interpret(program, images)
     assert (answers - floats).norm() < 0.05 * floats.norm()
+
+
+@pytest.fixture
+def without_products(monkeypatch):
+    """A processor that has no instruction for sums of bytes: binary weights are added up in 16 bits."""
+    for module in ("quantizing", "packing", "regions", "vectors"):
+        monkeypatch.setattr(f"winninghand.engine.{module}.DOTS_OF_BYTES", False)
+
+
+def binary(program):
+    """Return the program with one magnitude for all weights of an output channel that are not zero."""
+    steps = []
+    for step in program.steps:
+        if isinstance(step, Convolution):
+            signs = step.weight.sign()
+            sizes = step.weight.abs().flatten(1).sum(1) / signs.abs().flatten(1).sum(1).clamp(min=1)
+            levels = Levels(signs.to(torch.int8), sizes, True)
+            step = replace(step, weight=signs * sizes[:, None, None, None], levels=levels)
+        steps.append(step)
+    return replace(program, steps=tuple(steps))
+
+
+def check_words(make):
+    """Check binary convolutions against whole numbers, and that all of them are of 16-bit numbers."""
+    program = binary(make())
+    images = torch.rand(19, *program.input_shape)
+    whole = quantized(program, images)
+    assert sum(isinstance(step, ByteConvolution) for step in whole.steps) >= 4
+    expected = emulated(whole, images)
+    for threads, size in ((1, 19), (2, 19), (2, 1), (1, 6)):
+        runner = SparseRunner(whole, threads)
+        answers = torch.from_numpy(runner.run(images[:size].numpy()))
+        assert (answers - expected[:size]).abs().mean() < 1e-3 * expected.abs().mean()
+        for region in itertools.chain.from_iterable(runner._regions.values()):
+            steps = [
+                one for one in whole.steps[region.first : region.last] if isinstance(one, ByteConvolution)
+            ]
+            assert {region.places[step.source].packed for step in steps} <= {2}
+
+
+def test_binary_weights_are_added_in_16_bits(without_products):
+    check_words(residual)
+    check_words(plain)
+
+
+def check_sums(seed):
+    """Check sums of a layer bit by bit, also where several times 16 bits are needed."""
+    draw = random.Random(seed)
+    channels, outputs, kernel, stride = (draw.choice(some) for some in ((3, 40, 70), (5, 16), (1, 3), (1, 2)))
+    size, padding = draw.choice(((8, 8), (13, 6), (32, 16))), draw.randint(0, kernel // 2)
+    generator = torch.Generator().manual_seed(seed)
+    levels = torch.randint(0, 256, (21, channels, *size), generator=generator)
+    levels[::3] = 255
+    shape = (outputs, channels, kernel, kernel)
+    signs = torch.where(torch.rand(shape, generator=generator) < 0.5, -1, 1)
+    signs[1], signs[2] = 1, -1
+    density = torch.tensor([0.1, 1.0, 0.9, 0.0, 0.5] * outputs)[:outputs, None, None, None]
+    signs = (signs * (torch.rand(shape, generator=generator) < density)).to(torch.int8)
+    sums = functional.conv2d(levels.double(), signs.double(), None, stride, padding)
+
+    ones = torch.ones(outputs)
+    norms = (ones[None], 0 * ones[None])
+    step = ByteConvolution(
+        "weight", 1, 2, signs.float(), *norms, (stride, stride), (padding, padding),
+        levels=Levels(signs, ones, True), whole=signs, units=ones, source_scale=1.0, output_scale=None,
+        addend_scale=None,
+    )  # fmt: skip
+    source, made, single = (channels, *size), tuple(sums.shape[1:]), (outputs, 1, 1)
+    steps = (
+        Quantize(0, 1, 1 / 255),
+        step,
+        Pool("max", 2, 3, made[1:], made[1:]),
+        Affine(2, 4, -norms[0], norms[1]),
+        Pool("max", 4, 5, made[1:], made[1:]),
+        Concatenate((3, 5), 6),
+    )
+    shapes = (source, source, made, single, made, single, (2 * outputs, 1, 1))
+    program = ByteProgram(steps, shapes, 6, 1, frozenset({1}))
+    expected = torch.cat([sums.amax((2, 3)), -sums.amin((2, 3))], 1).float().numpy()
+    for threads, count in ((1, 21), (2, 3), (3, 1)):
+        images = (levels[:count] / 255).float().numpy()
+        assert np.array_equal(SparseRunner(program, threads).run(images), expected[:count])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_sums_of_16_bits_are_exact(seed, without_products):
+    check_sums(seed)
+
+
+def test_each_image_has_the_norms_of_its_card_in_16_bits(without_products):
+    program = binary(residual(cards=3))
+    images, cards = torch.rand(11, *program.input_shape), np.array([0, 1, 2, 2, 1, 0, 0, 2, 1, 1, 0])
+    whole = quantized(program, images)
+    answers = SparseRunner(whole, 2).run(images.numpy(), cards)
+
+    def of_card(step, card):
+        if not hasattr(step, "scales"):
+            return step
+        scales, biases = (rows[[min(card, len(rows) - 1)]] for rows in (step.scales, step.biases))
+        return replace(step, scales=scales, biases=biases)
+
+    for card in range(3):
+        own = replace(whole, steps=tuple(of_card(step, card) for step in whole.steps), cards=1)
+        alone = SparseRunner(own).run(images.numpy()[cards == card])
+        np.testing.assert_allclose(answers[cards == card], alone, atol=1e-5 * np.abs(alone).max(), rtol=0)

@@ -246,3 +246,19 @@ def test_convolutions_of_bytes_answer_nearly_alike(model):
     assert (fast(images) - expected).norm() < 0.05 * expected.norm()
     with pytest.raises(wh.InputError, match="divide bytes by 255"):
         wh.compile(model, calibration=torch.zeros(1, 3, 16, 16, dtype=torch.uint8))
+
+
+def test_binary_cards_need_no_products_of_bytes(monkeypatch, caplog):
+    for module in ("quantizing", "packing", "regions", "vectors"):
+        monkeypatch.setattr(f"winninghand.engine.{module}.DOTS_OF_BYTES", False)
+    images, card = patches(20), made_card(0, patches(32))
+    assert wh.compile(card, threads=1, calibration=images).precision == "float32"
+    assert [record.getMessage() for record in caplog.records] == [
+        "this processor has no instruction for sums of bytes: float32 is used"
+    ]
+    card = card.quantized("binary")
+    fast = wh.compile(card, threads=1, calibration=images)
+    assert fast.precision == "int8"
+    with torch.no_grad():
+        expected = card(images)
+    assert (fast(images) - expected).norm() < 0.05 * expected.norm()

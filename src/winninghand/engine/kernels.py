@@ -15,21 +15,26 @@ from typing import Any
 from numba.np.numpy_support import carray
 
 from winninghand.base.compiled import compiled
-from winninghand.engine.tiles import tile, tile_of_bytes
+from winninghand.engine.tiles import tile, tile_of_bytes, tile_of_words
 from winninghand.engine.vectors import (
     BYTES,
+    LANES,
     add,
+    add_words,
     address_of_longs,
     arrivals,
     chosen,
     count_arrival,
     divide,
     float_of_bits,
+    float_of_whole,
     give_way,
     larger,
     larger_bytes,
+    larger_words,
     load,
     load_anywhere,
+    load_words,
     magnitude,
     multiply,
     multiply_add,
@@ -38,16 +43,19 @@ from winninghand.engine.vectors import (
     read_float,
     read_int,
     read_long,
+    read_word,
     root,
     rounded,
     smaller,
     splat,
     store,
+    store_words,
     subtract,
     together,
     with_sign,
     write_byte,
     write_float,
+    write_word,
 )
 
 Table = Any
@@ -56,13 +64,15 @@ Table = Any
 COLUMNS = 28
 
 CONVOLVE, BORDER, GATHER, SCATTER, POOL, REDUCE, COMBINE, AFFINE = range(8)
-NORM, ACTIVATE, COPY, NUMBERS, QUANTIZE, MEET = range(8, 14)
+NORM, ACTIVATE, COPY, NUMBERS, QUANTIZE, MEET, CONVOLVE_WORDS, QUANTIZE_WORDS = range(8, 16)
 """Kinds of operations: the first number of a row."""
 
 BORDER_CHANNELS = 8
 """Channels whose borders are written together."""
 ENTRY = 16
 """Bytes of one entry of a packed convolution: output channel, flags, first weight and number of weights."""
+ENTRY_OF_WORDS = 20
+"""The same with two numbers of weights: of plus and of minus."""
 
 JOB = 5
 """Numbers of a job: address and rows of a table, addresses of its images, logits and cards."""
@@ -148,6 +158,10 @@ def execute(table: Table, images: int, logits: int, cards: int) -> None:
             numbers(row, cards)
         elif kind == MEET:
             meet(row)
+        elif kind == CONVOLVE_WORDS:
+            convolve_words(row)
+        elif kind == QUANTIZE_WORDS:
+            quantize_words(row)
 
 
 @compiled
@@ -211,14 +225,87 @@ def convolve(row: Table) -> None:
 
 
 @compiled
+def convolve_words(row: Table) -> None:
+    """Add and subtract 16-bit numbers, as `convolve` sums up others. `pack_words` tells what entries say."""
+    shape, height, width = row[1], row[2], row[3]
+    rows, columns = row[4], row[5]
+    source, source_pitch, source_step = row[6], row[7], row[8]
+    output, output_pitch, output_plane = row[9], row[10], row[11]
+    addend, addend_pitch, addend_plane = row[12], row[13], row[14]
+    entries, count, stream = row[15], row[16], row[17]
+    scratch, scales, biases = row[18], row[19], row[20]
+    low, high = splat(float_of_bits(row[21])), splat(float_of_bits(row[22]))
+    starts, output_sheet, addend_sheet, whole = row[23], row[24], row[25], row[27]
+    addend_factor = splat(float_of_bits(row[26]))
+    bytes_of_tile = rows * columns * BYTES
+    half = BYTES // 2
+    y = 0
+    while y < height:
+        y = min(y, height - rows)
+        x = 0
+        while x < width:
+            x = min(x, width - columns)
+            here = source + y * source_pitch + x * source_step
+            there = output + y * output_pitch + x * BYTES
+            other = addend + y * addend_pitch + x * BYTES
+            for place in range(entries, entries + count * ENTRY_OF_WORDS, ENTRY_OF_WORDS):
+                channel = read_int(place)
+                flags = read_int(place + 4)
+                begin = stream + 4 * read_int(place + 8)
+                plus, minus = read_int(place + 12), read_int(place + 16)
+                kept = scratch + channel * bytes_of_tile
+                start = (flags >> 16) & 65535 if (flags & 4) != 0 else -1
+                tile_of_words(shape, begin, plus, minus, here, source_pitch, kept, start)
+                if (flags & 8) == 0:
+                    continue
+                # The run ends: its sums become int32.
+                step = 0 if (flags & 1) != 0 else BYTES
+                earlier = starts + channel * BYTES if step == 0 else whole + 2 * channel * bytes_of_tile
+                later = whole + 2 * channel * bytes_of_tile
+                scale, bias = load(scales + channel * BYTES), load(biases + channel * BYTES)
+                for line in range(rows):
+                    to = there + channel * output_plane + line * output_pitch
+                    more = other + channel * addend_plane + line * addend_pitch
+                    for _ in range(columns):
+                        one, two = add_words(kept, earlier), add_words(kept + half, earlier + step)
+                        if (flags & 2) == 0:
+                            store(one, later)
+                            store(two, later + BYTES)
+                        else:
+                            one = multiply_add(float_of_whole(one), scale, bias)
+                            two = multiply_add(float_of_whole(two), scale, bias)
+                            if addend != 0:
+                                if addend_sheet == 0:
+                                    one = multiply_add(load_words(more), addend_factor, one)
+                                    two = multiply_add(load_words(more + half), addend_factor, two)
+                                else:
+                                    one = multiply_add(load(more), addend_factor, one)
+                                    two = multiply_add(load(more + addend_sheet), addend_factor, two)
+                            one, two = smaller(larger(one, low), high), smaller(larger(two, low), high)
+                            if output_sheet == 0:
+                                store_words(one, two, to)
+                            else:
+                                store(one, to)
+                                store(two, to + output_sheet)
+                        kept += BYTES
+                        earlier += 2 * step
+                        later += 2 * BYTES
+                        to += BYTES
+                        more += BYTES
+            x += columns
+        y += rows
+
+
+@compiled
 def border(row: Table) -> None:
     """Write what lies around the parts of an image: the neighbouring parts' edges, or the fill.
 
     A neighbour's numbers lie in other lanes of a vector of this value. The same numbers some lanes further
-    on are what a load from some bytes earlier gives; a mask has a 0 where there is no neighbour.
+    on are what a load from some bytes earlier gives; a mask has a 0 where there is no neighbour. A move that
+    adds to others leaves those lanes as they are.
     """
     value, plane, first, last, moves, count, fill = row[1], row[2], row[3], row[4], row[5], row[6], row[7]
-    outside = splat(float_of_bits(fill))
+    outside, adds = splat(float_of_bits(fill)), row[8]
     # Some channels at a time: a move is read once for all of them, and they are still in the first cache.
     for channel in range(first, last, BORDER_CHANNELS):
         base = value + channel * plane
@@ -226,7 +313,8 @@ def border(row: Table) -> None:
         for move in range(moves, moves + 24 * count, 24):
             to, origin, mask = read_long(move), read_long(move + 8), load(read_long(move + 16))
             for start in range(base, end, plane):
-                store(chosen(mask, load_anywhere(start + origin), outside), start + to)
+                other = outside if adds == 0 else load(start + to)
+                store(chosen(mask, load_anywhere(start + origin), other), start + to)
 
 
 @compiled
@@ -236,7 +324,7 @@ def gather(row: Table, images: int) -> None:
     value, pitch, plane, first, last = row[6], row[7], row[8], row[9], row[10]
     group, grid_rows, grid_columns = row[11], row[12], row[13]
     rows, columns, repeated = row[14], row[15], row[16]
-    packed = row[17]
+    packed, sheet = row[17], row[18]
     if base != 0:
         source += images
     for channel in range(first, last):
@@ -247,18 +335,21 @@ def gather(row: Table, images: int) -> None:
                 left = 0 if repeated != 0 else part_column * columns
                 for image in range(group):
                     here = source + image * image_stride + 4 * channel * height * width
-                    there = value + channel * plane + 4 * lane
-                    if packed != 0:
-                        there = value + (channel >> 2) * plane + 4 * lane + (channel & 3)
+                    there = number_at(value, plane, channel, lane, packed, sheet)
                     for y in range(rows):
                         inside = max(0, min(columns, width - left)) if top + y < height else 0
                         origin = here + 4 * ((top + y) * width + left)
                         to = there + y * pitch
-                        if packed != 0:
+                        if packed == 4:
                             for x in range(inside):
                                 write_byte(read_float(origin + 4 * x), to + x * BYTES)
                             for x in range(inside, columns):
                                 write_byte(0.0, to + x * BYTES)
+                        elif packed == 2:
+                            for x in range(inside):
+                                write_word(read_float(origin + 4 * x), to + x * BYTES)
+                            for x in range(inside, columns):
+                                write_word(0.0, to + x * BYTES)
                         else:
                             for x in range(inside):
                                 write_float(read_float(origin + 4 * x), to + x * BYTES)
@@ -268,12 +359,22 @@ def gather(row: Table, images: int) -> None:
 
 
 @compiled
+def number_at(value: int, plane: int, channel: int, lane: int, packed: int, sheet: int) -> int:
+    """Return the address of a channel's first number in a lane."""
+    if packed == 4:
+        return value + (channel >> 2) * plane + 4 * lane + (channel & 3)
+    if packed == 2:
+        return value + channel * plane + 2 * lane
+    return value + channel * plane + lane // LANES * sheet + 4 * (lane % LANES)
+
+
+@compiled
 def scatter(row: Table, logits: int) -> None:
     """Write a value out of its lanes, one image after the other (channels, height, width)."""
     target, base, image_stride, height, width = row[1], row[2], row[3], row[4], row[5]
     value, pitch, plane, first, last = row[6], row[7], row[8], row[9], row[10]
     group, grid_rows, grid_columns, rows, columns = row[11], row[12], row[13], row[14], row[15]
-    packed = row[16]
+    packed, sheet = row[16], row[17]
     if base != 0:
         target += logits
     for channel in range(first, last):
@@ -283,15 +384,16 @@ def scatter(row: Table, logits: int) -> None:
                 for image in range(group):
                     lane = (part_row * grid_columns + part_column) * group + image
                     there = target + image * image_stride + 4 * channel * height * width
-                    here = value + channel * plane + 4 * lane
-                    if packed != 0:
-                        here = value + (channel >> 2) * plane + 4 * lane + (channel & 3)
+                    here = number_at(value, plane, channel, lane, packed, sheet)
                     for y in range(min(rows, height - top)):
                         origin = here + y * pitch
                         to = there + 4 * ((top + y) * width + left)
-                        if packed != 0:
+                        if packed == 4:
                             for x in range(min(columns, width - left)):
                                 write_float(read_byte(origin + x * BYTES), to + 4 * x)
+                        elif packed == 2:
+                            for x in range(min(columns, width - left)):
+                                write_float(read_word(origin + x * BYTES), to + 4 * x)
                         else:
                             for x in range(min(columns, width - left)):
                                 write_float(read_float(origin + x * BYTES), to + 4 * x)
@@ -299,7 +401,7 @@ def scatter(row: Table, logits: int) -> None:
 
 @compiled
 def pool(row: Table) -> None:
-    """Maximum, of bytes too, or sum times a factor: vectors, one for each place of the output."""
+    """Maximum, of bytes and 16-bit numbers too, or sum times a factor, for each place of the output."""
     kind, height, width, kernel_rows, kernel_columns = row[1], row[2], row[3], row[4], row[5]
     source, source_pitch, source_plane, row_step, column_step = row[6], row[7], row[8], row[9], row[10]
     output, output_pitch, output_plane = row[11], row[12], row[13]
@@ -315,8 +417,10 @@ def pool(row: Table) -> None:
                             seen = load(here + ky * source_pitch + kx * BYTES)
                             if kind == 1:
                                 total = add(total, seen)
+                            elif kind == 0:
+                                total = larger(total, seen)
                             else:
-                                total = larger(total, seen) if kind == 0 else larger_bytes(total, seen)
+                                total = larger_bytes(total, seen) if kind == 2 else larger_words(total, seen)
                 if kind == 1:
                     total = multiply(total, load(factors + (y * width + x) * BYTES))
                 store(total, output + channel * output_plane + y * output_pitch + x * BYTES)
@@ -328,23 +432,27 @@ def reduce(row: Table) -> None:
     kind, height, width, group, parts = row[1], row[2], row[3], row[4], row[5]
     source, source_pitch, source_plane = row[6], row[7], row[8]
     output, output_plane, first, last, factor = row[9], row[10], row[11], row[12], float_of_bits(row[13])
+    sheets, source_sheet, output_sheet = row[14], row[15], row[16]
     for channel in range(first, last):
-        here = source + channel * source_plane
-        there = output + channel * output_plane
-        total = load(here)
-        for y in range(height):
-            for x in range(width):
-                if y + x > 0:
-                    seen = load(here + y * source_pitch + x * BYTES)
-                    total = larger(total, seen) if kind == 0 else add(total, seen)
-        store(total, there)
+        for sheet in range(sheets):
+            here = source + channel * source_plane + sheet * source_sheet
+            total = load(here)
+            for y in range(height):
+                for x in range(width):
+                    if y + x > 0:
+                        seen = load(here + y * source_pitch + x * BYTES)
+                        total = larger(total, seen) if kind == 0 else add(total, seen)
+            store(total, output + channel * output_plane + sheet * output_sheet)
         for image in range(group):
-            best = read_float(there + 4 * image)
+            best = read_float(number_at(output, output_plane, channel, image, 1, output_sheet))
             for part in range(1, parts):
-                seen_here = read_float(there + 4 * (part * group + image))
+                lane = part * group + image
+                seen_here = read_float(number_at(output, output_plane, channel, lane, 1, output_sheet))
                 best = max(best, seen_here) if kind == 0 else best + seen_here
+            result = best if kind == 0 else best * factor
             for part in range(parts):
-                write_float(best if kind == 0 else best * factor, there + 4 * (part * group + image))
+                lane = part * group + image
+                write_float(result, number_at(output, output_plane, channel, lane, 1, output_sheet))
 
 
 @compiled
@@ -445,6 +553,23 @@ def quantize(row: Table) -> None:
                 if channel + 3 < last:
                     four = rounded(smaller(multiply(load(here + 3 * source_plane), factor), most))
                 store(together(one, two, three, four), there + x * BYTES)
+                here += BYTES
+
+
+@compiled
+def quantize_words(row: Table) -> None:
+    """Round a value of two sheets to 16-bit numbers of 0 .. 255."""
+    height, width, source, source_pitch, source_plane = row[1], row[2], row[3], row[4], row[5]
+    output, output_pitch, output_plane, first, last = row[6], row[7], row[8], row[9], row[10]
+    factor, most, sheet = splat(float_of_bits(row[11])), splat(255.0), row[12]
+    for channel in range(first, last):
+        for y in range(height):
+            here = source + channel * source_plane + y * source_pitch
+            there = output + channel * output_plane + y * output_pitch
+            for x in range(width):
+                one = smaller(multiply(load(here), factor), most)
+                two = smaller(multiply(load(here + sheet), factor), most)
+                store_words(one, two, there + x * BYTES)
                 here += BYTES
 
 

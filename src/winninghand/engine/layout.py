@@ -23,15 +23,20 @@ from winninghand.engine.vectors import BYTES, LANES
 
 Longs: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.int64]]"
 Floats: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.float32]]"
+Booleans: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]"
 
 
 @dataclass(frozen=True)
 class Grid:
-    """How lanes are shared out: `images` images, each in `rows` × `columns` parts."""
+    """How lanes are shared out: `images` images, each in `rows` × `columns` parts.
+
+    There are `LANES` of them, or twice as many: of a vector of 16-bit numbers, or of two float32 vectors.
+    """
 
     images: int
     rows: int
     columns: int
+    lanes: int = LANES
 
     @property
     def parts(self) -> int:
@@ -44,7 +49,9 @@ class Place:
     """How one value lies: its whole size, that of a part, and the border around each part.
 
     `repeated` is a value of one number per channel that all parts of an image hold alike. A vector holds one
-    channel, float32, or four of them, as bytes: `packed` is 1 or 4.
+    channel, float32, or four of them, as bytes, or one, of twice as many lanes, as 16-bit numbers: `packed`
+    is 1, 4 or 2. A float32 value of twice as many lanes has two `sheets`, one behind the other: all channels
+    of the first half of the lanes, then of the second.
     """
 
     channels: int
@@ -58,11 +65,17 @@ class Place:
     right: int = 0
     repeated: bool = False
     packed: int = 1
+    sheets: int = 1
+
+    @property
+    def together(self) -> int:
+        """Channels in one vector."""
+        return 4 if self.packed == 4 else 1
 
     @property
     def planes(self) -> int:
-        """Vectors at each place of a part."""
-        return -(-self.channels // self.packed)
+        """Vectors at each place of a part, in one sheet."""
+        return -(-self.channels // self.together)
 
     @cached_property
     def pitch(self) -> int:
@@ -76,9 +89,14 @@ class Place:
         return (vectors | 1) * BYTES
 
     @property
+    def sheet(self) -> int:
+        """Bytes of one sheet."""
+        return self.planes * self.plane
+
+    @property
     def size(self) -> int:
         """Bytes of the value."""
-        return self.planes * self.plane
+        return self.sheets * self.sheet
 
     @property
     def corner(self) -> int:
@@ -86,36 +104,52 @@ class Place:
         return self.above * self.pitch + self.left * BYTES
 
 
-def moves(place: Place, grid: Grid) -> tuple[Longs, Floats]:
-    """Return what fills the border: offsets (n, 2) to write and to read at, and masks (n, LANES).
+def moves(place: Place, grid: Grid) -> tuple[Longs, Booleans, Booleans]:
+    """Return the moves that fill the border: offsets (n, 2), masks (n, lanes), and which add to others (n,).
 
-    The offsets are from the start of a channel. A mask is 1 where the lane's place is inside of the image;
-    all others get the fill.
+    The offsets, to write and to read at, are from the start of a channel. A mask is true where the lane's
+    place is inside of the image. All others get the fill, or keep what they have where a move adds to
+    another: what lanes need may lie in both sheets.
     """
-    offsets, masks = [], []
-    lane = np.arange(LANES)
+    offsets, masks, adding = [], [], []
+    width = 2 if place.packed == 2 else 4
+    lanes = BYTES // width
+    lane = np.arange(lanes * place.sheets)
     used = lane < grid.images * grid.parts
     part_row, part_column = lane // grid.images // grid.columns, lane // grid.images % grid.columns
     for y in range(-place.above, place.rows + place.below):
         for x in range(-place.left, place.columns + place.right):
             inside = 0 <= y < place.rows and 0 <= x < place.columns
+            shift = 0
             if place.repeated:
                 mask = used & inside
             else:
-                row, column = part_row + y // place.rows, part_column + x // place.columns
+                down, right = y // place.rows, x // place.columns
+                row, column = part_row + down, part_column + right
                 mask = used & (row >= 0) & (row < grid.rows) & (column >= 0) & (column < grid.columns)
                 mask &= row * place.rows + y % place.rows < place.height
                 mask &= column * place.columns + x % place.columns < place.width
-            if inside and mask[used].all():
-                continue
+                shift = grid.images * (down * grid.columns + right)
             to = place.corner + y * place.pitch + x * BYTES
-            origin = to
-            if mask.any() and not inside:
-                origin = place.corner + y % place.rows * place.pitch + x % place.columns * BYTES
-                origin += 4 * grid.images * (y // place.rows * grid.columns + x // place.columns)
-            offsets.append((to, origin))
-            masks.append(mask)
-    return np.array(offsets, np.int64).reshape(-1, 2), np.array(masks, np.float32).reshape(-1, LANES)
+            seen = place.corner + y % place.rows * place.pitch + x % place.columns * BYTES
+            for sheet in range(place.sheets):
+                own = slice(sheet * lanes, (sheet + 1) * lanes)
+                if inside and mask[own][used[own]].all():
+                    continue
+                origins = (lane[own] + shift) // lanes
+                sheets = np.unique(origins[mask[own]]).tolist()
+                for number, origin in enumerate(sheets or [None]):
+                    at = to + sheet * place.sheet
+                    if origin is not None:
+                        at = seen + origin * place.sheet + width * (shift + (sheet - origin) * lanes)
+                    offsets.append((to + sheet * place.sheet, at))
+                    masks.append(mask[own] & (origins == origin))
+                    adding.append(number > 0)
+    return (
+        np.array(offsets, np.int64).reshape(-1, 2),
+        np.array(masks, bool).reshape(-1, lanes),
+        np.array(adding, bool),
+    )
 
 
 def window_counts(
@@ -126,7 +160,7 @@ def window_counts(
     stride: tuple[int, int],
     padding: tuple[int, int],
 ) -> Floats:
-    """Return how many of a window's places are in the image: (rows, columns, LANES) of the output's place."""
+    """Return how many of a window's places are in the image: (sheets, rows, columns, LANES) of the output."""
     axes = []
     for axis, (size, part, parts) in enumerate(
         ((source.height, place.rows, grid.rows), (source.width, place.columns, grid.columns))
@@ -136,6 +170,7 @@ def window_counts(
         axes.append(np.maximum(np.minimum(last, size) - np.maximum(first, 0), 1).reshape(parts, part))
     counts = axes[0][:, None, :, None] * axes[1][None, :, None, :]  # grid rows, grid columns, rows, columns
     counts = np.repeat(counts.reshape(grid.parts, place.rows, place.columns), grid.images, axis=0)
-    whole = np.ones((LANES, place.rows, place.columns), np.float32)
+    whole = np.ones((grid.lanes, place.rows, place.columns), np.float32)
     whole[: len(counts)] = counts
-    return np.ascontiguousarray(whole.transpose(1, 2, 0))
+    sheets = whole.reshape(-1, LANES, place.rows, place.columns)
+    return np.ascontiguousarray(sheets.transpose(0, 2, 3, 1))

@@ -6,15 +6,15 @@ import math
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from winninghand.engine.layout import Floats, Place
 from winninghand.engine.program import Affine, ChannelNorm, Convolution, Program
-from winninghand.engine.quantizing import ByteConvolution
+from winninghand.engine.quantizing import ByteConvolution, is_binary
 from winninghand.engine.tiles import TILES
-from winninghand.engine.vectors import BYTES, LANES, REGISTERS
+from winninghand.engine.vectors import BYTES, DOTS_OF_BYTES, LANES, REGISTERS
 
 Ints: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.int32]]"
 
@@ -31,6 +31,10 @@ class Shape:
     dilation: tuple[int, int]
     weights: int
     """That are not zero."""
+
+
+MOST_WORDS = 257
+"""So many numbers of 0 .. 255 add up to less than 2 to 16."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,9 @@ class Packed:
     `stream` is int32 (weights, 2): the offset of a weight's input in bytes, and the bits of the float32.
     `entries` is int32 (entries, 4), by block of input channels and then by output channel: the output
     channel, flags (1 for its first entry, 2 for its last), its first weight in the stream, and how many.
+
+    Of 16-bit numbers `stream` is int32 (weights,), the offsets alone: in each entry the weights of plus, then
+    those of minus. An entry's last two numbers are how many of each; its flags are in `pack_words`.
     """
 
     stream: Ints
@@ -165,6 +172,82 @@ def pack(weight: Ints, shape: Shape, source: Place, block: int) -> Packed:
     return Packed(stream, np.concatenate([entries, alone]))
 
 
+def pack_words(signs: np.ndarray[Any, Any], shape: Shape, source: Place, block: int) -> Packed:
+    """Sort the ±1 among int8 (out, in, height, width) by block and output channel, plus before minus.
+
+    In a block output channels come by their numbers of weights: the processor guesses better where loops end.
+    Sums are kept in 16 bits, without a sign. They begin at 255 for each minus that comes, so they never fall
+    below 0, and what they pass through does not matter: after `MOST_WORDS` weights they are still exact. An
+    output channel with more has several runs. Flags of an entry, besides 1 for the first run of its output
+    channel and 2 for the last: 4 where it begins a run, 8 where it ends one; and the number at which the run
+    begins, in the upper 16 bits.
+    """
+    output, channel, row, column = np.nonzero(signs)
+    is_minus = signs[output, channel, row, column] < 0
+    key = channel // block * shape.outputs + output
+    plus, minus = (np.bincount(key[is_minus == sign], minlength=key.max(initial=0) + 1) for sign in (0, 1))
+    order = np.lexsort((is_minus, output, minus[key], plus[key], channel // block))
+    output, channel, row, column = output[order], channel[order], row[order], column[order]
+    offsets = channel * source.plane
+    offsets += row * (shape.dilation[0] * source.pitch) + column * (shape.dilation[1] * BYTES)
+    stream = aligned(4 * max(len(order), 1)).view(np.int32)
+    stream[: len(order)] = offsets
+
+    first = np.flatnonzero(np.diff(key[order], prepend=-1))
+    at = key[order][first]
+    runs = _Runs(shape.outputs)
+    for place in zip(output[first], first, plus[at], minus[at], strict=True):
+        runs.add(*map(int, place))
+    return Packed(stream, runs.entries())
+
+
+class _Runs:
+    """Entries of 16-bit sums, cut into runs of at most `MOST_WORDS` weights of an output channel."""
+
+    def __init__(self, outputs: int) -> None:
+        self._rows: list[list[int]] = []
+        self._open: list[list[int]] = [[] for _ in range(outputs)]
+        self._runs = [0] * outputs
+
+    def add(self, output: int, first: int, plus: int, minus: int) -> None:
+        """Add the weights of one block of input channels, from `first` of the stream on."""
+        held = sum(sum(self._rows[place][3:]) for place in self._open[output])
+        if held + plus + minus > MOST_WORDS:
+            self._close(output)
+        while plus + minus > 0:
+            taken = min(plus, MOST_WORDS)
+            other = min(minus, MOST_WORDS - taken)
+            self._open[output].append(len(self._rows))
+            self._rows.append([output, 0, first, taken, other])
+            first, plus, minus = first + taken + other, plus - taken, minus - other
+            if plus + minus > 0:
+                self._close(output)
+
+    def _close(self, output: int) -> None:
+        """End the run of an output channel."""
+        places = self._open[output]
+        if not places:
+            return
+        start = 255 * sum(self._rows[place][4] for place in places)
+        for place in places:
+            self._rows[place][1] |= start << 16 | (1 if self._runs[output] == 0 else 0)
+        self._rows[places[0]][1] |= 4
+        self._rows[places[-1]][1] |= 8
+        self._runs[output] += 1
+        self._open[output] = []
+
+    def entries(self) -> Ints:
+        """Return int32 (entries, 5), in the order in which they came."""
+        for output, places in enumerate(self._open):
+            if not places:  # an output channel without weights
+                self._open[output] = [len(self._rows)]
+                self._rows.append([output, 0, 0, 0, 0])
+            for place in self._open[output]:
+                self._rows[place][1] |= 2
+            self._close(output)
+        return np.array(self._rows, np.int64).astype(np.uint32).view(np.int32)
+
+
 class Weights:
     """The packed weights of a program's convolutions: packed once for each way in which sources lie."""
 
@@ -173,19 +256,38 @@ class Weights:
             step.output: np.count_nonzero(bits_of(step), axis=(1, 2, 3)) for step in program.convolutions
         }
         """By output of a convolution: how many weights of each of its channels are not zero."""
-        self.shapes = {
-            step.output: shape_of(step, int(self.counts[step.output].sum())) for step in program.convolutions
-        }
-        self._packed: dict[tuple[int, int, int, int], Packed] = {}
+        self.shapes: dict[tuple[int, int], Shape] = {}
+        """By output of a convolution, and how its source may be packed."""
+        for step in program.convolutions:
+            of_bytes = isinstance(step, ByteConvolution)
+            if not of_bytes or DOTS_OF_BYTES:
+                count = int(self.counts[step.output].sum())
+                self.shapes[step.output, 4 if of_bytes else 1] = shape_of(step, count, 4 if of_bytes else 1)
+            if of_bytes and is_binary(step):
+                self.shapes[step.output, 2] = shape_of(step, int(step.weight.count_nonzero()), 1)
+        self._packed: dict[tuple[int, int, int, int, int], Packed] = {}
         self._vectors: dict[int, tuple[Floats, Floats]] = {}
+        self._starts: dict[int, Ints] = {}
 
     def packed(self, step: Convolution, source: Place, tiles: Tiling) -> Packed:
         """Return a convolution's non-zero weights for a source that lies so."""
-        key = (step.output, source.plane, source.pitch, tiles.block)
+        key = (step.output, source.packed, source.plane, source.pitch, tiles.block)
         if key not in self._packed:
-            shape = self.shapes[step.output]
-            self._packed[key] = pack(bits_of(step), shape, source, tiles.block)
+            shape = self.shapes[step.output, source.packed]
+            if source.packed == 2:
+                assert isinstance(step, ByteConvolution)
+                self._packed[key] = pack_words(step.whole.numpy(), shape, source, tiles.block)
+            else:
+                self._packed[key] = pack(bits_of(step), shape, source, tiles.block)
         return self._packed[key]
+
+    def starts(self, step: ByteConvolution) -> Ints:
+        """Return what takes 255 for each minus from an output channel's sum again, int32 (out, LANES)."""
+        if step.output not in self._starts:
+            minus = (step.whole < 0).flatten(1).sum(1).numpy().astype(np.int32)
+            spread = np.repeat(-255 * minus[:, None], LANES, axis=1)
+            self._starts[step.output] = at_cache_line(spread.view(np.float32)).view(np.int32)
+        return self._starts[step.output]
 
     def vectors(self, step: Convolution | Affine | ChannelNorm) -> tuple[Floats, Floats]:
         """Return the scales and biases of a step that has one set of them, a vector for each channel."""
@@ -205,11 +307,13 @@ def norms_of(step: Convolution | Affine | ChannelNorm) -> tuple[Floats, Floats]:
     return scales, biases
 
 
-def shape_of(step: Convolution, weights: int) -> Shape:
-    """Return what of a convolution, of so many weights that are not zero, matters for its speed."""
+def shape_of(step: Convolution, weights: int, together: int = 1) -> Shape:
+    """Return what of a convolution, of so many weights that are not zero, matters for its speed.
+
+    So many channels lie `together` in a vector.
+    """
     outputs, inputs, high, wide = step.weight.shape
-    if isinstance(step, ByteConvolution):
-        inputs = -(-inputs // 4)
+    inputs = -(-inputs // together)
     return Shape(
         outputs,
         inputs * step.groups,

@@ -30,7 +30,7 @@ from winninghand.engine.program import (
 )
 from winninghand.engine.quantizing import ByteConvolution, Quantize
 from winninghand.engine.regions import Region, is_reduction, live
-from winninghand.engine.vectors import BYTES
+from winninghand.engine.vectors import BYTES, LANES
 
 Spot: TypeAlias = tuple[int, int, int]
 """Address, pitch and plane of a value's first number."""
@@ -67,14 +67,20 @@ def planned(program: Program, images: int, threads: int, regions: list[Region], 
 
 
 @lru_cache(256)
-def _border_table(place: Place, grid: Grid) -> tuple[Longs, Floats] | None:
-    """Return what `border` reads, int64 (moves, 3): where to write, where to read, and the mask's address."""
-    offsets, masks = moves(place, grid)
+def _border_table(place: Place, grid: Grid) -> tuple[Longs, Floats, int] | None:
+    """Return what `border` reads, int64 (moves, 3): where to write, where to read, and the mask's address.
+
+    With it comes how many moves are the first of their places; the others add to those.
+    """
+    offsets, masks, adding = moves(place, grid)
     if not len(offsets):
         return None
-    unique, which = np.unique(masks, axis=0, return_inverse=True)
-    lanes = at_cache_line(unique)
-    return np.column_stack([offsets, lanes.ctypes.data + which.reshape(-1) * BYTES]), lanes
+    order = np.argsort(adding, kind="stable")
+    unique, which = np.unique(masks[order], axis=0, return_inverse=True)
+    ones = np.where(unique, -1, 0).astype(np.int16 if place.packed == 2 else np.int32)
+    lanes = at_cache_line(ones.view(np.float32))
+    table = np.column_stack([offsets[order], lanes.ctypes.data + which.reshape(-1) * BYTES])
+    return table, lanes, int((~adding).sum())
 
 
 class _Memory:
@@ -159,17 +165,17 @@ class _Builder:
             for step in self._steps(region):
                 if isinstance(step, Convolution):
                     tiles = self._tiling(step, region)
-                    sizes.append(
-                        self.weights.shapes[step.output].outputs * tiles.rows * tiles.columns * BYTES
-                    )
-        return max(sizes)
+                    sizes.append(len(step.weight) * tiles.rows * tiles.columns * BYTES)
+        # Sums of 16 bits are kept beside those of 32 bits, which take twice as much.
+        return 3 * max(sizes)
 
     def _steps(self, region: Region) -> tuple[Step, ...]:
         return self.program.steps[region.first : region.last]
 
     def _tiling(self, step: Convolution, region: Region) -> Tiling:
         place = region.places[step.output]
-        return tiling(self.weights.shapes[step.output], place.rows, place.columns)
+        shape = self.weights.shapes[step.output, region.places[step.source].packed]
+        return tiling(shape, place.rows, place.columns)
 
     def _write(self, workspace: int, start: int, parcels: dict[int, int]) -> _Memory:
         """Write all rows for a workspace at this address, whose values begin at `start`."""
@@ -183,7 +189,9 @@ class _Builder:
                 self._pass(region, image, memory, borders)
         return memory
 
-    def _pass(self, region: Region, image: int, memory: _Memory, borders: dict[int, tuple[int, int]]) -> None:
+    def _pass(
+        self, region: Region, image: int, memory: _Memory, borders: dict[int, tuple[int, int, int]]
+    ) -> None:
         """Write a region's operations for the images from `image` on."""
         places, grid, program = region.places, region.grid, self.program
         at: dict[int, int] = {}
@@ -270,22 +278,22 @@ class _Builder:
                 first, last = (0, channels) if step.output in self.by_rows else share
                 self._add(
                     thread, kernels.NUMBERS, source, channels, self._own(thread) + offsets[-1], first, last,
-                    image, grid.images, grid.parts,
+                    image, grid.images, min(grid.parts, LANES // grid.images),
                 )  # fmt: skip
         return [
             (self._own(thread) + offsets[0], self._own(thread) + offsets[1]) for thread in range(self.threads)
         ]
 
-    def _border_table(self, place: Place, grid: Grid) -> tuple[int, int]:
-        """Return the address and length of what `border` reads."""
-        table = _border_table(replace(place, channels=1), grid)
+    def _border_table(self, place: Place, grid: Grid) -> tuple[int, int, int]:
+        """Return the address and length of what `border` reads, and how many of it only add to others."""
+        table = _border_table(place if place.sheets > 1 else replace(place, channels=1), grid)
         if table is None:
-            return 0, 0
+            return 0, 0, 0
         self._constant(table[1])
-        return self._constant(table[0]), len(table[0])
+        return self._constant(table[0]), table[2], len(table[0]) - table[2]
 
     def _complete(
-        self, number: int, region: Region, index: int, at: dict[int, int], border: tuple[int, int]
+        self, number: int, region: Region, index: int, at: dict[int, int], border: tuple[int, int, int]
     ) -> None:
         """Have each thread copy what others made of a value, and write its border, where steps see it."""
         users = [step for step in self.program.steps[index : region.last] if number in sources_of(step)]
@@ -303,19 +311,22 @@ class _Builder:
                     continue
                 channels, rows = self._made(number, place, maker)
                 start, end = _planes((max(first, channels[0]), min(last, channels[1])), place)
-                if start < end and rows[0] < rows[1]:
-                    origin, pitch, plane = self._spot(number, region, at, maker)
-                    target = self._spot(number, region, at, thread)[0]
+                if start >= end or rows[0] == rows[1]:
+                    continue
+                for sheet in range(place.sheets):
+                    origin, pitch, plane = self._spot(number, region, at, maker, sheet)
+                    target = self._spot(number, region, at, thread, sheet)[0]
                     down = rows[0] * pitch
                     self._add(
                         thread, kernels.COPY, rows[1] - rows[0], place.columns, origin + down, pitch, plane,
                         target + down, pitch, plane, start, end, table,
                     )  # fmt: skip
-            if border[1]:
-                value = self._own(thread) + at[number]
-                self._add(
-                    thread, kernels.BORDER, value, place.plane, *_planes((first, last), place), *border, fill
-                )
+            moves, count, adding = border
+            value = (self._own(thread) + at[number], place.plane, *_planes((first, last), place))
+            if count:
+                self._add(thread, kernels.BORDER, *value, moves, count, fill, 0)
+            if adding:
+                self._add(thread, kernels.BORDER, *value, moves + 24 * count, adding, fill, 1)
 
     def _seen(self, step: Step, number: int, thread: int) -> tuple[int, int]:
         """Return the channels of a value that a thread needs for its share of a step."""
@@ -341,7 +352,7 @@ class _Builder:
                 thread, kernels.GATHER, source, number == 0, stride, place.height, place.width,
                 *self._spot(number, region, at, thread), first, last,
                 grid.images, grid.rows, grid.columns, place.rows, place.columns, place.repeated,
-                place.packed == 4,
+                place.packed, place.sheet,
             )  # fmt: skip
 
     def _scatter(self, number: int, region: Region, image: int, at: dict[int, int]) -> None:
@@ -354,7 +365,7 @@ class _Builder:
             self._add(
                 thread, kernels.SCATTER, target, final, stride, place.height, place.width,
                 *self._spot(number, region, at, thread), first, last,
-                grid.images, rows, columns, place.rows, place.columns, place.packed == 4,
+                grid.images, rows, columns, place.rows, place.columns, place.packed, place.sheet,
             )  # fmt: skip
 
     def _step(self, step: Step, region: Region, at: dict[int, int]) -> None:
@@ -363,13 +374,17 @@ class _Builder:
         if isinstance(step, ByteConvolution) and step.output_scale is not None:
             low, high = low / step.output_scale, min(high / step.output_scale, 255.0)
         output = region.places[step.output]
-        for thread, share in enumerate(self._shares(step.output)):
+        # What makes or reads 16-bit numbers, or sees all lanes, takes both sheets at once.
+        alone = isinstance(step, ByteConvolution | Quantize) or is_reduction(step, self.program)
+        sheets = range(1 if alone else output.sheets)
+        for (thread, share), sheet in itertools.product(enumerate(self._shares(step.output)), sheets):
             spot = {
-                number: self._spot(number, region, at, thread) for number in {*sources_of(step), step.output}
+                number: self._spot(number, region, at, thread, sheet)
+                for number in {*sources_of(step), step.output}
             }
             if step.output in self.by_rows:
                 share = self._made(step.output, output, thread)[1]
-            self._operation(step, region, spot, thread, share, (bits(low), bits(high)))
+            self._operation(step, region, spot, thread, share, (bits(low), bits(high)), sheet)
             if after is not None:
                 extra = (bits(after.slope if after.name == "leaky_relu" else after.low), bits(after.high))
                 self._add(
@@ -381,10 +396,11 @@ class _Builder:
         """Return where a thread's values begin."""
         return self.base + thread * self.area
 
-    def _spot(self, number: int, region: Region, at: dict[int, int], thread: int) -> Spot:
-        """Return address, pitch and plane of the first number that a thread has of a value."""
+    def _spot(self, number: int, region: Region, at: dict[int, int], thread: int, sheet: int = 0) -> Spot:
+        """Return address, pitch and plane of the first number that a thread has of a value's sheet."""
         place = region.places[number]
-        return self._own(thread) + at[number] + place.corner, place.pitch, place.plane
+        start = self._own(thread) + at[number] + sheet * place.sheet
+        return start + place.corner, place.pitch, place.plane
 
     def _operation(
         self,
@@ -394,6 +410,7 @@ class _Builder:
         thread: int,
         share: tuple[int, int],
         bounds: tuple[int, int],
+        sheet: int,
     ) -> None:
         place = region.places[step.output]
         rows, columns, out = place.rows, place.columns, spot[step.output]
@@ -407,17 +424,22 @@ class _Builder:
             entries = self.entries[step.output, share]
             scratch = self.workspace + self.scratch + thread * self.scratch_size
             addend = (0, 0, 0) if step.addend is None else spot[step.addend]
+            of_words = region.places[step.source].packed == 2
             self._add(
-                thread, kernels.CONVOLVE, tiles.number, rows, columns, tiles.rows, tiles.columns,
+                thread, kernels.CONVOLVE_WORDS if of_words else kernels.CONVOLVE,
+                tiles.number, rows, columns, tiles.rows, tiles.columns,
                 source, step.stride[0] * pitch, step.stride[1] * BYTES, *out, *addend,
                 self._constant(entries), len(entries), self._constant(packed.stream), scratch,
-                *self.norms[step.output][thread], *bounds, *self._bytes(step),
+                *self.norms[step.output][thread], *bounds,
+                *(self._words(step, region, scratch, tiles) if of_words else self._bytes(step)),
             )  # fmt: skip
         elif isinstance(step, Quantize):
-            factor = bits(1.0 / step.scale)
-            self._add(thread, kernels.QUANTIZE, rows, columns, *spot[step.source], *out, *share, factor)
+            self._add(
+                thread, kernels.QUANTIZE if place.packed == 4 else kernels.QUANTIZE_WORDS, rows, columns,
+                *spot[step.source], *out, *share, bits(1.0 / step.scale), region.places[step.source].sheet,
+            )  # fmt: skip
         elif isinstance(step, Pool):
-            self._pool(step, region, spot, thread, share)
+            self._pool(step, region, spot, thread, share, sheet)
         elif isinstance(step, Combine):
             right = region.places[step.right]
             single = right.rows == right.columns == 1 and (rows, columns) != (1, 1)
@@ -449,6 +471,22 @@ class _Builder:
         factor = (step.addend_scale or 1.0) / (step.output_scale or 1.0)
         return 1, step.output_scale is not None, step.addend_scale is not None, bits(factor)
 
+    def _words(
+        self, step: Convolution, region: Region, scratch: int, tiles: Tiling
+    ) -> tuple[int, int, int, int, int]:
+        """Return what else a convolution of 16-bit numbers takes.
+
+        That is where its sums begin, the sheets of output and addend where they are float32, the addend's
+        factor, and where sums of 32 bits are kept.
+        """
+        assert isinstance(step, ByteConvolution)
+        numbers = (step.output, step.output if step.addend is None else step.addend)
+        output, addend = (
+            place.sheet if place.packed == 1 else 0 for place in (region.places[one] for one in numbers)
+        )
+        kept = scratch + len(step.weight) * tiles.rows * tiles.columns * BYTES
+        return self._constant(self.weights.starts(step)), output, addend, self._bytes(step)[-1], kept
+
     def _copies(
         self,
         step: Pointwise | Concatenate | Channels,
@@ -478,10 +516,17 @@ class _Builder:
             )  # fmt: skip
 
     def _pool(
-        self, step: Pool, region: Region, spot: dict[int, Spot], thread: int, share: tuple[int, int]
+        self,
+        step: Pool,
+        region: Region,
+        spot: dict[int, Spot],
+        thread: int,
+        share: tuple[int, int],
+        sheet: int,
     ) -> None:
         place, source = region.places[step.output], region.places[step.source]
-        kind, grid = (0 if step.kind == "max" else 1) if place.packed == 1 else 2, region.grid
+        kind = {1: 0 if step.kind == "max" else 1, 4: 2, 2: 3}[place.packed]
+        grid = region.grid
         share = _planes(share, place)
         start, pitch, plane = spot[step.source]
         if is_reduction(step, self.program):
@@ -490,6 +535,7 @@ class _Builder:
             self._add(
                 thread, kernels.REDUCE, kind, source.rows, source.columns, grid.images, parts, start, pitch,
                 plane, spot[step.output][0], place.plane, *share, factor,
+                place.sheets, source.sheet, place.sheet,
             )  # fmt: skip
             return
         start -= step.padding[0] * pitch + step.padding[1] * BYTES
@@ -501,7 +547,7 @@ class _Builder:
         self._add(
             thread, kernels.POOL, kind, place.rows, place.columns, *step.kernel, start, pitch, plane,
             step.stride[0] * pitch, step.stride[1] * BYTES, *spot[step.output], *share,
-            self._constant(self.factors[step.output]),
+            self._constant(self.factors[step.output]) + sheet * place.rows * place.columns * BYTES,
         )  # fmt: skip
 
 
@@ -512,7 +558,7 @@ def bits(number: float) -> int:
 
 def _planes(channels: tuple[int, int], place: Place) -> tuple[int, int]:
     """Return the vectors that hold some channels of a value."""
-    return -(-channels[0] // place.packed), -(-channels[1] // place.packed)
+    return -(-channels[0] // place.together), -(-channels[1] // place.together)
 
 
 def _is_maximum(step: Step) -> bool:

@@ -4,6 +4,10 @@ One instruction multiplies four bytes in each lane and adds the products up: fou
 multiply-add, on values a quarter as large. A weight of the stream is then four weights of consecutive input
 channels, of which at least one is not zero.
 
+Binary weights need no products. One instruction adds twice as many 16-bit numbers as there are lanes, so each
+weight that is not zero is an instruction, whatever its neighbours are: half as many instructions as by bytes
+where few of four neighbours are left. Any processor has it. `regions.py` chooses.
+
 Only what is not negative becomes bytes: outputs of ReLU and its kin that only such convolutions, and maxima
 of windows, read. The largest number that a value takes on some images becomes 255. Everything else stays
 float32: the first layer, since its image is normalised, shortcuts without ReLU, averages and the last layer.
@@ -17,6 +21,7 @@ import torch
 from torch import Tensor
 
 from winninghand.engine.program import Convolution, Pool, Program, Step, sources_of, stepwise
+from winninghand.engine.vectors import DOTS_OF_BYTES
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +78,7 @@ def quantized(program: Program, images: Tensor) -> Program:
     shapes = list(program.shapes)
     renamed: dict[int, int] = {}
     for step in program.steps:
-        whole = isinstance(step, Convolution) and step.source in scales and step.groups == 1
+        whole = isinstance(step, Convolution) and step.source in scales and _runs(step)
         if whole:
             assert isinstance(step, Convolution)
             step = _of_bytes(step, scales, renamed)
@@ -130,7 +135,7 @@ def _not_bytes(program: Program, largest: dict[int, float]) -> set[int]:
             floats.add(step.output)
         if step.output not in largest:
             floats.add(step.output)
-        if not ((isinstance(step, Convolution) and step.groups == 1) or _is_maximum(step, program)):
+        if not ((isinstance(step, Convolution) and _runs(step)) or _is_maximum(step, program)):
             floats.update(sources_of(step))
     before = 0
     while before < len(floats):
@@ -142,6 +147,16 @@ def _not_bytes(program: Program, largest: dict[int, float]) -> set[int]:
             if isinstance(step, Convolution) and step.source in floats and step.addend is not None:
                 floats.add(step.addend)
     return floats
+
+
+def is_binary(step: Convolution) -> bool:
+    """Tell whether the weights are 0 and ± one number per output channel: their sums are additions."""
+    return step.levels is not None and step.levels.binary
+
+
+def _runs(step: Convolution) -> bool:
+    """Tell whether this machine has what a convolution of bytes takes."""
+    return step.groups == 1 and (DOTS_OF_BYTES or is_binary(step))
 
 
 def _is_bounded(step: Convolution) -> bool:

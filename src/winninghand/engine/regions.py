@@ -5,6 +5,9 @@ first are fast when few images are cut into many parts, since their values then 
 last when many images lie side by side, since each weight is then used for all of them. So a plan cuts the
 program into regions. A region does its steps for some images, then for the next ones, until it has done the
 whole chunk; then the next region begins, with another grid. A small model of costs chooses cuts and grids.
+
+Grids of twice as many lanes are of 16-bit numbers, which convolutions of binary weights add up; the others
+of bytes. So the model chooses between them, too.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from winninghand.engine.layout import Grid, Place
 from winninghand.engine.packing import Shape, tiling
 from winninghand.engine.program import Channels, Convolution, Pool, Program, Step, sources_of
 from winninghand.engine.quantizing import byte_values
-from winninghand.engine.vectors import BYTES, LANES
+from winninghand.engine.vectors import BYTES, DOTS_OF_BYTES, LANES
 
 _SECOND_CACHE = 1_200_000
 _MEMORY = ((_SECOND_CACHE, 40.0), (8_000_000, 7.0), (math.inf, 2.5))
@@ -35,11 +38,14 @@ class Region:
     places: dict[int, Place]
 
 
-def best_regions(program: Program, images: int, shapes: dict[int, Shape]) -> tuple[list[Region], float]:
+def best_regions(
+    program: Program, images: int, shapes: dict[tuple[int, int], Shape]
+) -> tuple[list[Region], float]:
     """Return the cheapest way to cut a program into regions, and its cycles for all images.
 
-    `shapes` are those of the convolutions, by their outputs. Regions begin where one value alone is alive,
-    as far as that is possible: what goes from one region to the next is brought into other lanes.
+    `shapes` are those of the convolutions, by their outputs and how their sources are packed. Regions begin
+    where one value alone is alive, as far as that is possible: what goes from one region to the next is
+    brought into other lanes.
     """
     steps = len(program.steps)
     alive = [live(program, index) for index in range(steps + 1)]
@@ -54,25 +60,27 @@ def best_regions(program: Program, images: int, shapes: dict[int, Shape]) -> tup
 def _cheapest(
     program: Program,
     images: int,
-    shapes: dict[int, Shape],
+    shapes: dict[tuple[int, int], Shape],
     cuts: Sequence[int],
     alive: Sequence[tuple[int, ...]],
 ) -> tuple[list[Region], float] | None:
-    ends, bytes_ = set(cuts), byte_values(program)
+    ends = set(cuts)
+    lanes = [LANES, *([2 * LANES] if any(packed == 2 for _, packed in shapes) else [])]
     best: dict[int, tuple[float, list[Region]]] = {0: (0.0, [])}
     for start in cuts[:-1]:
         if start not in best:
             continue
         before, regions = best[start]
-        for grid, places in _beginnings(program, start, images):
+        for grid, places in _beginnings(program, start, images, lanes):
             cycles = sum(_transfer(places[number]) for number in places)
             for index in range(start, len(program.steps)):
                 step = program.steps[index]
                 place = _placed(step, program, places, grid)
-                if place is None:
+                packed = places[sources_of(step)[0]].packed
+                if place is None or (isinstance(step, Convolution) and (step.output, packed) not in shapes):
                     break
-                places[step.output] = replace(place, packed=4 if step.output in bytes_ else 1)
-                cycles += _cycles(step, places, shapes.get(step.output))
+                places[step.output] = _in_lanes(place, step.output, program, grid)
+                cycles += _cycles(step, places, shapes.get((step.output, packed)))
                 if index + 1 in ends:
                     out = sum(_transfer(places[number]) for number in alive[index + 1] if number in places)
                     total = before + images // grid.images * (cycles + out)
@@ -119,27 +127,41 @@ def live(program: Program, index: int) -> tuple[int, ...]:
     return tuple(number for number in made if program.last_uses.get(number, -1) >= index)
 
 
-def _beginnings(program: Program, start: int, images: int) -> Iterator[tuple[Grid, dict[int, Place]]]:
+def _in_lanes(place: Place, number: int, program: Program, grid: Grid) -> Place:
+    """Return the place of a value as a grid's lanes hold it: of float32, bytes or 16-bit numbers."""
+    if number in byte_values(program):
+        return replace(place, packed=4 if grid.lanes == LANES else 2, sheets=1)
+    return replace(place, packed=1, sheets=grid.lanes // LANES)
+
+
+def _beginnings(
+    program: Program, start: int, images: int, lanes: Sequence[int]
+) -> Iterator[tuple[Grid, dict[int, Place]]]:
     """Yield grids that a region could have, with the places of the values that are there at its start."""
     shapes = {number: program.shapes[number] for number in live(program, start)}
-    powers = [2**power for power in range(LANES.bit_length())]
-    for group, rows, columns in itertools.product(powers, powers, powers):
-        if group > images or group * rows * columns > LANES or max(rows, columns) > 4 * min(rows, columns):
+    powers = [2**power for power in range(lanes[-1].bit_length())]
+    for most, group, rows, columns in itertools.product(lanes, powers, powers, powers):
+        used = group * rows * columns
+        if group > min(images, LANES) or used > most or max(rows, columns) > 4 * min(rows, columns):
             continue
-        grid = Grid(group, rows, columns)
+        if most > LANES >= used and DOTS_OF_BYTES:
+            continue  # half of the lanes would be empty
+        grid = Grid(group, rows, columns, most)
         seen = set()
         for multiple in (1, 2, 4, 8, 16, 32) if grid.parts > 1 else (1,):
             places = {}
             for number, (channels, height, width) in shapes.items():
                 if height == width == 1 and grid.parts > 1:
-                    places[number] = Place(channels, 1, 1, 1, 1, repeated=True)
+                    places[number] = _in_lanes(
+                        Place(channels, 1, 1, 1, 1, repeated=True), number, program, grid
+                    )
                     continue
                 part = [
                     size if n == 1 else math.ceil(size / n / multiple) * multiple
                     for size, n in ((height, rows), (width, columns))
                 ]
-                packed = 4 if number in byte_values(program) else 1
-                places[number] = Place(channels, height, width, part[0], part[1], packed=packed)
+                place = Place(channels, height, width, part[0], part[1])
+                places[number] = _in_lanes(place, number, program, grid)
             if (key := tuple(places.values())) not in seen and all(
                 place.repeated or place.rows * place.columns * grid.parts < 4 * place.height * place.width + 4
                 for place in places.values()
@@ -207,24 +229,26 @@ def _with_borders(program: Program, region: Region) -> Region:
 
 def _transfer(place: Place) -> float:
     """Return the cycles to bring a value into lanes or out of them."""
-    return 3.0 * place.channels * place.rows * place.columns * LANES
+    lanes = 2 * LANES if place.packed == 2 else place.sheets * LANES
+    return 3.0 * place.channels * place.rows * place.columns * lanes
 
 
 def _cycles(step: Step, places: dict[int, Place], shape: Shape | None) -> float:
     """Return the cycles of one step, for all images of the grid."""
     output = places[step.output]
-    vectors = output.planes * output.rows * output.columns
+    vectors = output.sheets * output.planes * output.rows * output.columns
     moved = BYTES * vectors
     for number in sources_of(step):
         place = places[number]
-        moved += BYTES * place.planes * (place.rows + 2) * (place.columns + 2)
+        moved += BYTES * place.sheets * place.planes * (place.rows + 2) * (place.columns + 2)
     memory = moved / next(speed for size, speed in _MEMORY if moved < size)
     # The borders: written around each output.
-    border = output.planes * 2 * (output.rows + output.columns + 2) * 2
+    border = output.sheets * output.planes * 2 * (output.rows + output.columns + 2) * 2
     if shape is None:
         return memory + 2.0 * vectors + border
     tiles = tiling(shape, output.rows, output.columns)
-    stream = (
-        8 * shape.weights * math.ceil(output.rows / tiles.rows) * math.ceil(output.columns / tiles.columns)
-    )
-    return tiles.cycles + memory + border + stream / (40 if 8 * shape.weights < _SECOND_CACHE else 12)
+    packed = places[sources_of(step)[0]].packed
+    size = (4 if packed == 2 else 8) * shape.weights
+    stream = size * math.ceil(output.rows / tiles.rows) * math.ceil(output.columns / tiles.columns)
+    sheets = 1 if packed == 2 else output.sheets
+    return sheets * tiles.cycles + memory + border + stream / (40 if size < _SECOND_CACHE else 12)

@@ -1,4 +1,4 @@
-"""The heart of the engine: weights summed over a tile in registers; of float32 and of bytes, in one file.
+"""The heart of the engine: weights summed over a tile in registers; three kinds of numbers in one file.
 
 Written in LLVM's own language, since Numba has no words to keep an array of vectors in registers. One weight
 is one broadcast, and for each vector of the tile one multiply-add whose operand comes from the first cache:
@@ -20,6 +20,7 @@ from winninghand.engine.vectors import (
     LONG,
     REGISTER,
     WHOLE,
+    WORDS,
     call,
     instruction,
     larger_of,
@@ -122,7 +123,34 @@ def tile_of_bytes(
     return signature, generate
 
 
-def _write_all(kind: type[_Tile], builder: Any, given: Any) -> None:
+@instruction
+def tile_of_words(
+    context: Any,
+    shape: Any,
+    stream: Any,
+    plus: Any,
+    minus: Any,
+    source: Any,
+    source_pitch: Any,
+    scratch: Any,
+    start: Any,
+) -> Any:
+    """Add `plus` vectors of 16-bit numbers to each sum of a tile, and subtract `minus` others.
+
+    A weight is 4 bytes of the stream: how many bytes its input lies behind `source`. The sums begin at
+    `start`, or at those of `scratch` where it is negative, and end at `scratch`. They lose what is over 16
+    bits.
+    """
+    signature = types.void(*[types.int64] * 8)
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        _write_all(_WordTile, builder, given)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _write_all(kind: type[_Tile] | type[_WordTile], builder: Any, given: Any) -> None:
     """Write the code of all shapes, and a jump to the one whose number is given."""
     end = builder.append_basic_block("end")
     cases = [builder.append_basic_block(f"tile{rows}x{columns}") for rows, columns, _ in TILES]
@@ -135,15 +163,91 @@ def _write_all(kind: type[_Tile], builder: Any, given: Any) -> None:
     builder.position_at_end(end)
 
 
-class _Tile:
+class _Shape:
+    """Writes the code for one shape of tile: what all kinds of numbers have in common."""
+
+    size_of_weight = 8
+    """Bytes of the stream."""
+
+    def __init__(self, builder: Any, rows: int, columns: int, step: int) -> None:
+        self.builder, self.rows, self.columns, self.step = builder, rows, columns, step
+        self.size = rows * columns
+
+    def _loop(self, stream: Any, count: Any, rows: list[Any], sums: list[Any], chains: int) -> list[Any]:
+        """Write a loop over `count` weights, `chains` at a time, and return the sums after it."""
+        builder = self.builder
+        loop, after = self._blocks("weights", "after")
+        size = self.size_of_weight
+        stop = builder.add(stream, builder.mul(count, ir.Constant(LONG, size)))
+        before = builder.block
+        builder.cbranch(builder.icmp_unsigned("<", stream, stop), loop, after)
+
+        builder.position_at_end(loop)
+        position = builder.phi(LONG)
+        position.add_incoming(stream, before)
+        running = self._merged((sums, before))
+        added = []
+        for chain in range(chains):
+            place = builder.add(position, ir.Constant(LONG, size * chain))
+            added += self._weight(place, rows, running[chain * self.size : (chain + 1) * self.size])
+        following = builder.add(position, ir.Constant(LONG, size * chains))
+        position.add_incoming(following, loop)
+        for phi, value in zip(running, added, strict=True):
+            phi.add_incoming(value, loop)
+        builder.cbranch(builder.icmp_unsigned("<", following, stop), loop, after)
+
+        builder.position_at_end(after)
+        return self._merged((sums, before), (added, loop))
+
+    def _weight(self, position: Any, rows: list[Any], sums: list[Any]) -> list[Any]:
+        """Return the sums after the weight at a position of the stream."""
+        raise NotImplementedError
+
+    def _seen(self, position: Any, rows: list[Any], kind: Any) -> list[Any]:
+        """Return the vectors that the tile sees through the weight at a position of the stream."""
+        builder = self.builder
+        offset = builder.sext(load_from(builder, position, INT, 4), LONG)
+        seen = []
+        for row in rows:
+            first = builder.add(row, offset)
+            for column in range(self.columns):
+                apart = ir.Constant(LONG, column * self.step * BYTES)
+                seen.append(load_from(builder, builder.add(first, apart), kind))
+        return seen
+
+    def _rows(self, source: Any, pitch: Any) -> list[Any]:
+        """Return the addresses of the rows that the tile sees."""
+        rows = [source]
+        while len(rows) < self.rows:
+            rows.append(self.builder.add(rows[-1], pitch))
+        return rows
+
+    def _blocks(self, *names: str) -> list[Any]:
+        return [self.builder.append_basic_block(name) for name in names]
+
+    def _merged(self, *ways: tuple[list[Any], Any]) -> list[Any]:
+        """Return vectors that come from one of several blocks: by what each block has, and the block."""
+        found = []
+        for index in range(len(ways[0][0])):
+            phi = self.builder.phi(ways[0][0][index].type)
+            for vectors, block in ways:
+                phi.add_incoming(vectors[index], block)
+            found.append(phi)
+        return found
+
+    def _line(self, address: Any) -> list[Any]:
+        """Return the addresses of the tile's vectors where they lie one after the other."""
+        return [self.builder.add(address, ir.Constant(LONG, i * BYTES)) for i in range(self.size)]
+
+
+class _Tile(_Shape):
     """Writes the code for one shape of tile, of float32."""
 
     register = REGISTER
     zero = ir.Constant(REGISTER, [0.0] * LANES)
 
     def __init__(self, builder: Any, rows: int, columns: int, step: int) -> None:
-        self.builder, self.rows, self.columns, self.step = builder, rows, columns, step
-        self.size = rows * columns
+        super().__init__(builder, rows, columns, step)
         self.chains = max(1, _CHAINS // self.size)
 
     def write(
@@ -170,9 +274,7 @@ class _Tile:
         builder, zero = self.builder, self.zero
         resume, start, summed = self._blocks("resume", "start", "summed")
         keep, finish, join, write = self._blocks("keep", "finish", "join", "write")
-        rows = [source]
-        while len(rows) < self.rows:
-            rows.append(builder.add(rows[-1], source_pitch))
+        rows = self._rows(source, source_pitch)
         entry = builder.block
         builder.cbranch(is_first, start, resume)
 
@@ -242,43 +344,12 @@ class _Tile:
             count = builder.sub(count, whole)
         return self._loop(stream, count, rows, sums, 1)
 
-    def _loop(self, stream: Any, count: Any, rows: list[Any], sums: list[Any], chains: int) -> list[Any]:
-        """Write a loop over `count` weights, `chains` at a time, and return the sums after it."""
-        builder = self.builder
-        loop, after = self._blocks("weights", "after")
-        stop = builder.add(stream, builder.shl(count, ir.Constant(LONG, 3)))
-        before = builder.block
-        builder.cbranch(builder.icmp_unsigned("<", stream, stop), loop, after)
-
-        builder.position_at_end(loop)
-        position = builder.phi(LONG)
-        position.add_incoming(stream, before)
-        running = self._merged((sums, before))
-        added = []
-        for chain in range(chains):
-            place = builder.add(position, ir.Constant(LONG, 8 * chain))
-            added += self._weight(place, rows, running[chain * self.size : (chain + 1) * self.size])
-        following = builder.add(position, ir.Constant(LONG, 8 * chains))
-        position.add_incoming(following, loop)
-        for phi, value in zip(running, added, strict=True):
-            phi.add_incoming(value, loop)
-        builder.cbranch(builder.icmp_unsigned("<", following, stop), loop, after)
-
-        builder.position_at_end(after)
-        return self._merged((sums, before), (added, loop))
-
     def _weight(self, position: Any, rows: list[Any], sums: list[Any]) -> list[Any]:
         """Add the weight at a position of the stream, times what the tile sees through it, to the sums."""
         builder = self.builder
-        offset = builder.sext(load_from(builder, position, INT, 4), LONG)
         value = load_from(builder, builder.add(position, ir.Constant(LONG, 4)), self.register.element, 4)
         factor = splat_of(builder, value)
-        seen = []
-        for row in rows:
-            first = builder.add(row, offset)
-            for column in range(self.columns):
-                apart = ir.Constant(LONG, column * self.step * BYTES)
-                seen.append(load_from(builder, builder.add(first, apart), self.register))
+        seen = self._seen(position, rows, self.register)
         return [self._added(factor, one, total) for one, total in zip(seen, sums, strict=True)]
 
     def _added(self, weight: Any, seen: Any, total: Any) -> Any:
@@ -286,23 +357,6 @@ class _Tile:
 
     def _plus(self, left: Any, right: Any) -> Any:
         return self.builder.fadd(left, right)
-
-    def _blocks(self, *names: str) -> list[Any]:
-        return [self.builder.append_basic_block(name) for name in names]
-
-    def _merged(self, *ways: tuple[list[Any], Any]) -> list[Any]:
-        """Return vectors that come from one of several blocks: by what each block has, and the block."""
-        found = []
-        for index in range(len(ways[0][0])):
-            phi = self.builder.phi(ways[0][0][index].type)
-            for vectors, block in ways:
-                phi.add_incoming(vectors[index], block)
-            found.append(phi)
-        return found
-
-    def _line(self, address: Any) -> list[Any]:
-        """Return the addresses of the tile's vectors where they lie one after the other."""
-        return [self.builder.add(address, ir.Constant(LONG, i * BYTES)) for i in range(self.size)]
 
     def _square(self, address: Any, pitch: Any) -> list[Any]:
         """Return the addresses of the tile's vectors where rows lie `pitch` bytes apart."""
@@ -367,3 +421,55 @@ class _ByteTile(_Tile):
         super()._stored(values, addresses)
         builder.branch(stored)
         builder.position_at_end(stored)
+
+
+class _WordTile(_Shape):
+    """Writes the code for one shape of tile, of 16-bit numbers: weights are ±1."""
+
+    size_of_weight = 4
+
+    def write(
+        self,
+        stream: Any,
+        plus: Any,
+        minus: Any,
+        source: Any,
+        source_pitch: Any,
+        scratch: Any,
+        start: Any,
+        *,
+        end: Any,
+    ) -> None:
+        """Write the whole of it, from the builder's block to the block `end`."""
+        builder = self.builder
+        begin, resume, summing = self._blocks("begin", "resume", "summing")
+        rows = self._rows(source, source_pitch)
+        builder.cbranch(builder.icmp_signed(">=", start, ir.Constant(LONG, 0)), begin, resume)
+
+        builder.position_at_end(begin)
+        number = builder.trunc(start, WORDS.element)
+        nothing = ir.Constant(WORDS, ir.Undefined)
+        single = builder.insert_element(nothing, number, ir.Constant(INT, 0))
+        zeros = ir.Constant(ir.VectorType(INT, 2 * LANES), [0] * (2 * LANES))
+        first = [builder.shuffle_vector(single, nothing, zeros)] * self.size
+        builder.branch(summing)
+
+        builder.position_at_end(resume)
+        kept = [load_from(builder, address, WORDS) for address in self._line(scratch)]
+        builder.branch(summing)
+
+        builder.position_at_end(summing)
+        sums = self._merged((first, begin), (kept, resume))
+        self.sign = "add"
+        sums = self._loop(stream, plus, rows, sums, 1)
+        stream = builder.add(stream, builder.mul(plus, ir.Constant(LONG, self.size_of_weight)))
+        self.sign = "sub"
+        sums = self._loop(stream, minus, rows, sums, 1)
+        for value, address in zip(sums, self._line(scratch), strict=True):
+            store_to(builder, value, address)
+        builder.branch(end)
+
+    def _weight(self, position: Any, rows: list[Any], sums: list[Any]) -> list[Any]:
+        change = getattr(self.builder, self.sign)
+        seen = self._seen(position, rows, WORDS)
+        return [change(total, one) for total, one in zip(sums, seen, strict=True)]

@@ -47,6 +47,10 @@ INT, LONG, FLOAT = ir.IntType(32), ir.IntType(64), ir.FloatType()
 REGISTER = ir.VectorType(FLOAT, LANES)
 WHOLE = ir.VectorType(INT, LANES)
 """A register of int32, or of four bytes per lane."""
+WORDS = ir.VectorType(ir.IntType(16), 2 * LANES)
+"""A register of 16-bit numbers."""
+HALF = ir.VectorType(ir.IntType(16), LANES)
+"""Half of them."""
 
 
 def instruction(function: Callable[..., Any]) -> Any:
@@ -120,8 +124,8 @@ def load(context: Any, address: Any) -> Any:
 
 @instruction
 def load_anywhere(context: Any, address: Any) -> Any:
-    """Return the `LANES` numbers from any address on."""
-    return VECTOR(address), lambda _, builder, __, given: load_from(builder, given[0], align=4)
+    """Return the vector from any address on."""
+    return VECTOR(address), lambda _, builder, __, given: load_from(builder, given[0], align=2)
 
 
 @instruction
@@ -195,6 +199,17 @@ def larger_bytes(context: Any, left: Any, right: Any) -> Any:
 
 
 @instruction
+def larger_words(context: Any, left: Any, right: Any) -> Any:
+    """Return the larger of each lane's two 16-bit numbers."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        left, right = (builder.bitcast(one, WORDS) for one in given)
+        return builder.bitcast(builder.select(builder.icmp_unsigned(">", left, right), left, right), REGISTER)
+
+    return VECTOR(left, right), generate
+
+
+@instruction
 def smaller(context: Any, left: Any, right: Any) -> Any:
     """Return the smaller numbers; a NaN on the left stays."""
     return VECTOR(left, right), lambda _, builder, __, given: smaller_of(builder, *given)
@@ -238,12 +253,12 @@ def power_of_two(context: Any, exponents: Any) -> Any:
 
 @instruction
 def chosen(context: Any, mask: Any, value: Any, other: Any) -> Any:
-    """Return `value` in the lanes where `mask` is not 0, else `other`."""
+    """Return the bits of `value` where those of `mask` are 1, else those of `other`."""
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        zero = ir.Constant(REGISTER, [0.0] * LANES)
-        kept = builder.fcmp_unordered("!=", given[0], zero)
-        return builder.select(kept, given[1], given[2])
+        kept, value, other = (builder.bitcast(one, WHOLE) for one in given)
+        joined = builder.or_(builder.and_(kept, value), builder.and_(builder.not_(kept), other))
+        return builder.bitcast(joined, REGISTER)
 
     return VECTOR(mask, value, other), generate
 
@@ -301,6 +316,71 @@ def together(context: Any, first: Any, second: Any, third: Any, fourth: Any) -> 
         return builder.bitcast(joined, REGISTER)
 
     return VECTOR(first, second, third, fourth), generate
+
+
+@instruction
+def read_word(context: Any, address: Any) -> Any:
+    """Return the 16-bit number at an address as float32."""
+    word = ir.IntType(16)
+    return types.float32(address), lambda _, builder, __, given: builder.uitofp(
+        load_from(builder, given[0], word, 2), FLOAT
+    )
+
+
+@instruction
+def write_word(context: Any, value: Any, address: Any) -> Any:
+    """Write a whole float32 of 0 .. 255 to an address as a 16-bit number."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        number = context.cast(builder, given[0], signature.args[0], types.float32)
+        store_to(builder, builder.fptoui(number, ir.IntType(16)), given[1], 2)
+        return context.get_dummy_value()
+
+    return types.void(value, address), generate
+
+
+@instruction
+def load_words(context: Any, address: Any) -> Any:
+    """Return `LANES` 16-bit numbers at an address, half of a vector, as float32."""
+    return VECTOR(address), lambda _, builder, __, given: builder.uitofp(
+        load_from(builder, given[0], HALF, BYTES // 2), REGISTER
+    )
+
+
+@instruction
+def store_words(context: Any, low: Any, high: Any, address: Any) -> Any:
+    """Round two vectors of numbers of 0 .. 255, and write them to an address as the halves of one vector."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        # Numbers of 2 to 23 and more are whole: adding one rounds, and the lowest bits are the number's.
+        large = ir.Constant(REGISTER, [1.5 * 2**23] * LANES)
+        halves = [
+            builder.trunc(builder.bitcast(builder.fadd(value, large), WHOLE), HALF) for value in given[:2]
+        ]
+        places = ir.Constant(ir.VectorType(INT, 2 * LANES), [*range(2 * LANES)])
+        store_to(builder, builder.shuffle_vector(*halves, places), given[2])
+        return context.get_dummy_value()
+
+    return types.void(low, high, address), generate
+
+
+@instruction
+def add_words(context: Any, address: Any, others: Any) -> Any:
+    """Return the bits of int32: `LANES` 16-bit numbers at an address, plus the int32 at another."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        words = builder.zext(load_from(builder, given[0], HALF, BYTES // 2), WHOLE)
+        return builder.bitcast(builder.add(words, load_from(builder, given[1], WHOLE)), REGISTER)
+
+    return VECTOR(address, others), generate
+
+
+@instruction
+def float_of_whole(context: Any, bits: Any) -> Any:
+    """Return the float32 of int32 whose bits are given."""
+    return VECTOR(bits), lambda _, builder, __, given: builder.sitofp(
+        builder.bitcast(given[0], WHOLE), REGISTER
+    )
 
 
 @instruction

@@ -47,8 +47,8 @@ def compile(  # noqa: A001 (the public name)
     With `calibration`, some dozens of float images (N, 3, H, W) in [0, 1] of the kind that it will see,
     convolutions multiply bytes: their weights are int8, those of an int8 or a binary card as they are, and
     activations have 256 levels up to the largest that these images cause. Sums are exact, and logits off by
-    a hundredth or so. That takes a processor with the instruction (VNNI); on others one line says that the
-    model computes in float32. `.precision` says which it is.
+    a hundredth or so. That takes a processor with the instruction (VNNI); binary weights take none. Where
+    there is neither, one line says that the model computes in float32. `.precision` says which it is.
 
     A model that the engine cannot run, for the reason that is logged in one line and stands in `.reason`,
     is run by ONNX Runtime where the extra `export` is installed, else by PyTorch; `.runtime` says by which.
@@ -113,13 +113,12 @@ def _by_engine(
             programs.append((program, (number,)))
     if calibration is not None:
         # Numba takes half a second to import, and only models that are run need it.
-        from winninghand.engine.quantizing import quantized
+        from winninghand.engine.quantizing import byte_values, quantized
         from winninghand.engine.vectors import DOTS_OF_BYTES
 
-        if DOTS_OF_BYTES:
-            return [
-                (_runner(quantized(program, calibration), threads), numbers) for program, numbers in programs
-            ], "int8"
+        whole = [(quantized(program, calibration), numbers) for program, numbers in programs]
+        if DOTS_OF_BYTES or any(byte_values(program) for program, _ in whole):
+            return [(_runner(program, threads), numbers) for program, numbers in whole], "int8"
         _LOG.warning("this processor has no instruction for sums of bytes: float32 is used")
     runners = [(_runner(program, threads), numbers) for program, numbers in programs]
     for runner, numbers in runners:
