@@ -2,6 +2,8 @@
 
 import dataclasses
 import random
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +19,7 @@ from winninghand.results import About, CellResult, ResultsWriter, RunResult
 from winninghand.results.cells import write_cells
 
 PLANNED = [{"run": name, "parent": None, "choice": {"seed": seed}} for seed, name in enumerate("abc")]
+SHIPPED = Path(__file__).parents[2] / "studies/conv4/results"
 EVALUATION = {"corruptions": "fog", "severities": [1, 5], "limit": 20, "seed": 0, "batch_size": 256}
 RECIPE = {
     "network": {"name": "conv2"},
@@ -101,6 +104,24 @@ def test_the_plan_may_be_written_again(writer, tmp_path):
     assert results.title == "another title"
     assert len(results.runs) == 3
     assert repr(results).endswith("0 of 3 runs finished)")
+
+
+def test_results_of_schema_1_are_read_and_go_on_as_of_today(tmp_path):
+    shutil.copytree(SHIPPED, tmp_path / "results")
+    before = wh.Results(tmp_path)
+    assert pq.read_schema(tmp_path / "results/cells.parquet").metadata[b"winninghand.schema"] == b"1"
+    assert before.cells[0]["protocol"] is None
+    assert {row["protocol"] for row in before.claims} == {"unstated"}
+    writer = ResultsWriter(tmp_path)
+    study = before.study
+    writer.write_study(study["title"], study["data"], study["evaluation"], study["runs"], wh.__version__)
+    writer.add(run_of("a"))
+    tables = [pq.read_schema(path) for path in sorted((tmp_path / "results").rglob("*.parquet"))]
+    assert tables[0].equals(tables[1])
+    after = wh.Results(tmp_path)
+    assert "claims" not in after.study
+    assert after.cells.arrow.slice(0, len(before.cells)).equals(before.cells.arrow)
+    assert list(after.claims) == list(before.claims)
 
 
 def test_a_killed_write_is_not_read(writer, tmp_path):

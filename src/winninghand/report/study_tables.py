@@ -120,6 +120,8 @@ def _tested(row: Mapping[str, Any]) -> tuple[str, str]:
     if row["effect"] is None:
         return "", ""
     p = "" if row["p"] is None else "< 0.0001" if row["p"] < 1e-4 else f"{row['p']:.4f}"
+    if row["low"] is None:
+        return f"{100 * row['effect']:+.2f}", p
     return Interval(row["effect"], row["low"], row["high"]).in_points, p
 
 

@@ -16,7 +16,7 @@ from winninghand.results.schema import CELL_COLUMNS, RUN_COLUMNS, arrow_schema, 
 PARTS, WHOLE = "cells", "cells.parquet"
 
 _DIGEST = b"winninghand.digest"
-_NEEDED = ("run", "kind", "measured_on", "data", "evaluation", "outcome", *CELL_COLUMNS)
+_NEEDED = ("run", "kind", "measured_on", "data", "evaluation", *CELL_COLUMNS)
 _FRACTIONS = (
     *("last_validation_accuracy", "validation_accuracy", "test_accuracy"),
     *("accuracy", "accuracy_low", "accuracy_high", "expected_calibration_error", "rms_calibration_error"),
@@ -48,6 +48,14 @@ def read_cells(folder: Path) -> Any:  # noqa: ANN401 (pyarrow has no types)
         kept = [pair not in newer for pair in zip(*_columns(table, "run", "measured_on"), strict=True)]
         tables.insert(0, table.filter(arrow.array(kept, arrow.bool_())))
     return arrow.concat_tables(tables) if tables else schema.empty_table()
+
+
+def convert_cells(folder: Path) -> None:
+    """Write files of schema 1 anew, so that all files of a growing study have the same columns."""
+    schema = arrow_schema({**RUN_COLUMNS, **CELL_COLUMNS})
+    for path in (*parts(folder), folder / WHOLE):
+        if path.is_file() and _schema_of(path) == 1:
+            write_cells(_read(path, schema), path)
 
 
 def write_cells(table: Any, path: Path) -> None:  # noqa: ANN401 (pyarrow has no types)
@@ -110,6 +118,10 @@ def _digest(table: Any) -> bytes:  # noqa: ANN401 (pyarrow has no types)
     for name in table.column_names:
         found.update(repr((name, table.column(name).to_pylist())).encode())
     return found.hexdigest().encode()
+
+
+def _schema_of(path: Path) -> int | None:
+    return _number((opened(path).schema_arrow.metadata or {}).get(b"winninghand.schema", b"0"))
 
 
 def _number(text: bytes) -> int | None:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from winninghand.base.errors import InputError, checked_path, counted, first_error
 from winninghand.base.files import read_sealed, write_sealed
-from winninghand.results.cells import PARTS, WHOLE, parts, read_cells, write_cells
+from winninghand.results.cells import PARTS, WHOLE, convert_cells, parts, read_cells, write_cells
 from winninghand.results.runs import RunResult
 from winninghand.results.schema import (
     CELL_COLUMNS,
@@ -200,7 +200,8 @@ class ResultsWriter:
         runs: Iterable[Mapping[str, Any]],
         version: str,
     ) -> None:
-        """Write `study.json`; each planned run has `run`, `parent` and `choice`."""
+        """Write `study.json`, and older files anew; each planned run has `run`, `parent` and `choice`."""
+        convert_cells(self.folder)
         study = {
             "schema": SCHEMA,
             "winninghand": version,

@@ -15,7 +15,7 @@ from winninghand.results.runs import CellResult
 from winninghand.results.schema import CELL_COLUMNS, RUN_COLUMNS, arrow_schema, pyarrow
 
 NEW_IN_2 = (
-    *("protocol", "outcome", "gate", "nonzero", "macs", "nonzero_macs", "macs_trained"),
+    *("protocol", "gate", "nonzero", "macs", "nonzero_macs", "macs_trained"),
     *("milliseconds_sparse", "milliseconds_torch"),
 )
 """The columns that schema 1 has not."""
@@ -76,10 +76,8 @@ def schema_1(schema: Any) -> Any:  # noqa: ANN401 (pyarrow has no types)
 
 
 def from_schema_1(table: Any) -> Any:  # noqa: ANN401 (pyarrow has no types)
-    """Return rows of schema 1 with the columns of today: all trainings ended well, the rest is unknown."""
-    arrow = pyarrow()
+    """Return rows of schema 1 with the columns of today; what they hold is unknown."""
+    schema = arrow_schema({**RUN_COLUMNS, **CELL_COLUMNS})
     for name in NEW_IN_2:
-        known = "trained" if name == "outcome" else None
-        kind = arrow_schema(RUN_COLUMNS).field(name).type
-        table = table.append_column(name, arrow.array([known] * len(table), kind))
-    return table.select([*RUN_COLUMNS, *CELL_COLUMNS])
+        table = table.append_column(name, pyarrow().nulls(len(table), schema.field(name).type))
+    return table.select(schema.names).cast(schema)

@@ -20,7 +20,6 @@ from winninghand.evaluation.table import check_each_once
 
 Kind = Literal["card", "deck"]
 MeasuredOn = Literal["study", "all", "reference"]
-Outcome = Literal["trained", "diverged"]
 Choice = tuple[tuple[str, str], ...]
 
 _TABLES = ("evaluation", "choice", "recipe", "versions")
@@ -106,8 +105,9 @@ class About:
     fractions: `last_validation_accuracy` is that of the last epoch, before weights were quantized; the other
     two are the card's. `commit` is that of this library's source, where it lies in a repository.
 
-    `protocol` says how long the phases were, `outcome` whether the training came to an end, `gate` by what
-    a deck chooses. `nonzero` counts parameters that are not zero. `macs` are the multiply-accumulates for one
+    `protocol` says how long the phases were, of a study that holds that equal; None of a training of one
+    phase, which is the same under all. `gate` says by what a deck chooses. `nonzero` counts parameters that
+    are not zero. `macs` are the multiply-accumulates for one
     image, of a deck those of all its cards, and `nonzero_macs` those of weights that are not zero.
     `macs_trained` are those of the run's own training, zeros included, as PyTorch multiplies by them too:
     3 × `macs` (once forward, twice backward) × images × views × epochs. `milliseconds_sparse` and
@@ -139,7 +139,6 @@ class About:
     device: str | None = None
     precision: str | None = None
     protocol: str | None = None
-    outcome: Outcome = "trained"
     gate: str | None = None
     nonzero: int | None = None
     macs: int | None = None

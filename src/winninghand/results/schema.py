@@ -41,7 +41,6 @@ RUN_COLUMNS = {
     "device": "string",
     "precision": "string",
     "protocol": "string",
-    "outcome": "string",
     "gate": "string",
     "nonzero": "int64",
     "macs": "int64",

@@ -17,9 +17,6 @@ from winninghand.results.runs import RunResult
 
 Values = Callable[[RunResult], npt.NDArray[np.float64]]
 
-UNSTATED = "unstated"
-"""The protocol of runs that say nothing of theirs, such as those of version 0.1."""
-
 # So far may a sparsity lie from the one that is asked for.
 _NEAR = 0.005
 # What two runs have in common that differ in how they were compressed, for how long, and from which seed.
@@ -98,11 +95,11 @@ class Groups:
 
     @classmethod
     def of(cls, runs: Iterable[RunResult], protocol: str) -> Self:
-        """Return the groups of one protocol; dense networks, which have one phase, belong to all of them."""
+        """Return the groups of one protocol; trainings of one phase name none and belong to all of them."""
         runs = tuple(runs)
         found: dict[str, list[RunResult]] = defaultdict(list)
         for run in runs:
-            if run.about.kind == "card" and (run.about.method == "dense" or protocol_of(run) == protocol):
+            if run.about.kind == "card" and run.about.protocol in (None, protocol):
                 found[Group((run,)).without("seed")].append(run)
         own = {run.name for members in found.values() for run in members}
         decks = (run for run in runs if run.about.kind == "deck" and own.issuperset(run.about.members))
@@ -157,11 +154,6 @@ def compared(
 def robust(run: RunResult) -> npt.NDArray[np.float64]:
     """Return per image the fraction of the corrupted cells that was answered rightly."""
     return run.robust_correct
-
-
-def protocol_of(run: RunResult) -> str:
-    """Return a run's protocol, `unstated` where it says none."""
-    return run.about.protocol or UNSTATED
 
 
 def _apart(one: dict[str, Any], other: dict[str, Any]) -> int:

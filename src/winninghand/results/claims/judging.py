@@ -11,9 +11,12 @@ from typing import Any, Literal
 from winninghand.results.claims import CLAIMS
 from winninghand.results.claims.claim import Claim
 from winninghand.results.claims.comparison import Comparison, Missing
-from winninghand.results.claims.groups import UNSTATED, Groups, protocol_of
+from winninghand.results.claims.groups import Groups
 from winninghand.results.claims.statistics import LEVEL, Effect, holm
 from winninghand.results.runs import RunResult
+
+UNSTATED = "unstated"
+"""The protocol of a study that names none."""
 
 Verdict = Literal["holds", "fails", "undecided"]
 
@@ -24,7 +27,7 @@ def judged(runs: Iterable[RunResult]) -> Iterator[dict[str, Any]]:
     `runs` are those of one study, measured on the same images and cells.
     """
     runs = tuple(runs)
-    found = {protocol_of(run) for run in runs if run.about.kind == "card" and run.about.method != "dense"}
+    found = {run.about.protocol for run in runs if run.about.protocol is not None}
     for protocol in sorted(found) or [UNSTATED]:
         groups = Groups.of(runs, protocol)
         family = [Judged.of(kind(), groups) for kind in CLAIMS.usable().values()]
@@ -97,9 +100,13 @@ class Tested:
             return "holds" if (low > value if self.comparison.side == "above" else high < value) else "fails"
         return _verdict(self.p_for, self.p_against)
 
+    def figures(self) -> dict[str, float | None]:
+        """Return the effect and its interval, None where there is none."""
+        low, high = (bound if math.isfinite(bound) else None for bound in self.interval)
+        return {"effect": self.effect.mean, "low": low, "high": high}
+
     def row(self) -> dict[str, Any]:
         """Return the comparison as plain values."""
-        low, high = self.interval
         return {
             "comparison": self.comparison.label,
             "expected": self.comparison.expected,
@@ -107,9 +114,7 @@ class Tested:
             "against": list(self.comparison.against),
             "seeds": self.effect.seeds,
             "images": self.effect.images,
-            "effect": self.effect.mean,
-            "low": low,
-            "high": high,
+            **self.figures(),
             "p": None if self.p_for is None else min(self.p_for, self.p_against or 1.0),
             "verdict": self.verdict,
         }
@@ -172,14 +177,12 @@ class Judged:
     def row(self, corrected: float | None) -> dict[str, Any]:
         """Return the claim as plain values; the effect is that of the comparison that speaks least for it."""
         weakest = min(self.comparisons, key=lambda one: one.distance, default=None)
-        low, high = (None, None) if weakest is None else weakest.interval
+        none = dict.fromkeys(("effect", "low", "high"))
         return {
             "name": self.claim.name,
             "sentence": self.claim.sentence,
             "statistic": self.claim.statistic,
-            "effect": None if weakest is None else weakest.effect.mean,
-            "low": low,
-            "high": high,
+            **(none if weakest is None else weakest.figures()),
             "p": corrected,
             "verdict": self.verdict(corrected),
             "evidence": [one.row() for one in self.comparisons],

@@ -117,10 +117,15 @@ def _of_equal_capacity(groups: Groups) -> Iterator[list[Group]]:
             while left:
                 first, count = left[0], _mean(left[0], _nonzero)
                 chain = [one for one in left if abs(_mean(one, _nonzero) / count - 1) <= EQUAL_COUNT]
-                left = [one for one in left if one not in chain]
-                chain = [first, *(one for one in chain if (one.width or 0) > (first.width or 0))]
+                taken = {one.names for one in chain}
+                left = [one for one in left if one.names not in taken]
+                chain = [first, *(one for one in chain if _is_wider_and_sparser(one, first))]
                 if len(chain) > 1:
                     yield chain
+
+
+def _is_wider_and_sparser(one: Group, other: Group) -> bool:
+    return (one.width or 0) > (other.width or 0) and one.sparsity > other.sparsity
 
 
 def _rise(chain: Sequence[Group]) -> list[tuple[float, Group]]:

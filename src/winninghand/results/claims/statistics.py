@@ -53,8 +53,10 @@ class Effect:
 
         The half-widths of the t intervals over seeds and over images are added as the sides of a
         right-angled triangle (Graybill & Wang 1980; Zou & Donner 2008). Of a single seed it is the interval
-        over images alone.
+        over images alone; a single difference has none, and infinite width.
         """
+        if self.seeds_variance is None and self.images == 1:
+            return math.inf
         squared = 0.0
         if self.seeds_variance is not None:
             squared += t_quantile(level, self.seeds - 1) ** 2 * self.seeds_variance
