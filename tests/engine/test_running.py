@@ -189,7 +189,7 @@ def test_each_image_has_the_norms_of_its_card():
 
 def test_border_holds_the_neighbours_edges():
     place, grid = Place(1, 5, 4, 3, 2, above=1, left=1, right=1), Grid(LANES // 4, 2, 2)
-    offsets, masks, _ = moves(place, grid)
+    offsets, masks = moves(place, grid)
     # The bottom right part: above it is the upper right one, to its left the lower left one.
     lane = 3 * grid.images
     where = {

@@ -18,14 +18,14 @@ from winninghand.base.compiled import compiled
 from winninghand.engine.tiles import tile, tile_of_bytes, tile_of_words
 from winninghand.engine.vectors import (
     BYTES,
-    LANES,
     add,
-    add_words,
+    add_whole,
     address_of_longs,
     arrivals,
     chosen,
     count_arrival,
     divide,
+    even_words,
     float_of_bits,
     float_of_whole,
     give_way,
@@ -34,10 +34,10 @@ from winninghand.engine.vectors import (
     larger_words,
     load,
     load_anywhere,
-    load_words,
     magnitude,
     multiply,
     multiply_add,
+    odd_words,
     power_of_two,
     read_byte,
     read_float,
@@ -49,10 +49,10 @@ from winninghand.engine.vectors import (
     smaller,
     splat,
     store,
-    store_words,
     subtract,
     together,
     with_sign,
+    words_of,
     write_byte,
     write_float,
     write_word,
@@ -61,7 +61,7 @@ from winninghand.engine.vectors import (
 Table = Any
 """int64 (operations, COLUMNS), C-contiguous."""
 
-COLUMNS = 28
+COLUMNS = 29
 
 CONVOLVE, BORDER, GATHER, SCATTER, POOL, REDUCE, COMBINE, AFFINE = range(8)
 NORM, ACTIVATE, COPY, NUMBERS, QUANTIZE, MEET, CONVOLVE_WORDS, QUANTIZE_WORDS = range(8, 16)
@@ -236,9 +236,8 @@ def convolve_words(row: Table) -> None:
     scratch, scales, biases = row[18], row[19], row[20]
     low, high = splat(float_of_bits(row[21])), splat(float_of_bits(row[22]))
     starts, output_sheet, addend_sheet, whole = row[23], row[24], row[25], row[27]
-    addend_factor = splat(float_of_bits(row[26]))
+    addend_factor, norm_sheet = splat(float_of_bits(row[26])), row[28]
     bytes_of_tile = rows * columns * BYTES
-    half = BYTES // 2
     y = 0
     while y < height:
         y = min(y, height - rows)
@@ -258,35 +257,42 @@ def convolve_words(row: Table) -> None:
                 tile_of_words(shape, begin, plus, minus, here, source_pitch, kept, start)
                 if (flags & 8) == 0:
                     continue
-                # The run ends: its sums become int32.
-                step = 0 if (flags & 1) != 0 else BYTES
-                earlier = starts + channel * BYTES if step == 0 else whole + 2 * channel * bytes_of_tile
+                # The run ends: its sums become int32, those of even and of odd places apart.
                 later = whole + 2 * channel * bytes_of_tile
+                step = 0 if (flags & 1) != 0 else BYTES
+                earlier = later if step != 0 else starts + channel * BYTES
                 scale, bias = load(scales + channel * BYTES), load(biases + channel * BYTES)
+                other_scale = load(scales + channel * BYTES + norm_sheet)
+                other_bias = load(biases + channel * BYTES + norm_sheet)
                 for line in range(rows):
                     to = there + channel * output_plane + line * output_pitch
                     more = other + channel * addend_plane + line * addend_pitch
                     for _ in range(columns):
-                        one, two = add_words(kept, earlier), add_words(kept + half, earlier + step)
+                        sums = load(kept)
+                        even = add_whole(even_words(sums), load(earlier))
+                        odd = add_whole(odd_words(sums), load(earlier + step))
                         if (flags & 2) == 0:
-                            store(one, later)
-                            store(two, later + BYTES)
+                            store(even, later)
+                            store(odd, later + BYTES)
                         else:
-                            one = multiply_add(float_of_whole(one), scale, bias)
-                            two = multiply_add(float_of_whole(two), scale, bias)
+                            even = multiply_add(float_of_whole(even), scale, bias)
+                            odd = multiply_add(float_of_whole(odd), other_scale, other_bias)
                             if addend != 0:
+                                added = load(more)
                                 if addend_sheet == 0:
-                                    one = multiply_add(load_words(more), addend_factor, one)
-                                    two = multiply_add(load_words(more + half), addend_factor, two)
+                                    even_added = float_of_whole(even_words(added))
+                                    odd_added = float_of_whole(odd_words(added))
                                 else:
-                                    one = multiply_add(load(more), addend_factor, one)
-                                    two = multiply_add(load(more + addend_sheet), addend_factor, two)
-                            one, two = smaller(larger(one, low), high), smaller(larger(two, low), high)
+                                    even_added, odd_added = added, load(more + addend_sheet)
+                                even = multiply_add(even_added, addend_factor, even)
+                                odd = multiply_add(odd_added, addend_factor, odd)
+                            even = smaller(larger(even, low), high)
+                            odd = smaller(larger(odd, low), high)
                             if output_sheet == 0:
-                                store_words(one, two, to)
+                                store(words_of(even, odd), to)
                             else:
-                                store(one, to)
-                                store(two, to + output_sheet)
+                                store(even, to)
+                                store(odd, to + output_sheet)
                         kept += BYTES
                         earlier += 2 * step
                         later += 2 * BYTES
@@ -301,11 +307,10 @@ def border(row: Table) -> None:
     """Write what lies around the parts of an image: the neighbouring parts' edges, or the fill.
 
     A neighbour's numbers lie in other lanes of a vector of this value. The same numbers some lanes further
-    on are what a load from some bytes earlier gives; a mask has a 0 where there is no neighbour. A move that
-    adds to others leaves those lanes as they are.
+    on are what a load from some bytes earlier gives; a mask has a 0 where there is no neighbour.
     """
     value, plane, first, last, moves, count, fill = row[1], row[2], row[3], row[4], row[5], row[6], row[7]
-    outside, adds = splat(float_of_bits(fill)), row[8]
+    outside = splat(float_of_bits(fill))
     # Some channels at a time: a move is read once for all of them, and they are still in the first cache.
     for channel in range(first, last, BORDER_CHANNELS):
         base = value + channel * plane
@@ -313,8 +318,7 @@ def border(row: Table) -> None:
         for move in range(moves, moves + 24 * count, 24):
             to, origin, mask = read_long(move), read_long(move + 8), load(read_long(move + 16))
             for start in range(base, end, plane):
-                other = outside if adds == 0 else load(start + to)
-                store(chosen(mask, load_anywhere(start + origin), other), start + to)
+                store(chosen(mask, load_anywhere(start + origin), outside), start + to)
 
 
 @compiled
@@ -360,12 +364,14 @@ def gather(row: Table, images: int) -> None:
 
 @compiled
 def number_at(value: int, plane: int, channel: int, lane: int, packed: int, sheet: int) -> int:
-    """Return the address of a channel's first number in a lane."""
+    """Return the address of a channel's first number in a lane; `sheet` is 0 where there is one alone."""
     if packed == 4:
         return value + (channel >> 2) * plane + 4 * lane + (channel & 3)
     if packed == 2:
         return value + channel * plane + 2 * lane
-    return value + channel * plane + lane // LANES * sheet + 4 * (lane % LANES)
+    if sheet != 0:
+        return value + channel * plane + (lane & 1) * sheet + 4 * (lane >> 1)
+    return value + channel * plane + 4 * lane
 
 
 @compiled
@@ -567,9 +573,9 @@ def quantize_words(row: Table) -> None:
             here = source + channel * source_plane + y * source_pitch
             there = output + channel * output_plane + y * output_pitch
             for x in range(width):
-                one = smaller(multiply(load(here), factor), most)
-                two = smaller(multiply(load(here + sheet), factor), most)
-                store_words(one, two, there + x * BYTES)
+                even = smaller(multiply(load(here), factor), most)
+                odd = smaller(multiply(load(here + sheet), factor), most)
+                store(words_of(even, odd), there + x * BYTES)
                 here += BYTES
 
 
@@ -577,14 +583,13 @@ def quantize_words(row: Table) -> None:
 def numbers(row: Table, cards: int) -> None:
     """Spread the scales or biases of each image's own card over its lanes."""
     source, width, target, first, last = row[1], row[2], row[3], row[4], row[5]
-    image, group, parts = row[6], row[7], row[8]
+    image, group, parts, sheet = row[6], row[7], row[8], row[9]
     for member in range(group):
         here = source + 4 * width * read_long(cards + 8 * (image + member))
         for channel in range(first, last):
             for part in range(parts):
-                write_float(
-                    read_float(here + 4 * channel), target + channel * BYTES + 4 * (part * group + member)
-                )
+                lane = part * group + member
+                write_float(read_float(here + 4 * channel), number_at(target, BYTES, channel, lane, 1, sheet))
 
 
 @compiled

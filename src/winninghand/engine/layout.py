@@ -51,7 +51,7 @@ class Place:
     `repeated` is a value of one number per channel that all parts of an image hold alike. A vector holds one
     channel, float32, or four of them, as bytes, or one, of twice as many lanes, as 16-bit numbers: `packed`
     is 1, 4 or 2. A float32 value of twice as many lanes has two `sheets`, one behind the other: all channels
-    of the first half of the lanes, then of the second.
+    of the even lanes, then of the odd ones.
     """
 
     channels: int
@@ -90,13 +90,13 @@ class Place:
 
     @property
     def sheet(self) -> int:
-        """Bytes of one sheet."""
-        return self.planes * self.plane
+        """Bytes from one sheet to the next; 0 where there is one alone."""
+        return self.planes * self.plane if self.sheets > 1 else 0
 
     @property
     def size(self) -> int:
         """Bytes of the value."""
-        return self.sheets * self.sheet
+        return self.sheets * self.planes * self.plane
 
     @property
     def corner(self) -> int:
@@ -104,52 +104,42 @@ class Place:
         return self.above * self.pitch + self.left * BYTES
 
 
-def moves(place: Place, grid: Grid) -> tuple[Longs, Booleans, Booleans]:
-    """Return the moves that fill the border: offsets (n, 2), masks (n, lanes), and which add to others (n,).
+def moves(place: Place, grid: Grid) -> tuple[Longs, Booleans]:
+    """Return what fills the border: offsets (n, 2) to write and to read at, and masks (n, lanes).
 
-    The offsets, to write and to read at, are from the start of a channel. A mask is true where the lane's
-    place is inside of the image. All others get the fill, or keep what they have where a move adds to
-    another: what lanes need may lie in both sheets.
+    The offsets are from the start of a channel. A mask is true where the lane's place is inside of the image;
+    all others get the fill.
     """
-    offsets, masks, adding = [], [], []
+    offsets, masks = [], []
     width = 2 if place.packed == 2 else 4
-    lanes = BYTES // width
-    lane = np.arange(lanes * place.sheets)
+    lane = np.arange(BYTES // width * place.sheets)
     used = lane < grid.images * grid.parts
     part_row, part_column = lane // grid.images // grid.columns, lane // grid.images % grid.columns
     for y in range(-place.above, place.rows + place.below):
         for x in range(-place.left, place.columns + place.right):
             inside = 0 <= y < place.rows and 0 <= x < place.columns
-            shift = 0
+            down, right = (0, 0) if place.repeated else (y // place.rows, x // place.columns)
             if place.repeated:
                 mask = used & inside
             else:
-                down, right = y // place.rows, x // place.columns
                 row, column = part_row + down, part_column + right
                 mask = used & (row >= 0) & (row < grid.rows) & (column >= 0) & (column < grid.columns)
                 mask &= row * place.rows + y % place.rows < place.height
                 mask &= column * place.columns + x % place.columns < place.width
-                shift = grid.images * (down * grid.columns + right)
             to = place.corner + y * place.pitch + x * BYTES
             seen = place.corner + y % place.rows * place.pitch + x % place.columns * BYTES
+            shift = grid.images * (down * grid.columns + right)
             for sheet in range(place.sheets):
-                own = slice(sheet * lanes, (sheet + 1) * lanes)
+                own = slice(sheet, None, place.sheets)
                 if inside and mask[own][used[own]].all():
                     continue
-                origins = (lane[own] + shift) // lanes
-                sheets = np.unique(origins[mask[own]]).tolist()
-                for number, origin in enumerate(sheets or [None]):
-                    at = to + sheet * place.sheet
-                    if origin is not None:
-                        at = seen + origin * place.sheet + width * (shift + (sheet - origin) * lanes)
-                    offsets.append((to + sheet * place.sheet, at))
-                    masks.append(mask[own] & (origins == origin))
-                    adding.append(number > 0)
-    return (
-        np.array(offsets, np.int64).reshape(-1, 2),
-        np.array(masks, bool).reshape(-1, lanes),
-        np.array(adding, bool),
-    )
+                origin = to + sheet * place.sheet
+                if mask[own].any():
+                    lanes, other = divmod(sheet + shift, place.sheets)
+                    origin = seen + other * place.sheet + width * lanes
+                offsets.append((to + sheet * place.sheet, origin))
+                masks.append(mask[own])
+    return np.array(offsets, np.int64).reshape(-1, 2), np.array(masks, bool).reshape(-1, BYTES // width)
 
 
 def window_counts(
@@ -172,5 +162,5 @@ def window_counts(
     counts = np.repeat(counts.reshape(grid.parts, place.rows, place.columns), grid.images, axis=0)
     whole = np.ones((grid.lanes, place.rows, place.columns), np.float32)
     whole[: len(counts)] = counts
-    sheets = whole.reshape(-1, LANES, place.rows, place.columns)
-    return np.ascontiguousarray(sheets.transpose(0, 2, 3, 1))
+    sheets = whole.reshape(LANES, -1, place.rows, place.columns)
+    return np.ascontiguousarray(sheets.transpose(1, 2, 3, 0))

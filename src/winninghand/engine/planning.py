@@ -67,20 +67,15 @@ def planned(program: Program, images: int, threads: int, regions: list[Region], 
 
 
 @lru_cache(256)
-def _border_table(place: Place, grid: Grid) -> tuple[Longs, Floats, int] | None:
-    """Return what `border` reads, int64 (moves, 3): where to write, where to read, and the mask's address.
-
-    With it comes how many moves are the first of their places; the others add to those.
-    """
-    offsets, masks, adding = moves(place, grid)
+def _border_table(place: Place, grid: Grid) -> tuple[Longs, Floats] | None:
+    """Return what `border` reads, int64 (moves, 3): where to write, where to read, and the mask's address."""
+    offsets, masks = moves(place, grid)
     if not len(offsets):
         return None
-    order = np.argsort(adding, kind="stable")
-    unique, which = np.unique(masks[order], axis=0, return_inverse=True)
+    unique, which = np.unique(masks, axis=0, return_inverse=True)
     ones = np.where(unique, -1, 0).astype(np.int16 if place.packed == 2 else np.int32)
     lanes = at_cache_line(ones.view(np.float32))
-    table = np.column_stack([offsets[order], lanes.ctypes.data + which.reshape(-1) * BYTES])
-    return table, lanes, int((~adding).sum())
+    return np.column_stack([offsets, lanes.ctypes.data + which.reshape(-1) * BYTES]), lanes
 
 
 class _Memory:
@@ -189,9 +184,7 @@ class _Builder:
                 self._pass(region, image, memory, borders)
         return memory
 
-    def _pass(
-        self, region: Region, image: int, memory: _Memory, borders: dict[int, tuple[int, int, int]]
-    ) -> None:
+    def _pass(self, region: Region, image: int, memory: _Memory, borders: dict[int, tuple[int, int]]) -> None:
         """Write a region's operations for the images from `image` on."""
         places, grid, program = region.places, region.grid, self.program
         at: dict[int, int] = {}
@@ -273,27 +266,28 @@ class _Builder:
                 np.broadcast_to(rows, (self.program.cards, rows.shape[1])), np.float32
             )
             source, channels = self._constant(rows), rows.shape[1]
-            offsets.append(take(channels * BYTES))
+            sheet = channels * BYTES if grid.lanes > LANES else 0
+            offsets.append(take(channels * BYTES + sheet))
             for thread, share in enumerate(self._shares(step.output)):
                 first, last = (0, channels) if step.output in self.by_rows else share
                 self._add(
                     thread, kernels.NUMBERS, source, channels, self._own(thread) + offsets[-1], first, last,
-                    image, grid.images, min(grid.parts, LANES // grid.images),
+                    image, grid.images, grid.parts, sheet,
                 )  # fmt: skip
         return [
             (self._own(thread) + offsets[0], self._own(thread) + offsets[1]) for thread in range(self.threads)
         ]
 
-    def _border_table(self, place: Place, grid: Grid) -> tuple[int, int, int]:
-        """Return the address and length of what `border` reads, and how many of it only add to others."""
+    def _border_table(self, place: Place, grid: Grid) -> tuple[int, int]:
+        """Return the address and length of what `border` reads."""
         table = _border_table(place if place.sheets > 1 else replace(place, channels=1), grid)
         if table is None:
-            return 0, 0, 0
+            return 0, 0
         self._constant(table[1])
-        return self._constant(table[0]), table[2], len(table[0]) - table[2]
+        return self._constant(table[0]), len(table[0])
 
     def _complete(
-        self, number: int, region: Region, index: int, at: dict[int, int], border: tuple[int, int, int]
+        self, number: int, region: Region, index: int, at: dict[int, int], border: tuple[int, int]
     ) -> None:
         """Have each thread copy what others made of a value, and write its border, where steps see it."""
         users = [step for step in self.program.steps[index : region.last] if number in sources_of(step)]
@@ -321,12 +315,11 @@ class _Builder:
                         thread, kernels.COPY, rows[1] - rows[0], place.columns, origin + down, pitch, plane,
                         target + down, pitch, plane, start, end, table,
                     )  # fmt: skip
-            moves, count, adding = border
-            value = (self._own(thread) + at[number], place.plane, *_planes((first, last), place))
-            if count:
-                self._add(thread, kernels.BORDER, *value, moves, count, fill, 0)
-            if adding:
-                self._add(thread, kernels.BORDER, *value, moves + 24 * count, adding, fill, 1)
+            if border[1]:
+                value = self._own(thread) + at[number]
+                self._add(
+                    thread, kernels.BORDER, value, place.plane, *_planes((first, last), place), *border, fill
+                )
 
     def _seen(self, step: Step, number: int, thread: int) -> tuple[int, int]:
         """Return the channels of a value that a thread needs for its share of a step."""
@@ -414,6 +407,9 @@ class _Builder:
     ) -> None:
         place = region.places[step.output]
         rows, columns, out = place.rows, place.columns, spot[step.output]
+        if isinstance(step, Convolution | Affine | ChannelNorm):
+            apart = sheet * self._norm_sheet(step, region)
+            norms = [start + apart for start in self.norms[step.output][thread]]
         if isinstance(step, Convolution):
             tiles = self._tiling(step, region)
             source, pitch, _ = spot[step.source]
@@ -430,7 +426,7 @@ class _Builder:
                 tiles.number, rows, columns, tiles.rows, tiles.columns,
                 source, step.stride[0] * pitch, step.stride[1] * BYTES, *out, *addend,
                 self._constant(entries), len(entries), self._constant(packed.stream), scratch,
-                *self.norms[step.output][thread], *bounds,
+                *norms, *bounds,
                 *(self._words(step, region, scratch, tiles) if of_words else self._bytes(step)),
             )  # fmt: skip
         elif isinstance(step, Quantize):
@@ -449,12 +445,10 @@ class _Builder:
                 thread, kernels.COMBINE, kind, rows, columns, *spot[step.left], *other, *out, *share, *bounds
             )
         elif isinstance(step, Affine):
-            norms = self.norms[step.output][thread]
             self._add(
                 thread, kernels.AFFINE, rows, columns, *spot[step.source], *out, *share, *norms, *bounds
             )
         elif isinstance(step, ChannelNorm):
-            norms = self.norms[step.output][thread]
             self._add(
                 thread, kernels.NORM, *share, columns, place.channels, *spot[step.source], *out, *norms,
                 bits(step.epsilon),
@@ -473,19 +467,24 @@ class _Builder:
 
     def _words(
         self, step: Convolution, region: Region, scratch: int, tiles: Tiling
-    ) -> tuple[int, int, int, int, int]:
+    ) -> tuple[int, int, int, int, int, int]:
         """Return what else a convolution of 16-bit numbers takes.
 
         That is where its sums begin, the sheets of output and addend where they are float32, the addend's
-        factor, and where sums of 32 bits are kept.
+        factor, where sums of 32 bits are kept, and the sheets of norms.
         """
         assert isinstance(step, ByteConvolution)
         numbers = (step.output, step.output if step.addend is None else step.addend)
-        output, addend = (
-            place.sheet if place.packed == 1 else 0 for place in (region.places[one] for one in numbers)
-        )
+        output, addend = (place.sheet for place in (region.places[one] for one in numbers))
         kept = scratch + len(step.weight) * tiles.rows * tiles.columns * BYTES
-        return self._constant(self.weights.starts(step)), output, addend, self._bytes(step)[-1], kept
+        factor = self._bytes(step)[-1]
+        norms = self._norm_sheet(step, region)
+        return self._constant(self.weights.starts(step)), output, addend, factor, kept, norms
+
+    def _norm_sheet(self, step: Convolution | Affine | ChannelNorm, region: Region) -> int:
+        """Return the bytes from the norms of even lanes to those of odd ones; 0 where all are alike."""
+        alike = len(step.scales) == len(step.biases) == 1 or region.grid.lanes == LANES
+        return 0 if alike else region.places[step.output].channels * BYTES
 
     def _copies(
         self,

@@ -49,8 +49,6 @@ WHOLE = ir.VectorType(INT, LANES)
 """A register of int32, or of four bytes per lane."""
 WORDS = ir.VectorType(ir.IntType(16), 2 * LANES)
 """A register of 16-bit numbers."""
-HALF = ir.VectorType(ir.IntType(16), LANES)
-"""Half of them."""
 
 
 def instruction(function: Callable[..., Any]) -> Any:
@@ -340,39 +338,51 @@ def write_word(context: Any, value: Any, address: Any) -> Any:
 
 
 @instruction
-def load_words(context: Any, address: Any) -> Any:
-    """Return `LANES` 16-bit numbers at an address, half of a vector, as float32."""
-    return VECTOR(address), lambda _, builder, __, given: builder.uitofp(
-        load_from(builder, given[0], HALF, BYTES // 2), REGISTER
-    )
+def even_words(context: Any, words: Any) -> Any:
+    """Return the 16-bit numbers of even places as the bits of int32."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        kept = builder.and_(builder.bitcast(given[0], WHOLE), ir.Constant(WHOLE, [65535] * LANES))
+        return builder.bitcast(kept, REGISTER)
+
+    return VECTOR(words), generate
 
 
 @instruction
-def store_words(context: Any, low: Any, high: Any, address: Any) -> Any:
-    """Round two vectors of numbers of 0 .. 255, and write them to an address as the halves of one vector."""
+def odd_words(context: Any, words: Any) -> Any:
+    """Return the 16-bit numbers of odd places as the bits of int32."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        moved = builder.lshr(builder.bitcast(given[0], WHOLE), ir.Constant(WHOLE, [16] * LANES))
+        return builder.bitcast(moved, REGISTER)
+
+    return VECTOR(words), generate
+
+
+@instruction
+def words_of(context: Any, even: Any, odd: Any) -> Any:
+    """Round two vectors of numbers of 0 .. 255 to the 16-bit numbers of even and odd places."""
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         # Numbers of 2 to 23 and more are whole: adding one rounds, and the lowest bits are the number's.
         large = ir.Constant(REGISTER, [1.5 * 2**23] * LANES)
-        halves = [
-            builder.trunc(builder.bitcast(builder.fadd(value, large), WHOLE), HALF) for value in given[:2]
-        ]
-        places = ir.Constant(ir.VectorType(INT, 2 * LANES), [*range(2 * LANES)])
-        store_to(builder, builder.shuffle_vector(*halves, places), given[2])
-        return context.get_dummy_value()
+        even, odd = (builder.bitcast(builder.fadd(value, large), WHOLE) for value in given)
+        even = builder.and_(even, ir.Constant(WHOLE, [65535] * LANES))
+        odd = builder.shl(odd, ir.Constant(WHOLE, [16] * LANES))
+        return builder.bitcast(builder.or_(even, odd), REGISTER)
 
-    return types.void(low, high, address), generate
+    return VECTOR(even, odd), generate
 
 
 @instruction
-def add_words(context: Any, address: Any, others: Any) -> Any:
-    """Return the bits of int32: `LANES` 16-bit numbers at an address, plus the int32 at another."""
+def add_whole(context: Any, left: Any, right: Any) -> Any:
+    """Return the bits of the sums of int32 whose bits are given."""
 
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        words = builder.zext(load_from(builder, given[0], HALF, BYTES // 2), WHOLE)
-        return builder.bitcast(builder.add(words, load_from(builder, given[1], WHOLE)), REGISTER)
+        left, right = (builder.bitcast(one, WHOLE) for one in given)
+        return builder.bitcast(builder.add(left, right), REGISTER)
 
-    return VECTOR(address, others), generate
+    return VECTOR(left, right), generate
 
 
 @instruction
