@@ -1,4 +1,4 @@
-"""The non-zero weights of a convolution, in the order in which the kernel uses them."""
+"""The non-zero weights of a convolution, as the kernel uses them; in one file for all kinds of numbers."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ class Shape:
     dilation: tuple[int, int]
     weights: int
     """That are not zero."""
+    packed: int = 1
+    """How the source is: see `Place`."""
+
+    @property
+    def stream(self) -> int:
+        """Bytes of the weights' stream."""
+        return (4 if self.packed == 2 else 8) * self.weights
 
 
 MOST_WORDS = 257
@@ -91,8 +98,10 @@ def tiling(shape: Shape, rows: int, columns: int) -> Tiling:
     loop whose end the processor guesses wrong, and its sums the way to memory and back. What a tile sees of
     a block comes from the second cache once, and again and again where it does not fit the first. The
     numbers were fitted to 15 layers, with all tiles and blocks; what is chosen is within 7% of the best.
+    Entries of 16-bit numbers have two loops. Of whole numbers each sum is turned into a level in the end.
     """
     best: Tiling | None = None
+    entry, finish = 30 if shape.packed == 2 else 16, 0 if shape.packed == 1 else 8
     for number, (high, wide, step) in enumerate(TILES):
         if wide > 1 and step != shape.stride[1]:
             continue
@@ -116,7 +125,8 @@ def tiling(shape: Shape, rows: int, columns: int) -> Tiling:
             crowded = held + shape.outputs * vectors * BYTES > 0.8 * first_cache()
             sums = (1.6 if crowded else 1.0) * vectors * (entries - shape.outputs)
             fetched = math.ceil(shape.inputs / block) * held / BYTES
-            cycles = 16 * entries + sums + shape.weights * (weight + 0.52 * missed * vectors) + fetched
+            cycles = entry * entries + sums + shape.weights * (weight + 0.52 * missed * vectors) + fetched
+            cycles += finish * shape.outputs * vectors
             cycles *= tiles
             if best is None or cycles < best.cycles:
                 best = Tiling(number, high, wide, block, cycles)
@@ -261,10 +271,10 @@ class Weights:
         for step in program.convolutions:
             of_bytes = isinstance(step, ByteConvolution)
             if not of_bytes or DOTS_OF_BYTES:
-                count = int(self.counts[step.output].sum())
-                self.shapes[step.output, 4 if of_bytes else 1] = shape_of(step, count, 4 if of_bytes else 1)
+                packed, count = 4 if of_bytes else 1, int(self.counts[step.output].sum())
+                self.shapes[step.output, packed] = shape_of(step, count, packed)
             if of_bytes and is_binary(step):
-                self.shapes[step.output, 2] = shape_of(step, int(step.weight.count_nonzero()), 1)
+                self.shapes[step.output, 2] = shape_of(step, int(step.weight.count_nonzero()), 2)
         self._packed: dict[tuple[int, int, int, int, int], Packed] = {}
         self._vectors: dict[int, tuple[Floats, Floats]] = {}
         self._starts: dict[int, Ints] = {}
@@ -307,13 +317,10 @@ def norms_of(step: Convolution | Affine | ChannelNorm) -> tuple[Floats, Floats]:
     return scales, biases
 
 
-def shape_of(step: Convolution, weights: int, together: int = 1) -> Shape:
-    """Return what of a convolution, of so many weights that are not zero, matters for its speed.
-
-    So many channels lie `together` in a vector.
-    """
+def shape_of(step: Convolution, weights: int, packed: int) -> Shape:
+    """Return what of a convolution, of so many weights that are not zero, matters for its speed."""
     outputs, inputs, high, wide = step.weight.shape
-    inputs = -(-inputs // together)
+    inputs = -(-inputs // 4) if packed == 4 else inputs
     return Shape(
         outputs,
         inputs * step.groups,
@@ -322,6 +329,7 @@ def shape_of(step: Convolution, weights: int, together: int = 1) -> Shape:
         step.stride,
         step.dilation,
         weights,
+        packed,
     )
 
 

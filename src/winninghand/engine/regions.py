@@ -26,6 +26,8 @@ from winninghand.engine.vectors import BYTES, DOTS_OF_BYTES, LANES
 _SECOND_CACHE = 1_200_000
 _MEMORY = ((_SECOND_CACHE, 40.0), (8_000_000, 7.0), (math.inf, 2.5))
 """How many bytes of values a step reads and writes in a cycle: where all of them are up to so many bytes."""
+_FAR = 8.0
+"""How many bytes of weights come from beyond the second cache in a cycle."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,15 @@ def _cheapest(
 ) -> tuple[list[Region], float] | None:
     ends = set(cuts)
     lanes = [LANES, *([2 * LANES] if any(packed == 2 for _, packed in shapes) else [])]
+    # Weights that are more than the second cache holds are brought into it anew for each chunk.
+    far = sum(shape.stream for shape in shapes.values()) > _SECOND_CACHE
     best: dict[int, tuple[float, list[Region]]] = {0: (0.0, [])}
     for start in cuts[:-1]:
         if start not in best:
             continue
         before, regions = best[start]
         for grid, places in _beginnings(program, start, images, lanes):
-            cycles = sum(_transfer(places[number]) for number in places)
+            cycles, once = sum(_transfer(places[number], 2.6) for number in places), 0.0
             for index in range(start, len(program.steps)):
                 step = program.steps[index]
                 place = _placed(step, program, places, grid)
@@ -80,10 +84,14 @@ def _cheapest(
                 if place is None or (isinstance(step, Convolution) and (step.output, packed) not in shapes):
                     break
                 places[step.output] = _in_lanes(place, step.output, program, grid)
-                cycles += _cycles(step, places, shapes.get((step.output, packed)))
+                shape = shapes.get((step.output, packed))
+                cycles += _cycles(step, places, shape)
+                once += shape.stream / _FAR if far and shape is not None else 0.0
                 if index + 1 in ends:
-                    out = sum(_transfer(places[number]) for number in alive[index + 1] if number in places)
-                    total = before + images // grid.images * (cycles + out)
+                    out = sum(
+                        _transfer(places[number], 5.3) for number in alive[index + 1] if number in places
+                    )
+                    total = before + once + images // grid.images * (cycles + out)
                     if index + 1 not in best or total < best[index + 1][0]:
                         best[index + 1] = (total, [*regions, Region(start, index + 1, grid, dict(places))])
     if cuts[-1] not in best:
@@ -227,10 +235,10 @@ def _with_borders(program: Program, region: Region) -> Region:
     return replace(region, places=places)
 
 
-def _transfer(place: Place) -> float:
-    """Return the cycles to bring a value into lanes or out of them."""
+def _transfer(place: Place, each: float) -> float:
+    """Return the cycles to bring a value into lanes or out of them, so many for each number."""
     lanes = 2 * LANES if place.packed == 2 else place.sheets * LANES
-    return 3.0 * place.channels * place.rows * place.columns * lanes
+    return each * place.channels * place.rows * place.columns * lanes
 
 
 def _cycles(step: Step, places: dict[int, Place], shape: Shape | None) -> float:
@@ -247,8 +255,6 @@ def _cycles(step: Step, places: dict[int, Place], shape: Shape | None) -> float:
     if shape is None:
         return memory + 2.0 * vectors + border
     tiles = tiling(shape, output.rows, output.columns)
-    packed = places[sources_of(step)[0]].packed
-    size = (4 if packed == 2 else 8) * shape.weights
-    stream = size * math.ceil(output.rows / tiles.rows) * math.ceil(output.columns / tiles.columns)
-    sheets = 1 if packed == 2 else output.sheets
-    return sheets * tiles.cycles + memory + border + stream / (40 if size < _SECOND_CACHE else 12)
+    stream = shape.stream * math.ceil(output.rows / tiles.rows) * math.ceil(output.columns / tiles.columns)
+    sheets = 1 if shape.packed == 2 else output.sheets
+    return sheets * tiles.cycles + memory + border + stream / (40 if shape.stream < _SECOND_CACHE else 12)
