@@ -29,6 +29,7 @@ def test_a_card_is_found_in_a_random_network_and_its_answers_are_proved(run, tmp
     ("words", "named"),
     [
         (("--epsilon", "0"), "epsilon must be a number above 0"),
+        (("--depth", "3L"), "the depth of a ticket is one of 2L, L+1, not '3L'"),
         (("--kind", "ternary"), "the kind of a ticket is one of float, binary, integers"),
         (("--target", "no.card"), "no.card"),
     ],

@@ -6,8 +6,8 @@ from torch import nn
 
 import winninghand as wh
 from winninghand.theory.certificate import Certificate
+from winninghand.theory.decomposition import target_of
 from winninghand.theory.embedding import program_of
-from winninghand.theory.layers import target_of
 from winninghand.theory.norms import spectral_norm
 
 SIDE = 6
@@ -86,21 +86,26 @@ def farthest(ticket, card):
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "epsilon"),
+    ("name", "kind", "epsilon", "depth"),
     [
-        ("fully connected", "float", 0.05),
-        ("convolutions", "float", 0.05),
-        ("groups", "float", 0.05),
-        ("pre-activation", "float", 0.05),
-        ("fully connected", "binary", 4.0),
-        ("pre-activation", "binary", 10.0),
+        ("fully connected", "float", 0.05, "2L"),
+        ("convolutions", "float", 0.05, "2L"),
+        ("groups", "float", 0.05, "2L"),
+        ("pre-activation", "float", 0.05, "2L"),
+        ("fully connected", "binary", 4.0, "2L"),
+        ("pre-activation", "binary", 10.0, "2L"),
+        ("fully connected", "float", 0.5, "L+1"),
+        ("convolutions", "float", 2.0, "L+1"),
+        ("groups", "float", 1.0, "L+1"),
+        ("pre-activation", "float", 4.0, "L+1"),
+        ("convolutions", "binary", 400.0, "L+1"),
     ],
 )
-def test_no_image_is_answered_farther_away_than_the_bound(name, kind, epsilon):
+def test_no_image_is_answered_farther_away_than_the_bound(name, kind, epsilon, depth):
     card = card_of(network(name))
     images = torch.rand(50, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(2))
     expected = card(images)
-    ticket = wh.theory.embed(card, epsilon, seed=3, kind=kind)
+    ticket = wh.theory.embed(card, epsilon, seed=3, kind=kind, depth=depth)
     proof = ticket.certificate.prove(images)
     errors = (ticket.network(images) - expected).abs().amax(1)
     assert ticket.bound <= epsilon
@@ -115,6 +120,8 @@ def test_no_image_is_answered_farther_away_than_the_bound(name, kind, epsilon):
     if kind == "binary":
         for layer in ticket.network.layers.values():
             assert layer.weight.abs().unique().numel() == 1
+    hidden = sum(report.hidden > 0 for report in ticket.certificate.layers)
+    assert hidden == (1 if depth == "L+1" else len(ticket.certificate.layers))
 
 
 def test_a_seed_is_one_network_and_one_mask():
@@ -131,10 +138,12 @@ def test_any_module_may_be_a_target():
     assert (ticket.network(images) - module(images)).abs().max() <= ticket.bound
 
 
-@pytest.mark.parametrize("form", ["int8", "int4"])
-def test_levels_of_a_quantized_card_are_reached_exactly(form):
+@pytest.mark.parametrize(
+    ("form", "depth"), [("int8", "2L"), ("int4", "2L"), ("int8", "L+1"), ("int4", "L+1")]
+)
+def test_levels_of_a_quantized_card_are_reached_exactly(form, depth):
     card = card_of(network("convolutions")).quantized(form)
-    ticket = wh.theory.embed(card, 1e-9, kind="integers")
+    ticket = wh.theory.embed(card, 1e-9, kind="integers", depth=depth)
     images = torch.rand(20, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(2))
     proof = ticket.certificate.prove(images)
     assert ticket.bound < 1e-200
@@ -145,14 +154,16 @@ def test_levels_of_a_quantized_card_are_reached_exactly(form):
     assert torch.equal(random, random.round())
 
 
-def test_a_file_holds_seed_and_masks(tmp_path):
+@pytest.mark.parametrize(("epsilon", "depth"), [(0.5, "2L"), (4.0, "L+1")])
+def test_a_file_holds_seed_and_masks(tmp_path, epsilon, depth):
     card = card_of(network("convolutions"))
-    ticket = wh.theory.embed(card, 0.5, seed=4)
+    ticket = wh.theory.embed(card, epsilon, seed=4, depth=depth)
     wh.theory.save_ticket(ticket, tmp_path / "a.ticket")
     again = wh.theory.load_ticket(tmp_path / "a.ticket", card)
     state = ticket.network.state_dict()
     assert all(torch.equal(tensor, state[name]) for name, tensor in again.network.state_dict().items())
     assert (again.bound, again.seed, again.kept) == (ticket.bound, 4, ticket.kept)
+    assert again.depth == depth
     # A bit for each weight and not 32; the rest is names.
     assert (tmp_path / "a.ticket").stat().st_size < sum(one.numel() for one in state.values()) / 4
     with pytest.raises(wh.InputError, match="it is a ticket of 3 layers, not 2"):
@@ -178,6 +189,20 @@ def test_a_certificate_trusts_no_mask():
     hidden.kept[0] = True
     with pytest.raises(wh.InputError, match="keeps several weights"):
         Certificate(target, ticket.network)
+    ticket = wh.theory.embed(card, 4.0, depth="L+1")
+    second = ticket.network.layers["4"]
+    copy, constant = (int(torch.where(second.bias_kept == kept)[0][0]) for kept in (False, True))
+    place = tuple(int(index[0]) for index in torch.where(second.kept))
+    second.kept[place] = False
+    assert Certificate(target, ticket.network).bound > ticket.bound
+    second.bias_kept[copy] = True
+    with pytest.raises(wh.InputError, match="has biases of its own"):
+        Certificate(target, ticket.network)
+    second.kept[copy] = False
+    # A copy that is a constant is none, and what read it is told to be far away.
+    assert Certificate(target, ticket.network).bound > 2 * ticket.bound
+    second.bias_kept[copy], second.bias_kept[constant] = False, False
+    assert Certificate(target, ticket.network).bound > 2 * ticket.bound
 
 
 def test_norms_are_bounded_closely():
@@ -198,11 +223,25 @@ class Gated(nn.Module):
         return x * torch.sigmoid(x)
 
 
+class WithImage(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Conv2d(3, 3, 3, padding=1), nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.head((x + torch.relu(self.body(x))).mean((2, 3)))
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
         (lambda card: wh.theory.embed(card, 0.0), "epsilon must be a number above 0, not 0.0"),
         (lambda card: wh.theory.embed(card, kind="ternary"), "binary, integers, not 'ternary'"),
+        (lambda card: wh.theory.embed(card, depth="L+2"), "one of 2L, L\\+1, not 'L\\+2'"),
+        (
+            lambda card: wh.theory.embed(WithImage(), input_shape=(3, 6, 6), depth="L+1"),
+            "adds or joins the image",
+        ),
         (
             lambda card: wh.theory.embed(card, 1e-4, samples=6),
             r"\(6 samples for each of 144 weights, .* would do",

@@ -32,6 +32,9 @@ def theory(
     kind: Annotated[
         str, typer.Option(help="Random weights: float, binary, or integers for a quantized card.")
     ] = "float",
+    depth: Annotated[
+        str, typer.Option(help="Depth of the random network, for a target of L layers: 2L or L+1.")
+    ] = "2L",
     out: Annotated[
         Path, typer.Option(help="Folder for page, figures and numbers.", callback=output_folder)
     ] = Path("runs/theory"),
@@ -53,7 +56,7 @@ def theory(
     from winninghand.studies.theory import run_theory, trained_target
     from winninghand.theory.embedding import check_asked
 
-    check_asked(epsilon, seed, kind)
+    check_asked(epsilon, seed, kind, depth)
     use_threads(threads)
     measurement = Measurement(corruptions, parse_severities(severities), limit, seed)
     if target is None:
@@ -62,4 +65,4 @@ def theory(
     else:
         card = load_card(target, trust=trust)
         images = images_for({str(target): card}, data, root)
-    run_theory(card, images, measurement, out, epsilon, seed, kind)  # type: ignore[arg-type]
+    run_theory(card, images, measurement, out, epsilon, seed, kind, depth)  # type: ignore[arg-type]

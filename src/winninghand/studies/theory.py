@@ -20,6 +20,7 @@ from winninghand.report.charts import drawing
 from winninghand.report.page import template_engine
 from winninghand.report.terminal import console, print_missing
 from winninghand.report.theory import Section, check_chart, write_theory_page
+from winninghand.theory.copies import Depth
 from winninghand.theory.embedding import Ticket, embed
 from winninghand.theory.measuring import ProvedCell, proved_cells
 from winninghand.theory.statements import STATEMENTS
@@ -35,6 +36,15 @@ _RECIPE = {
     "domain": {"name": "gaussian", "flip": False, "padding": 2},
     "compression": {"method": "dense"},
     "training": {"epochs": 10, "batch_size": 64, "learning_rate": 0.05},
+}
+
+
+_LAYERS: dict[Depth, str] = {
+    "2L": "Each layer of the target becomes two: a hidden one, whose neurons keep one random weight each, "
+    "and one of the target's form. Products of two random numbers are the samples of a weight.",
+    "L+1": "A layer that sees the image becomes two: a hidden one, whose neurons keep one random weight "
+    "each, and one of the target's form. Each value of a layer is there in copies, and the random weights by "
+    "which the next layer sees them are the samples of a weight.",
 }
 
 
@@ -54,6 +64,7 @@ class Proven:
             "bound": self.ticket.bound,
             "seed": self.ticket.seed,
             "kind": self.ticket.kind,
+            "depth": self.ticket.depth,
             "kept": self.ticket.kept,
             "layers": [asdict(layer) for layer in self.ticket.certificate.layers],
             "clean_accuracy": {"target": clean.target_accuracy, "ticket": clean.ticket_accuracy},
@@ -79,6 +90,7 @@ def run_theory(
     epsilon: float,
     seed: int = 0,
     kind: Kind = "float",
+    depth: Depth = "2L",
 ) -> Proven:
     """Embed a card, prove its answers, check the statements; leaves page, figures and JSON in `out`."""
     drawing()  # missing, these are missed now and not after the search
@@ -87,7 +99,7 @@ def run_theory(
     seconds = {}
     start = perf_counter()
     console.print(f"searching the ticket of {target.network_name} within {epsilon:g}")
-    ticket = embed(target, epsilon, seed, kind)
+    ticket = embed(target, epsilon, seed, kind, depth=depth)
     seconds["ticket and certificate"] = perf_counter() - start
     console.print(f"{ticket}")
     start = perf_counter()
@@ -144,14 +156,10 @@ def _sections(target: Card, proven: Proven) -> list[Section]:
         Section(
             "One random network",
             [
-                f"From seed {ticket.seed} a network of {random:,} random numbers is drawn, once. Each "
-                f"layer of the "
-                "target becomes two: a hidden one, whose neurons keep one random weight each, and one of the "
-                "target's form.",
+                f"From seed {ticket.seed} a network of {random:,} random numbers is drawn, once. "
+                + _LAYERS[ticket.depth],
                 f"The mask keeps {kept:,} of them, {percent(ticket.kept, 1)}. Each weight of the target is "
-                f"the sum of "
-                "a subset of its samples, a product of two random numbers each; the best subset is found "
-                "exactly.",
+                "the sum of a subset of its samples; the best subset is found exactly.",
             ],
             (
                 "layer",

@@ -1,6 +1,7 @@
 """Existence results, executable: tickets of a random network, proved to do what their target does."""
 
-from winninghand.theory.certificate import Certificate, LayerReport, Proof
+from winninghand.theory.certificate import Certificate, Proof
+from winninghand.theory.comparison import LayerReport
 from winninghand.theory.embedding import Ticket, embed
 from winninghand.theory.subset_sums import Subsets, best_subsets
 from winninghand.theory.ticket_file import load_ticket, save_ticket

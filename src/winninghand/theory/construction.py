@@ -18,6 +18,7 @@ from torch import Tensor
 
 from winninghand.engine.program import Activation, Convolution, Program, Shape, Step
 from winninghand.theory.choosing import assign, choose
+from winninghand.theory.copies import Block, blocks_of, constants_after, on_copies, repeated
 from winninghand.theory.layers import Layer, Target
 from winninghand.theory.network import MaskedLayer, MaskedNetwork
 from winninghand.theory.sources import Distribution, draw
@@ -34,36 +35,58 @@ def built(
     widths: Mapping[int, Width],
     kind: Kind,
     seed: int,
+    direct: frozenset[int] = frozenset(),
     masks: Mapping[str, Tensor] | None = None,
 ) -> MaskedNetwork:
     """Draw the random network of a target from a seed, and return it under the best mask, or under `masks`.
 
-    `widths` are by the output of each layer, `masks` by their names in the network's state.
+    `widths` are by the output of each layer, `masks` by their names in the network's state. The layers
+    `direct` see copies, and have no hidden one (see `copies`).
     """
     steps: list[Step] = []
-    shapes: list[Shape] = list(target.program.shapes)
+    blocks = blocks_of(target, widths, direct)
+    shapes: list[Shape] = [
+        (channels * block.size, height, columns)
+        for (channels, height, columns), block in zip(target.program.shapes, blocks, strict=True)
+    ]
     masked: dict[int, MaskedLayer] = {}
+    constants = {0: torch.full(shapes[0][:1], torch.nan, dtype=torch.float64)}
     for step in target.steps:
+        block = blocks[step.output]
         if not isinstance(step, Layer):
-            steps.append(step)
+            steps.append(on_copies(step, block.size))
+            constants[step.output] = constants_after(step, constants, block.size, None, target.program.shapes)
             continue
-        width, number = widths[step.output], len(shapes)
+        width, source = widths[step.output], step.source
         name = f"{kind} layer {step.output}"
-        hidden, second = _random(step, width, kind, name, seed)
-        if masks is None:
-            _choose(step, width, kind, hidden, second)
+        hidden: MaskedLayer | None = None
+        if step.output not in direct:
+            source = len(shapes)
+            hidden = _hidden(step, width, kind, name, seed)
+        second = _second(step, width, kind, name, seed, blocks[step.source], block)
+        is_copy = torch.arange(block.size).repeat(len(step.weight)) < block.copies
+        second.bias_kept.copy_(~is_copy)
+        wide = repeated(step, is_copy)
+        if masks is not None:
+            for layer, own in ((hidden, source), (second, step.output)):
+                if layer is not None:
+                    layer.kept.copy_(masks[f"layers.{own}.kept"])
+                    layer.bias_kept.copy_(masks[f"layers.{own}.bias_kept"])
+        elif hidden is not None:
+            _choose(wide, width, kind, second, *_choose_hidden(step, width, hidden))
         else:
-            for layer, own in ((hidden, number), (second, step.output)):
-                layer.kept.copy_(masks[f"layers.{own}.kept"])
-                layer.bias_kept.copy_(masks[f"layers.{own}.bias_kept"])
-        shapes.append((len(hidden.weight), *step.shape[1:]))
-        masked |= {number: hidden, step.output: second}
-        convolution = _convolution(f"{step.name}, hidden", step.source, number, hidden)
-        steps.append(replace(convolution, groups=step.groups, activation=Activation("relu")))
-        convolution = _convolution(step.name, number, step.output, second)
-        if step.gains is not None and step.offsets is not None:
+            _choose(wide, width, kind, second, *_seen(step, width, blocks[source].size, constants[source]))
+        constants[step.output] = constants_after(step, constants, block.size, second, target.program.shapes)
+        if hidden is not None:
+            shapes.append((len(hidden.weight), *step.shape[1:]))
+            masked[source] = hidden
+            convolution = _convolution(f"{step.name}, hidden", step.source, source, hidden)
+            steps.append(replace(convolution, groups=step.groups, activation=Activation("relu")))
+        masked[step.output] = second
+        convolution = _convolution(step.name, source, step.output, second)
+        if wide.gains is not None and wide.offsets is not None:
             # A quantized target's own.
-            convolution = replace(convolution, scales=step.gains[None], biases=step.offsets[None])
+            convolution = replace(convolution, scales=wide.gains[None], biases=wide.offsets[None])
         steps.append(
             replace(
                 convolution,
@@ -86,25 +109,26 @@ def _convolution(name: str, source: int, output: int, layer: MaskedLayer) -> Con
     return Convolution(name, source, output, shape, torch.ones(1, channels), torch.zeros(1, channels))
 
 
-def _random(layer: Layer, width: Width, kind: Kind, name: str, seed: int) -> tuple[MaskedLayer, MaskedLayer]:
-    """Return the two random layers that stand for a layer, of which nothing is kept yet."""
+def _hidden(layer: Layer, width: Width, kind: Kind, name: str, seed: int) -> MaskedLayer:
+    """Return the random hidden layer that stands before a layer, of which nothing is kept yet."""
+    neurons = layer.groups * width.hidden
+    weight = _drawn(_HIDDEN[kind], seed, f"{name}, hidden weights", neurons, layer.inputs, 1.0)
+    bias = _drawn(_HIDDEN[kind], seed, f"{name}, hidden biases", 1, neurons, width.constant_scale)[0]
+    return _unmasked(weight[:, :, None, None], bias)
+
+
+def _second(
+    layer: Layer, width: Width, kind: Kind, name: str, seed: int, before: Block, block: Block
+) -> MaskedLayer:
+    """Return the random layer of a layer's own form, of which nothing is kept yet."""
     outputs, _, *kernel = layer.weight.shape
-    neurons, inputs = layer.groups * width.hidden, width.hidden * kernel[0] * kernel[1]
+    outputs *= block.size
+    inputs = width.hidden or layer.inputs * before.size
     source = integer_source(layer) if kind == "integers" else _HIDDEN[kind]
-    return (
-        _unmasked(
-            _drawn(_HIDDEN[kind], seed, f"{name}, hidden weights", neurons, layer.inputs, 1.0)[
-                :, :, None, None
-            ],
-            _drawn(_HIDDEN[kind], seed, f"{name}, hidden biases", 1, neurons, width.constant_scale)[0],
-        ),
-        _unmasked(
-            _drawn(source, seed, f"{name}, weights", outputs, inputs, width.scale).view(
-                outputs, width.hidden, *kernel
-            ),
-            _drawn(source, seed, f"{name}, biases", 1, outputs, width.scale)[0],
-        ),
-    )
+    weight = _drawn(source, seed, f"{name}, weights", outputs, inputs * kernel[0] * kernel[1], width.scale)
+    scale = block.scale if block.constants else width.scale
+    bias = _drawn(source, seed, f"{name}, biases", 1, outputs, scale)[0]
+    return _unmasked(weight.view(outputs, inputs, *kernel), bias)
 
 
 def _unmasked(weight: Tensor, bias: Tensor) -> MaskedLayer:
@@ -113,9 +137,10 @@ def _unmasked(weight: Tensor, bias: Tensor) -> MaskedLayer:
     )
 
 
-def _choose(layer: Layer, width: Width, kind: Kind, hidden: MaskedLayer, second: MaskedLayer) -> None:
-    """Choose the masks of the two random layers that stand for a layer."""
-    factors, slots = _choose_hidden(layer, width, hidden)
+def _choose(
+    layer: Layer, width: Width, kind: Kind, second: MaskedLayer, factors: Tensor, slots: Tensor
+) -> None:
+    """Choose the mask of a layer's random weights, by what each neuron before it gives (see `choose`)."""
     per_group = len(layer.weight) // layer.groups
     random, kept = second.weight.flatten(2).numpy(), second.kept.flatten(2).numpy()
     wanted = layer.weight if layer.levels is None else layer.levels
@@ -135,6 +160,23 @@ def _choose(layer: Layer, width: Width, kind: Kind, hidden: MaskedLayer, second:
             width.first,
             tolerances.numpy(),
         )
+
+
+def _seen(layer: Layer, width: Width, size: int, constants: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the factor of what each channel before a layer gives, and what it is a copy of.
+
+    Both are (groups, channels). Of the constants as many are samples as copies are.
+    """
+    constants = constants.view(layer.groups, -1)
+    is_copy = constants.isnan()
+    numbers = torch.arange(constants.shape[1]) // size
+    place = is_copy.view(layer.groups, -1, size).cumsum(2).flatten(1) - 1
+    slots = torch.where(is_copy & (place < width.samples), 2 * numbers, -1)
+    if layer.constant:
+        sizes = constants.nan_to_num(0).abs()
+        best = sizes.argsort(1, descending=True)[:, : width.samples]
+        slots.scatter_(1, best, torch.where(sizes.gather(1, best) > 0, 2 * layer.inputs, -1))
+    return torch.where(is_copy, 1.0, constants), slots
 
 
 def _choose_hidden(layer: Layer, width: Width, hidden: MaskedLayer) -> tuple[Tensor, Tensor]:

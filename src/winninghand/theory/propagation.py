@@ -25,7 +25,8 @@ from winninghand.engine.program import (
     Pool,
     Shape,
 )
-from winninghand.theory.layers import LIPSCHITZ, UNIT, Layer, Target
+from winninghand.theory.bounds import Bounds, root, rounded_down, rounded_up
+from winninghand.theory.layers import LIPSCHITZ, UNIT, Layer, Target, Unweighted, sources_of_step
 from winninghand.theory.norms import operator_norm
 
 # Above what underflow may take from a sum.
@@ -37,11 +38,16 @@ class Discrepancy:
     """How far the weights of a ticket's layer are from the target's.
 
     `largest`, float64, of the shape of the layer's weight, bounds each weight's error. `norm` bounds the
-    layer of the errors in the Euclidean norm.
+    layer of the errors in the Euclidean norm. Where the ticket has values in copies, `largest` is of each
+    copy of an output, and `onward`, float64 (channels, channels / groups, height, width), are the absolute
+    weights by which the ticket's channels see those before, of the norm `onward_norm`. Without it those are
+    the target's, as far away as `largest` says.
     """
 
     largest: Tensor
     norm: float
+    onward: Tensor | None = None
+    onward_norm: float = 0.0
 
 
 def discrepancy(layer: Layer, errors: Tensor, negative_errors: Tensor | None, slack: Tensor) -> Discrepancy:
@@ -64,41 +70,6 @@ def _windows_bound(layer: Layer, weight: Tensor) -> float:
     return math.sqrt(windows) * float(torch.linalg.vector_norm(weight)) * (1 + (weight.numel() + 8) * UNIT)
 
 
-@dataclass(frozen=True, eq=False)
-class Bounds:
-    """What is known of a value, for boxes of inputs (N, …), one box each.
-
-    The target's lies in `low` .. `high`, (N, C, H, W), and its norm is `norm` at most, (N,). The ticket's is
-    away from it by `error` at most, (N, C, H, W), and by `error_norm` in the Euclidean norm, (N,).
-    """
-
-    low: Tensor
-    high: Tensor
-    norm: Tensor
-    error: Tensor
-    error_norm: Tensor
-
-    @property
-    def magnitude(self) -> Tensor:
-        """The largest absolute value, (N, C, H, W)."""
-        return torch.maximum(self.low.abs(), self.high.abs())
-
-    def tightened(self) -> Bounds:
-        """Return the same, with norms that are not above those of the numbers' bounds."""
-        return replace(
-            self,
-            norm=torch.minimum(self.norm, _norm(self.magnitude)),
-            error_norm=torch.minimum(self.error_norm, _norm(self.error)),
-        )
-
-
-def box(low: Tensor, high: Tensor) -> Bounds:
-    """Return the bounds of inputs (N, C, H, W), which ticket and target see alike."""
-    low, high = low.double(), high.double()
-    none = torch.zeros_like(low)
-    return Bounds(low, high, low.new_full((len(low),), math.inf), none, low.new_zeros(len(low))).tightened()
-
-
 @torch.no_grad()
 def propagated(
     target: Target, discrepancies: Mapping[int, Discrepancy], inputs: Bounds, norms: Mapping[int, float]
@@ -110,14 +81,14 @@ def propagated(
     """
     values = {0: inputs}
     shapes = target.program.shapes
-    last = {number: index for index, step in enumerate(target.steps) for number in _sources(step)}
+    last = {number: index for index, step in enumerate(target.steps) for number in sources_of_step(step)}
     for index, step in enumerate(target.steps):
         if isinstance(step, Layer):
             result = _through_layer(step, values, discrepancies.get(step.output), norms[step.output])
         else:
             result = _through_step(step, values, shapes)
         values[step.output] = result.tightened()
-        for number in _sources(step):
+        for number in sources_of_step(step):
             if last[number] <= index and number != target.program.output:
                 values.pop(number, None)
     return values[target.program.output]
@@ -132,14 +103,6 @@ def norms_of(target: Target) -> dict[int, float]:
     return found
 
 
-def _sources(step: Layer | Affine | Pool | Combine | Pointwise | Concatenate | Channels) -> tuple[int, ...]:
-    if isinstance(step, Layer):
-        return (step.source,) if step.addend is None else (step.source, step.addend)
-    if isinstance(step, Combine):
-        return step.left, step.right
-    return step.sources if isinstance(step, Concatenate) else (step.source,)
-
-
 def _through_layer(
     layer: Layer, values: Mapping[int, Bounds], away: Discrepancy | None, gain: float
 ) -> Bounds:
@@ -149,28 +112,37 @@ def _through_layer(
     absolute = (layer.weight.abs() + layer.slack) * (1 + 2 * UNIT)
     rows = torch.linalg.vector_norm(absolute.flatten(1), dim=1) * up
     constants = layer.groups * math.prod(layer.shape[1:]) if layer.constant else 0
-    norm = _root(source.norm.square() + constants)
+    norm = root(source.norm.square() + constants)
     magnitude = layer.with_constant(source.magnitude, 1.0)
     low, high = _interval(layer, source, absolute, magnitude)
     limit = (rows[None] * norm[:, None] * up)[:, :, None, None]
     low, high = torch.maximum(low, -limit), torch.minimum(high, limit)
     errors, error_norm = torch.zeros_like(low), gain * source.error_norm
     if away is not None or bool(source.error.any()):
-        windowed = layer.with_constant(source.error, 0.0)
-        errors = layer.convolved(windowed, absolute)
-        by_norm = rows[None] * source.error_norm[:, None]
+        if away is not None and away.onward is not None:
+            windowed, onward = source.error, away.onward
+            error_norm = away.onward_norm * source.error_norm
+        else:
+            windowed, onward = layer.with_constant(source.error, 0.0), absolute
+        if away is not None and away.onward is None:
+            onward = absolute.repeat_interleave(len(away.largest) // len(absolute), 0) + away.largest
+            error_norm = (gain + away.norm) * source.error_norm
+        up *= 1 + onward[0].numel() * UNIT
+        rows = torch.linalg.vector_norm(onward.flatten(1), dim=1) * up
+        errors, by_norm = layer.convolved(windowed, onward), rows * source.error_norm[:, None]
         if away is not None:
-            errors = errors + layer.convolved(magnitude + windowed, away.largest)
-            seen = norm + source.error_norm
+            errors = errors + layer.convolved(magnitude, away.largest)
             of_rows = torch.linalg.vector_norm(away.largest.flatten(1), dim=1) * up
-            by_norm = by_norm + of_rows * seen[:, None]
-            error_norm = error_norm + away.norm * seen
+            by_norm = by_norm + of_rows * norm[:, None]
+            error_norm = error_norm + away.norm * norm
         errors = torch.minimum(errors * up, (by_norm * up)[:, :, None, None]) + _TINY
     bounds = Bounds(low, high, norm * gain * up, errors, error_norm * up)
     if layer.offsets is not None:
         offsets = layer.offsets[None, :, None, None]
         infinite = torch.full_like(norm, math.inf)
-        bounds = replace(bounds, low=_down(low + offsets), high=_up(high + offsets), norm=infinite)
+        bounds = replace(
+            bounds, low=rounded_down(low + offsets), high=rounded_up(high + offsets), norm=infinite
+        )
     bounds = bounds.tightened()
     if layer.addend is not None:
         bounds = _sum(bounds, values[layer.addend])
@@ -188,11 +160,11 @@ def _interval(layer: Layer, source: Bounds, absolute: Tensor, magnitude: Tensor)
     if bool(layer.slack.any()):
         spread = spread + layer.convolved(magnitude, layer.slack)
     spread = spread * (1 + rounding) + _TINY
-    return _down(result - spread), _up(result + spread)
+    return rounded_down(result - spread), rounded_up(result + spread)
 
 
 def _through_step(
-    step: Affine | Pool | Combine | Pointwise | Concatenate | Channels,
+    step: Unweighted,
     values: Mapping[int, Bounds],
     shapes: tuple[Shape, ...],
 ) -> Bounds:
@@ -205,39 +177,40 @@ def _through_step(
         return Bounds(
             torch.cat([one.low for one in parts], 1),
             torch.cat([one.high for one in parts], 1),
-            _root(torch.stack([one.norm.square() for one in parts]).sum(0)),
+            root(torch.stack([one.norm.square() for one in parts]).sum(0)),
             torch.cat([one.error for one in parts], 1),
-            _root(torch.stack([one.error_norm.square() for one in parts]).sum(0)),
+            root(torch.stack([one.error_norm.square() for one in parts]).sum(0)),
         )
     source = values[step.source]
     if isinstance(step, Affine):
         scales, biases = (one[0].double()[None, :, None, None] for one in (step.scales, step.biases))
         ends = torch.stack([source.low * scales, source.high * scales])
         low, high = ends.amin(0), ends.amax(0)
-        low, high = _down(_down(low) + biases), _up(_up(high) + biases)
+        low, high = rounded_down(rounded_down(low) + biases), rounded_up(rounded_up(high) + biases)
         # A product and a sum, each rounded.
         lost = 2 * UNIT * (ends.abs().amax(0) + biases.abs())
         norm = torch.full_like(source.norm, math.inf)
-        error_norm = _up(source.error_norm * float(scales.abs().max()))
-        error = _up(source.error * scales.abs())
+        error_norm = rounded_up(source.error_norm * float(scales.abs().max()))
+        error = rounded_up(source.error * _copied(scales.abs(), source.error))
         return _activated(Bounds(low - lost, high + lost, norm, error, error_norm), step.activation)
     if isinstance(step, Channels):
-        chosen = list(step.indices)
-        bounds = [one[:, chosen] for one in (source.low, source.high, source.error)]
+        chosen, copies = list(step.indices), source.error.shape[1] // source.low.shape[1]
+        bounds = [source.low[:, chosen], source.high[:, chosen]]
+        bounds.append(source.error.unflatten(1, (-1, copies))[:, chosen].flatten(1, 2))
         infinite = torch.full_like(source.norm, math.inf)
         return Bounds(bounds[0], bounds[1], infinite, bounds[2], infinite)
     return _pooled(step, source, shapes[step.output])
 
 
 def _sum(left: Bounds, right: Bounds) -> Bounds:
-    norm, error_norm = _up(left.norm + right.norm), _up(left.error_norm + right.error_norm)
+    norm, error_norm = rounded_up(left.norm + right.norm), rounded_up(left.error_norm + right.error_norm)
     if left.low.shape != right.low.shape:  # one number per channel, added to all of them
         norm, error_norm = torch.full_like(norm, math.inf), torch.full_like(norm, math.inf)
     return Bounds(
-        _down(left.low + right.low),
-        _up(left.high + right.high),
+        rounded_down(left.low + right.low),
+        rounded_up(left.high + right.high),
         norm,
-        _up(left.error + right.error),
+        rounded_up(left.error + right.error),
         error_norm,
     )
 
@@ -250,14 +223,27 @@ def _activated(bounds: Bounds, activation: Activation | None) -> Bounds:
     error = bounds.error * factor
     if name == "relu" or (name == "clamp" and activation.low == 0):
         # Where the target's number is certainly cut off, the ticket's is, but for what reaches above 0.
-        error = torch.minimum(error, _up(bounds.high + bounds.error).clamp(min=0))
+        high = _copied(bounds.high, bounds.error)
+        error = torch.minimum(error, rounded_up(high + bounds.error).clamp(min=0))
     low, high = activation(bounds.low), activation(bounds.high)
     if name in ("tanh", "sigmoid", "hardsigmoid", "leaky_relu"):
         low, high = low - 16 * UNIT * (low.abs() + 1), high + 16 * UNIT * (high.abs() + 1)
         low = low if name in ("tanh", "leaky_relu") else low.clamp(min=0)
     at_zero = float(activation(torch.zeros(())))
     norm = bounds.norm * factor if at_zero == 0 else torch.full_like(bounds.norm, math.inf)
-    return Bounds(low, high, _up(norm), _up(error) if factor != 1 else error, _up(bounds.error_norm * factor))
+    return Bounds(
+        low,
+        high,
+        rounded_up(norm),
+        rounded_up(error) if factor != 1 else error,
+        rounded_up(bounds.error_norm * factor),
+    )
+
+
+def _copied(values: Tensor, error: Tensor) -> Tensor:
+    """Return values of the target's channels for those of the ticket, whose errors these are."""
+    copies = error.shape[1] // values.shape[1]
+    return values if copies == 1 else values.repeat_interleave(copies, 1)
 
 
 def _pooled(step: Pool, source: Bounds, shape: Shape) -> Bounds:
@@ -302,22 +288,3 @@ def _pooled(step: Pool, source: Bounds, shape: Shape) -> Bounds:
         mean(source.error) * (1 + 2 * off),
         source.error_norm * spread,
     )
-
-
-def _norm(values: Tensor) -> Tensor:
-    """Return the Euclidean norm of each row of values that are not negative, rounded up."""
-    norm: Tensor = torch.linalg.vector_norm(values.flatten(1), dim=1)
-    return norm * (1 + (values[0].numel() + 8) * UNIT)
-
-
-def _root(squares: Tensor) -> Tensor:
-    return squares.sqrt() * (1 + 16 * UNIT)
-
-
-def _up(values: Tensor) -> Tensor:
-    """Return numbers that are not below those that were rounded to these."""
-    return values + 2 * UNIT * values.abs()
-
-
-def _down(values: Tensor) -> Tensor:
-    return values - 2 * UNIT * values.abs()

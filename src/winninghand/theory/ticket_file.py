@@ -15,8 +15,9 @@ from winninghand.cards.container import read_streams, write_streams
 from winninghand.engine.program import Program
 from winninghand.theory.certificate import Certificate
 from winninghand.theory.construction import built
+from winninghand.theory.copies import Depth, direct_layers
+from winninghand.theory.decomposition import target_of
 from winninghand.theory.embedding import Ticket, check_memory, program_of
-from winninghand.theory.layers import target_of
 from winninghand.theory.widths import Kind, Width
 
 _KIND = "ticket"
@@ -27,7 +28,7 @@ class _LayerWidth(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     samples: int = Field(ge=1, le=2**24)
-    hidden: int = Field(ge=1, le=2**28)
+    hidden: int = Field(ge=0, le=2**28)
     scale: float = Field(gt=0, allow_inf_nan=False)
     constant_scale: float = Field(gt=0, allow_inf_nan=False)
 
@@ -38,6 +39,7 @@ class _Header(BaseModel):
     seed: int = Field(ge=0, le=LARGEST)
     epsilon: float = Field(gt=0, allow_inf_nan=False)
     form: Kind
+    depth: Depth
     widths: tuple[_LayerWidth, ...]
 
 
@@ -47,6 +49,7 @@ def save_ticket(ticket: Ticket, path: Path | str) -> None:
         seed=ticket.seed,
         epsilon=ticket.epsilon,
         form=ticket.kind,
+        depth=ticket.depth,
         widths=tuple(
             _LayerWidth(
                 samples=one.samples, hidden=one.hidden, scale=one.scale, constant_scale=one.constant_scale
@@ -89,16 +92,19 @@ def load_ticket(
         layer.output: Width(one.samples, one.samples, 0.0, one.hidden, one.scale, one.constant_scale)
         for layer, one in zip(layers, known.widths, strict=True)
     }
-    check_memory(wanted, widths)
+    direct = direct_layers(wanted, known.depth)
+    check_memory(wanted, widths, direct)
     try:
         masks = {
             name: mask != 0 for name, mask in decode_tensors(streams, read_index(streams)).tensors.items()
         }
-        network = built(wanted, widths, known.form, known.seed, _checked(masks))
+        network = built(wanted, widths, known.form, known.seed, direct, _checked(masks))
         certificate = Certificate(wanted, network)
     except (KeyError, RuntimeError, InputError) as error:
         raise InputError(f"cannot load {path}: its masks are not of a ticket of this target") from error
-    return Ticket(network, certificate, known.seed, known.epsilon, known.form, tuple(widths.values()))
+    return Ticket(
+        network, certificate, known.seed, known.epsilon, known.form, tuple(widths.values()), known.depth
+    )
 
 
 def _checked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

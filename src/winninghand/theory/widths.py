@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from winninghand.base.randomness import CounterRNG
+from winninghand.theory.bounds import Bounds, box
 from winninghand.theory.layers import Layer, Target
-from winninghand.theory.propagation import Bounds, box, discrepancy, propagated
+from winninghand.theory.propagation import Discrepancy, discrepancy, propagated
 from winninghand.theory.subset_sums import MOST_SAMPLES
 
 Kind = Literal["float", "binary", "integers"]
@@ -37,6 +38,8 @@ _UNIT_ERROR = 1e-12
 _ENDLESS = 1e200
 # A probability below which no draw is expected to fall.
 _FAILURE = 1e-6
+# The absolute random weights of which a weight is made, by the scale, beyond the weight's own size.
+_KEPT_WEIGHTS = {"float": 3.0, "binary": 0.25, "integers": 0.0}
 # Hidden neurons beyond those needed, for the last of which a suitable weight may be drawn late.
 _SPARE, _SPARE_OF_GROUPS = 32, 16
 
@@ -47,7 +50,8 @@ class Width:
 
     `samples` are products of random numbers from which each weight is made; a weight that the `first` ones
     bring within `tolerance`, in units of the scales, uses no others. `hidden` is the number of hidden
-    channels of a group. Random weights are up to `scale`, random biases up to `constant_scale`."""
+    channels of a group, 0 for a layer that sees copies (depth L + 1). Random weights are up to `scale`,
+    random biases up to `constant_scale`."""
 
     samples: int
     first: int
@@ -76,19 +80,29 @@ def _above(number: float) -> float:
     return 2.0 ** (exponent - 1 if mantissa == 0.5 else exponent)
 
 
-def mean_errors(target: Target, epsilon: float, norms: Mapping[int, float]) -> dict[int, float]:
+def mean_errors(
+    target: Target,
+    epsilon: float,
+    norms: Mapping[int, float],
+    kind: Kind = "float",
+    direct: Collection[int] = (),
+) -> dict[int, float]:
     """Return for each layer, by its output, the mean error of its weights that a bound of epsilon allows.
 
     In units of the layer's scales. It is found by random errors in one layer after the other, of which the
     bound is propagated. A layer of many weights has a larger share of epsilon: with W weights, of which the
     bound is R times the mean error, the work Σ W·2^(n/2) is least for shares that go with W^(2/3)·R^(1/3).
+
+    The layers `direct`, by their outputs, see copies. The random weights that make up a weight there raise
+    the errors of copies more than the weight itself would.
     """
     shape = target.program.input_shape
     inputs = box(torch.zeros(1, *shape), torch.ones(1, *shape))
     exact = float(propagated(target, {}, inputs, norms).error.max())
     responses, shares = {}, {}
+    raised = {layer.output: _raised(layer, kind) for layer in target.layers if layer.output in direct}
     for layer in target.layers:
-        found = _response(target, layer, inputs, norms) - exact
+        found = _response(target, layer, inputs, norms, raised) - exact
         responses[layer.output] = min(max(found / _UNIT_ERROR, 1e-290), _ENDLESS)
         shares[layer.output] = int(layer.weight.count_nonzero()) ** (2 / 3) * responses[layer.output] ** (
             1 / 3
@@ -97,12 +111,28 @@ def mean_errors(target: Target, epsilon: float, norms: Mapping[int, float]) -> d
     return {number: epsilon * shares[number] / total / response for number, response in responses.items()}
 
 
-def _response(target: Target, layer: Layer, inputs: Bounds, norms: Mapping[int, float]) -> float:
+def _raised(layer: Layer, kind: Kind) -> Discrepancy:
+    """Return about how much the copies' errors are raised by the random weights that a weight is made of."""
+    onward = layer.weight.abs()[:, : layer.inputs]
+    onward = onward + (onward != 0).double() * _KEPT_WEIGHTS[kind] * weight_scales(layer)[0]
+    norm = float(torch.linalg.vector_norm(onward)) * math.sqrt(onward.shape[2] * onward.shape[3])
+    return Discrepancy(torch.zeros_like(layer.weight), 0.0, onward, norm)
+
+
+def _response(
+    target: Target,
+    layer: Layer,
+    inputs: Bounds,
+    norms: Mapping[int, float],
+    raised: Mapping[int, Discrepancy],
+) -> float:
     """Return the bound of the logits for errors in one layer alone, of mean `_UNIT_ERROR` of its scales."""
     errors = _random_errors(layer, f"theory: errors of {layer.output}")
     negative = _random_errors(layer, f"theory: other errors of {layer.output}") if layer.signed else None
     away = discrepancy(layer, errors, negative, torch.zeros_like(layer.slack))
-    return float(propagated(target, {layer.output: away}, inputs, norms).error.max())
+    if layer.output in raised:
+        away = replace(raised[layer.output], largest=away.largest, norm=away.norm)
+    return float(propagated(target, {**raised, layer.output: away}, inputs, norms).error.max())
 
 
 def _random_errors(layer: Layer, name: str) -> Tensor:
@@ -197,20 +227,27 @@ def used_inputs(layer: Layer) -> Tensor:
     return used
 
 
-def width_of(layer: Layer, kind: Kind, needed: int, samples: int | None = None) -> Width:
+def width_of(
+    layer: Layer, kind: Kind, needed: int, samples: int | None = None, copies: int = 1, direct: bool = False
+) -> Width:
     """Return the width of a layer's random network, of `samples`, or as many as are `needed` and a few
-    more."""
+    more.
+
+    Its outputs will be there in about so many `copies`; a layer that is `direct` has no hidden one.
+    """
+    weights = int(layer.weight.count_nonzero()) * copies
     if kind == "integers":
         count = _INTEGER_SAMPLES if samples is None else samples
-        return Width(count, min(count, needed), 0.5, hidden_channels(layer, count), 1.0, 1.0)
+        hidden = 0 if direct else hidden_channels(layer, count)
+        return Width(count, min(count, needed), 0.5, hidden, 1.0, 1.0)
     scale, constant_scale = weight_scales(layer)
     if kind == "binary":
         count = needed if samples is None else samples
-        scale *= sign_size(count, int(layer.weight.count_nonzero()))
-        return Width(count, count, math.inf, hidden_channels(layer, count), scale, constant_scale)
-    enough = max(needed + _MORE_SAMPLES, both_signs(int(layer.weight.count_nonzero())))
+        scale *= sign_size(count, weights)
+        hidden = 0 if direct else hidden_channels(layer, count)
+        return Width(count, count, math.inf, hidden, scale, constant_scale)
+    enough = max(needed + _MORE_SAMPLES, both_signs(weights))
     count = min(enough, MOST_SAMPLES) if samples is None else samples
     first = needed if samples is None else samples
-    return Width(
-        count, first, _FAR * typical_error(first), hidden_channels(layer, count), scale, constant_scale
-    )
+    hidden = 0 if direct else hidden_channels(layer, count)
+    return Width(count, first, _FAR * typical_error(first), hidden, scale, constant_scale)
