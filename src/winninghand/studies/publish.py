@@ -35,6 +35,7 @@ from winninghand.results import (
 )
 from winninghand.results.runs import Kind, MeasuredOn
 from winninghand.results.zoo import Precision
+from winninghand.studies.costs import with_costs
 from winninghand.studies.environment import ran_on
 from winninghand.studies.run_study import card_of
 from winninghand.studies.study import DeckPlan, Study, ZooPlan
@@ -193,6 +194,7 @@ class Publisher:
             data_digest=data_digest(self.images),
             evaluation=measurement.to_json(),
             members=tuple(run.name for run in model.runs),
+            gate=model.player.gate,
             recipe=model.recipes[0] if _kind(model) == "card" else None,
             digest=blake2b(content, digest_size=8).hexdigest(),
             bytes=len(content),
@@ -209,8 +211,9 @@ class Publisher:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
             cells = measurement.cells(model.player.to(device), self.images.test)
             found = [CellResult.of(cell) for cell in with_progress(cells, title, len(measurement), "cells")]
-        model.player.cpu()
-        result = RunResult.of(about, found)
+        result = RunResult.of(
+            with_costs(about, model.player, self.images, self.study.evaluation.times), found
+        )
         self._writer.add(result)
         self._known[model.name, measured_on] = result
         return result

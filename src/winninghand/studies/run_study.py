@@ -21,6 +21,7 @@ from winninghand.recipe import make_recipe
 from winninghand.results import About, CellResult, ResultsWriter, RunResult
 from winninghand.results.predecessor import card_before, measured_before
 from winninghand.results.schema import pyarrow
+from winninghand.studies.costs import with_costs
 from winninghand.studies.environment import ran_on
 from winninghand.studies.executors import EXECUTORS, Failed, Task
 from winninghand.studies.run_spec import RunSpec, parents, run_specs
@@ -151,7 +152,7 @@ class TrainAndMeasure:
             test_accuracy=accuracies.get("test"),
             **ran_on(device, "32-true", task.spec.recipe.network["name"]),
         )
-        return RunResult.of(about, cells)
+        return RunResult.of(with_costs(about, player, self.images, measurement.times), cells)
 
     def _about(self, task: Task, folder: RunFolder, **known: object) -> About:
         epochs, parent = folder.read_metrics(), self._parent_folder(task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,12 +29,27 @@ from winninghand.recipe import Recipe
 MOST_RUNS = 10_000
 
 
+@dataclass(frozen=True)
+class StudyMeasurement(Measurement):
+    """What a study measures of every run: with `times` also how long an image takes, by engine and PyTorch.
+
+    Times are none of what makes a measurement another one: runs that were measured without stay without.
+    """
+
+    times: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.times, bool):
+            raise InputError(f"times is true or false, not {self.times!r}")
+
+
 def _as_measurement(table: object) -> object:
     """Make a measurement of the `[evaluation]` table."""
-    return Measurement.from_table(table) if isinstance(table, dict) else table
+    return StudyMeasurement.from_table(table) if isinstance(table, dict) else table
 
 
-Evaluation = Annotated[InstanceOf[Measurement], BeforeValidator(_as_measurement)]
+Evaluation = Annotated[InstanceOf[StudyMeasurement], BeforeValidator(_as_measurement)]
 
 
 class DeckPlan(BaseModel):
@@ -90,7 +106,7 @@ class Study(BaseModel):
     title: str
     recipe: dict[str, Any] = {}
     sweeps: list[dict[str, Any]] = Field(default=[{}], min_length=1)
-    evaluation: Evaluation = Measurement()
+    evaluation: Evaluation = StudyMeasurement()
     zoo: ZooPlan | None = None
 
     @property
