@@ -328,9 +328,14 @@ def gather(row: Table, images: int) -> None:
     value, pitch, plane, first, last = row[6], row[7], row[8], row[9], row[10]
     group, grid_rows, grid_columns = row[11], row[12], row[13]
     rows, columns, repeated = row[14], row[15], row[16]
-    packed, sheet = row[17], row[18]
+    packed, sheet, lanes, count = row[17], row[18], row[19], row[20]
     if base != 0:
         source += images
+    if lanes != 0:
+        gather_even(
+            source, height, width, value, pitch, plane, first, last, rows, columns, packed, lanes, count
+        )
+        return
     for channel in range(first, last):
         lane = 0
         for part_row in range(grid_rows):
@@ -363,6 +368,57 @@ def gather(row: Table, images: int) -> None:
 
 
 @compiled
+def gather_even(
+    source: int, height: int, width: int, value: int, pitch: int, plane: int, first: int, last: int,
+    rows: int, columns: int, packed: int, lanes: int, count: int,
+) -> None:  # fmt: skip
+    """Bring images into lanes vector by vector, where all parts of an image are whole.
+
+    `lanes` is the address of how far behind the first image's first number each lane's first number is.
+    """
+    for channel in range(first, last):
+        for y in range(rows):
+            here = source + 4 * (channel * height * width + y * width)
+            there = number_at(value, plane, channel, 0, packed, 0) + y * pitch
+            for _ in range(columns):
+                if packed == 4:
+                    for lane in range(count):
+                        write_byte(read_float(here + read_long(lanes + 8 * lane)), there + 4 * lane)
+                elif packed == 2:
+                    for lane in range(count):
+                        write_word(read_float(here + read_long(lanes + 8 * lane)), there + 2 * lane)
+                else:
+                    for lane in range(count):
+                        write_float(read_float(here + read_long(lanes + 8 * lane)), there + 4 * lane)
+                here += 4
+                there += BYTES
+
+
+@compiled
+def scatter_even(
+    target: int, height: int, width: int, value: int, pitch: int, plane: int, first: int, last: int,
+    rows: int, columns: int, packed: int, lanes: int, count: int,
+) -> None:  # fmt: skip
+    """Write images out of their lanes likewise."""
+    for channel in range(first, last):
+        for y in range(rows):
+            there = target + 4 * (channel * height * width + y * width)
+            here = number_at(value, plane, channel, 0, packed, 0) + y * pitch
+            for _ in range(columns):
+                if packed == 4:
+                    for lane in range(count):
+                        write_float(read_byte(here + 4 * lane), there + read_long(lanes + 8 * lane))
+                elif packed == 2:
+                    for lane in range(count):
+                        write_float(read_word(here + 2 * lane), there + read_long(lanes + 8 * lane))
+                else:
+                    for lane in range(count):
+                        write_float(read_float(here + 4 * lane), there + read_long(lanes + 8 * lane))
+                there += 4
+                here += BYTES
+
+
+@compiled
 def number_at(value: int, plane: int, channel: int, lane: int, packed: int, sheet: int) -> int:
     """Return the address of a channel's first number in a lane; `sheet` is 0 where there is one alone."""
     if packed == 4:
@@ -380,9 +436,14 @@ def scatter(row: Table, logits: int) -> None:
     target, base, image_stride, height, width = row[1], row[2], row[3], row[4], row[5]
     value, pitch, plane, first, last = row[6], row[7], row[8], row[9], row[10]
     group, grid_rows, grid_columns, rows, columns = row[11], row[12], row[13], row[14], row[15]
-    packed, sheet = row[16], row[17]
+    packed, sheet, lanes, count = row[16], row[17], row[18], row[19]
     if base != 0:
         target += logits
+    if lanes != 0:
+        scatter_even(
+            target, height, width, value, pitch, plane, first, last, rows, columns, packed, lanes, count
+        )
+        return
     for channel in range(first, last):
         for part_row in range(grid_rows):
             for part_column in range(grid_columns):

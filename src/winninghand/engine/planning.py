@@ -345,8 +345,21 @@ class _Builder:
                 thread, kernels.GATHER, source, number == 0, stride, place.height, place.width,
                 *self._spot(number, region, at, thread), first, last,
                 grid.images, grid.rows, grid.columns, place.rows, place.columns, place.repeated,
-                place.packed, place.sheet,
+                place.packed, place.sheet, *self._lanes(place, grid, stride),
             )  # fmt: skip
+
+    def _lanes(self, place: Place, grid: Grid, stride: int) -> tuple[int, int]:
+        """Return the address of where lanes begin in images `stride` bytes apart, and how many there are.
+
+        The address is 0 where parts are not whole, or lanes not one after the other.
+        """
+        whole = (grid.rows * place.rows, grid.columns * place.columns) == (place.height, place.width)
+        if place.repeated or place.sheets > 1 or not whole:
+            return 0, 0
+        rows = np.arange(grid.rows)[:, None, None] * place.rows * place.width
+        columns = np.arange(grid.columns)[:, None] * place.columns
+        starts = 4 * (rows + columns) + stride * np.arange(grid.images)
+        return self._constant(starts.reshape(-1)), starts.size
 
     def _scatter(self, number: int, region: Region, image: int, at: dict[int, int]) -> None:
         place, grid = region.places[number], region.grid
@@ -359,6 +372,7 @@ class _Builder:
                 thread, kernels.SCATTER, target, final, stride, place.height, place.width,
                 *self._spot(number, region, at, thread), first, last,
                 grid.images, rows, columns, place.rows, place.columns, place.packed, place.sheet,
+                *self._lanes(place, grid, stride),
             )  # fmt: skip
 
     def _step(self, step: Step, region: Region, at: dict[int, int]) -> None:

@@ -76,7 +76,7 @@ def _cheapest(
             continue
         before, regions = best[start]
         for grid, places in _beginnings(program, start, images, lanes):
-            cycles, once = sum(_transfer(places[number], 2.6) for number in places), 0.0
+            cycles, once = sum(_transfer(places[number]) for number in places), 0.0
             for index in range(start, len(program.steps)):
                 step = program.steps[index]
                 place = _placed(step, program, places, grid)
@@ -88,9 +88,7 @@ def _cheapest(
                 cycles += _cycles(step, places, shape)
                 once += shape.stream / _FAR if far and shape is not None else 0.0
                 if index + 1 in ends:
-                    out = sum(
-                        _transfer(places[number], 5.3) for number in alive[index + 1] if number in places
-                    )
+                    out = sum(_transfer(places[number]) for number in alive[index + 1] if number in places)
                     total = before + once + images // grid.images * (cycles + out)
                     if index + 1 not in best or total < best[index + 1][0]:
                         best[index + 1] = (total, [*regions, Region(start, index + 1, grid, dict(places))])
@@ -235,10 +233,10 @@ def _with_borders(program: Program, region: Region) -> Region:
     return replace(region, places=places)
 
 
-def _transfer(place: Place, each: float) -> float:
-    """Return the cycles to bring a value into lanes or out of them, so many for each number."""
+def _transfer(place: Place) -> float:
+    """Return the cycles to bring a value into lanes or out of them."""
     lanes = 2 * LANES if place.packed == 2 else place.sheets * LANES
-    return each * place.channels * place.rows * place.columns * lanes
+    return 2.0 * place.channels * place.rows * place.columns * lanes
 
 
 def _cycles(step: Step, places: dict[int, Place], shape: Shape | None) -> float:
