@@ -24,6 +24,7 @@ from winninghand.base.device import Precision
 from winninghand.base.errors import LARGEST, InputError, first_error
 from winninghand.base.toml import read_toml
 from winninghand.compression import Method
+from winninghand.compression.method import RENAMED
 from winninghand.compression.schedules import MOST_EPOCHS
 from winninghand.images import Preparation
 from winninghand.images.resizing import checked_size
@@ -136,6 +137,16 @@ class Recipe(BaseModel):
             super().__init__(**table)
         except ValidationError as error:
             raise InputError(f"recipe: {first_error(error)}") from None
+
+    def heeds(self, key: str) -> bool:
+        """Say whether a dotted key changes anything of the card, or the method or the rounding ignores it."""
+        table, _, setting = key.partition(".")
+        if table == "quantization":
+            return setting in ("", "weights") or self.quantization.weights != "none"
+        if table != "compression" or setting in ("", "method"):
+            return True
+        setting = RENAMED.get(setting, setting)
+        return setting in type(self.compression).model_fields and setting not in self.compression.ignored()
 
     def of_own_network(self, trained: bool) -> Recipe:
         """Return the recipe with the defaults for a network of the caller's own; what was set stays."""

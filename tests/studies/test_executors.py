@@ -6,8 +6,8 @@ import pytest
 
 from winninghand.base.errors import InputError
 from winninghand.results import Results
-from winninghand.studies import EXECUTORS, Done, Executor, Study, run_study
-from winninghand.studies.run_study import TrainAndMeasure
+from winninghand.studies import EXECUTORS, Done, Executor, Study, run_specs, run_study
+from winninghand.studies.work import TrainAndMeasure
 
 STUDY = Study.model_validate(
     {
@@ -83,39 +83,70 @@ def test_a_run_that_fails_does_not_stop_the_others(tiny_images, tmp_path, monkey
         with pytest.raises(raised, match=r"2 of 4 runs failed, first lth-clean-1-\w+: .*no"):
             done += run_study(STUDY, tiny_images, tmp_path, said.append)
     assert [run.about.seed for run in Results(tmp_path).measured] == [0, 0]
-    logs = sorted((tmp_path / "failures").glob("*.log"))
-    assert len(logs) == 2
-    assert type(error).__name__ in logs[0].read_text()
-    assert sum("failed" in line for line in said) == 2
+    (log,) = (tmp_path / "failures").glob("*.log")  # what extends the run that failed is not tried
+    attempts = 1 if raised is InputError else 3
+    assert (
+        log.read_text().count(f"\n{type(error).__name__}: ")
+        + log.read_text().count(f".{type(error).__name__}: ")
+        == attempts
+    )
+    (extends,) = {name for name in (spec.name for spec in run_specs(STUDY)) if "clean-1" in name} - {log.stem}
+    assert sum(f"{log.stem} failed" in line for line in said) == attempts
+    assert [(row["run"], row["attempts"], row["log"]) for row in Results(tmp_path).failed] == [
+        (name, tries, f"failures/{log.name}")
+        for name, tries in zip((log.stem, extends), (attempts, 0), strict=True)
+    ]
     rest = list(run_study(STUDY, tiny_images, tmp_path))
     assert len(rest) == 4
     assert not list((tmp_path / "failures").glob("*.log"))
+    assert not Results(tmp_path).failed
 
 
-def test_a_full_disk_stops_the_study(tiny_images, tmp_path, monkeypatch):
-    failing(monkeypatch, OSError(28, "No space left on device"))
-    with pytest.raises(OSError, match="No space"):
-        list(run_study(STUDY, tiny_images, tmp_path))
+def test_a_training_that_diverges_is_a_result(tiny_images, tmp_path):
+    sweep = {"training.learning_rate": [0.1, 1e30], "compression.sparsity": [0.5, 0.9], "seed": 0}
+    sweep["compression.milestones"] = [[0.5]]
+    study = STUDY.model_copy(update={"sweeps": [sweep]})
+    said = []
+    assert len(list(run_study(study, tiny_images, tmp_path, said.append))) == 2
+    assert sum("diverged" in line for line in said) == 1
+    diverged = Results(tmp_path).diverged
+    assert [(row["attempts"], "ended" in row["error"]) for row in diverged] == [(1, False), (0, False)]
+    assert "the training diverged at step" in diverged[0]["error"]
+    assert not Results(tmp_path).failed
+    said.clear()
+    assert len(list(run_study(study, tiny_images, tmp_path, said.append))) == 2
+    assert sum("its training diverged" in line for line in said) == 2
 
 
-def test_the_second_on_a_folder_waits_and_does_nothing_twice(tiny_images, tmp_path, monkeypatch):
-    done, right = [], TrainAndMeasure.__call__
+def test_a_full_disk_stops_the_study_which_goes_on_later(tiny_images, tmp_path, monkeypatch):
+    with monkeypatch.context() as context:
+        failing(context, OSError(28, "No space left on device"))
+        with pytest.raises(OSError, match="No space"):
+            list(run_study(STUDY, tiny_images, tmp_path))
+    full = InputError("cannot write")
+    full.__cause__ = OSError(28, "No space left on device")
+    with monkeypatch.context() as context:
+        failing(context, full)
+        with pytest.raises(InputError, match="cannot write"):
+            list(run_study(STUDY, tiny_images, tmp_path))
+    assert not (tmp_path / "failures").exists()
+    assert len(list(run_study(STUDY, tiny_images, tmp_path))) == 4
 
-    def call(self, task):
-        done.append(task.name)
-        return right(self, task)
 
-    monkeypatch.setattr(TrainAndMeasure, "__call__", call)
-    found = [[], []]
-    threads = [
-        threading.Thread(
-            target=lambda place=place: found[place].extend(run_study(STUDY, tiny_images, tmp_path))
-        )
-        for place in range(2)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(done) == 4
-    assert [len(runs) for runs in found] == [4, 4]
+def test_the_second_on_a_folder_is_refused(tiny_images, tmp_path):
+    first = run_study(STUDY, tiny_images, tmp_path)
+    next(first)
+    refused = []
+
+    def second():
+        try:
+            list(run_study(STUDY, tiny_images, tmp_path))
+        except InputError as error:
+            refused.append(str(error))
+
+    thread = threading.Thread(target=second)
+    thread.start()
+    thread.join()
+    assert len(refused) == 1
+    assert "works in" in refused[0]
+    assert len(list(first)) == 3

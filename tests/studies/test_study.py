@@ -8,8 +8,8 @@ from winninghand.base.files import checked_name
 from winninghand.decks import load
 from winninghand.images import ImageSet
 from winninghand.report.study_tables import log, markdown, summary
-from winninghand.studies import Study, load_study, parent_of, run_specs, run_study
-from winninghand.studies.run_study import card_of
+from winninghand.studies import Study, load_study, planned, run_specs, run_study
+from winninghand.studies.work import card_of
 from winninghand.training import train
 
 STUDY = {
@@ -99,7 +99,11 @@ def test_runs_that_share_their_first_phases_are_trained_once(tiny_images, tmp_pa
     table = {**STUDY, "recipe": {**STUDY["recipe"], "compression": passing}, "sweeps": sweeps}
     runs = run_specs(Study.model_validate(table))
     assert [run.recipe.compression.sparsity for run in runs] == [0.5, 0.8, 0.9]
-    assert [parent_of(run, runs) for run in runs] == [None, runs[0], runs[1]]
+    names = [
+        None if task.parent is None else task.parent.name
+        for task in planned(Study.model_validate(table)).tasks
+    ]
+    assert names == [None, runs[0].name, runs[1].name]
     together = list(run_study(Study.model_validate(table), tiny_images, tmp_path))
     epochs = [(tmp_path / run.name / "metrics.csv").read_text().count("\n") - 1 for run in together]
     assert epochs == [2, 3, 4]  # those of the runs before it included
@@ -145,14 +149,27 @@ def test_a_deck_s_name_cannot_be_a_path(name):
 @pytest.mark.parametrize(
     ("table", "named"),
     [
-        ({"sweeps": [{"seed": list(range(100)), "training.epochs": list(range(1, 102))}]}, "1.01e.04 runs"),
-        ({"sweeps": [{f"domain.k{k}": [0] * 10 for k in range(8)}]}, r"1e\+08 runs"),
-        ({"sweeps": [{"seed": [0] * 10}] * 1_001}, "runs"),
+        (
+            {"sweeps": [{"seed": list(range(1000)), "training.epochs": list(range(1, 102))}]},
+            r"1.01e\+05 choices",
+        ),
+        ({"sweeps": [{f"domain.k{k}": [0] * 10 for k in range(8)}]}, r"1e\+08 choices.*only with --yes"),
+        ({"sweeps": [{"seed": [0] * 10}] * 10_001}, "choices"),
+    ],
+)
+def test_a_study_is_counted_before_it_is_multiplied_out(table, named):
+    with pytest.raises(InputError, match=named):
+        run_specs(Study.model_validate({"title": "a", **table}))
+
+
+@pytest.mark.parametrize(
+    ("table", "named"),
+    [
         ({"sweeps": [{"seed": []}]}, "'seed' has no value"),
         ({"zoo": {"data": "b", "decks": [{"name": "a"}, {"name": "A"}]}}, "2 decks have the name 'a'"),
     ],
 )
-def test_a_study_is_counted_before_it_is_multiplied_out(table, named):
+def test_an_empty_list_and_a_name_given_twice_are_refused(table, named):
     with pytest.raises(ValidationError, match=named):
         Study.model_validate({"title": "a", **table})
 

@@ -9,7 +9,7 @@ from winninghand.base.errors import InputError
 from winninghand.report.zoo import write_zoo, zoo_rows
 from winninghand.results import Results, zoo_records
 from winninghand.studies import Publisher, Study, run_study
-from winninghand.studies.run_study import card_of
+from winninghand.studies.work import card_of
 from winninghand.zoo import MODELS, ZOO
 
 STUDY = {

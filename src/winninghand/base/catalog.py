@@ -173,7 +173,10 @@ EXPORTS: Registry[Any] = Registry(
 EXECUTORS: Registry[Any] = Registry(
     "executor",
     "executors",
-    {"serial": "winninghand.studies.executors:Serial"},
+    {
+        "serial": "winninghand.studies.executors:Serial",
+        "ray": "winninghand.studies.ray_executor:RayExecutor",
+    },
     subclass_of="winninghand.studies.executors:Executor",
 )
 """Subclasses of `winninghand.studies.executors.Executor`: who does the runs of a study, and where."""

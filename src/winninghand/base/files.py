@@ -94,7 +94,16 @@ def check_room(folder: Path, needed: int) -> None:
         raise InputError(
             f"{folder} has room for {free:,} bytes, and {needed:,} are needed; "
             "make room or give another folder"
-        )
+        ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Say whether an error is of a disk that takes no more, or was told because of one."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            return True
+        error = error.__cause__
+    return False
 
 
 def expanded(path: Path | str) -> Path:

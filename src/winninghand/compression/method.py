@@ -68,6 +68,8 @@ class Method(BaseModel, ABC):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     name: ClassVar[str]
+    last_phase_key: ClassVar[str | None] = None
+    """The setting that says how long the last phase is, None for a method that has none."""
     shares_at_start: ClassVar[bool] = False
     """Whether densities over layers are those that a training begins with, and may change under any scope."""
 

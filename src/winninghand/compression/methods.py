@@ -58,6 +58,7 @@ class FineTuning(Method):
     """
 
     name: ClassVar[str] = "ft"
+    last_phase_key: ClassVar[str | None] = "fine_tune_epochs"
 
     fine_tune_epochs: int | None = Field(
         default=None, ge=1, le=MOST_EPOCHS, description="after pruning; None: as before"
@@ -100,6 +101,8 @@ class GradualMagnitudePruning(Method):
 
 class IterativePruning(Method, ABC):
     """Train; then, round by round, prune the smallest weights and train again, until the target."""
+
+    last_phase_key: ClassVar[str | None] = "last_epochs"
 
     fraction_per_round: float = Field(default=0.2, gt=0, lt=1, description="of the weights that remain")
     milestones: tuple[float, ...] = Field(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from winninghand.base.errors import InputError
 
@@ -77,6 +77,7 @@ class Phase:
         return self.sparsity_at(last / steps)
 
 
+@lru_cache(maxsize=4096)  # a study of thousands of runs has few plans
 def round_sparsities(target: float, fraction: float, present: float = 0.0) -> tuple[float, ...]:
     """Return the sparsity after each round that removes `fraction` of the weights that remain.
 
@@ -97,7 +98,10 @@ def round_sparsities(target: float, fraction: float, present: float = 0.0) -> tu
     return (*(1 - (1 - present) * (1 - fraction) ** number for number in range(1, rounds)), target)
 
 
-def in_rounds(again: Phase, sparsities: Sequence[float], last_epochs: int | None = None) -> tuple[Phase, ...]:
+@lru_cache(maxsize=4096)
+def in_rounds(
+    again: Phase, sparsities: tuple[float, ...], last_epochs: int | None = None
+) -> tuple[Phase, ...]:
     """Return the phase `again` at each sparsity; the last takes `last_epochs` where they are given."""
     rounds = [replace(again, sparsity=sparsity) for sparsity in sparsities]
     if rounds and last_epochs is not None:

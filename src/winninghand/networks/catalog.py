@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeAlias, get_type_hints
 
 import torch
@@ -267,8 +268,9 @@ def _complete(
         ) from None
 
 
+@lru_cache(maxsize=256)
 def _schema(name: str, builder: Callable[..., nn.Module]) -> type[BaseModel]:
-    """Return the pydantic model of a builder's parameters."""
+    """Return the pydantic model of a builder's parameters, made once: studies ask for it for every run."""
     hints = get_type_hints(builder, include_extras=True)
     parameters = inspect.signature(builder).parameters.values()
     for one in parameters:

@@ -11,9 +11,9 @@ from typing import Any
 from winninghand.augmentation import DOMAINS
 from winninghand.base.errors import shown
 from winninghand.base.files import write_text
-from winninghand.compression.method import RENAMED, Method
 from winninghand.corruptions import family_of
 from winninghand.evaluation import CLEAN, Interval
+from winninghand.recipe import Recipe
 from winninghand.results import RunResult, by_choice
 
 LOG_COLUMNS = ("", "run", "extends", "epochs", "minutes", "validation", "clean", "robust", "bytes")
@@ -152,22 +152,15 @@ def _logged(run: RunResult) -> list[str]:
 
 def _is_heeded(key: str, run: RunResult) -> bool:
     """Say whether what was chosen under a dotted key of a recipe changes anything about a run."""
-    table, _, setting = key.partition(".")
     recipe = run.about.recipe
-    if recipe is None or setting in ("", "method"):
-        return True
-    if table == "quantization":
-        return setting == "weights" or recipe["quantization"]["weights"] != "none"
-    if table != "compression":
+    if recipe is None:
         return True
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # a stored recipe may have old keys
-            method = Method.model_validate(recipe["compression"])
+            return Recipe(**recipe).heeds(key)
     except ValueError:  # a method that is not installed here
         return True
-    setting = RENAMED.get(setting, setting)
-    return setting in type(method).model_fields and setting not in method.ignored()
 
 
 def _short(keys: Sequence[str]) -> list[str]:

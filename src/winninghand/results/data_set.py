@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from winninghand.base.errors import InputError, checked_path, counted, first_error
 from winninghand.base.files import read_sealed, write_sealed
 from winninghand.results.cells import PARTS, WHOLE, convert_cells, parts, read_cells, write_cells
+from winninghand.results.outcomes import COLUMNS, read_outcomes
 from winninghand.results.runs import RunResult
 from winninghand.results.schema import (
     CELL_COLUMNS,
@@ -150,6 +151,25 @@ class Results:
             if one["run"] not in done
         ]
         return Rows(pyarrow().Table.from_pylist(rows, schema=arrow_schema(columns)))
+
+    @cached_property
+    def failed(self) -> Rows:
+        """One row per run that failed: how often it was tried, with what error, and where its log lies."""
+        return self._ended("failed")
+
+    @cached_property
+    def diverged(self) -> Rows:
+        """One row per run whose training diverged, with the columns of `failed`; it is not tried again."""
+        return self._ended("diverged")
+
+    def _ended(self, kind: str) -> Rows:
+        planned = {one["run"] for one in self.study["runs"]}
+        found = [
+            one.row()
+            for one in read_outcomes(self.folder).values()
+            if one.kind == kind and one.run in planned
+        ]
+        return Rows(pyarrow().Table.from_pylist(found, schema=arrow_schema(COLUMNS)))
 
     @cached_property
     def claims(self) -> Rows:

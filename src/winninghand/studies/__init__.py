@@ -1,8 +1,9 @@
 """Studies: many runs by one plan, and how their models are published."""
 
 from winninghand.studies.executors import EXECUTORS, Done, Executor, Failed, Task
+from winninghand.studies.graph import Plan, planned, run_specs
 from winninghand.studies.publish import Publisher
-from winninghand.studies.run_spec import RunSpec, parent_of, run_specs
+from winninghand.studies.run_spec import RunSpec
 from winninghand.studies.run_study import run_study
 from winninghand.studies.study import Study, load_study
 
@@ -11,12 +12,13 @@ __all__ = [
     "Done",
     "Executor",
     "Failed",
+    "Plan",
     "Publisher",
     "RunSpec",
     "Study",
     "Task",
     "load_study",
-    "parent_of",
+    "planned",
     "run_specs",
     "run_study",
 ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from winninghand.base import catalog
+from winninghand.base.errors import InputError
+from winninghand.base.files import is_full
 from winninghand.base.registry import Registry
 from winninghand.results import RunResult
 from winninghand.studies.run_spec import RunSpec
@@ -14,10 +16,14 @@ from winninghand.studies.run_spec import RunSpec
 
 @dataclass(frozen=True)
 class Task:
-    """A run to be done; it begins at the last checkpoint of `parent`, where there is one by then."""
+    """A run to be done; it begins at the last checkpoint of `parent`, where there is one by then.
+
+    One that is not `measured` is trained for others to go on from, and gets no card.
+    """
 
     spec: RunSpec
     parent: RunSpec | None = None
+    measured: bool = True
 
     @property
     def name(self) -> str:
@@ -27,21 +33,32 @@ class Task:
 
 @dataclass(frozen=True)
 class Done:
-    """A task that was done, and what it found."""
+    """A task that was done, and what it found; nothing where it is not measured."""
 
     task: Task
-    result: RunResult
+    result: RunResult | None
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A task that raised an error; the others go on."""
+    """A task that raised an error, at its last of so many attempts; the others go on."""
 
     task: Task
     error: Exception
+    attempts: int = 1
 
 
-Work = Callable[[Task], RunResult]
+class BlockedError(InputError):
+    """A run was not tried, as the one that it begins with did not end well."""
+
+
+def check_parent(task: Task, failed: Container[str]) -> None:
+    """Raise `BlockedError` where the parent of a task is among those that failed."""
+    if task.parent is not None and task.parent.name in failed:
+        raise BlockedError(f"{task.parent.name}, which it begins with, did not end well")
+
+
+Work = Callable[[Task], RunResult | None]
 """Does one task. Everything it needs it carries along, so that it can be pickled."""
 
 
@@ -58,7 +75,8 @@ class Executor(ABC):
 
         In `tasks` every run comes after its parent; to draw a task from them announces it. `work` is called
         once for each, in this process or in another one that sees the same files. What it raises is yielded
-        as `Failed`, but for `OSError`, which concerns the folder and thus all tasks, and is passed on.
+        as `Failed`, but for `OSError` and what a full disk causes, which concern the folder and thus all
+        tasks, and are passed on. A task whose parent failed is yielded as `Failed`, `BlockedError`.
         """
 
 
@@ -67,12 +85,17 @@ class Serial(Executor):
 
     def run(self, tasks: Iterable[Task], work: Work) -> Iterator[Done | Failed]:
         """Yield each task once it has ended, in their order."""
+        failed: set[str] = set()
         for task in tasks:
             try:
+                check_parent(task, failed)
                 result = work(task)
             except OSError:
                 raise
             except Exception as error:
+                if is_full(error):
+                    raise
+                failed.add(task.name)
                 yield Failed(task, error)
             else:
                 yield Done(task, result)

@@ -37,8 +37,8 @@ from winninghand.results.runs import Kind, MeasuredOn
 from winninghand.results.zoo import Precision
 from winninghand.studies.costs import with_costs
 from winninghand.studies.environment import ran_on
-from winninghand.studies.run_study import card_of
 from winninghand.studies.study import DeckPlan, Study, ZooPlan
+from winninghand.studies.work import card_of
 from winninghand.training.identity import data_digest
 from winninghand.training.specializing import specialize
 

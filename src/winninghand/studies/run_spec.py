@@ -2,99 +2,97 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from winninghand.compression import Phase
+from winninghand.networks import check_network
 from winninghand.recipe import Recipe, make_recipe, set_dotted
+from winninghand.studies.protocol import under
 from winninghand.studies.study import Study
-from winninghand.training.identity import run_name
+from winninghand.studies.sweeps import Sweep
+from winninghand.training.identity import run_name, whole
+
+PROTOCOL = "protocol"
+"""The key of a sweep that is none of a recipe's."""
 
 
 @dataclass(frozen=True)
 class RunSpec:
-    """One run of a study: what the sweep chose, the recipe that results, and a name for its folder."""
+    """One run of a study: what the sweep chose, the recipe that results, and a name for its folder.
+
+    `protocol` is what the recipe's epochs follow; empty where the study names none, and for a training of one
+    phase, which is the same under all.
+    """
 
     choice: dict[str, Any]
     recipe: Recipe
+    protocol: str = ""
+
+    @cached_property
+    def table(self) -> dict[str, Any]:
+        """The whole recipe, defaults included, as JSON values."""
+        return whole(self.recipe)
 
     @cached_property
     def name(self) -> str:
         """A short name that depends on the whole recipe: see `run_name`."""
-        return run_name(self.recipe)
+        return run_name(self.recipe, self.table)
 
     @cached_property
     def phases(self) -> tuple[Phase, ...]:
         """The phases that the run goes through."""
         return self.recipe.compression.plan(self.recipe.training.epochs)
 
-    @cached_property
-    def without_sparsity(self) -> str:
-        """The recipe but for its sparsity: what runs that extend each other have in common."""
-        table = self.recipe.model_dump(mode="json")
-        del table["compression"]["sparsity"]
-        return json.dumps(table, sort_keys=True)
 
-    def extends(self, other: RunSpec) -> bool:
-        """Say whether the first phases of this run are all those of the other, bit for bit."""
-        theirs = other.phases
-        if len(theirs) >= len(self.phases) or self.phases[: len(theirs)] != theirs:
-            return False
-        target = {"sparsity": self.recipe.compression.sparsity}
-        there = other.recipe.compression.model_copy(update=target)
-        return other.recipe.model_copy(update={"compression": there}) == self.recipe
+def chosen(study: Study, trust: bool = False) -> Iterator[RunSpec]:
+    """Yield the runs of a study in its order, each once; every recipe is checked.
 
-
-def run_specs(study: Study, trust: bool = False) -> tuple[RunSpec, ...]:
-    """Return the runs of a study in their order, each once; every recipe is checked before any runs.
-
-    A run comes after those that it extends. With `trust` networks may be import paths, whose code is run.
+    Two choices are one run where they differ in what the method ignores. Where a sweep gives several values
+    for such a key, none of them is set. With `trust` networks may be import paths, whose code is run.
     """
-    found: dict[str, RunSpec] = {}
-    for sweep in study.sweeps:
-        for choice in _choices(sweep):
-            table = json.loads(json.dumps(study.recipe))
-            for key, value in choice.items():
-                set_dotted(table, key, value)
-            spec = RunSpec(choice, make_recipe(table, trust=trust))
-            found.setdefault(spec.name, spec)
-    extended = _extended(found.values())
-    ordered: dict[str, RunSpec] = {}
-    for spec in found.values():
-        for other in extended[spec.name]:
-            ordered.setdefault(other.name, other)
-        ordered.setdefault(spec.name, spec)
-    return tuple(ordered.values())
+    found: set[str] = set()
+    networks: set[str] = set()
+    for table in study.sweeps:
+        sweep = Sweep.of({**({PROTOCOL: study.protocol} if study.protocol else {}), **table})
+        seen: set[str] = set()
+        exclude = tuple(one for one in study.exclude if one.keys() <= sweep.values.keys())
+        for choice in sweep.choices(exclude):
+            recipe = _recipe(study, choice)
+            ignored = [key for key in choice if key in sweep.varied and not recipe.heeds(key)]
+            if ignored:
+                choice = {key: value for key, value in choice.items() if key not in ignored}
+            told = repr(choice)
+            if told in seen:
+                continue
+            seen.add(told)
+            recipe = _recipe(study, choice) if ignored else recipe
+            network = json.dumps(recipe.network, sort_keys=True, default=repr)
+            if network not in networks:
+                check_network(**recipe.network, trust=trust)
+                networks.add(network)
+            spec = _under_protocol(RunSpec(choice, recipe))
+            if spec.name not in found:
+                found.add(spec.name)
+                yield spec
 
 
-def parents(specs: Iterable[RunSpec]) -> dict[str, RunSpec | None]:
-    """Return for each run, by its name, the longest of the runs that it extends; None where there is none."""
-    return {name: others[-1] if others else None for name, others in _extended(specs).items()}
+def _recipe(study: Study, choice: Mapping[str, Any]) -> Recipe:
+    table = json.loads(json.dumps(study.recipe))
+    for key, value in choice.items():
+        if key != PROTOCOL:
+            set_dotted(table, key, value)
+    return make_recipe(table, known_network=False)
 
 
-def parent_of(spec: RunSpec, specs: Iterable[RunSpec]) -> RunSpec | None:
-    """Return the longest run that this one extends, None where there is none."""
-    return parents((*specs, spec))[spec.name]
-
-
-def _extended(specs: Iterable[RunSpec]) -> dict[str, list[RunSpec]]:
-    """Return for each run, by its name, the runs that it extends, the shortest first."""
-    groups: dict[str, list[RunSpec]] = defaultdict(list)
-    for spec in specs:
-        groups[spec.without_sparsity].append(spec)
-    return {
-        spec.name: sorted(filter(spec.extends, group), key=lambda one: len(one.phases))
-        for group in groups.values()
-        for spec in group
-    }
-
-
-def _choices(sweep: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    lists = [value if isinstance(value, list) else [value] for value in sweep.values()]
-    for values in itertools.product(*lists):
-        yield dict(zip(sweep, values, strict=True))
+def _under_protocol(spec: RunSpec) -> RunSpec:
+    protocol = spec.choice.get(PROTOCOL, "")
+    if not protocol:
+        return spec
+    recipe = under(protocol, spec.recipe)
+    if len(spec.phases) > 1:
+        return RunSpec(spec.choice, recipe, protocol)
+    return RunSpec({key: value for key, value in spec.choice.items() if key != PROTOCOL}, recipe)

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import traceback
-import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from hashlib import blake2b
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from winninghand.base.device import best_device
 from winninghand.base.errors import InputError, counted
-from winninghand.base.files import atomic_write
+from winninghand.base.files import write_text
 from winninghand.base.locks import check_held, folder_lock
-from winninghand.base.progress import with_progress
 from winninghand.base.version import __version__
 from winninghand.images import ImageSet
-from winninghand.recipe import make_recipe
-from winninghand.results import About, CellResult, ResultsWriter, RunResult
+from winninghand.results import ResultsWriter, RunResult
+from winninghand.results.outcomes import Outcome, read_outcomes, write_outcomes
 from winninghand.results.predecessor import card_before, measured_before
 from winninghand.results.schema import pyarrow
-from winninghand.studies.costs import with_costs
-from winninghand.studies.environment import ran_on
-from winninghand.studies.executors import EXECUTORS, Failed, Task
-from winninghand.studies.run_spec import RunSpec, parents, run_specs
+from winninghand.studies.executors import EXECUTORS, BlockedError, Executor, Failed, Task
+from winninghand.studies.graph import planned
 from winninghand.studies.study import Study
-from winninghand.training import new_run
-from winninghand.training.identity import data_digest, run_path, whole
-from winninghand.training.run_folder import RunFolder
+from winninghand.studies.work import TrainAndMeasure, is_trained
+from winninghand.training.callbacks import DivergedError
+from winninghand.training.identity import data_digest, run_path
+
+ATTEMPTS = 3
+"""How often a run is tried that fails for another reason than its input."""
 
 
 def run_study(
@@ -37,161 +34,178 @@ def run_study(
     out: Path,
     announce: Callable[[str], None] = lambda _: None,
     finished: bool = False,
-    executor: str = "serial",
+    executor: str | Executor = "serial",
     trust: bool = False,
+    yes: bool = False,
 ) -> Iterator[RunResult]:
     """Train and measure the runs of a study in folders below `out`, yielding each as it is done.
 
     A run leaves its card in a folder of its own, and its rows in the data set `out/results`: see
     `winninghand.results`. A run that the data set knows is done, whether its card is still there or not. A
-    run that extends another one begins at that one's last checkpoint. A study started again goes on where
-    it was; its folder is locked, and a second process waits. With `finished` nothing is trained, and runs
-    that are not trained yet are left out. With `trust` networks may be import paths, whose code is run.
+    run begins at the last checkpoint of another where their first phases are the same: see `studies.graph`. A
+    study started again goes on where it was; while a process works on its folder, a second one is refused.
+    With `finished` nothing is trained, and runs that are not trained yet are left out. With `trust` networks
+    may be import paths, whose code is run. With `yes` there may be more choices than `MOST_RUNS`.
 
-    A run that fails is reported to `announce` at once, with the place of its traceback, and the others go
-    on. At the end `InputError` says how many failed, or `RuntimeError` where that was not the input's fault.
+    A run that fails is reported to `announce` at once, with the place of its log, and the others go on. It is
+    tried `ATTEMPTS` times, unless its input is at fault. One whose training diverges is done. At the end
+    `InputError` says how many failed, or `RuntimeError` where that was not the input's fault.
     """
-    kind, specs = EXECUTORS[executor], run_specs(study, trust)
-    with EXECUTORS.called(executor):
-        chosen = kind()
-    parent = parents(specs)
-    tasks = [Task(spec, parent[spec.name]) for spec in specs]
+    chosen = _made(executor)
+    plan = planned(study, trust, yes)
     pyarrow()  # missing, it is missed before a folder is made
-    with folder_lock(out):
+    with folder_lock(out, wait=False):
         writer = ResultsWriter(out)
         known = {run.name: run for run in writer.read() if run.about.measured_on == "study"}
         _check_data(known.values(), images, out)
-        planned = [
-            {"run": task.name, "parent": _name(task.parent), "choice": task.spec.choice} for task in tasks
-        ]
-        writer.write_study(study.title, images.name, study.evaluation.to_json(), planned, __version__)
-        labels = {task.name: _label(task, out) for task in tasks}
-        failures = []
+        runs = [task for task in plan.tasks if task.measured]
+        listed = [{"run": task.name, "parent": _parent(task), "choice": task.spec.choice} for task in runs]
+        writer.write_study(study.title, images.name, study.evaluation.to_json(), listed, __version__)
+        report = _Report(out, writer.folder, announce, read_outcomes(writer.folder))
         todo = []
-        for place, task in enumerate(tasks, start=1):
+        for place, task in enumerate(runs, start=1):
+            report.labels[task.name] = f"{place}/{len(runs)} {_label(task, out)}"
             run = known.get(task.name)
             if run is not None and run.about.evaluation == study.evaluation.to_json():
-                announce(f"{place}/{len(tasks)} {labels[task.name]}: done already")
+                announce(f"{report.labels[task.name]}: done already")
                 yield run
+            elif report.has_diverged(task.name):
+                announce(f"{report.labels[task.name]}: its training diverged")
             elif not finished or is_trained(run_path(out, task.spec.recipe)):
                 todo.append(task)
+        todo = todo if finished else _with_parents(todo, plan.tasks, out)
         work = TrainAndMeasure(study, images, out, frozenset(known), trust)
-        places = {task.name: place for place, task in enumerate(tasks, start=1)}
 
-        def announced(task: Task) -> None:
-            said = ": taken over from version 0.1" if _is_measured_before(task, study, out) else ""
-            announce(f"{places[task.name]}/{len(tasks)} {labels[task.name]}{said}")
+        def announced(tasks: Iterable[Task]) -> Iterator[Task]:
+            for task in tasks:
+                said = ": taken over from version 0.1" if _is_measured_before(task, study, out) else ""
+                announce(f"{report.labels.get(task.name, f'shared {task.name}')}{said}")
+                yield task
 
-        for ended in chosen.run(_announced(todo, announced), work):
-            check_held(out)
-            log = out / "failures" / f"{ended.task.name}.log"
-            if isinstance(ended, Failed):
-                failures.append(ended)
-                _write_traceback(ended.error, log)
-                announce(f"{ended.task.name} failed: {ended.error}; more in {log}")
-            else:
-                writer.add(ended.result)
-                log.unlink(missing_ok=True)
-                yield ended.result
+        while todo:
+            for ended in chosen.run(announced(todo), work):
+                check_held(out)
+                if isinstance(ended, Failed):
+                    report.failed(ended)
+                elif ended.result is not None:
+                    writer.add(ended.result)
+                    report.succeeded(ended.task)
+                    yield ended.result
+            todo = report.to_try_again(todo)
         writer.compact()
-    if failures:
-        _raise(failures, len(tasks))
+    report.raise_failures(len(runs))
 
 
-@dataclass(frozen=True)
-class TrainAndMeasure:
-    """Does one run of a study: trains it where it is not trained, and measures it.
+@dataclass
+class _Report:
+    """What became of the runs that failed or diverged: told at once, written down, and told at the end."""
 
-    `known` are the names of the runs that were measured before, on other images or cells. `trust` is as in
-    `run_study`.
-    """
-
-    study: Study
-    images: ImageSet
     out: Path
-    known: frozenset[str] = frozenset()
-    trust: bool = False
+    results: Path
+    announce: Callable[[str], None]
+    outcomes: dict[str, Outcome]
+    labels: dict[str, str] = field(default_factory=dict)
+    attempts: dict[str, int] = field(default_factory=dict)
+    errors: dict[str, Exception] = field(default_factory=dict)
+    _again: set[str] = field(default_factory=set)
+    _diverged: set[str] = field(default_factory=set)
 
-    def __call__(self, task: Task) -> RunResult:
-        """Return what the run found."""
-        run = new_run(task.spec.recipe, self.images, self.trust)
-        folder = run.folder(run_path(self.out, task.spec.recipe))  # refused before anything is taken from it
-        evaluation = self.study.evaluation.to_json()
-        parameters = sum(weight.numel() for weight in run.network.parameters())
-        cells, card = measured_before(folder.path, evaluation), card_before(folder.path)
-        if cells is not None and card is not None:
-            known = {**card, "parameters": parameters, "digest": _digest(folder.card)}
-            return RunResult.of(self._about(task, folder, **known), cells)
-        if not folder.card.exists():
-            if card is not None or task.name in self.known:
-                raise InputError(
-                    f"{folder.card} is needed to measure it again; to train it again delete {folder.path} "
-                    f"and {self.out / 'results'}"
-                )
-            before = self._parent_folder(task)
-            if before is not None and before.path.exists():
-                with before.lock():  # its checkpoint and what belongs to it are taken together
-                    run.extend(folder, before)
-        player, device = run.train(folder.path), best_device()
-        measurement = self.study.evaluation
-        measuring = with_progress(
-            measurement.cells(player.to(device), self.images.test),
-            f"measuring {task.name}",
-            len(measurement),
-            "cells",
+    def has_diverged(self, name: str) -> bool:
+        """Say whether a run is done because its training diverged."""
+        return name in self.outcomes and self.outcomes[name].kind == "diverged"
+
+    def failed(self, ended: Failed) -> None:
+        """Take in a run that failed, or whose training diverged, which is a result."""
+        task, error = ended.task, ended.error
+        if isinstance(error, BlockedError):
+            self._blocked(task, error)
+            return
+        attempts = self.attempts[task.name] = self.attempts.get(task.name, 0) + ended.attempts
+        log = Path("failures") / f"{task.name}.log"
+        self._log(
+            self.out / log, f"attempt {attempts}\n{''.join(traceback.format_exception(error))}", attempts
         )
-        cells = [CellResult.of(cell) for cell in measuring]
-        accuracies = player.metadata.accuracies
-        about = self._about(
-            task,
-            folder,
-            bytes=folder.card.stat().st_size,
-            parameters=parameters,
-            digest=_digest(folder.card),
-            validation_accuracy=accuracies.get("validation"),
-            test_accuracy=accuracies.get("test"),
-            **ran_on(device, "32-true", task.spec.recipe.network["name"]),
-        )
-        return RunResult.of(with_costs(about, player, self.images, measurement.times), cells)
+        if isinstance(error, DivergedError):
+            self._diverged.add(task.name)
+            self._end(Outcome(task.name, "diverged", attempts, str(error), str(log)))
+            self.announce(f"{task.name}: {error}; it is not tried again")
+            return
+        again = not isinstance(error, InputError) and attempts < ATTEMPTS
+        if again:
+            self._again.add(task.name)
+        self.errors[task.name] = error
+        told = str(error) or type(error).__name__
+        self._end(Outcome(task.name, "failed", attempts, told, str(log)))
+        what = f" at attempt {attempts} of {ATTEMPTS}" if again else ""
+        self.announce(f"{task.name} failed{what}: {error}; more in {self.out / log}")
 
-    def _about(self, task: Task, folder: RunFolder, **known: object) -> About:
-        epochs, parent = folder.read_metrics(), self._parent_folder(task)
-        before = 0 if parent is None else len(parent.read_metrics())
-        return About(
-            run=task.name,
-            kind="card",
-            measured_on="study",
-            data=self.images.name,
-            data_digest=data_digest(self.images),
-            evaluation=self.study.evaluation.to_json(),
-            choice=task.spec.choice,
-            recipe=whole(task.spec.recipe),
-            parent=_name(task.parent),
-            epochs=len(epochs[before:]),
-            seconds=sum(epoch.get("seconds", 0.0) for epoch in epochs[before:]),
-            last_validation_accuracy=epochs[-1].get("validation_accuracy") if epochs else None,
-            **known,  # type: ignore[arg-type]
-        )
+    def succeeded(self, task: Task) -> None:
+        """Forget what was told of a run that is done now."""
+        (self.out / "failures" / f"{task.name}.log").unlink(missing_ok=True)
+        self.errors.pop(task.name, None)
+        if self.outcomes.pop(task.name, None) is not None:
+            write_outcomes(self.outcomes.values(), self.results)
 
-    def _parent_folder(self, task: Task) -> RunFolder | None:
-        return None if task.parent is None else RunFolder(run_path(self.out, task.parent.recipe))
+    def to_try_again(self, tasks: Sequence[Task]) -> list[Task]:
+        """Return the tasks that are to be tried once more: those that failed, and what waits for them."""
+        names, self._again = self._again, set()
+        for task in tasks:
+            if task.parent is not None and task.parent.name in names and task.name in self.errors:
+                names.add(task.name)
+        for name in names:
+            self.errors.pop(name, None)
+        return [task for task in tasks if task.name in names]
+
+    def raise_failures(self, total: int) -> None:
+        """Raise what says how many runs failed, if any did."""
+        failed = {name: error for name, error in self.errors.items() if name in self.labels}
+        if not failed:
+            return
+        name, first = next(iter(failed.items()))
+        message = f"{len(failed)} of {counted(total, 'run')} failed, first {name}: {first}"
+        if all(isinstance(error, InputError) for error in failed.values()):
+            raise InputError(message)
+        raise RuntimeError(message) from first
+
+    def _blocked(self, task: Task, error: BlockedError) -> None:
+        log = str(Path("failures") / f"{task.parent.name if task.parent else task.name}.log")
+        if task.parent is not None and task.parent.name in self._diverged:
+            self._diverged.add(task.name)
+            self._end(Outcome(task.name, "diverged", 0, str(error), log))
+        else:
+            self.errors[task.name] = error
+            self._end(Outcome(task.name, "failed", 0, str(error), log))
+        if task.name in self.labels:
+            self.announce(f"{task.name} is not tried: {error}; more in {self.out / log}")
+
+    def _end(self, outcome: Outcome) -> None:
+        if outcome.run in self.labels:  # of what is only gone on from, those that needed it tell
+            self.outcomes[outcome.run] = outcome
+            write_outcomes(self.outcomes.values(), self.results)
+
+    def _log(self, path: Path, text: str, attempts: int) -> None:
+        before = path.read_text(encoding="utf-8") if attempts > 1 and path.is_file() else ""
+        write_text(f"{before}{text}", path)
 
 
-def is_trained(folder: Path) -> bool:
-    """Say whether the run in a folder has a card, or had one."""
-    return RunFolder(folder).card.exists() or card_before(folder) is not None
+def _made(executor: str | Executor) -> Executor:
+    if isinstance(executor, Executor):
+        return executor
+    kind = EXECUTORS[executor]
+    with EXECUTORS.called(executor):
+        return kind()
 
 
-def card_of(out: Path, run: RunResult) -> Path:
-    """Return where the card of a run lies in the folder of its study, unless it was deleted."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # a stored recipe may have old keys
-        return RunFolder(run_path(out, make_recipe(run.about.recipe or {}, known_network=False))).card
-
-
-def _digest(card: Path) -> str | None:
-    """Return a hash of a card's file, None where it was deleted."""
-    return blake2b(card.read_bytes(), digest_size=8).hexdigest() if card.exists() else None
+def _with_parents(runs: Sequence[Task], tasks: Sequence[Task], out: Path) -> list[Task]:
+    """Return runs with the trainings that they go on from, which the study does not ask for, in order."""
+    by_name = {task.name: task for task in tasks}
+    wanted = {task.name for task in runs}
+    for task in runs:
+        spec = None if is_trained(run_path(out, task.spec.recipe)) else task.parent
+        while spec is not None and spec.name not in wanted and not by_name[spec.name].measured:
+            wanted.add(spec.name)
+            spec = by_name[spec.name].parent
+    return [task for task in tasks if task.name in wanted]
 
 
 def _label(task: Task, out: Path) -> str:
@@ -208,8 +222,8 @@ def _is_measured_before(task: Task, study: Study, out: Path) -> bool:
     return False
 
 
-def _name(spec: RunSpec | None) -> str | None:
-    return None if spec is None else spec.name
+def _parent(task: Task) -> str | None:
+    return None if task.parent is None else task.parent.name
 
 
 def _check_data(known: Iterable[RunResult], images: ImageSet, out: Path) -> None:
@@ -219,22 +233,3 @@ def _check_data(known: Iterable[RunResult], images: ImageSet, out: Path) -> None
             raise InputError(
                 f"the results in {out} are of other images than {images.name}; give another --data or --out"
             )
-
-
-def _announced(tasks: Iterable[Task], announce: Callable[[Task], None]) -> Iterator[Task]:
-    for task in tasks:
-        announce(task)
-        yield task
-
-
-def _write_traceback(error: Exception, path: Path) -> None:
-    with atomic_write(path) as tmp:
-        tmp.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-
-
-def _raise(failures: list[Failed], total: int) -> None:
-    first = failures[0]
-    message = f"{len(failures)} of {counted(total, 'run')} failed, first {first.task.name}: {first.error}"
-    if all(isinstance(one.error, InputError) for one in failures):
-        raise InputError(message)
-    raise RuntimeError(message) from first.error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +16,21 @@ from pydantic import (
     InstanceOf,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from winninghand.base.errors import InputError, first_error
 from winninghand.base.files import checked_name
+from winninghand.base.registry import nearest
 from winninghand.base.toml import read_toml
 from winninghand.evaluation import Measurement
 from winninghand.images import Preparation
 from winninghand.recipe import Recipe
+from winninghand.studies.protocol import PROTOCOLS
+from winninghand.studies.sweeps import Sweep, check_conditions
 
-MOST_RUNS = 10_000
+MOST_RUNS = 100_000
+"""More choices than these are made only where somebody says so."""
 
 
 @dataclass(frozen=True)
@@ -96,15 +100,19 @@ class ZooPlan(BaseModel):
 class Study(BaseModel):
     """The file: a base recipe, and sweeps that lay values over it.
 
-    Each table of `sweeps` maps dotted recipe keys to a value or a list of values. Lists are
-    multiplied out, the last key turning fastest. The runs of the first sweep come first. The
-    `[evaluation]` table says on what every card of the study is measured.
+    Each table of `sweeps` maps dotted recipe keys to a value or a list of values. Lists are multiplied out,
+    the last key turning fastest. The runs of the first sweep come first. Its keys `exclude` and `when` say
+    what is left out: see `Sweep`. The study's own `exclude` holds for all sweeps that have its keys. The
+    `protocol`, one or several, says what is held equal: see `studies.protocol`. The `[evaluation]` table says
+    on what every card of the study is measured.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     title: str
+    protocol: list[str] = []
     recipe: dict[str, Any] = {}
+    exclude: list[dict[str, Any]] = []
     sweeps: list[dict[str, Any]] = Field(default=[{}], min_length=1)
     evaluation: Evaluation = StudyMeasurement()
     zoo: ZooPlan | None = None
@@ -113,6 +121,23 @@ class Study(BaseModel):
     def images(self) -> Preparation:
         """How the images of all runs are prepared: the recipe's `[images]` table."""
         return Recipe(images=self.recipe.get("images", {})).images
+
+    def check_number(self, yes: bool = False) -> None:
+        """Raise `InputError` for more than `MOST_RUNS` choices, counted before they are multiplied out."""
+        choices = sum(len(Sweep.of(table)) for table in self.sweeps) * max(1, len(self.protocol))
+        if choices > MOST_RUNS and not yes:
+            raise InputError(
+                f"the sweeps make {choices:.3g} choices; more than {MOST_RUNS:,} are planned only with --yes"
+            )
+
+    @field_validator("protocol", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:  # noqa: ANN401 (checked afterwards)
+        names = [value] if isinstance(value, str) else value
+        for name in names if isinstance(names, list) else []:
+            if name not in PROTOCOLS:
+                raise InputError(f"unknown protocol {name!r}; {nearest(name, PROTOCOLS)}")
+        return names
 
     @field_validator("sweeps")
     @classmethod
@@ -123,20 +148,17 @@ class Study(BaseModel):
             )
         return sweeps
 
-    @field_validator("sweeps")
-    @classmethod
-    def _can_be_counted(cls, sweeps: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Count the runs before they are multiplied out."""
-        runs = 0
-        for sweep in sweeps:
-            lists = {key: value for key, value in sweep.items() if isinstance(value, list)}
-            for key, value in lists.items():
-                if not value:
-                    raise InputError(f"{key!r} has no value to sweep over; give one, or leave the key out")
-            runs += math.prod(map(len, lists.values()))
-        if runs > MOST_RUNS:
-            raise InputError(f"the sweeps make {runs:.3g} runs; at most {MOST_RUNS} are possible")
-        return sweeps
+    @model_validator(mode="after")
+    def _sweeps_are_sound(self) -> Study:
+        keys = {"protocol"} if self.protocol else set()
+        for table in self.sweeps:
+            if "protocol" in table:
+                raise InputError(
+                    "protocol stands beside the sweeps, not in one; move it to the top of the file"
+                )
+            keys |= Sweep.of({**dict.fromkeys(keys & {"protocol"}, ""), **table}).values.keys()
+        check_conditions(self.exclude, keys)
+        return self
 
 
 def load_study(path: Path | str) -> Study:

@@ -93,6 +93,10 @@ def check_watchers(callbacks: object, loggers: object) -> None:
                 )
 
 
+class DivergedError(InputError):
+    """A training whose loss, weights or answers are finite no more."""
+
+
 class Meter(Callback):
     """Measures loss, accuracy and speed of each epoch, and stops a training that has diverged.
 
@@ -136,7 +140,7 @@ class Meter(Callback):
         metrics["seconds"] = seconds
         metrics.update(trainer.masks.end_epoch())
 
-    def _diverged(self, trainer: TrainingState, step: int) -> InputError:
+    def _diverged(self, trainer: TrainingState, step: int) -> DivergedError:
         """Return the error for a training that diverged at a step, counted from 0 since the epoch's first."""
         stage, epoch = trainer.stage, trainer.epoch
         # Steps before the one at which a phase begins within an epoch are not seen here.
@@ -148,7 +152,7 @@ class Meter(Callback):
             good = f"the last good checkpoint is {trainer.folder.checkpoint}, after {where}"
         else:
             good = "there is no checkpoint yet"
-        return InputError(
+        return DivergedError(
             f"the training diverged at step {step + 1} of epoch {epoch + 1} of phase {stage.number + 1}, "
             f"at learning rate {rate:.3g}; lower training.learning_rate and use a new folder ({good})"
         )

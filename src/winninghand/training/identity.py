@@ -14,7 +14,7 @@ import json
 import platform
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -106,9 +106,12 @@ def difference(present: Mapping[str, Any], asked: Mapping[str, Any], images: Ima
     return _first_difference({key: present[key] for key in keys}, {key: asked[key] for key in keys})
 
 
-def run_name(recipe: Recipe) -> str:
-    """Return a short name for a run's folder, of its method, domain, seed and all its settings."""
-    table = whole(recipe)
+def run_name(recipe: Recipe, table: Mapping[str, Any] | None = None) -> str:
+    """Return a short name for a run's folder, of its method, domain, seed and all its settings.
+
+    `table` is the `whole` recipe, where the caller has that already.
+    """
+    table = whole(recipe) if table is None else table
     defaults = _defaults(table)
     apart = {
         key: value
@@ -183,9 +186,15 @@ def _conditions(environment: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in flat.items() if key not in ("versions", "machine")}
 
 
-def _defaults(table: Mapping[str, Any]) -> dict[str, Any]:
+def _defaults(table: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the defaults of all keys of a whole recipe: frozen ones, and of later keys their own."""
-    named = {kind: table[kind][key] for kind, key in _KINDS.items()}
+    return _defaults_of(*(table[kind][key] for kind, key in _KINDS.items()))
+
+
+@lru_cache(maxsize=256)
+def _defaults_of(*names: str) -> Mapping[str, Any]:
+    """Return the defaults under the names of a network, a domain and a method."""
+    named = dict(zip(_KINDS, names, strict=True))
     own = whole(Recipe.model_validate({kind: {key: named[kind]} for kind, key in _KINDS.items()}))
     frozen = _frozen()
     flat = {**_flat(own), **frozen["recipe"]}

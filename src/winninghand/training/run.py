@@ -39,6 +39,7 @@ from winninghand.training.callbacks import (
     Alive,
     Callback,
     Checkpoint,
+    DivergedError,
     Loggers,
     Meter,
     Progress,
@@ -117,6 +118,20 @@ class Run:
                 # A caller may be within `torch.no_grad` or `torch.inference_mode`.
                 with torch.inference_mode(False), torch.enable_grad():
                     return self._at_costs_of(folder)._train(folder, device, callbacks, loggers)
+
+    def advance(self, out: Path | str, one_phase: bool = False) -> bool:
+        """Train, or go on training, in the folder `out`, and make no card: others go on from the checkpoint.
+
+        With `one_phase` it ends where the phase that it is in does. Returns whether no phase is left.
+        """
+        device = resolve_device(None)
+        folder = self.folder(out)
+        self._at_costs_of(folder).phases  # noqa: B018
+        self._parts  # noqa: B018
+        with folder.lock(), torch.inference_mode(False), torch.enable_grad():
+            self.folder(out)
+            run = self._at_costs_of(folder)
+            return run._begun(folder, device, (), ()).run(one_phase)
 
     def check(self, out: Path | str, device: torch.device | str | None = None) -> None:
         """Raise `InputError` where the run cannot be on a device or in a folder; nothing is made."""
@@ -220,6 +235,21 @@ class Run:
         callbacks: Sequence[Callback],
         loggers: Sequence[Logger],
     ) -> Card:
+        trainer = self._begun(folder, device, callbacks, loggers)
+        trainer.run()
+        card = self._card(trainer)
+        trainer.call("on_card", card)
+        folder.save_card(card)
+        return card
+
+    def _begun(
+        self,
+        folder: RunFolder,
+        device: torch.device | str | None,
+        callbacks: Sequence[Callback],
+        loggers: Sequence[Logger],
+    ) -> Trainer:
+        """Return a trainer in a folder that has room for it, and knows which run this is."""
         trainer = self._trainer(folder, device, callbacks, loggers)
         precision = resolve_precision(self.recipe.training.precision, trainer.fabric.device)
         # The next checkpoint lies beside the last until it takes its place.
@@ -228,11 +258,7 @@ class Run:
         folder.begin(self._identity, ran_on)
         if self._costs is not None:
             folder.save_costs(self._costs)
-        trainer.run()
-        card = self._card(trainer)
-        trainer.call("on_card", card)
-        folder.save_card(card)
-        return card
+        return trainer
 
     def _trainer(
         self,
@@ -294,7 +320,7 @@ class Run:
             measured = {name: accuracy(card, part) for name, part in parts.items() if part is not None}
         except InputError as error:
             # Weights can be finite, and yet too large for finite answers.
-            raise InputError(
+            raise DivergedError(
                 f"the training diverged: {error}; lower training.learning_rate, or set a larger "
                 "training.batch_size, and use a new folder"
             ) from error

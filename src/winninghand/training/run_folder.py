@@ -139,6 +139,22 @@ class RunFolder:
                 with atomic_write(target) as tmp:
                     tmp.write_bytes(source.read_bytes())
 
+    def content(self) -> dict[str, bytes]:
+        """Return the files that a run goes on from, or leaves, by name: for machines that do not see them."""
+        return {path.name: path.read_bytes() for path in self._files if path.exists()}
+
+    def fill(self, files: Mapping[str, bytes]) -> None:
+        """Write what `content` returned on another machine, each file whole, the card last."""
+        for path in self._files:
+            if path.name in files:
+                with atomic_write(path) as tmp:
+                    tmp.write_bytes(files[path.name])
+
+    @property
+    def _files(self) -> tuple[Path, ...]:
+        # Once a file is there, so is what it needs.
+        return (self.about, self.costs, self.rewind, self.metrics, self.checkpoint, self.card)
+
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Replace the checkpoint. As all that saves, it refuses a folder that was taken away."""
         check_held(self.path)

@@ -35,24 +35,34 @@ class Trainer(TrainingState):
         self._after_step = [one.on_step_end for one in watching]
         self.masks.examples = self.examples
 
-    def run(self) -> None:
-        """Train through all phases, going on from the folder's checkpoint where there is one."""
+    def run(self, one_phase: bool = False) -> bool:
+        """Train through all phases, going on from the folder's checkpoint where there is one.
+
+        With `one_phase` it ends with the first phase of which anything is left. Returns whether none is left.
+        """
         state = self.folder.load_checkpoint(self.fabric.device)
         begun = 0 if state is None else self._restore(state)
+        numbers = range(begun, len(self.phases))
+        if one_phase:
+            left = state is None or state["epoch"] < self.phases[begun].epochs
+            numbers = numbers[: 1 if left else 2]
         cuda = [self.fabric.device] if self.fabric.device.type == "cuda" else []
         with torch.random.fork_rng(devices=cuda):
             try:
                 self.call("on_train_start")
-                for number in range(begun, len(self.phases)):
+                for number in numbers:
                     self._phase(number, state if number == begun else None)
             except BaseException as error:
                 self.call("on_exception", error)
                 raise
-        if self.average is not None:
-            self.average.to_network()
-            self.masks.apply()
-        self.masks.finish()
+        ended = numbers[-1] == len(self.phases) - 1
+        if ended:
+            if self.average is not None:
+                self.average.to_network()
+                self.masks.apply()
+            self.masks.finish()
         self.call("on_train_end")
+        return ended
 
     def call(self, hook: str, *arguments: Any) -> None:  # noqa: ANN401 (each hook has its own)
         """Call a hook of all callbacks, in their order."""

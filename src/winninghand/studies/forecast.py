@@ -1,0 +1,132 @@
+"""How long a study takes, from a few steps of each of its networks on this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from winninghand.base.device import best_device
+from winninghand.base.errors import InputError, counted
+from winninghand.base.files import read_sealed, write_sealed
+from winninghand.images import ImageSet
+from winninghand.recipe import Recipe
+from winninghand.studies.graph import Plan, own_epochs, planned
+from winninghand.studies.study import Study
+from winninghand.training import new_run
+
+_NAME = "steps.json"
+_BATCH = 32
+"""A step is measured on at most so many images, and taken for proportional to their number."""
+_FORWARD = 1 / 3
+"""What an image that is only answered takes of one that is learned from: once forward, not backward."""
+
+
+@dataclass(frozen=True)
+class StudyForecast:
+    """What a study takes from its beginning; `seconds` are those of one worker, training and measuring."""
+
+    plan: Plan
+    seconds: float
+    workers: int
+    steps: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def hours(self) -> float:
+        """What the workers take together, if none ever waits."""
+        return self.seconds / 3600 / self.workers
+
+    def lines(self) -> Iterator[str]:
+        """Yield it in words."""
+        plan = self.plan
+        shared = len(plan.tasks) - len(plan.runs)
+        yield f"{counted(len(plan.runs), 'run')}, and {counted(shared, 'training')} that several go on from"
+        saved = 1 - plan.epochs / plan.epochs_apart
+        yield (
+            f"{plan.epochs:,.6g} epochs; {plan.epochs_apart:,.6g} if nothing was shared: "
+            f"{plan.epochs_apart / plan.epochs:.2f} times as many, {saved:.0%} are saved"
+        )
+        yield (
+            f"about {self.hours:.2g} hours by {counted(self.workers, 'worker')}, from "
+            f"{counted(len(self.steps), 'measured step')} on this machine as busy as it is"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "runs": len(self.plan.runs),
+            "shared_trainings": len(self.plan.tasks) - len(self.plan.runs),
+            "epochs": self.plan.epochs,
+            "epochs_without_sharing": self.plan.epochs_apart,
+            "workers": self.workers,
+            "hours": self.hours,
+            "milliseconds_per_image": {name: 1000 * seconds for name, seconds in self.steps.items()},
+            "tasks": [
+                {
+                    "run": task.name,
+                    "parent": None if task.parent is None else task.parent.name,
+                    "measured": task.measured,
+                    "epochs": own_epochs(task),
+                    "protocol": task.spec.protocol,
+                    "choice": task.spec.choice,
+                }
+                for task in self.plan.tasks
+            ],
+        }
+
+
+def forecast(
+    study: Study, images: ImageSet, out: Path, workers: int = 1, trust: bool = False, yes: bool = False
+) -> StudyForecast:
+    """Return what a study takes; steps are measured once, and kept in `out` for the next time.
+
+    What is corrupted takes time of its own, which is not counted.
+    """
+    plan = planned(study, trust, yes)
+    measured = _Steps(images, out, trust)
+    seconds = 0.0
+    cells = len(study.evaluation) * min(study.evaluation.limit or len(images.test), len(images.test))
+    for task in plan.tasks:
+        recipe = task.spec.recipe
+        each = measured.seconds_per_image(recipe)
+        learned = len(images.train) * (1 - recipe.training.validation)
+        seconds += each * (own_epochs(task) * learned + (cells * _FORWARD if task.measured else 0))
+    return StudyForecast(plan, seconds, workers, measured.used)
+
+
+class _Steps:
+    """Seconds per image of a step, by network, domain, size and device."""
+
+    def __init__(self, images: ImageSet, out: Path, trust: bool) -> None:
+        self._images = images
+        self._path = out / _NAME
+        self._trust = trust
+        self._known: dict[str, float] = {}
+        if self._path.is_file():
+            with suppress(InputError):  # a damaged one is measured again
+                self._known = {key: float(one) for key, one in read_sealed(self._path)["steps"].items()}
+        self.used: dict[str, float] = {}
+
+    def seconds_per_image(self, recipe: Recipe) -> float:
+        batch = min(_BATCH, recipe.training.batch_size)
+        device = f"{best_device()}, {counted(torch.get_num_threads(), 'thread')}"
+        parts = [recipe.network, recipe.domain, self._images.train.size, batch, recipe.training.precision]
+        key = f"{json.dumps(parts, sort_keys=True, default=str)} on {device}"
+        if key not in self._known:
+            training = recipe.training.model_copy(update={"batch_size": batch, "compiled": False})
+            short = Recipe(
+                network=recipe.network,
+                domain=recipe.domain,
+                images=recipe.images,
+                compression={"method": "dense"},
+                training={**training.model_dump(exclude={"epochs"}), "epochs": 1},
+            )
+            self._known[key] = new_run(short, self._images, self._trust).forecast().seconds_per_step / batch
+            write_sealed({"steps": self._known}, self._path)
+        self.used[key] = self._known[key]
+        return self._known[key]

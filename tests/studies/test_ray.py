@@ -1,0 +1,140 @@
+"""A study by Ray: the same rows as by one worker, whatever dies on the way."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from winninghand.base.errors import InputError
+from winninghand.images import load_images
+from winninghand.results import Results
+from winninghand.studies import load_study, run_study
+
+pytest.importorskip("ray")
+from winninghand.studies import ray_executor
+from winninghand.studies.ray_executor import RayExecutor
+
+STUDY = """
+title = "dense, lrr and lth on digits"
+protocol = "equal_schedule"
+[recipe]
+network = {name = "conv2", width = 2}
+compression = {milestones = [0.5]}
+training = {epochs = 2, batch_size = 64, precision = "32-true"}
+[[sweeps]]
+seed = [0, 1]
+"compression.method" = ["dense", "lrr", "lth"]
+"compression.sparsity" = [0.5, 0.9]
+[evaluation]
+corruptions = "contrast"
+severities = [5]
+limit = 100
+"""
+RUNS = 10
+# Times, and what says where a run was.
+APART = ("seconds", "machine", "commit", "threads")
+
+DRIVER = """
+import sys
+from pathlib import Path
+from winninghand.images import load_images
+from winninghand.studies import load_study, run_study
+from winninghand.studies.ray_executor import RayExecutor
+if __name__ == "__main__":
+    study, out, address = sys.argv[1:]
+    executor = RayExecutor(address=address)
+    for run in run_study(load_study(study), load_images("digits"), Path(out), executor=executor):
+        print(run.name, flush=True)
+"""
+
+
+def rows(out):
+    """Return all rows, but for times, by run and cell."""
+    found = [{key: value for key, value in row.items() if key not in APART} for row in Results(out).cells]
+    return sorted(found, key=lambda row: (row["run"], row["corruption"], row["severity"]))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    place = tmp_path_factory.mktemp("undisturbed")
+    (place / "study.toml").write_text(STUDY)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    words = [sys.executable, "-m", "winninghand", "study", str(place / "study.toml"), "--threads", "1"]
+    words += ["--out", str(place / "out")]
+    subprocess.run(words, check=True, capture_output=True, env=environment, timeout=600)
+    found = rows(place / "out")
+    assert len({row["run"] for row in found}) == RUNS
+    return place / "study.toml", found
+
+
+@pytest.mark.slow
+def test_two_workers_give_the_same_rows(undisturbed, tmp_path):
+    path, found = undisturbed
+    list(run_study(load_study(path), load_images("digits"), tmp_path, executor=RayExecutor(workers=2)))
+    assert rows(tmp_path) == found
+    runs = [folder for folder in tmp_path.iterdir() if (folder / "run.json").exists()]
+    assert sum((folder / "card.card").exists() for folder in runs) == RUNS
+    assert len(runs) == RUNS + 2  # and the first training of lth, for each seed
+
+
+@pytest.mark.slow
+def test_a_node_and_the_driver_may_die(undisturbed, tmp_path):
+    from ray.cluster_utils import Cluster
+
+    path, found = undisturbed
+    out = tmp_path / "out"
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    driver = None
+
+    def driven():
+        words = [sys.executable, "-c", DRIVER, str(path), str(out), cluster.address]
+        return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+    def done():
+        return {row["run"] for row in Results(out).cells}
+
+    try:
+        doomed = cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        driver = driven()
+        assert driver.stdout.readline()  # a run is done, and both nodes are at work
+        cluster.remove_node(doomed, allow_graceful=False)
+        for _ in range(2):
+            assert driver.stdout.readline()
+        os.killpg(driver.pid, signal.SIGKILL)
+        driver.wait()
+        before = done()
+        assert 3 <= len(before) < RUNS
+        cluster.add_node(num_cpus=1)
+        driver = driven()
+        told = [driver.stdout.readline() for _ in range(len(before))]
+        assert {line.strip() for line in told} == before  # what is finished is not done again
+        assert driver.wait(timeout=600) == 0
+    finally:
+        if driver is not None and driver.poll() is None:
+            os.killpg(driver.pid, signal.SIGKILL)
+            driver.wait()
+        cluster.shutdown()
+    assert rows(out) == found
+    assert not Results(out).failed
+
+
+def test_an_address_that_does_not_answer_is_told_in_one_line(monkeypatch, tiny_images, tmp_path):
+    monkeypatch.setattr(ray_executor, "SECONDS_TO_ANSWER", 1.0)
+    study = tmp_path / "study.toml"
+    study.write_text(STUDY)
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+        executor = RayExecutor(address=address)
+        with pytest.raises(InputError, match=f"no Ray cluster answers at {address} in 1 s"):
+            list(run_study(load_study(study), tiny_images, tmp_path / "a", executor=executor))
+
+
+def test_ray_is_not_imported_unless_asked():
+    code = "import sys, winninghand.studies, winninghand.cli.study; sys.exit('ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
