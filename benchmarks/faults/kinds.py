@@ -34,7 +34,7 @@ from winninghand.report.study_tables import summary
 from winninghand.results import Results
 from winninghand.results.cells import write_cells
 from winninghand.studies import load_study
-from winninghand.studies.run_spec import run_specs
+from winninghand.studies.graph import run_specs
 from winninghand.training import new_run
 from winninghand.training.identity import environment, identity
 from winninghand.training.run import Run
