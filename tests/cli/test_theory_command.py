@@ -22,7 +22,7 @@ def test_a_card_is_found_in_a_random_network_and_its_answers_are_proved(run, tmp
     assert all(cell["alike"] >= cell["proved_here"] >= cell["proved"] for cell in written["cells"])
     page = (tmp_path / "out/theory.html").read_text()
     assert "Proved: at no image whatever" in page
-    assert page.count("<svg") == 6
+    assert page.count("<svg") == 11
 
 
 @pytest.mark.parametrize(

@@ -42,10 +42,9 @@ STATEMENT = Statement(
     "product, the width grows with a power of 1/ε; if it takes the sum of a subset, with its logarithm.",
     conditions="Weights of norm at most 1, inputs of norm at most 1, ReLU; here: weights of at most ½ of a "
     "layer's scale, and inputs in [0, 1].",
-    width="polynomial in 1/ε (Malach); O(log(1/ε)) neurons for a weight (Orseau), and a factor of "
+    width="polynomial in 1/ε (Malach); a factor of "
     "O(log(d·l / min(ε, δ))) on the width (Pensia), which is the best at constant depth",
-    source="Malach et al. 2020 (arXiv:2002.00585), Orseau et al. 2020 (arXiv:2006.12156), Pensia et al. 2020 "
-    "(arXiv:2006.07990)",
+    source="Malach et al. 2020 (arXiv:2002.00585), Pensia et al. 2020 (arXiv:2006.07990)",
     checked="The number of samples by single samples is exact, that by subset sums is measured; the "
     "construction "
     "of depth 2L is what `wh.theory.embed` builds, and its certificate proves it for one target at a time.",
