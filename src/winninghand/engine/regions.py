@@ -26,7 +26,7 @@ from winninghand.engine.vectors import BYTES, DOTS_OF_BYTES, LANES
 _SECOND_CACHE = 1_200_000
 _MEMORY = ((_SECOND_CACHE, 40.0), (8_000_000, 7.0), (math.inf, 2.5))
 """How many bytes of values a step reads and writes in a cycle: where all of them are up to so many bytes."""
-_FAR = 8.0
+_FAR = 4.0
 """How many bytes of weights come from beyond the second cache in a cycle."""
 
 
