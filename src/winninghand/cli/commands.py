@@ -28,6 +28,7 @@ COMMANDS = {
     "corrupt": "corrupt:corrupt",
     "show-augmentation": "train:show_augmentation",
     "study": "study:study",
+    "report": "report:report",
     "theory": "theory:theory",
     "names": "show:names",
     "zoo": "show:zoo",

@@ -64,6 +64,7 @@ def study(
     from winninghand.report.terminal import console, print_missing, print_models
     from winninghand.results import Results, ResultsWriter, RunResult
     from winninghand.studies import Publisher, load_study, run_study
+    from winninghand.studies.fourier import measure_fourier
 
     asked = load_study(file)
     if zoo is not None and asked.zoo is None:
@@ -99,6 +100,7 @@ def study(
     done.sort(key=lambda one: order[one.name])
     columns, rows = write_tables(asked.title, [*order], done, out)
     print_models(columns, rows, asked.title)
+    measure_fourier(asked, images, out, done, console.print, trust)
     if zoo is not None:
         Publisher(asked, images, zoo, out, console.print, trust).publish(done)
     print_models(*write_claims(Results(out).claims, out), "claims")

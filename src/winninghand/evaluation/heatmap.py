@@ -60,6 +60,24 @@ class Heatmap:
         row, column = divmod(int(self.errors.argmax()), width)
         return row - height // 2, column - width // 2
 
+    def bands(self, count: int) -> list[float]:
+        """Return the mean errors over `count` equally wide bands, up to the largest frequency along an axis.
+
+        Frequencies in the corners, beyond that, are of the last band.
+        """
+        height, width = self.errors.shape
+        vertical = np.abs(np.arange(height) - height // 2)[:, None] / (height // 2 or 1)
+        horizontal = np.abs(np.arange(width) - width // 2)[None] / (width // 2 or 1)
+        band = np.minimum((np.hypot(vertical, horizontal) * count).astype(int), count - 1)
+        return [float(self.errors[band == place].mean()) for place in range(count)]
+
+    def coarse(self, most: int) -> npt.NDArray[np.float64]:
+        """Return the map with at most so many frequencies along each side, by means over neighbours."""
+        step = max(-(-length // most) for length in self.errors.shape)
+        height, width = (length // step * step for length in self.errors.shape)
+        blocks = self.errors[:height, :width].reshape(height // step, step, width // step, step)
+        return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float64)
+
     def to_json(self) -> dict[str, Any]:
         """Return the figures as plain values."""
         return {

@@ -56,3 +56,9 @@ def drawing() -> ModuleType:
 
 def _converter() -> ModuleType:
     return needed("vl_convert", "report", "to draw charts")
+
+
+def library() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed as one script for pages, which gives them to `window`."""
+    text: str = _converter().javascript_bundle()
+    return text.replace("</script", "<\\/script")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from winninghand.base.errors import InputError, shown
 from winninghand.base.files import atomic_write
@@ -53,8 +53,7 @@ def heatmap_chart(heatmap: Heatmap, title: str) -> altair.Chart:
         alt.Chart(alt.Data(values=cells), title=shown(title))
         .mark_rect()
         .encode(
-            x=alt.X("horizontal:O", title="horizontal frequency, cycles per image", axis=_axis(width)),
-            y=alt.Y("vertical:O", title="vertical frequency", axis=_axis(height)),
+            **frequency_axes(height, width),
             color=alt.Color("error:Q", title="error")
             .scale(scheme="viridis", domain=[0, 1])
             .legend(format=".0%"),
@@ -65,11 +64,23 @@ def heatmap_chart(heatmap: Heatmap, title: str) -> altair.Chart:
     return chart
 
 
-def _axis(length: int) -> altair.Axis:
+def frequency_axes(height: int, width: int, apart: int = 1) -> dict[str, Any]:
+    """Return the encodings of a map's two axes, whose fields are `horizontal` and `vertical`.
+
+    Neighbours in the map are `apart` cycles per image.
+    """
+    alt = drawing()
+    return {
+        "x": alt.X("horizontal:O", title="horizontal frequency, cycles per image", axis=_axis(width, apart)),
+        "y": alt.Y("vertical:O", title="vertical frequency", axis=_axis(height, apart)),
+    }
+
+
+def _axis(length: int, apart: int) -> altair.Axis:
     """Return an axis of frequencies with nine labels or fewer."""
     step = -(-length // 8)
     half = length // 2 // step
     axis: altair.Axis = drawing().Axis(
-        values=[step * number for number in range(-half, half + 1)], labelAngle=0
+        values=[apart * step * number for number in range(-half, half + 1)], labelAngle=0
     )
     return axis

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import statistics
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from winninghand.augmentation import DOMAINS
 from winninghand.base.errors import shown
 from winninghand.base.files import write_text
-from winninghand.corruptions import family_of
 from winninghand.evaluation import CLEAN, Interval
-from winninghand.recipe import Recipe
-from winninghand.results import RunResult, by_choice
+from winninghand.report.aggregation import (
+    Spread,
+    by_family,
+    corruptions_of,
+    groups,
+    mean_accuracy,
+    without_overlap,
+)
+from winninghand.results import RunResult
 
 LOG_COLUMNS = ("", "run", "extends", "epochs", "minutes", "validation", "clean", "robust", "bytes")
 
@@ -27,25 +31,23 @@ def summary(runs: Sequence[RunResult]) -> tuple[list[str], list[list[str]]]:
     leaves out the corruptions that any domain of the study trains on. A choice that a run's method
     ignores is not shown.
     """
-    groups = by_choice(runs)
-    shown_choices = [
-        {key: value for key, value in group if _is_heeded(key, members[0])}
-        for group, members in groups.items()
-    ]
-    keys = list(dict.fromkeys(key for chosen in shown_choices for key in chosen))
-    names = list(dict.fromkeys(name for run in runs for name in run.corruptions))
-    families = list(dict.fromkeys(family_of(name) for name in names))
-    kept = _without_overlap(runs, names)
+    found = groups(runs)
+    keys = list(dict.fromkeys(key for group in found for key in group.choice))
+    names = corruptions_of(runs)
+    families, kept = by_family(names), without_overlap(runs, names)
     columns = [*_short(keys), "seeds", "clean", "robust", *families]
-    columns += ["no overlap"] if len(kept) < len(names) else []
+    selections = [[CLEAN], names, *families.values()]
+    if len(kept) < len(names):
+        columns, selections = [*columns, "no overlap"], [*selections, kept]
     rows = []
-    for chosen, members in zip(shown_choices, groups.values(), strict=True):
-        selections = [[CLEAN], names]
-        selections += [[name for name in names if family_of(name) == family] for family in families]
-        selections += [kept] if len(kept) < len(names) else []
-        figures = [_figure([_mean(run, selection) for run in members]) for selection in selections]
-        size = statistics.mean(run.about.bytes or 0 for run in members)
-        rows.append([*(chosen.get(key, "") for key in keys), str(len(members)), *figures, f"{size:,.0f}"])
+    for group in found:
+        spreads = [
+            Spread.of([mean_accuracy(run, selection) for run in group.runs]) for selection in selections
+        ]
+        figures = ["" if spread is None else str(spread) for spread in spreads]
+        size = statistics.mean(run.about.bytes or 0 for run in group.runs)
+        chosen = [group.choice.get(key, "") for key in keys]
+        rows.append([*chosen, str(len(group.runs)), *figures, f"{size:,.0f}"])
     return [*columns, "bytes"], rows
 
 
@@ -150,41 +152,7 @@ def _logged(run: RunResult) -> list[str]:
     ]
 
 
-def _is_heeded(key: str, run: RunResult) -> bool:
-    """Say whether what was chosen under a dotted key of a recipe changes anything about a run."""
-    recipe = run.about.recipe
-    if recipe is None:
-        return True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # a stored recipe may have old keys
-            return Recipe(**recipe).heeds(key)
-    except ValueError:  # a method that is not installed here
-        return True
-
-
 def _short(keys: Sequence[str]) -> list[str]:
     """Return the keys without the tables that they stand in, where that still tells them apart."""
     last = [key.rpartition(".")[2] for key in keys]
     return [short if last.count(short) == 1 else key for key, short in zip(keys, last, strict=True)]
-
-
-def _without_overlap(runs: Sequence[RunResult], names: Sequence[str]) -> list[str]:
-    domains = {run.about.domain for run in runs if run.about.domain is not None}
-    trained_on = {name for domain in domains for name in DOMAINS[domain].overlaps}
-    return [name for name in names if not {name, family_of(name)} & trained_on]
-
-
-def _mean(run: RunResult, names: Sequence[str]) -> float | None:
-    """Return the mean accuracy under some corruptions, None of a run that was measured under none of them."""
-    cells = [(CLEAN, run.clean_accuracy), *((cell.corruption, cell.accuracy) for cell in run.cells)]
-    found = [accuracy for name, accuracy in cells if name in names]
-    return statistics.mean(found) if found else None
-
-
-def _figure(known: Sequence[float | None]) -> str:
-    values = [value for value in known if value is not None]
-    if len(values) < len(known):
-        return ""
-    spread = f" ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{100 * statistics.mean(values):.2f}{spread}"

@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from winninghand.base.errors import InputError, checked_path, counted, first_error
 from winninghand.base.files import read_sealed, write_sealed
+from winninghand.evaluation import Heatmap
 from winninghand.results.cells import PARTS, WHOLE, convert_cells, parts, read_cells, write_cells
+from winninghand.results.fourier import read_fourier
 from winninghand.results.outcomes import COLUMNS, read_outcomes
 from winninghand.results.runs import RunResult
 from winninghand.results.schema import (
@@ -195,6 +197,11 @@ class Results:
             and run.about.evaluation == self.study["evaluation"]
             and (run.name in planned if run.about.kind == "card" else planned.issuperset(run.about.members))
         ]
+
+    @cached_property
+    def fourier(self) -> dict[str, Heatmap]:
+        """Fourier heatmaps of the cards that the study's file asks for, by their runs."""
+        return read_fourier(self.folder)
 
     def __repr__(self) -> str:
         runs = counted(len(self.study["runs"]), "run")

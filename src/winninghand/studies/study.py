@@ -97,6 +97,20 @@ class ZooPlan(BaseModel):
         return decks
 
 
+class ReportPlan(BaseModel):
+    """The `[report]` table: what is measured for the report alone.
+
+    `fourier` asks for Fourier heatmaps of the cards of all runs whose choice holds the values of one of its
+    tables, over `fourier_limit` test images, with basis images of the norm `fourier_norm` added.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    fourier: tuple[dict[str, Any], ...] = Field(default=(), strict=False)
+    fourier_limit: int = Field(default=200, ge=1)
+    fourier_norm: float = Field(default=4.0, gt=0, le=1e6)
+
+
 class Study(BaseModel):
     """The file: a base recipe, and sweeps that lay values over it.
 
@@ -116,6 +130,7 @@ class Study(BaseModel):
     sweeps: list[dict[str, Any]] = Field(default=[{}], min_length=1)
     evaluation: Evaluation = StudyMeasurement()
     zoo: ZooPlan | None = None
+    report: ReportPlan | None = None
 
     @property
     def images(self) -> Preparation:

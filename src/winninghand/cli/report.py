@@ -1,0 +1,45 @@
+"""`winninghand report`: what a study found, as a page, and as tables for a paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from winninghand.cli.options import output_file, output_folder
+
+
+def report(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of a study, or of its results; also while it runs.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The page; without it, report.html in the folder.", callback=output_file),
+    ] = None,
+    latex: Annotated[
+        Path | None,
+        typer.Option(help="Also write each table as LaTeX to this folder.", callback=output_folder),
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Also write each table as CSV to this folder.", callback=output_folder)
+    ] = None,
+) -> None:
+    """Show what a study found: one HTML page that works offline, with charts, filters and all tables."""
+    from winninghand.base.files import check_apart, checked_output
+    from winninghand.report.study_page import Report, check_drawing, write_page
+    from winninghand.report.terminal import say
+    from winninghand.results import Results
+
+    results = Results(folder)
+    page = checked_output(folder / "report.html" if out is None else out)
+    check_apart([page], [results.folder])
+    check_drawing()
+    found = Report.of(results)
+    write_page(found, page)
+    say(f"written: {page}")
+    if csv is not None:
+        say(f"written: {len(found.write_csv(csv))} tables in {csv}")
+    if latex is not None:
+        say(f"written: {len(found.write_latex(latex)) - 1} tables and report.tex in {latex}")

@@ -1,0 +1,7 @@
+"""The report of a study: figures with a table each, as one page, as CSV and as LaTeX."""
+
+from winninghand.report.study_page.figure import Figure
+from winninghand.report.study_page.page import check_drawing, write_page
+from winninghand.report.study_page.report import Report
+
+__all__ = ["Figure", "Report", "check_drawing", "write_page"]

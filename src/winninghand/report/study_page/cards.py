@@ -1,0 +1,347 @@
+"""The report's figures of cards: accuracies, corruptions, cost, calibration and frequencies."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from winninghand.evaluation.table import CLEAN
+from winninghand.report.aggregation import (
+    Spread,
+    by_family,
+    corruptions_of,
+    mean_accuracy,
+    without_overlap,
+)
+from winninghand.report.study_page.charts import (
+    by_sparsity,
+    corruption_map,
+    dumbbells,
+    frequency_maps,
+    pareto,
+    place_x,
+)
+from winninghand.report.study_page.figure import (
+    MEAN,
+    Chart,
+    Column,
+    Figure,
+    Row,
+    interval,
+    mark,
+    number,
+    percent,
+    points,
+    spread,
+    words,
+)
+from winninghand.report.study_page.shown import Shown
+from winninghand.results import Results, RunResult
+
+TIMES = {"milliseconds_sparse": "the engine", "milliseconds_torch": "PyTorch"}
+"""Columns of the results that only studies which ask for times have."""
+_MOST_CELLS = 64
+"""Of a map along each side; a finer one is drawn by means over its neighbours."""
+
+
+def accuracy_figure(cards: Sequence[Shown], runs: Sequence[RunResult]) -> Figure:
+    """Return clean and robust accuracy against sparsity."""
+    series = list(dict.fromkeys(card.place.series for card in cards))
+    others = [one for one in series if one != "dense"]
+    names = corruptions_of(runs)
+    kept = without_overlap(runs, names)
+    selections = {f"family_{name}": some for name, some in by_family(names).items()}
+    if len(kept) < len(names):
+        selections["no_overlap"] = kept
+    rows = []
+    for card in cards:
+        place = others.index(card.place.series) if card.place.series in others else (len(others) - 1) / 2
+        means = {key: _spread(key, card.runs, some) for key, some in selections.items()}
+        rows.append(
+            card.row(
+                panel=" · ".join(filter(None, _panel(card, cards))) or "all cards",
+                x=place_x(card.place.sparsity, place, len(others)),
+                **card.accuracy("clean"),
+                **card.accuracy("robust"),
+                **{key: value for mean in means.values() for key, value in mean.items()},
+            )
+        )
+    columns = [
+        *place_columns(cards),
+        spread("clean", "clean"),
+        interval("95% interval", "clean"),
+        spread("robust", "robust"),
+        interval("95% interval", "robust"),
+        *(spread(key.removeprefix("family_").replace("_", " "), key) for key in selections),
+    ]
+    sparsities = [card.place.sparsity for card in cards]
+    panels = list(dict.fromkeys(row["panel"] for row in rows))
+    return Figure(
+        "accuracy",
+        "Accuracy against sparsity",
+        "Large marks are means over seeds, small ones single seeds, and bars 95% bootstrap intervals over "
+        "the test images. The dotted line is the dense network. Table: percent, mean ± standard deviation "
+        "over seeds; robust is the mean over all corruptions and severities"
+        + (
+            "; “no overlap” leaves out corruptions that a domain trains on."
+            if len(kept) < len(names)
+            else "."
+        ),
+        columns,
+        rows,
+        [
+            Chart("Robust accuracy", by_sparsity("robust", "robust accuracy", series, sparsities, panels)),
+            Chart("Clean accuracy", by_sparsity("clean", "clean accuracy", series, sparsities, panels)),
+        ],
+    )
+
+
+def place_columns(cards: Iterable[Shown]) -> list[Column]:
+    """Return the columns that say which card a row is of."""
+    cards = list(cards)
+    columns = [words("card", "series"), words("domain", "domain")]
+    several = [key for key in ("network", "protocol") if len({getattr(one.place, key) for one in cards}) > 1]
+    columns += [words(key, key) for key in several]
+    return [*columns, percent("sparsity", "sparsity", 1), words("seed", "seed"), number("seeds", "seeds")]
+
+
+def _panel(card: Shown, cards: Sequence[Shown]) -> list[str]:
+    keys = [
+        key
+        for key in ("network", "domain", "protocol")
+        if len({getattr(one.place, key) for one in cards}) > 1
+    ]
+    return [getattr(card.place, key) for key in keys or ["domain"]]
+
+
+def _spread(key: str, runs: Sequence[RunResult], names: Sequence[str]) -> dict[str, Any]:
+    found = Spread.of([mean_accuracy(run, names) for run in runs])
+    return {} if found is None else {key: found.mean, f"{key}_std": found.std}
+
+
+def dense_of(card: Shown, cards: Sequence[Shown]) -> Shown | None:
+    """Return the dense network that a card is compared with, over the same seeds.
+
+    It has the card's network and seed, and its domain where there is such a one, otherwise `clean`.
+    """
+    if card.place.method == "dense":
+        return None
+    same = [
+        one
+        for one in cards
+        if one.place.method == "dense"
+        and (one.place.network, one.seed) == (card.place.network, card.seed)
+        and one.place.protocol in (card.place.protocol, "")
+    ]
+    for domain in (card.place.domain, CLEAN):
+        for one in same:
+            if one.place.domain == domain:
+                return one
+    return None
+
+
+def corruption_figures(cards: Sequence[Shown], runs: Sequence[RunResult]) -> list[Figure]:
+    """Return accuracy by card and corruption, and how far it is from the dense network's."""
+    names = [name for family in by_family(corruptions_of(runs)).values() for name in family]
+    keys = {f"c{place}": name for place, name in enumerate(names)}
+    labels = [card.place.label for card in cards if card.seed == MEAN]
+    rows, differences = [], []
+    found = {id(card): {key: _mean(card, name) for key, name in keys.items()} for card in cards}
+    for card in cards:
+        means = found[id(card)]
+        rows.append(card.row(**means))
+        dense = dense_of(card, cards)
+        if dense is not None:
+            theirs = found[id(dense)]
+            values = {key: _less(means[key], theirs[key]) for key in keys}
+            differences.append(card.row(dense=dense.place.label, **values))
+    columns = [*place_columns(cards), *(percent(_spaced(name), key) for key, name in keys.items())]
+    figures = [
+        Figure(
+            "corruptions",
+            "Methods and corruptions",
+            "Accuracy under each corruption, mean over severities and seeds, percent.",
+            columns,
+            rows,
+            [Chart("Accuracy, percent", corruption_map(keys, labels, "accuracy"))],
+        )
+    ]
+    if differences:
+        columns = [*place_columns(cards), words("against", "dense")]
+        columns += [points(_spaced(name), key) for key, name in keys.items()]
+        figures.append(
+            Figure(
+                "against-dense",
+                "Corruptions, against the dense network",
+                "By how many points a card's accuracy exceeds that of the dense network of the same kind, "
+                "trained under the same domain where there is such a one, otherwise under clean.",
+                columns,
+                differences,
+                [
+                    Chart(
+                        "Points above (blue) or below (orange) the dense network",
+                        corruption_map(keys, labels, "points", difference=True),
+                    )
+                ],
+            )
+        )
+    return figures
+
+
+def _mean(card: Shown, name: str) -> float | None:
+    found = Spread.of([mean_accuracy(run, [name]) for run in card.runs])
+    return None if found is None else found.mean
+
+
+def _less(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one - other
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def size_figure(cards: Sequence[Shown], decks: Sequence[Row]) -> Figure | None:
+    """Return bytes, and milliseconds where they were measured, against robust accuracy."""
+    rows: list[Row] = []
+    for card in cards:
+        size, times = _mean_of(card.runs, "bytes"), {key: _mean_of(card.runs, key) for key in TIMES}
+        robust = card.accuracy("robust")
+        if size is not None and robust:
+            rows.append(card.row(bytes=size, **times, **robust))
+    rows += [row for row in decks if row.get("bytes") is not None]
+    costs = {"bytes": "bytes of the file, logarithmic"}
+    costs |= {
+        key: f"milliseconds per image by {what}, logarithmic"
+        for key, what in TIMES.items()
+        if any(row.get(key) is not None for row in rows)
+    }
+    series = list(dict.fromkeys(row["series"] for row in rows))
+    if not rows:
+        return None
+    marked = [dict(row) for row in rows]
+    for key in costs:
+        mark_front(marked, key)
+    columns: list[Column] = [words("card or deck", "label"), words("seed", "seed")]
+    columns += [spread("robust", "robust"), interval("95% interval", "robust")]
+    for key, title in costs.items():
+        columns.append(number(title.partition(",")[0], key, ",.0f" if key == "bytes" else ",.3f"))
+        columns.append(mark("on the front", f"{key}_front"))
+    return Figure(
+        "size",
+        "What robust accuracy costs",
+        "The dashed line is the Pareto front: nothing that costs less is more robust than a card or deck on "
+        "it. It is drawn of what the filters leave.",
+        columns,
+        marked,
+        [
+            Chart(f"Robust accuracy against {title.partition(',')[0]}", pareto(key, title, series, "~s"))
+            for key, title in costs.items()
+        ],
+    )
+
+
+def mark_front(rows: Sequence[Any], key: str) -> None:
+    """Say of each row that is a mean, under `KEY_front`, whether it lies on the front."""
+    for row in rows:
+        row[f"{key}_front"] = False
+    best = -1.0
+    means = [row for row in rows if row["seed"] in (None, MEAN) and row.get(key) is not None]
+    for row in sorted(means, key=lambda one: (one[key], -one["robust"])):
+        if row["robust"] > best:
+            best, row[f"{key}_front"] = row["robust"], True
+
+
+def _mean_of(runs: Sequence[RunResult], key: str) -> float | None:
+    values = [getattr(run.about, key) for run in runs]
+    known = [value for value in values if value is not None]
+    return statistics.mean(known) if known and len(known) == len(values) else None
+
+
+def calibration_figure(cards: Sequence[Shown]) -> Figure:
+    """Return how far confidence is from accuracy, on clean and on corrupted images."""
+    rows = []
+    for card in cards:
+        values: dict[str, float] = {}
+        for short, key in (("ece", "expected_calibration_error"), ("rms", "rms_calibration_error")):
+            values[f"{short}_clean"] = statistics.mean(getattr(run.clean, key) for run in card.runs)
+            cells = [getattr(cell, key) for run in card.runs for cell in run.cells]
+            if cells:
+                values[f"{short}_corrupted"] = statistics.mean(cells)
+        rows.append(card.row(**values))
+    columns = [
+        *place_columns(cards),
+        percent("ECE, clean", "ece_clean"),
+        percent("ECE, corrupted", "ece_corrupted"),
+        percent("RMS, clean", "rms_clean"),
+        percent("RMS, corrupted", "rms_corrupted"),
+    ]
+    ends = {"ece_clean": "clean images", "ece_corrupted": "corrupted images, mean over all cells"}
+    return Figure(
+        "calibration",
+        "Calibration",
+        "The expected calibration error (ECE) is the mean gap between confidence and accuracy in 15 bins of "
+        "confidence; less is better. Table: percent, with the root mean square (RMS) of the same gaps.",
+        columns,
+        rows,
+        [Chart("Expected calibration error", dumbbells(ends, "label", "expected calibration error", ".0%"))],
+    )
+
+
+def fourier_figure(results: Results, cards: Sequence[Shown]) -> Figure | None:
+    """Return the error of chosen cards under one added spatial frequency at a time."""
+    singles = {card.runs[0].name: card for card in cards if card.seed != MEAN}
+    rows, maps = [], []
+    for run, heatmap in results.fourier.items():
+        if run not in singles:
+            continue
+        card, coarse = singles[run], heatmap.coarse(_MOST_CELLS)
+        vertical, horizontal = heatmap.worst_frequency
+        label = f"{card.place.label} · seed {card.seed}"
+        bands = dict(zip(("low", "middle", "high"), heatmap.bands(3), strict=True))
+        rows.append(
+            card.row(
+                label=label,
+                clean_error=heatmap.clean_error,
+                mean_error=heatmap.mean_error,
+                **bands,
+                worst=float(heatmap.errors.max()),
+                at=f"{vertical}, {horizontal}",
+                norm=heatmap.norm,
+                images=heatmap.images,
+            )
+        )
+        apart = -(-max(heatmap.errors.shape) // _MOST_CELLS)
+        maps.append([[round(error, 4) for error in line] for line in coarse.tolist()])
+    if not rows:
+        return None
+    columns = [
+        words("card", "label"),
+        percent("clean", "clean_error"),
+        percent("mean over frequencies", "mean_error"),
+        percent("low", "low"),
+        percent("middle", "middle"),
+        percent("high", "high"),
+        percent("worst", "worst"),
+        words("at (vertical, horizontal)", "at"),
+        number("norm", "norm", "g"),
+        number("images", "images"),
+    ]
+    return Figure(
+        "fourier",
+        "Fourier heatmaps",
+        "Error with one spatial frequency added to each image; zero frequency stands in the middle. Table: "
+        "error in percent, over all frequencies, and over the lowest, middle and highest third of those up "
+        "to the largest along one axis.",
+        columns,
+        rows,
+        [
+            Chart(
+                "Error by spatial frequency",
+                frequency_maps(len(maps[0]), len(maps[0][0]), apart, [row["label"] for row in rows]),
+            )
+        ],
+        maps,
+        every_seed=True,
+    )

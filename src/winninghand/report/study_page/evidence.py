@@ -1,0 +1,252 @@
+"""The report's figures of decks, claims, runs and failures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from winninghand.evaluation import paired_difference
+from winninghand.evaluation.table import bootstrap
+from winninghand.report.study_page.cards import TIMES
+from winninghand.report.study_page.charts import dumbbells, effects
+from winninghand.report.study_page.figure import (
+    Chart,
+    Column,
+    Figure,
+    Row,
+    interval,
+    number,
+    percent,
+    points,
+    signed,
+    words,
+)
+from winninghand.report.study_page.shown import Shown
+from winninghand.results import Results, RunResult
+
+_LONGEST = 2000
+
+
+def deck_rows(results: Results, cards: Sequence[Shown]) -> list[Row]:
+    """Return a row for each deck that was measured on what every card was measured on."""
+    singles = {card.runs[0].name: card for card in cards if len(card.runs) == 1}
+    rows = []
+    for deck in results.measured:
+        if (deck.about.kind, deck.about.measured_on) != ("deck", "study") or not deck.cells:
+            continue
+        members = [singles[name] for name in deck.about.members if name in singles]
+        rows.append(_deck_row(deck, members))
+    return rows
+
+
+def _deck_row(deck: RunResult, members: Sequence[Shown]) -> Row:
+    whole = bootstrap(deck.robust_correct)
+    row: dict[str, Any] = {
+        **{key: _common(members, key) for key in ("method", "domain", "network", "protocol")},
+        "seed": None,
+        "series": "deck",
+        "label": deck.name,
+        "deck": deck.name,
+        "cards": len(deck.about.members),
+        "gate": deck.about.gate,
+        "bytes": deck.about.bytes,
+        **{key: getattr(deck.about, key) for key in TIMES},
+        "passes": deck.mean_passes,
+        "clean": deck.clean_accuracy,
+        "robust": deck.robust_accuracy,
+        "robust_low": whole.low,
+        "robust_high": whole.high,
+    }
+    known = [card.runs[0] for card in members if card.runs[0].cells]
+    if known:
+        best = max(known, key=lambda run: run.robust_accuracy)
+        row |= {
+            "best_card": best.name,
+            "best": best.robust_accuracy,
+            "average": sum(run.robust_accuracy for run in known) / len(known),
+        }
+        if len(best.clean.correct) == len(deck.clean.correct):
+            gain = paired_difference(deck.robust_correct, best.robust_correct)
+            row |= {"gain": gain.mean, "gain_low": gain.low, "gain_high": gain.high}
+    return row
+
+
+def _common(members: Sequence[Shown], key: str) -> str | None:
+    """Return what all cards of a deck have in common; None leaves the deck where filters choose."""
+    values = {str(getattr(card.place, key)) for card in members}
+    return values.pop() if len(values) == 1 else None
+
+
+def deck_figure(rows: Sequence[Row]) -> Figure | None:
+    """Return decks against the best and the average of their cards."""
+    if not rows:
+        return None
+    columns = [
+        words("deck", "deck"),
+        number("cards", "cards"),
+        *([words("gate", "gate")] if any(row["gate"] for row in rows) else []),
+        number("passes per image", "passes", ".2f"),
+        percent("clean", "clean"),
+        percent("robust", "robust"),
+        interval("95% interval", "robust"),
+        percent("average card", "average"),
+        percent("best card", "best"),
+        points("gain on the best", "gain"),
+        interval("95% interval", "gain", signed=True),
+        number("bytes", "bytes"),
+        words("the best card", "best_card"),
+    ]
+    ends = {"average": "average of its cards", "best": "its best card", "robust": "the deck"}
+    charts = []
+    if all(row.get("best") is not None for row in rows):
+        charts = [Chart("Robust accuracy", dumbbells(ends, "deck", "robust accuracy", ".1%"))]
+    return Figure(
+        "decks",
+        "Decks and their cards",
+        "Robust accuracy of each deck beside that of its cards, single seeds, on the same images; the gain "
+        "is paired by image, in points. Passes are the networks run per image.",
+        columns,
+        rows,
+        charts,
+    )
+
+
+def claim_figures(results: Results) -> list[Figure]:
+    """Return the claims with their verdicts, and the comparisons that these stand on."""
+    claims = list(results.claims)
+    rows = [_claim(claim) for claim in claims]
+    if not rows:
+        return []
+    columns = [words("claim", "claim"), words("sentence", "sentence"), words("verdict", "verdict")]
+    columns += [*_tested(), words("protocol", "protocol"), words("compared", "statistic")]
+    columns.append(words("missing", "missing"))
+    columns = [column for column in columns if any(row.get(column.keys[0]) is not None for row in rows)]
+    is_drawn = any(row["low"] is not None and row["high"] is not None for row in rows)
+    figures = [
+        Figure(
+            "claims",
+            "Claims",
+            "The effect is that of the comparison that speaks least for the claim, in points, with its 95% "
+            "interval; p is corrected for all claims. A claim is undecided where these results, so far, "
+            "neither bear it out nor refute it.",
+            columns,
+            rows,
+            [Chart("Effects and their intervals", effects())] if is_drawn else [],
+        )
+    ]
+    evidence = [
+        {**comparison, "protocol": claim["protocol"], "claim": claim["name"]}
+        for claim in claims
+        for comparison in claim["evidence"]
+    ]
+    if evidence:
+        columns = [words("claim", "claim"), words("protocol", "protocol")]
+        columns += [words("comparison", "comparison"), words("expected", "expected")]
+        columns += [number("seeds", "seeds"), number("images", "images"), *_tested()]
+        columns.append(words("verdict", "verdict"))
+        title, how = "Evidence", "Every comparison that a claim stands on; effects are in points."
+        figures.append(Figure("evidence", title, how, columns, evidence))
+    return figures
+
+
+def _tested() -> list[Column]:
+    return [
+        points("effect", "effect"),
+        Column("95% interval", ("low", "high"), lambda low, high: f"{signed(low)} to {signed(high)}"),
+        Column("p", ("p",), lambda p: "< 0.0001" if p < 1e-4 else f"{p:.4f}"),
+    ]
+
+
+def _claim(row: Mapping[str, Any]) -> Row:
+    keys = ("sentence", "protocol", "verdict", "effect", "low", "high", "p", "statistic")
+    return {
+        "claim": row["name"],
+        "label": " · ".join(filter(None, (row["name"], row["protocol"]))),
+        **{key: row[key] for key in keys},
+        "missing": "; ".join(row["missing"] or ()) or None,
+    }
+
+
+def failure_figure(results: Results) -> Figure | None:
+    """Return the runs that failed, and those that are not finished yet."""
+    failed = [dict(row) for row in getattr(results, "failed", ())]
+    rows: list[Row] = [
+        {
+            "run": row.get("run") or row.get("name"),
+            "state": row.get("state") or "failed",
+            "reason": row.get("error") or row.get("reason"),
+            "tries": row.get("tries") or row.get("attempts"),
+            "log": None if row.get("log") is None else str(row["log"])[-_LONGEST:],
+        }
+        for row in failed
+    ]
+    rows += [
+        {"run": run.name, "state": run.about.outcome}
+        for run in results.finished
+        if run.about.outcome != "trained"
+    ]
+    names = {row["run"] for row in rows}
+    rows += [
+        {"run": row["run"], "state": "not finished"}
+        for row in results.runs
+        if not row["finished"] and row["run"] not in names
+    ]
+    if not rows:
+        return None
+    columns = [words("run", "run"), words("state", "state")]
+    texts = [words("reason", "reason"), number("tries", "tries"), words("log", "log")]
+    columns += [column for column in texts if any(row.get(column.keys[0]) for row in rows)]
+    return Figure(
+        "failures",
+        "Runs that failed or are not finished",
+        "They are in no figure above. Start the study again to try them.",
+        columns,
+        rows,
+    )
+
+
+def run_figure(cards: Sequence[Shown]) -> Figure:
+    """Return every finished run, and what it took."""
+    rows, seen = [], set()
+    for card in cards:
+        run = card.runs[0]
+        if len(card.runs) > 1 or run.name in seen or card.seed == "mean":
+            continue
+        seen.add(run.name)
+        about = run.about
+        rows.append(
+            card.row(
+                run=about.run,
+                parent=about.parent,
+                epochs=about.epochs,
+                minutes=None if about.seconds is None else about.seconds / 60,
+                validation=about.last_validation_accuracy,
+                clean=run.clean_accuracy,
+                robust=run.robust_accuracy if run.cells else None,
+                bytes=about.bytes,
+                images=run.images,
+                machine=about.machine,
+            )
+        )
+    columns = [
+        words("run", "run"),
+        words("extends", "parent"),
+        number("epochs", "epochs"),
+        number("minutes", "minutes", ".1f"),
+        percent("validation", "validation"),
+        percent("clean", "clean"),
+        percent("robust", "robust"),
+        number("bytes", "bytes"),
+        number("images", "images"),
+    ]
+    if any(row["machine"] for row in rows):
+        columns.append(words("machine", "machine"))
+    return Figure(
+        "runs",
+        "All finished runs",
+        "Epochs and minutes are those of a run's own training, without the run that it extends. Accuracies "
+        "in percent; validation after the last epoch, before weights were quantized.",
+        columns,
+        rows,
+        every_seed=True,
+    )

@@ -1,0 +1,195 @@
+"""What a study found, in words: the first screen of the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from winninghand.base.errors import counted
+from winninghand.evaluation import Interval, paired_difference
+from winninghand.report.aggregation import corruptions_of
+from winninghand.report.study_page.cards import dense_of
+from winninghand.report.study_page.figure import MEAN, Figure, Row
+from winninghand.report.study_page.shown import Shown
+from winninghand.results import Results
+
+_CLOSE = 0.02
+"""What counts as close to a dense network's robust accuracy."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A figure that is worth a large number: what it is of, the number, and a line on it."""
+
+    title: str
+    value: str
+    note: str
+
+
+def introduction(results: Results) -> str:
+    """Say what was measured on what."""
+    runs, planned = results.finished, len(results.study["runs"])
+    first = runs[0]
+    names = corruptions_of(runs)
+    severities = sorted({cell.severity for run in runs for cell in run.cells})
+    cells = f", clean and under {counted(len(names), 'corruption')} at " if names else ", clean only"
+    cells += counted(len(severities), "severity", "severities") if names else ""
+    return (
+        f"{len(runs)} of {counted(planned, 'run')} are finished, measured on "
+        f"{counted(first.images, 'test image')} of {first.about.data}{cells}."
+    )
+
+
+def tiles(cards: Sequence[Shown], decks: Sequence[Row], claims: Figure | None) -> list[Tile]:
+    """Return the figures to look at first."""
+    means = _with_cells(cards)
+    found = []
+    dense = max((card for card in means if card.place.method == "dense"), key=_robust, default=None)
+    if dense is not None:
+        found.append(Tile("Dense network, robust", f"{100 * _robust(dense):.1f}%", _note(dense)))
+    sparse = max((card for card in means if card.place.method != "dense"), key=_robust, default=None)
+    if sparse is not None:
+        found.append(Tile("Best sparse card, robust", f"{100 * _robust(sparse):.1f}%", _note(sparse)))
+    if decks:
+        deck = max(decks, key=lambda row: row["robust"])
+        note = f"{deck['deck']}, {deck['passes']:.2f} passes per image"
+        found.append(Tile("Best deck, robust", f"{100 * deck['robust']:.1f}%", note))
+    if claims is not None:
+        verdicts = [row["verdict"] for row in claims.rows]
+        note = f"{verdicts.count('fails')} fail, {verdicts.count('undecided')} undecided"
+        found.append(Tile("Claims that hold", f"{verdicts.count('holds')} of {len(verdicts)}", note))
+    return found
+
+
+def findings(cards: Sequence[Shown], decks: Sequence[Row]) -> list[str]:
+    """Return sentences on cards, decks and corruptions, and on how far they can be trusted."""
+    return [
+        *_of_best(cards),
+        *_of_own_domain(cards),
+        *_of_smallest(cards),
+        *_of_decks(decks),
+        *_of_corruptions(cards),
+        *_of_caution(cards),
+    ]
+
+
+def _of_best(cards: Sequence[Shown]) -> Iterator[str]:
+    sparse = [card for card in _with_cells(cards) if card.place.method != "dense"]
+    if not sparse:
+        return
+    best = max(sparse, key=_robust)
+    text = f"{best.place.label} is the most robust sparse card: {100 * _robust(best):.2f}% robust"
+    dense, size = dense_of(best, cards), _bytes(best)
+    if dense is not None:
+        text += f", {_against(best, dense)} points against {_dense_name(dense)}"
+        whole = _bytes(dense)
+        if size and whole:
+            text += f", in {size / whole:.1%} of its bytes ({size:,.0f} of {whole:,.0f})"
+    yield text + ". It was chosen on these same images, which flatters it a little."
+
+
+def _of_own_domain(cards: Sequence[Shown]) -> Iterator[str]:
+    """Say which sparse card is the nearest to a dense network that learned from the same images."""
+    pairs = [(card, dense_of(card, cards)) for card in _with_cells(cards)]
+    same = [
+        (card, dense)
+        for card, dense in pairs
+        if dense is not None and dense.runs[0].cells and dense.place.domain == card.place.domain
+    ]
+    if not same:
+        return
+    card, dense = max(same, key=lambda pair: _robust(pair[0]) - _robust(pair[1]))
+    above = sum(_robust(one) > _robust(other) for one, other in same)
+    yield (
+        f"{above or 'None'} of the {counted(len(same), 'sparse card')} with a dense network of the same "
+        f"domain {'are' if above > 1 else 'is'} more robust than it; the best by that measure is "
+        f"{card.place.label}, {_against(card, dense)} points."
+    )
+
+
+def _of_smallest(cards: Sequence[Shown]) -> Iterator[str]:
+    near = []
+    for card in _with_cells(cards):
+        dense, size = dense_of(card, cards), _bytes(card)
+        if dense is not None and size and dense.runs[0].cells and _robust(card) > _robust(dense) - _CLOSE:
+            near.append((size, card))
+    if near:
+        size, card = min(near, key=lambda pair: pair[0])
+        yield (
+            f"The smallest card within {100 * _CLOSE:g} points of its dense network's robust accuracy is "
+            f"{card.place.label}: {size:,.0f} bytes, {100 * _robust(card):.2f}% robust."
+        )
+
+
+def _of_decks(decks: Sequence[Row]) -> Iterator[str]:
+    gains = [row for row in decks if row.get("gain") is not None]
+    if gains:
+        row = max(gains, key=lambda one: one["robust"])
+        gain = Interval(row["gain"], row["gain_low"], row["gain_high"])
+        yield (
+            f"The deck {row['deck']} is {100 * row['robust']:.2f}% robust, {gain.in_points} points against "
+            f"its best card, at {row['passes']:.2f} passes per image and {row['bytes'] or 0:,} bytes."
+        )
+
+
+def _of_corruptions(cards: Sequence[Shown]) -> Iterator[str]:
+    means = _with_cells(cards)
+    if not means:
+        return
+    best = max(means, key=_robust)
+    by_name: dict[str, list[float]] = {}
+    for run in best.runs:
+        for cell in run.cells:
+            by_name.setdefault(cell.corruption, []).append(cell.accuracy)
+    accuracy = {name: float(np.mean(values)) for name, values in by_name.items()}
+    if len(accuracy) > 1:
+        hard, easy = min(accuracy, key=accuracy.__getitem__), max(accuracy, key=accuracy.__getitem__)
+        yield (
+            f"For {best.place.label} the hardest corruption is {hard.replace('_', ' ')} "
+            f"({100 * accuracy[hard]:.1f}%), the easiest {easy.replace('_', ' ')} "
+            f"({100 * accuracy[easy]:.1f}%)."
+        )
+
+
+def _of_caution(cards: Sequence[Shown]) -> Iterator[str]:
+    means = [card for card in cards if card.seed == MEAN]
+    single = sum(len(card.runs) == 1 for card in means)
+    if single:
+        yield (
+            f"{single} of {counted(len(means), 'choice')} {'has' if single == 1 else 'have'} one seed only. "
+            "Intervals are over test images, not over seeds."
+        )
+
+
+def _with_cells(cards: Sequence[Shown]) -> list[Shown]:
+    return [card for card in cards if card.seed == MEAN and all(run.cells for run in card.runs)]
+
+
+def _robust(card: Shown) -> float:
+    return float(np.mean([run.robust_accuracy for run in card.runs]))
+
+
+def _bytes(card: Shown) -> float | None:
+    sizes = [run.about.bytes for run in card.runs if run.about.bytes]
+    return float(np.mean(sizes)) if sizes else None
+
+
+def _against(card: Shown, dense: Shown) -> str:
+    """Return the difference in robust accuracy over common seeds, with its interval over images."""
+    seeds = {run.about.seed for run in card.runs} & {run.about.seed for run in dense.runs}
+    pair = [
+        [run.robust_correct for run in one.runs if not seeds or run.about.seed in seeds]
+        for one in (card, dense)
+    ]
+    return paired_difference(*(np.mean(one, axis=0) for one in pair)).in_points.replace("-", "−")
+
+
+def _dense_name(dense: Shown) -> str:
+    parts = [part for part in (dense.place.network, dense.place.domain) if part]
+    return f"the dense network ({', '.join(parts)})"
+
+
+def _note(card: Shown) -> str:
+    return f"{card.place.label}, {counted(len(card.runs), 'seed')}"
