@@ -132,13 +132,14 @@ def dense_of(card: Shown, cards: Sequence[Shown]) -> Shown | None:
         for one in cards
         if one.place.method == "dense"
         and (one.place.network, one.seed) == (card.place.network, card.seed)
-        and one.place.protocol in (card.place.protocol, "")
+        and one.place.domain in (card.place.domain, CLEAN)
     ]
-    for domain in (card.place.domain, CLEAN):
-        for one in same:
-            if one.place.domain == domain:
-                return one
-    return None
+    # A dense network may stand for both protocols, as it has one phase under either.
+    return max(same, key=lambda one: _likeness(one, card), default=None)
+
+
+def _likeness(one: Shown, card: Shown) -> tuple[bool, bool]:
+    return one.place.domain == card.place.domain, one.place.protocol == card.place.protocol
 
 
 def corruption_figures(cards: Sequence[Shown], runs: Sequence[RunResult]) -> list[Figure]:

@@ -14,6 +14,7 @@ from winninghand.evaluation.table import Values, bootstrap
 from winninghand.report.aggregation import Group, Spread, groups
 from winninghand.report.study_page.figure import MEAN
 from winninghand.results import RunResult
+from winninghand.results.claims.groups import UNSTATED
 
 _PLACED = ("seed", "domain", "network", "protocol", "compression.method", "compression.sparsity")
 """Keys of a choice that a card's place says already."""
@@ -105,7 +106,7 @@ def _plain(run: RunResult, networks: dict[str, str]) -> dict[str, Any]:
         "method": about.method or "unknown",
         "domain": about.domain or "unknown",
         "network": networks[run.name],
-        "protocol": about.protocol or "",
+        "protocol": about.protocol or UNSTATED,
         "sparsity": about.sparsity or 0.0,
     }
 
