@@ -254,9 +254,10 @@ def test_filters_act_on_charts_and_tables_in_a_browser(study, tmp_path):
     assert "lrr" in legend
     assert "dense" not in legend
     width = """
-    new MutationObserver(() => {
-      document.title = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-    }).observe(document.documentElement, { attributeFilter: ["data-drawn"] });
+    const root = document.documentElement;
+    const tell = () => { document.title = root.scrollWidth - root.clientWidth; };
+    new MutationObserver(tell).observe(root, { attributeFilter: ["data-drawn"] });
+    if (root.dataset.drawn) tell();
     """
     seen, _ = in_browser(page, tmp_path, "#seed=0", width)
     tables = Tables(seen)

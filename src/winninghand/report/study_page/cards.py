@@ -60,7 +60,7 @@ def accuracy_figure(cards: Sequence[Shown], runs: Sequence[RunResult]) -> Figure
         means = {key: _spread(key, card.runs, some) for key, some in selections.items()}
         rows.append(
             card.row(
-                panel=" · ".join(filter(None, _panel(card, cards))) or "all cards",
+                panel=_panel(card, cards),
                 x=place_x(card.place.sparsity, place, len(others)),
                 **card.accuracy("clean"),
                 **card.accuracy("robust"),
@@ -76,7 +76,12 @@ def accuracy_figure(cards: Sequence[Shown], runs: Sequence[RunResult]) -> Figure
         *(spread(key.removeprefix("family_").replace("_", " "), key) for key in selections),
     ]
     sparsities = [card.place.sparsity for card in cards]
-    panels = list(dict.fromkeys(row["panel"] for row in rows))
+    protocols = list(dict.fromkeys(row["protocol"] for row in rows if row["protocol"]))
+    panels = [
+        panel + (f" · {protocol}" if len(protocols) > 1 else "")
+        for panel in dict.fromkeys(row["panel"] for row in rows)
+        for protocol in protocols or [""]
+    ]
     return Figure(
         "accuracy",
         "Accuracy against sparsity",
@@ -106,13 +111,10 @@ def place_columns(cards: Iterable[Shown]) -> list[Column]:
     return [*columns, percent("sparsity", "sparsity", 1), words("seed", "seed"), number("seeds", "seeds")]
 
 
-def _panel(card: Shown, cards: Sequence[Shown]) -> list[str]:
-    keys = [
-        key
-        for key in ("network", "domain", "protocol")
-        if len({getattr(one.place, key) for one in cards}) > 1
-    ]
-    return [getattr(card.place, key) for key in keys or ["domain"]]
+def _panel(card: Shown, cards: Sequence[Shown]) -> str:
+    """Return the panel of a card, within which the page's script divides the protocols."""
+    keys = [key for key in ("network", "domain") if len({getattr(one.place, key) for one in cards}) > 1]
+    return " · ".join(getattr(card.place, key) for key in keys or ["domain"])
 
 
 def _spread(key: str, runs: Sequence[RunResult], names: Sequence[str]) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def _deck_row(deck: RunResult, members: Sequence[Shown]) -> Row:
 
 def _common(members: Sequence[Shown], key: str) -> str | None:
     """Return what all cards of a deck have in common; None leaves the deck where filters choose."""
-    values = {str(getattr(card.place, key)) for card in members}
+    values = {getattr(card.place, key) for card in members}
     return values.pop() if len(values) == 1 else None
 
 
@@ -179,11 +179,6 @@ def failure_figure(results: Results) -> Figure | None:
             "log": None if row.get("log") is None else str(row["log"])[-_LONGEST:],
         }
         for row in failed
-    ]
-    rows += [
-        {"run": run.name, "state": run.about.outcome}
-        for run in results.finished
-        if run.about.outcome != "trained"
     ]
     names = {row["run"] for row in rows}
     rows += [

@@ -10,6 +10,7 @@
     circle: "M8 2a6 6 0 1 0 .01 0z", square: "M3 3h10v10H3z", diamond: "M8 1l6 7-6 7-6-7z",
     "triangle-up": "M8 2l7 12H1z", "triangle-down": "M8 14L1 2h14z", cross: "M6 2h4v4h4v4h-4v4H6v-4H2V6h4z",
   };
+  const protocolCount = document.querySelectorAll('fieldset[data-key="protocol"] input').length;
   const variable = (name) => `var(--${name})`;
   const text = { font: "inherit", labelFontSize: 11, titleFontSize: 12, titleFontWeight: 400 };
   const inks = { labelColor: variable("muted"), titleColor: variable("muted") };
@@ -76,8 +77,14 @@
     if (meta.layout === "panels") {
       const key = meta.seeds;
       for (const row of rows) if (row.method === "dense") row[`${key}_dense`] = row[key];
-      rows = rows.concat(seeds.map(({ series, panel, x, [key]: accuracy }) => ({ series, panel, x, role: "seed", [`${key}_seed`]: accuracy })));
-      const panels = new Set(visible.map((row) => row.panel)).size;
+      rows = rows.concat(seeds.map(({ series, panel, x, protocol, [key]: accuracy }) => ({ series, panel, x, protocol, role: "seed", [`${key}_seed`]: accuracy })));
+      // A training of one phase stands in the panels of all protocols.
+      const protocols = [...new Set(rows.map((row) => row.protocol).filter(Boolean))];
+      if (protocolCount > 1) {
+        rows = rows.flatMap((row) => (row.protocol ? [row.protocol] : protocols.length ? protocols : [""])
+          .map((protocol) => ({ ...row, panel: [row.panel, protocol].filter(Boolean).join(" · ") })));
+      }
+      const panels = new Set(rows.map((row) => row.panel)).size || 1;
       const columns = Math.min(panels, width >= 960 ? 3 : width >= 600 ? 2 : 1);
       delete spec.autosize; delete spec.width;
       spec.columns = columns;

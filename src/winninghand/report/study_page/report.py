@@ -65,7 +65,10 @@ class Report:
             failure_figure(results),
             run_figure(cards),
         ]
-        filters = {key: list(dict.fromkeys(getattr(card.place, key) for card in cards)) for key in PLACE[:-1]}
+        filters = {
+            key: list(dict.fromkeys(filter(None, (getattr(card.place, key) for card in cards))))
+            for key in PLACE[:-1]
+        }
         seeds = sorted({card.seed for card in cards if card.seed != MEAN}, key=int)
         return cls(
             results.title,

@@ -14,7 +14,6 @@ from winninghand.evaluation.table import Values, bootstrap
 from winninghand.report.aggregation import Group, Spread, groups
 from winninghand.report.study_page.figure import MEAN
 from winninghand.results import RunResult
-from winninghand.results.claims.groups import UNSTATED
 
 _PLACED = ("seed", "domain", "network", "protocol", "compression.method", "compression.sparsity")
 """Keys of a choice that a card's place says already."""
@@ -22,12 +21,15 @@ _PLACED = ("seed", "domain", "network", "protocol", "compression.method", "compr
 
 @dataclass(frozen=True)
 class Place:
-    """Where a card stands in a study; `series` is its method, and what tells it from others of the method."""
+    """Where a card stands in a study; `series` is its method, and what tells it from others of the method.
+
+    A training of one phase has no protocol: it is the same under all of them.
+    """
 
     method: str
     domain: str
     network: str
-    protocol: str
+    protocol: str | None
     sparsity: float
     series: str
     label: str
@@ -106,7 +108,7 @@ def _plain(run: RunResult, networks: dict[str, str]) -> dict[str, Any]:
         "method": about.method or "unknown",
         "domain": about.domain or "unknown",
         "network": networks[run.name],
-        "protocol": about.protocol or UNSTATED,
+        "protocol": about.protocol,
         "sparsity": about.sparsity or 0.0,
     }
 
