@@ -14,12 +14,14 @@ import pyarrow.parquet as pq
 import pytest
 
 import winninghand as wh
-from winninghand.evaluation import CLEAN, Cell, Heatmap, Outcome
+from winninghand.evaluation import CLEAN, Cell, Heatmap
+from winninghand.evaluation import Outcome as Answers
 from winninghand.report.study_page import Report, write_page
 from winninghand.report.study_page.cards import mark_front
 from winninghand.report.study_page.latex import escaped
 from winninghand.results import About, CellResult, ResultsWriter, RunResult
 from winninghand.results.fourier import write_fourier
+from winninghand.results.outcomes import Outcome, write_outcomes
 
 SHIPPED = Path(__file__).parents[2] / "studies/cifar10-cpu/results"
 EVALUATION = {"corruptions": "fog", "severities": [1, 5], "limit": 20, "seed": 0, "batch_size": 256}
@@ -70,7 +72,7 @@ def run_of(name, seed, method="lrr", domain="clean", rate=0.6):
 
     def cell(corruption, severity, share):
         confidence = generator.random(40).astype(np.float32)
-        outcome = Outcome(generator.random(40) < share, confidence, np.ones(40, np.float32))
+        outcome = Answers(generator.random(40) < share, confidence, np.ones(40, np.float32))
         return CellResult.of(Cell(corruption, severity, outcome))
 
     recipe = {
@@ -98,6 +100,7 @@ def study(tmp_path):
     writer.write_study(f"50% & more_{HOSTILE}", "tiny", EVALUATION, planned, wh.__version__)
     for run in runs:
         writer.add(run)
+    write_outcomes([Outcome("late", "failed", 3, HOSTILE, "failures/late.log")], writer.folder)
     errors = np.linspace(0, 1, 64).reshape(8, 8)
     write_fourier(tmp_path / "study/results", "a", Heatmap(errors, 0.25, 4.0, 40, 0))
     return tmp_path / "study"
@@ -167,7 +170,9 @@ def test_nothing_is_fetched_and_strange_names_are_text(study, tmp_path):
     assert len(text) < 3e6
     tables = Tables(text)
     assert [row["seed"] for row in tables.dicts("accuracy", tables.visible)] == ["mean", "mean"]
-    assert tables.dicts("failures") == [{"run": "late", "state": "not finished"}]
+    assert tables.dicts("failures") == [
+        {"run": "late", "state": "failed", "attempts": "3", "error": HOSTILE, "log": "failures/late.log"}
+    ]
     (row,) = tables.dicts("fourier")
     assert (row["clean"], row["mean over frequencies"], row["worst"]) == ("25.00", "50.00", "100.00")
     assert row["at (vertical, horizontal)"] == "3, 3"

@@ -16,7 +16,7 @@ from winninghand.results import RunResult
 from winninghand.results.data_set import FOLDER
 from winninghand.results.fourier import fourier_path, read_fourier, write_fourier
 from winninghand.spectra import half_plane
-from winninghand.studies.run_study import card_of
+from winninghand.studies.work import card_of
 from winninghand.studies.study import Study
 
 

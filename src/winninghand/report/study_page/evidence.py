@@ -24,8 +24,6 @@ from winninghand.report.study_page.figure import (
 from winninghand.report.study_page.shown import Shown
 from winninghand.results import Results, RunResult
 
-_LONGEST = 2000
-
 
 def deck_rows(results: Results, cards: Sequence[Shown]) -> list[Row]:
     """Return a row for each deck that was measured on what every card was measured on."""
@@ -114,13 +112,15 @@ def deck_figure(rows: Sequence[Row]) -> Figure | None:
 def claim_figures(results: Results) -> list[Figure]:
     """Return the claims with their verdicts, and the comparisons that these stand on."""
     claims = list(results.claims)
-    rows = [_claim(claim) for claim in claims]
+    rows = [_claim(claim, _protocols(claims) > 1) for claim in claims]
     if not rows:
         return []
     columns = [words("claim", "claim"), words("sentence", "sentence"), words("verdict", "verdict")]
     columns += [*_tested(), words("protocol", "protocol"), words("compared", "statistic")]
     columns.append(words("missing", "missing"))
     columns = [column for column in columns if any(row.get(column.keys[0]) is not None for row in rows)]
+    # One protocol, or none, needs no column.
+    columns = [column for column in columns if column.keys != ("protocol",) or _protocols(claims) > 1]
     is_drawn = any(row["low"] is not None and row["high"] is not None for row in rows)
     figures = [
         Figure(
@@ -135,12 +135,18 @@ def claim_figures(results: Results) -> list[Figure]:
         )
     ]
     evidence = [
-        {**comparison, "protocol": claim["protocol"], "claim": claim["name"]}
+        {
+            **comparison,
+            "protocol": claim["protocol"],
+            "claim": claim["name"],
+            "images": comparison["images"] if comparison["images"] > 1 else None,
+        }
         for claim in claims
         for comparison in claim["evidence"]
     ]
     if evidence:
-        columns = [words("claim", "claim"), words("protocol", "protocol")]
+        columns = [words("claim", "claim")]
+        columns += [words("protocol", "protocol")] if _protocols(claims) > 1 else []
         columns += [words("comparison", "comparison"), words("expected", "expected")]
         columns += [number("seeds", "seeds"), number("images", "images"), *_tested()]
         columns.append(words("verdict", "verdict"))
@@ -157,29 +163,24 @@ def _tested() -> list[Column]:
     ]
 
 
-def _claim(row: Mapping[str, Any]) -> Row:
+def _protocols(claims: Sequence[Mapping[str, Any]]) -> int:
+    return len({claim["protocol"] for claim in claims})
+
+
+def _claim(row: Mapping[str, Any], several: bool) -> Row:
     keys = ("sentence", "protocol", "verdict", "effect", "low", "high", "p", "statistic")
     return {
         "claim": row["name"],
-        "label": " · ".join(filter(None, (row["name"], row["protocol"]))),
+        "label": f"{row['name']} · {row['protocol']}" if several else row["name"],
         **{key: row[key] for key in keys},
         "missing": "; ".join(row["missing"] or ()) or None,
     }
 
 
 def failure_figure(results: Results) -> Figure | None:
-    """Return the runs that failed, and those that are not finished yet."""
-    failed = [dict(row) for row in getattr(results, "failed", ())]
-    rows: list[Row] = [
-        {
-            "run": row.get("run") or row.get("name"),
-            "state": row.get("state") or "failed",
-            "reason": row.get("error") or row.get("reason"),
-            "tries": row.get("tries") or row.get("attempts"),
-            "log": None if row.get("log") is None else str(row["log"])[-_LONGEST:],
-        }
-        for row in failed
-    ]
+    """Return the runs that failed or diverged, and those that are not finished yet."""
+    rows: list[Row] = [{**row, "state": "failed"} for row in results.failed]
+    rows += [{**row, "state": "diverged"} for row in results.diverged]
     names = {row["run"] for row in rows}
     rows += [
         {"run": row["run"], "state": "not finished"}
@@ -189,12 +190,13 @@ def failure_figure(results: Results) -> Figure | None:
     if not rows:
         return None
     columns = [words("run", "run"), words("state", "state")]
-    texts = [words("reason", "reason"), number("tries", "tries"), words("log", "log")]
+    texts = [number("attempts", "attempts"), words("error", "error"), words("log", "log")]
     columns += [column for column in texts if any(row.get(column.keys[0]) for row in rows)]
     return Figure(
         "failures",
-        "Runs that failed or are not finished",
-        "They are in no figure above. Start the study again to try them.",
+        "Runs without figures",
+        "What failed is tried again when the study is started again, and what is not finished goes on; what "
+        "diverged stays as it is.",
         columns,
         rows,
     )

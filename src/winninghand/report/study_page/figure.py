@@ -21,7 +21,7 @@ The seed is `MEAN` in rows that are means over all seeds.
 MEAN = "mean"
 
 
-_SENTENCES = ("claim", "sentence", "found", "evidence", "missing", "statistic", "reason", "log")
+_SENTENCES = ("sentence", "missing", "statistic", "error")
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@
   };
 
   const writeLegend = (place, legend, rows) => {
-    const marks = Array.isArray(legend) ? legend : [...new Set(rows.map((row) => row.series))]
+    const marks = Array.isArray(legend) ? legend.filter(([name]) => !rows[0].verdict || rows.some((row) => row.verdict === name)) : [...new Set(rows.map((row) => row.series))]
       .filter((name) => looks[name]).map((name) => [name, ...looks[name]]);
     place.replaceChildren(...marks.map(([name, colour, shape]) => {
       const item = document.createElement("span");
@@ -220,7 +220,9 @@
   };
 
   for (const table of document.querySelectorAll("details.table")) {
-    table.open = !table.parentElement.querySelector(".chart");
+    const section = table.parentElement;
+    const isShort = table.querySelectorAll("tbody tr:not([hidden])").length <= 12;
+    table.open = section.id === "claims" || (isShort && !section.querySelector(".chart"));
   }
   form.hidden = false;
   if (innerWidth > 900) form.querySelector("details").open = true;
