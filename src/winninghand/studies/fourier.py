@@ -16,8 +16,8 @@ from winninghand.results import RunResult
 from winninghand.results.data_set import FOLDER
 from winninghand.results.fourier import fourier_path, read_fourier, write_fourier
 from winninghand.spectra import half_plane
-from winninghand.studies.work import card_of
 from winninghand.studies.study import Study
+from winninghand.studies.work import card_of
 
 
 def measure_fourier(
