@@ -84,6 +84,25 @@ def test_rows_can_be_read_while_the_study_runs_and_after_it(writer, tmp_path):
     assert wh.Results(tmp_path / "results").cells.arrow.equals(rows)
 
 
+@pytest.mark.parametrize("reader", ["pandas", "polars", "duckdb", "pyarrow.dataset"])
+def test_other_readers_of_parquet_read_a_study_that_grows(reader, writer, tmp_path):
+    library = pytest.importorskip(reader)
+    writer.add(run_of("a"))
+    writer.compact()
+    writer.add(run_of("b"))
+    folder = tmp_path / "results"
+    if reader == "pandas":
+        rows = sum(len(library.read_parquet(path)) for path in folder.rglob("*.parquet"))
+    elif reader == "polars":
+        rows = len(library.read_parquet(folder / "**/*.parquet"))
+    elif reader == "duckdb":
+        (rows,) = library.sql(f"SELECT count(accuracy) FROM '{folder}/**/*.parquet'").fetchone()
+    else:
+        files = [str(path) for path in folder.rglob("*.parquet")]
+        rows = library.dataset(files).to_table().num_rows
+    assert rows == 6
+
+
 def test_a_part_takes_the_place_of_what_was_known_of_its_run(writer, tmp_path):
     writer.add(run_of("a", 0.2))
     writer.add(run_of("b"))

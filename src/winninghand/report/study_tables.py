@@ -84,7 +84,7 @@ def write_claims(claims: Iterable[Mapping[str, Any]], folder: Path) -> tuple[lis
     Effects are in points or percent, with their 95% intervals; p-values are corrected for all claims.
     """
     claims = list(claims)
-    columns = ["claim", "protocol", "", "effect", "p", "verdict"]
+    columns = ["claim", "protocol", "sentence", "effect", "p", "verdict"]
     rows = [
         [claim["name"], claim["protocol"], claim["sentence"], *_tested(claim), claim["verdict"]]
         for claim in claims

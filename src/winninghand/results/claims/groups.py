@@ -60,10 +60,17 @@ class Group:
         width = self.recipe["network"].get("width")
         return float(width) if isinstance(width, int | float) else None
 
-    @property
+    @cached_property
     def place(self) -> str:
         """What a card shares with the dense network that it is compared with, as JSON."""
         return json.dumps([self.recipe.get(key) for key in _PLACE], sort_keys=True)
+
+    @cached_property
+    def place_of_any_width(self) -> str:
+        """The same without the network's width."""
+        network, *rest = json.loads(self.place)
+        network.pop("width", None)
+        return json.dumps([network, *rest], sort_keys=True)
 
     @property
     def label(self) -> str:
@@ -77,13 +84,13 @@ class Group:
 
     def without(self, key: str) -> str:
         """Return the recipe as JSON without its seed and what stands under a dotted key."""
-        table = json.loads(json.dumps({name: one for name, one in self.recipe.items() if name != "seed"}))
-        *path, last = key.split(".")
-        inner = table
-        for name in path:
-            inner = inner.get(name, {})
-        inner.pop(last, None)
-        return json.dumps(table, sort_keys=True)
+        table, _, inner = key.partition(".")
+        recipe = {name: one for name, one in self.recipe.items() if name != "seed"}
+        if inner and table in recipe:
+            recipe[table] = {name: one for name, one in recipe[table].items() if name != inner}
+        elif not inner:
+            recipe.pop(table, None)
+        return json.dumps(recipe, sort_keys=True)
 
 
 @dataclass(frozen=True)
@@ -120,13 +127,26 @@ class Groups:
 
         Of several those whose training had most settings in common with the card's.
         """
-        found = [one for one in self.cards if one.method == "dense" and one.place == card.place]
+        found = [one for one in self.dense if one.place == card.place]
         return min(found, key=lambda one: _apart(one.recipe, card.recipe), default=None)
 
     def twins(self, card: Group, key: str) -> list[Group]:
         """Return the other groups whose recipes differ from a card's in the value of one dotted key only."""
-        wanted = card.without(key)
-        return [one for one in self.cards if one is not card and one.without(key) == wanted]
+        if key not in self._alike:
+            alike = self._alike[key] = defaultdict(list)
+            for one in self.cards:
+                alike[one.without(key)].append(one)
+        return [one for one in self._alike[key][card.without(key)] if one is not card]
+
+    @cached_property
+    def dense(self) -> tuple[Group, ...]:
+        """The dense networks."""
+        return tuple(one for one in self.cards if one.method == "dense")
+
+    @cached_property
+    def _alike(self) -> dict[str, dict[str, list[Group]]]:
+        """Groups by a dotted key and what their recipes hold without it; made as they are asked for."""
+        return {}
 
     def against_dense(self, card: Group, values: Values, side: Side, value: float) -> Comparison | Missing:
         """Compare a card with its dense network."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -111,7 +110,7 @@ def _of_equal_capacity(groups: Groups) -> Iterator[list[Group]]:
         rows: dict[str, list[Group]] = {}
         for group in groups.cards:
             if group.method in ("dense", method) and group.width and _is_known(group, _nonzero):
-                rows.setdefault(_without_width(group), []).append(group)
+                rows.setdefault(group.place_of_any_width, []).append(group)
         for row in rows.values():
             left = sorted(row, key=lambda one: one.sparsity)
             while left:
@@ -137,23 +136,12 @@ def _rise(chain: Sequence[Group]) -> list[tuple[float, Group]]:
 
 
 def _narrower(groups: Groups, card: Group) -> list[Group]:
+    """Return the dense networks of a card's kind that are narrower than it."""
     return [
         one
-        for one in groups.cards
-        if one.method == "dense"
-        and one.width is not None
-        and card.width is not None
-        and one.width < card.width
-        and _without_width(one) == _without_width(card)
+        for one in groups.dense
+        if one.place_of_any_width == card.place_of_any_width and (one.width or 0) < (card.width or 0)
     ]
-
-
-def _without_width(group: Group) -> str:
-    """Return what networks of several widths have in common."""
-    network, *rest = json.loads(group.place)
-    return json.dumps(
-        [{key: value for key, value in network.items() if key != "width"}, *rest], sort_keys=True
-    )
 
 
 def _equal_bytes(card: Group, dense: Group) -> bool:
