@@ -112,6 +112,21 @@ def test_a_claim_is_undecided_where_runs_or_certainty_are_missing(cards, seeds, 
     assert row["missing"] == [] if missing is None else missing in row["missing"]
 
 
+def test_a_planned_run_without_figures_keeps_its_claims_from_holding():
+    cards, names = [DENSE, KEPT[-1]], {"compression.method": "bp"}
+    runs = [card.run(seed) for card in cards for seed in range(3)]
+    planned = [{"run": run.name, "choice": {**names, "seed": run.about.seed}} for run in runs[3:]]
+    planned.append({"run": "bp-3", "choice": {**names, "seed": 3}})
+
+    def row(ended):
+        return next(row for row in judged(runs, planned, ended) if row["name"] == "C6")
+
+    assert (row({})["verdict"], row({})["missing"]) == ("undecided", ["bp-3, which is not finished"])
+    assert row({"bp-3": "whose training diverged"})["missing"] == ["bp-3, whose training diverged"]
+    planned[-1]["choice"]["domain"] = "augmix"  # it is of another recipe
+    assert row({})["verdict"] == "holds"
+
+
 LAYERWISE = Card("lrr", 0.95, 0.50, scope="layerwise")
 AUGMIX = [Card("dense", 0.0, 0.70, "augmix"), Card("lrr", 0.95, 0.62), Card("lrr", 0.95, 0.74, "augmix")]
 WIDE = Card("lrr", 0.9, 0.66, width=64, bytes=900, nonzero=105)

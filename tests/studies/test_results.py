@@ -96,7 +96,7 @@ def test_other_readers_of_parquet_read_a_study_that_grows(reader, writer, tmp_pa
     elif reader == "polars":
         rows = len(library.read_parquet(folder / "**/*.parquet"))
     elif reader == "duckdb":
-        (rows,) = library.sql(f"SELECT count(accuracy) FROM '{folder}/**/*.parquet'").fetchone()
+        ((rows,),) = library.sql(f"SELECT count(accuracy) FROM '{folder}/**/*.parquet'").fetchall()
     else:
         files = [str(path) for path in folder.rglob("*.parquet")]
         rows = library.dataset(files).to_table().num_rows

@@ -119,22 +119,25 @@ class Results:
     def runs(self) -> Rows:
         """One row per planned run, deck and kind of images, with its mean accuracies.
 
-        A run that is not finished has nothing but its name, its choice and its parent.
+        A run that is not finished has nothing but its name, its choice and its parent. `outcome` is
+        `trained`, `diverged` or `failed`; null of a deck and of a run that is still to come.
         """
         columns = {
             **RUN_COLUMNS,
             "images": "int64",
             "finished": "bool",
+            "outcome": "string",
             "clean_accuracy": "float64",
             "robust_accuracy": "float64",
             "mean_passes": "float64",
         }
-        done = {run.name for run in self.measured}
+        done, outcomes = {run.name for run in self.measured}, read_outcomes(self.folder)
         rows = [
             {
                 **run.about.row(),
                 "images": run.images,
                 "finished": True,
+                "outcome": "trained" if run.about.kind == "card" else None,
                 "clean_accuracy": run.clean_accuracy,
                 "robust_accuracy": run.robust_accuracy if run.cells else None,
                 "mean_passes": run.mean_passes,
@@ -148,6 +151,7 @@ class Results:
                 "choice": json.dumps(one["choice"]),
                 "parent": one["parent"],
                 "finished": False,
+                "outcome": outcomes[one["run"]].kind if one["run"] in outcomes else None,
             }
             for one in self.study["runs"]
             if one["run"] not in done
@@ -183,7 +187,12 @@ class Results:
         """
         from winninghand.results.claims.judging import judged  # who only writes needs none of it
 
-        rows = list(judged(self._compared))
+        ended = {
+            row["run"]: f"whose training {kind}"
+            for kind in ("failed", "diverged")
+            for row in self._ended(kind)
+        }
+        rows = list(judged(self._compared, self.study["runs"], ended))
         return Rows(pyarrow().Table.from_pylist(rows, schema=arrow_schema(CLAIM_COLUMNS)))
 
     @property

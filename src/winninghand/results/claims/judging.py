@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -21,16 +23,21 @@ UNSTATED = "unstated"
 Verdict = Literal["holds", "fails", "undecided"]
 
 
-def judged(runs: Iterable[RunResult]) -> Iterator[dict[str, Any]]:
+def judged(
+    runs: Iterable[RunResult],
+    planned: Iterable[Mapping[str, Any]] = (),
+    ended: Mapping[str, str] | None = None,
+) -> Iterator[dict[str, Any]]:
     """Yield one row per protocol and claim, all claims of a protocol corrected together (Holm 1979).
 
-    `runs` are those of one study, measured on the same images and cells.
+    `runs` are those of one study, measured on the same images and cells. `planned` are all that it asks for,
+    each with `run` and `choice`, and `ended` says in a few words what became of some that have no figures.
     """
-    runs = tuple(runs)
+    runs, lacking = tuple(runs), Lacking.of(runs, planned, ended or {})
     found = {run.about.protocol for run in runs if run.about.protocol is not None}
     for protocol in sorted(found) or [UNSTATED]:
         groups = Groups.of(runs, protocol)
-        family = [Judged.of(kind(), groups) for kind in CLAIMS.usable().values()]
+        family = [Judged.of(kind(), groups, lacking) for kind in CLAIMS.usable().values()]
         tested = [one for one in family if one.p is not None]
         corrected = dict(zip(map(id, tested), holm([one.p or 0.0 for one in tested]), strict=True))
         for one in family:
@@ -121,6 +128,32 @@ class Tested:
 
 
 @dataclass(frozen=True)
+class Lacking:
+    """The planned runs that have no figures yet, or never will, by their choice without its seed."""
+
+    choices: Mapping[str, str]
+    missing: Mapping[str, Sequence[str]]
+
+    @classmethod
+    def of(
+        cls, runs: Iterable[RunResult], planned: Iterable[Mapping[str, Any]], ended: Mapping[str, str]
+    ) -> Lacking:
+        """Return what is planned and not among the runs."""
+        known = {run.name for run in runs}
+        choices = {one["run"]: _without_seed(one["choice"]) for one in planned}
+        missing: dict[str, list[str]] = defaultdict(list)
+        for name, choice in choices.items():
+            if name not in known:
+                missing[choice].append(f"{name}, {ended.get(name, 'which is not finished')}")
+        return cls(choices, missing)
+
+    def beside(self, comparison: Comparison) -> Iterator[str]:
+        """Yield what is missing of the recipes that are compared."""
+        for choice in {self.choices.get(name, "") for name in (*comparison.runs, *comparison.against)}:
+            yield from self.missing.get(choice, ())
+
+
+@dataclass(frozen=True)
 class Judged:
     """A claim, its comparisons, and what it lacks."""
 
@@ -129,7 +162,7 @@ class Judged:
     missing: tuple[str, ...]
 
     @classmethod
-    def of(cls, claim: Claim, groups: Groups) -> Judged:
+    def of(cls, claim: Claim, groups: Groups, lacking: Lacking) -> Judged:
         """Make and test the comparisons of a claim."""
         found, missing = [], []
         with CLAIMS.called(claim.name):
@@ -137,6 +170,7 @@ class Judged:
                 if isinstance(one, Missing):
                     missing.append(one.what)
                 else:
+                    missing += sorted(lacking.beside(one))
                     found.append(Tested(one, Effect.of(one.differences)))
         missing += [
             one.comparison.another or f"a second seed of {one.comparison.label}"
@@ -188,6 +222,10 @@ class Judged:
             "evidence": [one.row() for one in self.comparisons],
             "missing": list(self.missing),
         }
+
+
+def _without_seed(choice: Mapping[str, Any]) -> str:
+    return json.dumps({key: value for key, value in choice.items() if key != "seed"}, sort_keys=True)
 
 
 def _verdict(p_for: float | None, p_against: float | None) -> Verdict:
