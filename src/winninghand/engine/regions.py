@@ -26,6 +26,8 @@ from winninghand.engine.vectors import BYTES, DOTS_OF_BYTES, LANES
 _SECOND_CACHE = 1_200_000
 _MEMORY = ((_SECOND_CACHE, 40.0), (8_000_000, 7.0), (math.inf, 2.5))
 """How many bytes of values a step reads and writes in a cycle: where all of them are up to so many bytes."""
+_HANDED = 15.0
+"""Cycles for each vector that another core takes."""
 _FAR = 4.0
 """How many bytes of weights come from beyond the second cache in a cycle."""
 
@@ -41,9 +43,11 @@ class Region:
 
 
 def best_regions(
-    program: Program, images: int, shapes: dict[tuple[int, int], Shape]
+    program: Program, images: int, shapes: dict[tuple[int, int], Shape], threads: int = 1
 ) -> tuple[list[Region], float]:
     """Return the cheapest way to cut a program into regions, and its cycles for all images.
+
+    A team of `threads` hands each value from core to core; what else it costs is counted as for one thread.
 
     `shapes` are those of the convolutions, by their outputs and how their sources are packed. Regions begin
     where one value alone is alive, as far as that is possible: what goes from one region to the next is
@@ -53,7 +57,7 @@ def best_regions(
     alive = [live(program, index) for index in range(steps + 1)]
     cuts = [index for index in range(steps) if index == 0 or len(alive[index]) == 1]
     for possible in (cuts, list(range(steps))):
-        found = _cheapest(program, images, shapes, [*possible, steps], alive)
+        found = _cheapest(program, images, shapes, [*possible, steps], alive, threads > 1)
         if found is not None:
             return found
     raise AssertionError("each step can run in a region of its own")
@@ -65,6 +69,7 @@ def _cheapest(
     shapes: dict[tuple[int, int], Shape],
     cuts: Sequence[int],
     alive: Sequence[tuple[int, ...]],
+    by_team: bool,
 ) -> tuple[list[Region], float] | None:
     ends = set(cuts)
     lanes = [LANES, *([2 * LANES] if any(packed == 2 for _, packed in shapes) else [])]
@@ -86,6 +91,9 @@ def _cheapest(
                 places[step.output] = _in_lanes(place, step.output, program, grid)
                 shape = shapes.get((step.output, packed))
                 cycles += _cycles(step, places, shape)
+                if by_team:
+                    made = places[step.output]
+                    cycles += _HANDED * made.sheets * made.planes * made.rows * made.columns
                 once += shape.stream / _FAR if far and shape is not None else 0.0
                 if index + 1 in ends:
                     out = sum(_transfer(places[number]) for number in alive[index + 1] if number in places)
@@ -249,7 +257,7 @@ def _cycles(step: Step, places: dict[int, Place], shape: Shape | None) -> float:
         moved += BYTES * place.sheets * place.planes * (place.rows + 2) * (place.columns + 2)
     memory = moved / next(speed for size, speed in _MEMORY if moved < size)
     # The borders: written around each output.
-    border = output.sheets * output.planes * 2 * (output.rows + output.columns + 2) * 2
+    border = output.sheets * output.planes * 2 * (output.rows + output.columns + 2) * 2.7
     if shape is None:
         return memory + 2.0 * vectors + border
     tiles = tiling(shape, output.rows, output.columns)

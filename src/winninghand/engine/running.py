@@ -29,7 +29,7 @@ class SparseRunner:
         self.program = with_maxima_apart(program)
         self.threads = threads
         self._weights = Weights(self.program)
-        self._regions: dict[int, list[Region]] = {}
+        self._regions: dict[tuple[int, int], list[Region]] = {}
         self._plans: dict[tuple[int, int, int], Plan] = {}
         self._lock = Lock()
         self._team = Team(threads)
@@ -65,10 +65,10 @@ class SparseRunner:
         """Return the plan of a chunk; threads that work alone have one each, since a plan has memory."""
         key = (images, team, owner)
         if key not in self._plans:
-            if images not in self._regions:
-                regions, _ = best_regions(self.program, images, self._weights.shapes)
-                self._regions[images] = regions
-            self._plans[key] = planned(self.program, images, team, self._regions[images], self._weights)
+            if (images, team) not in self._regions:
+                regions, _ = best_regions(self.program, images, self._weights.shapes, team)
+                self._regions[images, team] = regions
+            self._plans[key] = planned(self.program, images, team, self._regions[images, team], self._weights)
         return self._plans[key]
 
 
