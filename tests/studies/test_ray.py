@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -40,15 +41,17 @@ APART = ("seconds", "machine", "commit", "threads")
 
 DRIVER = """
 import sys
+import time
 from pathlib import Path
 from winninghand.images import load_images
 from winninghand.studies import load_study, run_study
 from winninghand.studies.ray_executor import RayExecutor
 if __name__ == "__main__":
-    study, out, address = sys.argv[1:]
+    study, out, address, told = sys.argv[1:]
     executor = RayExecutor(address=address)
     for run in run_study(load_study(study), load_images("digits"), Path(out), executor=executor):
-        print(run.name, flush=True)
+        with Path(told).open("a") as file:
+            print(run.name, file=file)
 """
 
 
@@ -90,30 +93,37 @@ def test_a_node_and_the_driver_may_die(undisturbed, tmp_path):
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     driver = None
 
-    def driven():
-        words = [sys.executable, "-c", DRIVER, str(path), str(out), cluster.address]
-        return subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    def driven(told):
+        words = [sys.executable, "-c", DRIVER, str(path), str(out), cluster.address, str(told)]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": (tmp_path / "driver.log").open("a")}
+        return subprocess.Popen(words, start_new_session=True, **quiet)
 
-    def done():
-        return {row["run"] for row in Results(out).cells}
+    def wait_for(told, count):
+        end = time.monotonic() + 300
+        while not told.exists() or len(told.read_text().split()) < count:
+            assert time.monotonic() < end
+            assert driver.poll() is None, (tmp_path / "driver.log").read_text()
+            time.sleep(0.1)
+        return set(told.read_text().split())
 
+    first, second = tmp_path / "first.txt", tmp_path / "second.txt"
     try:
         doomed = cluster.add_node(num_cpus=1)
         cluster.wait_for_nodes()
-        driver = driven()
-        assert driver.stdout.readline()  # a run is done, and both nodes are at work
+        driver = driven(first)
+        wait_for(first, 1)  # both nodes are at work
         cluster.remove_node(doomed, allow_graceful=False)
-        for _ in range(2):
-            assert driver.stdout.readline()
+        wait_for(first, 3)
         os.killpg(driver.pid, signal.SIGKILL)
         driver.wait()
-        before = done()
+        before = {row["run"] for row in Results(out).cells}
         assert 3 <= len(before) < RUNS
         cluster.add_node(num_cpus=1)
-        driver = driven()
-        told = [driver.stdout.readline() for _ in range(len(before))]
-        assert {line.strip() for line in told} == before  # what is finished is not done again
+        driver = driven(second)
         assert driver.wait(timeout=600) == 0
+        told = second.read_text().split()
+        assert set(told[: len(before)]) == before  # what is finished is not done again
+        assert len(told) == RUNS
     finally:
         if driver is not None and driver.poll() is None:
             os.killpg(driver.pid, signal.SIGKILL)

@@ -115,6 +115,20 @@ def test_runs_that_share_their_first_phases_are_trained_once(tiny_images, tmp_pa
     assert alone.metadata == load(card_of(tmp_path, together[2])).metadata
 
 
+def test_methods_share_their_dense_phase_bit_for_bit(tiny_images, tmp_path):
+    sweep = {"compression.method": ["dense", "lrr", "lth", "ft", "gmp"], "compression.sparsity": 0.5}
+    recipe = {**STUDY["recipe"], "compression": {"fraction_per_round": 0.5}}
+    study = Study.model_validate({**STUDY, "recipe": recipe, "sweeps": [sweep]})
+    plan = planned(study)
+    assert [task.measured for task in plan.tasks] == [False] + [True] * 5
+    runs = list(run_study(study, tiny_images, tmp_path))
+    assert [run.about.epochs for run in runs] == [0, 1, 1, 1, 1]
+    for spec, run in zip(plan.runs, runs, strict=True):
+        train(spec.recipe, tiny_images, tmp_path / "alone" / spec.name)
+        alone = (tmp_path / "alone" / spec.name / "card.card").read_bytes()
+        assert alone == card_of(tmp_path, run).read_bytes(), spec.name
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [

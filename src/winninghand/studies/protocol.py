@@ -8,6 +8,8 @@ from winninghand.base.errors import InputError, counted
 from winninghand.compression import Phase
 from winninghand.recipe import Recipe
 
+PROTOCOL = "protocol"
+"""The key of a choice that is none of a recipe's."""
 PROTOCOLS = ("equal_schedule", "equal_epochs")
 """Each phase as long as the dense training; or all phases together as long as it."""
 

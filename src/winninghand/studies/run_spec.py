@@ -11,13 +11,9 @@ from typing import Any
 from winninghand.compression import Phase
 from winninghand.networks import check_network
 from winninghand.recipe import Recipe, make_recipe, set_dotted
-from winninghand.studies.protocol import under
+from winninghand.studies.protocol import PROTOCOL, under
 from winninghand.studies.study import Study
-from winninghand.studies.sweeps import Sweep
 from winninghand.training.identity import run_name, whole
-
-PROTOCOL = "protocol"
-"""The key of a sweep that is none of a recipe's."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +52,7 @@ def chosen(study: Study, trust: bool = False) -> Iterator[RunSpec]:
     """
     found: set[str] = set()
     networks: set[str] = set()
-    for table in study.sweeps:
-        sweep = Sweep.of({**({PROTOCOL: study.protocol} if study.protocol else {}), **table})
+    for sweep in study.parsed_sweeps():
         seen: set[str] = set()
         exclude = tuple(one for one in study.exclude if one.keys() <= sweep.values.keys())
         for choice in sweep.choices(exclude):

@@ -26,7 +26,7 @@ from winninghand.base.toml import read_toml
 from winninghand.evaluation import Measurement
 from winninghand.images import Preparation
 from winninghand.recipe import Recipe
-from winninghand.studies.protocol import PROTOCOLS
+from winninghand.studies.protocol import PROTOCOL, PROTOCOLS
 from winninghand.studies.sweeps import Sweep, check_conditions
 
 MOST_RUNS = 100_000
@@ -137,9 +137,14 @@ class Study(BaseModel):
         """How the images of all runs are prepared: the recipe's `[images]` table."""
         return Recipe(images=self.recipe.get("images", {})).images
 
+    def parsed_sweeps(self) -> list[Sweep]:
+        """Return the sweeps, the protocols as the first key of each."""
+        protocol = {PROTOCOL: self.protocol} if self.protocol else {}
+        return [Sweep.of({**protocol, **table}) for table in self.sweeps]
+
     def check_number(self, yes: bool = False) -> None:
         """Raise `InputError` for more than `MOST_RUNS` choices, counted before they are multiplied out."""
-        choices = sum(len(Sweep.of(table)) for table in self.sweeps) * max(1, len(self.protocol))
+        choices = sum(map(len, self.parsed_sweeps()))
         if choices > MOST_RUNS and not yes:
             raise InputError(
                 f"the sweeps make {choices:.3g} choices; more than {MOST_RUNS:,} are planned only with --yes"
@@ -165,14 +170,12 @@ class Study(BaseModel):
 
     @model_validator(mode="after")
     def _sweeps_are_sound(self) -> Study:
-        keys = {"protocol"} if self.protocol else set()
         for table in self.sweeps:
-            if "protocol" in table:
+            if PROTOCOL in table:
                 raise InputError(
                     "protocol stands beside the sweeps, not in one; move it to the top of the file"
                 )
-            keys |= Sweep.of({**dict.fromkeys(keys & {"protocol"}, ""), **table}).values.keys()
-        check_conditions(self.exclude, keys)
+        check_conditions(self.exclude, {key for sweep in self.parsed_sweeps() for key in sweep.values})
         return self
 
 
