@@ -2,7 +2,7 @@
 
     python -m benchmarks.study_workers [--runs N] [--epochs N]
 
-The share is what a run takes longer by one of Ray's workers than in this process, start aside. Wants two idle cores;
+The share is what a run takes longer by a worker of Ray than in this process, start aside. Wants two idle cores;
 takes about four minutes.
 """
 

@@ -27,7 +27,6 @@ network = {name = "conv2", width = 2}
 compression = {milestones = [0.5]}
 training = {epochs = 2, batch_size = 64, precision = "32-true"}
 [[sweeps]]
-seed = [0, 1]
 "compression.method" = ["dense", "lrr", "lth"]
 "compression.sparsity" = [0.5, 0.9]
 [evaluation]
@@ -35,7 +34,7 @@ corruptions = "contrast"
 severities = [5]
 limit = 100
 """
-RUNS = 10
+RUNS = 5
 # Times, and what says where a run was.
 APART = ("seconds", "machine", "commit", "threads")
 
@@ -81,7 +80,7 @@ def test_two_workers_give_the_same_rows(undisturbed, tmp_path):
     assert rows(tmp_path) == found
     runs = [folder for folder in tmp_path.iterdir() if (folder / "run.json").exists()]
     assert sum((folder / "card.card").exists() for folder in runs) == RUNS
-    assert len(runs) == RUNS + 2  # and the first training of lth, for each seed
+    assert len(runs) == RUNS + 1  # and the first training of lth
 
 
 @pytest.mark.slow
@@ -113,11 +112,11 @@ def test_a_node_and_the_driver_may_die(undisturbed, tmp_path):
         driver = driven(first)
         wait_for(first, 1)  # both nodes are at work
         cluster.remove_node(doomed, allow_graceful=False)
-        wait_for(first, 3)
+        wait_for(first, 2)
         os.killpg(driver.pid, signal.SIGKILL)
         driver.wait()
         before = {row["run"] for row in Results(out).cells}
-        assert 3 <= len(before) < RUNS
+        assert 2 <= len(before) < RUNS
         cluster.add_node(num_cpus=1)
         driver = driven(second)
         assert driver.wait(timeout=600) == 0
