@@ -2,8 +2,8 @@
 
     python -m benchmarks.study_workers [--runs N] [--epochs N]
 
-The share is what a run takes longer by a worker of Ray than in this process, start aside. Wants two idle cores;
-takes about four minutes.
+The share is what a run takes longer by a worker of Ray than in this process, start aside. It wants two
+idle cores, and takes about four minutes.
 """
 
 from __future__ import annotations
