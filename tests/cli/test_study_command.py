@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -80,6 +81,9 @@ def test_a_study_is_run_shown_and_published(run, place):
     [
         (("--executor", "cereal"), "serial"),
         (("--zoo", "zoo"), "[zoo]"),
+        (("--json", "-"), "--plan"),
+        (("--executor", "serial", "--workers", "2"), "leave out --executor serial"),
+        (("--workers", "0"), "--workers"),
     ],
 )
 def test_a_study_that_cannot_be_is_one_line(run, place, words, named):
@@ -88,6 +92,19 @@ def test_a_study_that_cannot_be_is_one_line(run, place, words, named):
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert named in err
     assert not (place / "out").exists()
+
+
+def test_without_ray_one_run_follows_the_other(run, place, monkeypatch):
+    monkeypatch.setattr("winninghand.cli.study.find_spec", lambda name: None)
+    words = ("study", "study.toml", "--data", "tiny.npz", "--out", "out")
+    code, out, err = run(*words, "--workers", "2")
+    assert (code, out) == (0, "")
+    assert "pip install 'winninghand[ray]'" in " ".join(err.split())
+    assert len(wh.Results("out").finished) == 2
+    monkeypatch.setitem(sys.modules, "ray", None)
+    code, out, err = run(*words, "--ray", "127.0.0.1:1")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "pip install 'winninghand[ray]'" in err
 
 
 def test_the_zoo_is_shown_and_written(run, tmp_path):

@@ -31,7 +31,7 @@ ATTEMPTS = 3
 """How often a task is given out whose node or process dies."""
 
 _QUEUED = 2
-"""Tasks that wait for each one that runs, so that no worker waits for the driver."""
+"""Tasks that are given out beyond those that run, so that no worker waits for the driver."""
 
 Files = dict[str, dict[str, bytes]]
 """The content of run folders, by the run's name."""
@@ -65,7 +65,7 @@ class RayExecutor(Executor):
             raise TypeError("the work of a study is needed, as its files are sent around")
         self._connect()
         try:
-            yield from _Dispatch(self._ray, work, self._slots(), self._resources(), self._threads).run(tasks)
+            yield from _Dispatch(self._ray, work, self._most(), self._resources(), self._threads).run(tasks)
         finally:
             self._ray.shutdown()
 
@@ -95,14 +95,14 @@ class RayExecutor(Executor):
         except BaseException as error:  # told by the thread that waits
             errors.append(error)
 
-    def _slots(self) -> int:
-        """Return how many tasks work at once."""
-        if self._workers is not None:
-            return self._workers
+    def _most(self) -> int:
+        """Return how many tasks are given out at once."""
+        if self._workers is not None:  # of a cluster no more is taken; here Ray has no more cores
+            return self._workers + (_QUEUED if self._address is None else 0)
         there = self._ray.cluster_resources()
         slots = int(there.get("CPU", 1) // self._threads)
         gpus = self._resources()["num_gpus"]
-        return max(1, min(slots, int(there.get("GPU", 0) / gpus)) if gpus else slots)
+        return _QUEUED + max(1, min(slots, int(there.get("GPU", 0) / gpus)) if gpus else slots)
 
     def _resources(self) -> dict[str, float]:
         """Return what a task needs. Where there are GPUs it gets one, or the workers share them."""
@@ -127,7 +127,7 @@ class _Dispatch:
 
     ray: Any
     work: TrainAndMeasure
-    slots: int
+    most: int
     resources: Mapping[str, float]
     threads: int
     failed: set[str] = field(default_factory=set)
@@ -142,7 +142,7 @@ class _Dispatch:
         given: dict[Any, _Given] = {}
         again: deque[_Given] = deque()
         while waiting or given or again:
-            while len(given) < self.slots + _QUEUED and (again or waiting):
+            while len(given) < self.most and (again or waiting):
                 one = again.popleft() if again else self._next(waiting, open_names)
                 if one is None:
                     break
