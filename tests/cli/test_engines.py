@@ -1,6 +1,7 @@
 """`--engine` and `winninghand benchmark`: by what a model is run, and how long it takes."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -65,6 +66,15 @@ def test_predictions_by_the_engine(run, place):
 )
 def test_refusals(check_refusal, place, words, named):
     check_refusal(place, words, named)
+
+
+def test_without_onnx_runtime(check_refusal, place, monkeypatch):
+    pytest.importorskip("onnxscript")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    named = "onnxruntime is needed to run a model by ONNX Runtime and cannot be imported; pip install"
+    check_refusal(place, ("predict", "a.card", "a.png", "--engine", "onnx"), named)
+    missing = speed.ways_to_run(wh.load("a.card"), 1)[1]
+    assert all(missing[name].startswith(named) for name in ("onnxruntime", "onnxruntime-int8"))
 
 
 def test_benchmark_times_each_runtime_in_turn(run, place, monkeypatch):

@@ -52,6 +52,31 @@ def test_random_networks(seed):
         torch.testing.assert_close(interpret(trace(card), images), card(images), atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "what",
+    [
+        lambda x, y: torch.add(x, y, alpha=0.5) + y,
+        lambda x, y: x - 2 * y,
+        lambda x, y: torch.sub(x, y.flatten(2).flatten(1).view_as(y), alpha=3),
+        lambda x, y: (1 - x) * y,
+        lambda x, y: torch.add(torch.full((4, 1, 1), 2.0), y, alpha=0.5) - x,
+        lambda x, y: -y.sub_(x, alpha=0.25) + y,
+    ],
+)
+def test_multiples_and_differences(what):
+    class Mixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3)
+
+        def forward(self, x):
+            return what(self.first(x).relu(), self.second(x).relu()).mean((2, 3))
+
+    card, images = card_of(Mixed()), torch.rand(3, 3, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(interpret(trace(card), images), card(images), atol=1e-5, rtol=1e-5)
+
+
 def test_a_padded_image_and_a_subsampled_one_cost_no_copy():
     class Same(nn.Module):
         def __init__(self):

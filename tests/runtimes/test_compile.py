@@ -9,6 +9,7 @@ from torch import nn
 import winninghand as wh
 from tests.engine.drawn import drawn_card
 from winninghand.decks import share_body, with_bn_adaptation
+from winninghand.engine import running
 from winninghand.engine.vectors import DOTS_OF_BYTES
 from winninghand.spectra import SpectralProfile
 
@@ -165,6 +166,40 @@ def test_what_the_engine_cannot_run_is_run_by_the_next_best(caplog):
     assert said[1][1].startswith(f"{unknown}_local_scalar_dense; nor by ONNX Runtime: its network cannot be")
     assert len(said) == 2
     assert "\n" not in said[1][1]
+
+
+def test_what_overflows_and_where_the_engine_fails_is_left_to_others(caplog, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    network = nn.Sequential(nn.Conv2d(3, 4, 16), nn.Flatten())
+    with torch.no_grad():
+        network[0].weight.fill_(1e38)
+    card = wh.Card.from_module(network, CLASSES, (16, 16))
+    compiled = wh.compile(card)
+    assert (compiled.runtime, compiled.reason) == ("torch", "its logits are NaN or infinite")
+    assert torch.equal(compiled(noise(1)), card(noise(1)))
+    monkeypatch.setattr(running, "Weights", refusing)
+    compiled = wh.compile(made_card(0, patches(4)))
+    assert compiled.runtime == "onnxruntime"
+    assert compiled.reason == "the engine failed (NotImplementedError: no such instruction)"
+    assert [one.message.count("\n") for one in caplog.records if one.name.startswith("winninghand")] == [0, 0]
+
+
+def refusing(program):
+    raise NotImplementedError("no such instruction\nand more")
+
+
+def test_no_more_threads_than_cores(caplog, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    compiled = wh.compile(made_card(0, patches(4)), threads=1000)
+    assert compiled._runners[0][0].threads == 2
+    assert caplog.messages == ["2 threads instead of 1,000: this machine has no more cores"]
+
+
+def test_float_weights_are_held_once_without_their_zeros():
+    card = made_card(0, patches(4))
+    program = wh.compile(card, threads=1)._runners[0][0].program
+    assert all(step.weight.is_meta for step in program.convolutions)
+    assert sum(step.weight.numel() for step in program.convolutions) > 10_000
 
 
 class Deciding(nn.Module):

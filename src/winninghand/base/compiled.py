@@ -107,7 +107,11 @@ def _tell(error: Exception) -> None:
     if not _told:
         _told.append(str(error))
         reason = str(error).partition("\n")[0] or type(error).__name__
-        _LOG.warning("compiled code is not kept, and made anew by each process: %s", reason)
+        _LOG.warning(
+            "compiled code is not kept, and made anew by each process, unless NUMBA_CACHE_DIR names a folder "
+            "that can be written: %s",
+            reason,
+        )
 
 
 def compiled(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:

@@ -37,12 +37,13 @@ class InputError(ValueError):
 def first_error(error: ValidationError) -> str:
     """Return one line on the first key at fault in a table that was checked."""
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"]) or "the whole"
+    key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown key {key!r}; remove it or mend its name"
     if first["type"] == "value_error":
-        return f"{key}: {first['msg'].removeprefix('Value error, ')}"
-    return f"{key}: {first['msg'].lower()}, not {shown(brief(first['input'], 200))}"
+        reason = first["msg"].removeprefix("Value error, ")
+        return f"{key}: {reason}" if key else reason
+    return f"{key or 'the whole'}: {first['msg'].lower()}, not {shown(brief(first['input'], 200))}"
 
 
 def checked_whole(name: str, value: object, least: int = 0, most: int = LARGEST) -> int:

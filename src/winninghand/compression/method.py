@@ -306,7 +306,7 @@ class Compressor:
         for name in self.costs:
             if name not in known:
                 raise InputError(
-                    f"costs has a layer {name!r}, which the network has not; {nearest(name, known)}"
+                    f"costs has a layer {name!r}, which the network has not; {nearest(name, self.weights)}"
                 )
         for name in self.weights:
             if name not in self.costs:

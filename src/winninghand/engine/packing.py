@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -260,10 +261,33 @@ class _Runs:
         return np.array(self._rows, np.int64).astype(np.uint32).view(np.int32)
 
 
+class _Kept:
+    """A weight's bits, int32, without its zeros: a bit for each place says where they are."""
+
+    def __init__(self, bits: Ints) -> None:
+        self._shape = bits.shape
+        self._places = np.packbits(bits != 0)
+        self._values = bits[bits != 0]
+
+    def spread(self) -> Ints:
+        """Return them with the zeros."""
+        bits = np.zeros(self._shape, np.int32)
+        bits[np.unpackbits(self._places, count=bits.size).view(bool).reshape(bits.shape)] = self._values
+        return bits
+
+
 class Weights:
-    """The packed weights of a program's convolutions: packed once for each way in which sources lie."""
+    """The packed weights of a program's convolutions: packed once for each way in which sources lie.
+
+    They are copies: `without_floats` says what is left of the program then.
+    """
 
     def __init__(self, program: Program) -> None:
+        self._kept = {
+            step.output: _Kept(bits_of(step))
+            for step in program.convolutions
+            if not isinstance(step, ByteConvolution)
+        }
         self.counts = {
             step.output: np.count_nonzero(bits_of(step), axis=(1, 2, 3)) for step in program.convolutions
         }
@@ -290,7 +314,9 @@ class Weights:
                 assert isinstance(step, ByteConvolution)
                 self._packed[key] = pack_words(step.whole.numpy(), shape, source, tiles.block)
             else:
-                self._packed[key] = pack(bits_of(step), shape, source, tiles.block)
+                kept = self._kept.get(step.output)
+                bits = bits_of(step) if kept is None else kept.spread()
+                self._packed[key] = pack(bits, shape, source, tiles.block)
         return self._packed[key]
 
     def starts(self, step: ByteConvolution) -> Ints:
@@ -307,6 +333,15 @@ class Weights:
             scales, biases = norms_of(step)
             self._vectors[step.output] = (_spread(scales[0]), _spread(biases[0]))
         return self._vectors[step.output]
+
+
+def without_floats(program: Program) -> Program:
+    """Return a copy of a program whose float weights are shapes alone; levels of bytes stay."""
+    steps = tuple(
+        replace(step, weight=step.weight.to("meta"), levels=None) if isinstance(step, Convolution) else step
+        for step in program.steps
+    )
+    return copy.deepcopy(replace(program, steps=steps))
 
 
 def norms_of(step: Convolution | Affine | ChannelNorm) -> tuple[Floats, Floats]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from winninghand.engine.kernels import JOB
 from winninghand.engine.layout import Floats, Longs
-from winninghand.engine.packing import Weights
+from winninghand.engine.packing import Weights, without_floats
 from winninghand.engine.planning import Plan, planned
 from winninghand.engine.program import Program
 from winninghand.engine.regions import Region, best_regions, with_maxima_apart
@@ -26,9 +26,10 @@ class SparseRunner:
     """
 
     def __init__(self, program: Program, threads: int = 1) -> None:
-        self.program = with_maxima_apart(program)
+        whole = with_maxima_apart(program)
         self.threads = threads
-        self._weights = Weights(self.program)
+        self._weights = Weights(whole)
+        self.program = without_floats(whole)
         self._regions: dict[tuple[int, int], list[Region]] = {}
         self._plans: dict[tuple[int, int, int], Plan] = {}
         self._lock = Lock()

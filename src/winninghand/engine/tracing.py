@@ -134,6 +134,10 @@ def check_alike(found: Tensor, expected: Tensor) -> None:
     """Raise `UntraceableError` where logits are not those of the network itself."""
     if found.shape != expected.shape:
         raise UntraceableError("what it computes depends on the number of images")
+    if not bool(expected.isfinite().all()):
+        raise UntraceableError("its logits are NaN or infinite")
+    if not bool(found.isfinite().all()):
+        raise UntraceableError("its logits would be NaN or infinite, and PyTorch's are not")
     distance = float((found - expected).abs().max())
     largest = float(expected.abs().max())
     if not distance <= min(TOLERANCE * max(1.0, largest), 100 * TOLERANCE * largest + 1e-7):
@@ -478,44 +482,59 @@ class _Recorder(TorchDispatchMode):
         self._holds(result[0], output, traced.order)
 
     def add(self, given: dict[str, Any], result: Tensor) -> None:
-        self._arithmetic("add", given, result, float(given.get("alpha", 1)))
+        self._add(given["self"], given["other"], float(given.get("alpha", 1)), result)
 
     def sub(self, given: dict[str, Any], result: Tensor) -> None:
-        self._arithmetic("add", given, result, -float(given.get("alpha", 1)))
+        self._add(given["self"], given["other"], -float(given.get("alpha", 1)), result)
+
+    def rsub(self, given: dict[str, Any], result: Tensor) -> None:
+        self._add(given["other"], given["self"], -float(given.get("alpha", 1)), result)
+
+    def neg(self, given: dict[str, Any], result: Tensor) -> None:
+        self._add(0.0, given["self"], -1.0, result)
 
     def mul(self, given: dict[str, Any], result: Tensor) -> None:
-        self._arithmetic("multiply", given, result, 1.0)
+        left, right = given["self"], given["other"]
+        if id(left) in self._traced and id(right) in self._traced:
+            self._combine("multiply", self._of(left), self._of(right), result)
+            return
+        images, constant = (left, right) if id(left) in self._traced else (right, left)
+        self._maps(images, constant, 0.0, result)
 
     def div(self, given: dict[str, Any], result: Tensor) -> None:
         if id(given["other"]) in self._traced or given.get("rounding_mode"):
             raise UntraceableError("it divides by what it computed")
-        given["other"] = 1.0 / torch.as_tensor(given["other"], dtype=torch.float64)
-        self._arithmetic("multiply", given, result, 1.0)
+        self._maps(given["self"], 1.0 / torch.as_tensor(given["other"], dtype=torch.float64), 0.0, result)
 
-    def _arithmetic(self, kind: Any, given: dict[str, Any], result: Tensor, factor: float) -> None:  # noqa: ANN401
-        """Record left + factor × right, or left × right."""
-        left, right = given["self"], given["other"]
-        if id(left) in self._traced and id(right) in self._traced:
-            if factor != 1.0:
-                raise UntraceableError("it subtracts what it computed")
-            self._combine(kind, self._of(left), self._of(right), result)
-            return
+    def _add(self, left: Any, right: Any, factor: float, result: Tensor) -> None:  # noqa: ANN401 (tensor or number)
+        """Record left + factor × right."""
         if id(left) not in self._traced:
-            if factor != 1.0:
-                raise UntraceableError("it subtracts what it computed")
-            left, right = right, left
-        traced = self._of(left)
+            self._maps(right, factor, left, result)
+        elif id(right) not in self._traced:
+            self._maps(left, 1.0, factor * torch.as_tensor(right, dtype=torch.float64), result)
+        else:
+            second = self._of(right) if factor == 1.0 else self._mapped(right, factor, 0.0, right.shape)
+            self._combine("add", self._of(left), second, result)
+
+    def _maps(self, tensor: Tensor, scale: Tensor | float, shift: Tensor | float, result: Tensor) -> None:
+        """Record that the result is scale × tensor + shift."""
+        traced = self._mapped(tensor, scale, shift, result.shape)
+        self._holds(result, traced.number, traced.order)
+
+    def _mapped(
+        self, tensor: Tensor, scale: Tensor | float, shift: Tensor | float, shape: torch.Size
+    ) -> _Traced:
+        """Return scale × tensor + shift, of this shape; both constants must be one number per channel."""
+        traced = self._of(tensor)
         if not self._is_whole(traced):
             number = self._channels_first(traced)
-            traced = _Traced(left, number, self._canonical(number).view(left.shape))
-        if result.shape != left.shape:
+            traced = _Traced(tensor, number, self._canonical(number).view(tensor.shape))
+        if shape != tensor.shape:
             raise UntraceableError("it spreads what it computed over a constant")
-        numbers = self._per_channel(right, traced, result.shape)
-        ones = torch.ones_like(numbers)
-        pair = (ones, factor * numbers) if kind == "add" else (numbers, 0.0 * ones)
+        scales, shifts = (_row(self._per_channel(one, traced, shape)) for one in (scale, shift))
         output = self._value(self._shapes[traced.number])
-        self._steps.append(Affine(traced.number, output, _row(pair[0]), _row(pair[1])))
-        self._holds(result, output, traced.order)
+        self._steps.append(Affine(traced.number, output, scales, shifts))
+        return _Traced(tensor, output, traced.order)
 
     def _combine(self, kind: Any, left: _Traced, right: _Traced, result: Tensor) -> None:  # noqa: ANN401
         orders = left.order, right.order
@@ -689,6 +708,8 @@ _RECORDERS: dict[str, Callable[[_Recorder, dict[str, Any], Any], None]] = {
     "native_layer_norm": _Recorder.layer_norm,
     "add": _Recorder.add,
     "sub": _Recorder.sub,
+    "rsub": _Recorder.rsub,
+    "neg": _Recorder.neg,
     "mul": _Recorder.mul,
     "div": _Recorder.div,
     "cat": _Recorder.cat,

@@ -49,14 +49,14 @@ def run_by(engine: str, model: Card | Deck, threads: int | None = None) -> Card 
         return model
     # A model that PyTorch runs needs none of it.
     from winninghand.engine.playing import Compiled
-    from winninghand.runtimes.compiling import by_onnx
+    from winninghand.runtimes.compiling import by_onnx, sensible_threads
     from winninghand.runtimes.compiling import compile as compiled
 
     if engine == "sparse":
         return compiled(model, threads)
     if adaptation_of(model) is not None:
         raise InputError("ONNX Runtime takes batch norms as they are; run the model by torch")
-    return Compiled(model, by_onnx(model.cards, threads or torch.get_num_threads()), "onnxruntime")
+    return Compiled(model, by_onnx(model.cards, sensible_threads(threads)), "onnxruntime")
 
 
 def runtime_of(model: nn.Module) -> Runtime:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import logging
+import os
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from winninghand.base.device import evaluation_mode
-from winninghand.base.errors import InputError, checked_whole, with_article
+from winninghand.base.errors import InputError, checked_whole, counted, with_article
 from winninghand.base.extras import needed
 from winninghand.cards import Card, check_batch, check_pixels
 from winninghand.cards.player import adaptation_of
@@ -42,7 +42,8 @@ def compile(  # noqa: A001 (the public name)
     The model may also be given by its file, or as `zoo:NAME`. Its networks are traced once, and their
     weights packed; later changes of the model are not seen. Cards of one body are packed once, with the
     norms of each. Outputs are PyTorch's within 1e-4 of the largest of them. `threads` is how many threads
-    compute, by default as many as PyTorch has now (`torch.get_num_threads()`).
+    compute, by default as many as PyTorch has now (`torch.get_num_threads()`); more than the machine has
+    cores become as many as these, which one line says.
 
     With `calibration`, some dozens of float images (N, 3, H, W) in [0, 1] of the kind that it will see,
     convolutions multiply bytes: their weights are int8, those of an int8 or a binary card as they are, and
@@ -76,12 +77,14 @@ def compile(  # noqa: A001 (the public name)
     if isinstance(model, Deck):
         model.choose(torch.full((1, 3, *model.input_size), 0.5, device=model.device))
         model.reset()
-    count = threads or torch.get_num_threads()
+    count = sensible_threads(threads)
     try:
         runners, precision = _by_engine(model.cards, count, calibration)
         return Compiled(model, runners, "sparse", precision=precision)
     except UntraceableError as error:
         reason = str(error)
+    except Exception as error:  # whatever Numba and LLVM raise where they cannot compile
+        reason = f"the engine failed ({type(error).__name__}: {first_line(error)})"
     try:
         if adaptation_of(model) is not None:
             raise InputError("it takes norms as they are in the file")
@@ -91,6 +94,20 @@ def compile(  # noqa: A001 (the public name)
         return Compiled(model, _alone([_Torch(card) for card in model.cards]), "torch", reason)
     _say(model, "ONNX Runtime", reason)
     return Compiled(model, runners, "onnxruntime", reason)
+
+
+def sensible_threads(threads: int | None) -> int:
+    """Return how many threads compute: as many as asked for, else PyTorch's number; no more than cores.
+
+    More would wait for each other, each with buffers of its own.
+    """
+    wanted = threads or torch.get_num_threads()
+    cores = os.cpu_count() or wanted
+    if wanted > cores:
+        _LOG.warning(
+            "%s instead of %s: this machine has no more cores", counted(cores, "thread"), f"{wanted:,}"
+        )
+    return min(wanted, cores)
 
 
 def _say(model: Card | Deck, runtime: str, reason: str) -> None:
@@ -118,7 +135,10 @@ def _by_engine(
 
         whole = [(quantized(program, calibration), numbers) for program, numbers in programs]
         if DOTS_OF_BYTES or any(byte_values(program) for program, _ in whole):
-            return [(_runner(program, threads), numbers) for program, numbers in whole], "int8"
+            in_bytes = [(_runner(program, threads), numbers) for program, numbers in whole]
+            for runner, _ in in_bytes:
+                runner.run(calibration[:1].numpy())  # what cannot be compiled shows here
+            return in_bytes, "int8"
         _LOG.warning("this processor has no instruction for sums of bytes: float32 is used")
     runners = [(_runner(program, threads), numbers) for program, numbers in programs]
     for runner, numbers in runners:
@@ -141,8 +161,7 @@ def _check(runner: Runner, card: Card, number: int | None) -> None:
 def _runner(program: Program, threads: int) -> Runner:
     from winninghand.engine.running import SparseRunner
 
-    # A program refers to the weights of its card, which may change.
-    return SparseRunner(copy.deepcopy(program), threads)
+    return SparseRunner(program, threads)
 
 
 class _Torch:
@@ -171,14 +190,24 @@ class _Onnx:
         return cast("npt.NDArray[np.float32]", self._session.run(None, {self._name: images})[0])
 
 
+def check_onnx() -> None:
+    """Raise `InputError` where a package is missing by which ONNX Runtime runs models."""
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        needed(package, "export", "to run a model by ONNX Runtime")
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says, or else its type."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__
+
+
 def by_onnx(cards: Sequence[Card], threads: int) -> list[Played]:
     """Return a runner of ONNX Runtime for each card; `InputError` where a package or a way is missing."""
     # Needed for some models only, and it imports what exporters need.
     from winninghand.exports.graphs import INPUT
-    from winninghand.exports.onnx_file import EXTRA, onnx_of, session
+    from winninghand.exports.onnx_file import onnx_of, session
 
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        needed(package, *EXTRA)
+    check_onnx()
     runners: list[Runner] = []
     for card in cards:
         try:
@@ -186,9 +215,10 @@ def by_onnx(cards: Sequence[Card], threads: int) -> list[Played]:
             _check(runner, card, None)
         except InputError:
             raise
+        except UntraceableError as error:
+            raise InputError(f"it is not what the ONNX file computes: {error}") from error
         except Exception as error:  # whatever tracing, exporter and runtime raise
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise InputError(f"its network cannot be written as ONNX: {reason}") from error
+            raise InputError(f"its network cannot be written as ONNX: {first_line(error)}") from error
         runners.append(runner)
     return _alone(runners)
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import import_module, metadata
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,11 @@ from torch.nn import functional
 
 from winninghand.base.device import bf16_pays
 from winninghand.base.errors import InputError, checked_whole
-from winninghand.base.extras import needed
 from winninghand.base.threads import usable_cores
 from winninghand.cards import Card
 from winninghand.decks import Deck, load
 from winninghand.networks.entering import copied
-from winninghand.runtimes.compiling import compile  # noqa: A004 (the public name)
+from winninghand.runtimes.compiling import check_onnx, compile, first_line  # noqa: A004 (the public name)
 from winninghand.runtimes.load import OtherLoad
 
 Run = Callable[[Tensor], object]
@@ -191,23 +190,21 @@ def _in_bf16(model: Card | Deck) -> Run:
 
 def by_onnx(model: Card | Deck, threads: int) -> Run:
     """Return what runs the ONNX file of a model; `InputError` where a package or a way is missing."""
-    from winninghand.exports.onnx_file import EXTRA, onnx_of
+    from winninghand.exports.onnx_file import onnx_of
 
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        needed(package, *EXTRA)
+    check_onnx()
     return _session(_written(lambda: onnx_of(model)), threads)
 
 
 def _by_int8(model: Card | Deck, threads: int) -> Run:
-    from winninghand.exports.onnx_file import EXTRA
+    check_onnx()
     from winninghand.exports.quantized import write_quantized
 
-    onnx = needed("onnx", *EXTRA)
     images = like_photographs(_CALIBRATION, model)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         _written(lambda: write_quantized(model, path, images))
-        return _session(onnx.load(path), threads)
+        return _session(import_module("onnx").load(path), threads)
 
 
 def _written(write: Callable[[], Any]) -> Any:  # noqa: ANN401 (what is written)
@@ -216,8 +213,7 @@ def _written(write: Callable[[], Any]) -> Any:  # noqa: ANN401 (what is written)
     except InputError:
         raise
     except Exception as error:  # whatever tracing and exporter raise
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise InputError(f"it cannot be written as ONNX: {reason}") from error
+        raise InputError(f"it cannot be written as ONNX: {first_line(error)}") from error
 
 
 def _session(graph: Any, threads: int) -> Run:  # noqa: ANN401 (an onnx.ModelProto)
