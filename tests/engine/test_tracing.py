@@ -9,7 +9,8 @@ from torch import nn
 import winninghand as wh
 from tests.engine.drawn import drawn_card
 from winninghand.engine.program import Affine, Convolution, Pool, interpret, together
-from winninghand.engine.tracing import UntraceableError, trace
+from winninghand.engine.recording import UntraceableError
+from winninghand.engine.tracing import trace
 
 SMALL = {
     "wideresnet": {"depth": 10, "widen_factor": 2, "width": 4},

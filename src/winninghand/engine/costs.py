@@ -15,8 +15,9 @@ from winninghand.base.errors import InputError, checked_whole
 from winninghand.cards import Card
 from winninghand.engine.layout import Floats
 from winninghand.engine.program import Convolution, Pool, Program, Shape, Step
+from winninghand.engine.recording import UntraceableError
 from winninghand.engine.running import SparseRunner
-from winninghand.engine.tracing import UntraceableError, trace
+from winninghand.engine.tracing import trace
 from winninghand.engine.vectors import LANES
 from winninghand.networks import copied
 

@@ -60,9 +60,8 @@ class _Work:
             self._same[step.output] = step.source
             self._uses[step.source] += self._uses[step.output] - 1
             return
-        for taken_in in (self._affine, self._activation, self._addition):
-            if taken_in(step):
-                return
+        if self._at_the_end(step) or self._addition(step):
+            return
         self.steps.append(self._without_border(step) if isinstance(step, Convolution) else step)
 
     def _renamed(self, step: Step) -> Step:
@@ -80,32 +79,27 @@ class _Work:
             return None
         return next((index for index, step in enumerate(self.steps) if step.output == number), None)
 
-    def _affine(self, step: Step) -> bool:
-        index = self._maker(step.source) if isinstance(step, Affine) else None
-        before = None if index is None else self.steps[index]
-        if (
-            index is None
-            or not isinstance(step, Affine)
-            or not isinstance(before, Convolution | Affine)
-            or before.activation is not None
-            or getattr(before, "addend", None) is not None
-        ):
+    def _at_the_end(self, step: Step) -> bool:
+        """Do an affine map or an activation at the end of the step that makes its source."""
+        if not isinstance(step, Affine | Pointwise):
             return False
-        scales, biases = before.scales * step.scales, before.biases * step.scales + step.biases
-        self.steps[index] = replace(before, scales=scales, biases=biases, output=step.output)
-        return True
-
-    def _activation(self, step: Step) -> bool:
-        index = self._maker(step.source) if isinstance(step, Pointwise) else None
+        index = self._maker(step.source)
         before = None if index is None else self.steps[index]
         if (
             index is None
-            or not isinstance(step, Pointwise)
             or not isinstance(before, Convolution | Affine | Combine)
             or before.activation is not None
         ):
             return False
-        self.steps[index] = replace(before, activation=step.activation, output=step.output)
+        changes: dict[str, Any]
+        if isinstance(step, Pointwise):
+            changes = {"activation": step.activation}
+        elif isinstance(before, Combine) or getattr(before, "addend", None) is not None:
+            return False
+        else:
+            biases = before.biases * step.scales + step.biases
+            changes = {"scales": before.scales * step.scales, "biases": biases}
+        self.steps[index] = replace(before, output=step.output, **changes)
         return True
 
     def _addition(self, step: Step) -> bool:

@@ -22,7 +22,8 @@ from winninghand.cards.player import adaptation_of
 from winninghand.decks import Deck, load
 from winninghand.engine.playing import Compiled, Precision, Runner
 from winninghand.engine.program import Program, together
-from winninghand.engine.tracing import UntraceableError, check_alike, trace
+from winninghand.engine.recording import UntraceableError
+from winninghand.engine.tracing import check_alike, trace
 from winninghand.networks.entering import check_values, copied
 
 _LOG = logging.getLogger(__name__)

@@ -12,7 +12,8 @@ from winninghand.base.errors import InputError, brief, checked_whole
 from winninghand.cards import Card
 from winninghand.decks import Deck
 from winninghand.engine.program import Program
-from winninghand.engine.tracing import UntraceableError, trace, trace_module
+from winninghand.engine.recording import UntraceableError
+from winninghand.engine.tracing import trace, trace_module
 from winninghand.theory.certificate import Certificate
 from winninghand.theory.construction import built
 from winninghand.theory.copies import DEPTHS, Block, Depth, blocks_of, direct_layers

@@ -14,7 +14,8 @@ from winninghand.cards import Card
 from winninghand.decks import Deck
 from winninghand.decks.bodies import bodies_of
 from winninghand.engine.program import Program, together
-from winninghand.engine.tracing import UntraceableError, trace
+from winninghand.engine.recording import UntraceableError
+from winninghand.engine.tracing import trace
 from winninghand.exports.c.functions import needed_by
 from winninghand.exports.c.gate import Choice
 from winninghand.exports.c.network import Network, as_comment
