@@ -96,12 +96,10 @@ def with_drawn(
 
 def _asked(metadata: CardMetadata) -> Drawn | None:
     """Return how a card's recipe draws weights; None for one that trains them, and for no recipe."""
-    recipe = metadata.recipe or {}
-    compression = recipe.get("compression")
-    if not isinstance(compression, dict) or compression.get("method") not in ("ep", "bp"):
+    recipe = metadata.recipe
+    if recipe is None or not metadata.draws_weights:
         return None
-    if metadata.quantization is not None:
-        return None
+    compression = recipe["compression"]
     sparsity, seed = compression.get("sparsity"), recipe.get("seed")
     if not isinstance(sparsity, float | int) or not isinstance(seed, int):
         return None

@@ -18,7 +18,6 @@ from winninghand.base.errors import InputError, first_error
 from winninghand.cards.codec import Decoded, Entry, decode_tensors, encode_tensors, entropy_bound, read_index
 from winninghand.cards.codec.encodings import FLOATS
 from winninghand.cards.container import DRAWN
-from winninghand.cards.drawn import with_drawn, without_drawn
 from winninghand.cards.metadata import CardMetadata
 from winninghand.cards.quantization import fits_levels
 from winninghand.networks import architecture_of, is_outside, rebuilt, runs_code, version_of
@@ -62,9 +61,13 @@ def pack_card(parts: CardParts) -> tuple[dict[str, Any], Streams]:
     that are not single precision, and for weights that no longer are what they were quantized to.
     """
     header, tensors = header_of(parts), tensors_of(parts)
-    drawn, tensors = without_drawn(parts.metadata, tensors, _NETWORK)
-    if drawn is not None:
-        header[DRAWN] = drawn
+    if parts.metadata.draws_weights:
+        # Few cards need it.
+        from winninghand.cards.drawn import without_drawn
+
+        drawn, tensors = without_drawn(parts.metadata, tensors, _NETWORK)
+        if drawn is not None:
+            header[DRAWN] = drawn
     return header, encode_tensors(tensors, scales_of(parts))
 
 
@@ -127,6 +130,8 @@ def unpack_card(
         ]
         tensors = {name: tensor for one in decoded for name, tensor in one.tensors.items()}
         if DRAWN in header:
+            from winninghand.cards.drawn import with_drawn
+
             tensors = with_drawn(header[DRAWN], metadata, tensors, _NETWORK)
         profile = _taken_profile(tensors, header.get(_RULE, "padded"))
         weights = {name.removeprefix(_NETWORK): tensor for name, tensor in tensors.items()}

@@ -77,6 +77,14 @@ class CardMetadata(BaseModel):
         return float(training.get("validation", training.get("held_out", 0)))
 
     @property
+    def draws_weights(self) -> bool:
+        """Whether the recipe's method never trains weights, so that they may be as they were drawn."""
+        compression = (self.recipe or {}).get("compression")
+        if not isinstance(compression, dict) or self.quantization is not None:
+            return False
+        return compression.get("method") in ("ep", "bp")
+
+    @property
     def preparation(self) -> Preparation:
         """How the card's images were brought to its size and divided: what `wh.load_images` takes.
 
