@@ -58,6 +58,8 @@ class RayExecutor(Executor):
         self._address = address
         self._gpus = gpus_per_run
         self._threads = threads
+        if address is not None:
+            _check_answers(address)  # before a folder is made
 
     def run(self, tasks: Iterable[Task], work: Work) -> Iterator[Done | Failed]:
         """Yield each task once it has ended; Ray is stopped, or the cluster left, at the end."""
@@ -80,7 +82,6 @@ class RayExecutor(Executor):
             cores = (self._workers or max(1, int(usable_cores() // self._threads))) * self._threads
             self._ray.init(address="local", num_cpus=cores, _node_ip_address="127.0.0.1", **quiet)
             return
-        _check_answers(self._address)
         errors: list[BaseException] = []
         connecting = threading.Thread(target=self._join, args=(errors,), daemon=True)
         connecting.start()
@@ -137,13 +138,14 @@ class _Dispatch:
         # One process does one task after the other; with GPUs Ray would start a new one for each.
         self._remote = self.ray.remote(max_retries=0, max_calls=0)(_one_phase).options(**self.resources)
         self._shared = self.ray.put(self.work.within(Path()))
-        waiting = deque(tasks)
-        open_names = {task.name for task in waiting}
+        coming = iter(tasks)
+        waiting: list[Task] = []
+        open_names: set[str] = set()
         given: dict[Any, _Given] = {}
         again: deque[_Given] = deque()
-        while waiting or given or again:
-            while len(given) < self.most and (again or waiting):
-                one = again.popleft() if again else self._next(waiting, open_names)
+        while True:
+            while len(given) < self.most:
+                one = again.popleft() if again else self._next(coming, waiting, open_names)
                 if one is None:
                     break
                 try:
@@ -155,7 +157,7 @@ class _Dispatch:
                     continue
                 given[self._give(one.task)] = one
             if not given:
-                continue
+                return
             ready, _ = self.ray.wait(list(given), num_returns=1, timeout=1.0)
             for reference in ready:
                 one = given.pop(reference)
@@ -166,12 +168,17 @@ class _Dispatch:
                 open_names.discard(one.task.name)
                 yield ended
 
-    def _next(self, waiting: deque[Task], open_names: set[str]) -> _Given | None:
-        """Return the first task whose parent is not on its way."""
+    def _next(self, coming: Iterator[Task], waiting: list[Task], open_names: set[str]) -> _Given | None:
+        """Return the first task whose parent is not on its way; those before it are put aside."""
         for place, task in enumerate(waiting):
             if task.parent is None or task.parent.name not in open_names:
                 del waiting[place]
                 return _Given(task)
+        for task in coming:
+            open_names.add(task.name)
+            if task.parent is None or task.parent.name not in open_names:
+                return _Given(task)
+            waiting.append(task)
         return None
 
     def _give(self, task: Task) -> Any:  # noqa: ANN401 (an ObjectRef)
