@@ -135,3 +135,23 @@ def test_the_demo_leaves_cards_a_deck_and_a_page(run, tmp_path, monkeypatch):
         assert f"<td>{size}</td>" in page
     assert len(wh.load(tmp_path / "deck.deck").cards) == 2
     assert page.count("<svg") == 1
+
+
+def test_a_study_measures_the_fourier_heatmaps_that_it_asks_for(run, place):
+    plain = STUDY[: STUDY.index("[zoo]")]
+    asked = '[report]\nfourier = [{"compression.method" = "lrr"}]\nfourier_limit = 8\n'
+    (place / "study.toml").write_text(plain + asked)
+    words = ("study", "study.toml", "--data", "tiny.npz", "--out", "out")
+    assert run(*words)[0] == 0
+    results = wh.Results("out")
+    (name,) = results.fourier
+    heatmap = results.fourier[name]
+    assert (name, heatmap.images, heatmap.errors.shape) == (results.finished[1].name, 8, (16, 16))
+    (path,) = (place / "out/results/fourier").iterdir()
+    before = path.stat().st_mtime_ns
+    assert run(*words)[0] == 0
+    assert path.stat().st_mtime_ns == before
+    (place / "study.toml").write_text(plain + asked.replace("lrr", "ft"))
+    code, _, err = run(*words)
+    assert code == 2
+    assert "no finished run of the study fits {'compression.method': 'ft'}" in err.replace("\n", " ")

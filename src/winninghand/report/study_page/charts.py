@@ -36,7 +36,7 @@ def by_sparsity(
 ) -> Spec:
     """Return accuracy against sparsity: a panel for each domain, network and protocol, a line per series."""
     alt = drawing()
-    x = alt.X("x:Q", title="sparsity, fraction of the prunable weights that are removed").scale(
+    x = alt.X("x:Q", title="sparsity of prunable weights").scale(
         type="log", reverse=True, nice=False, padding=14
     )
     kept = sorted({_kept(one) for one in sparsities})
@@ -118,7 +118,7 @@ def pareto(key: str, title: str, series: Sequence[str], form: str) -> Spec:
     """Return robust accuracy against what a card costs, and the Pareto front."""
     alt = drawing()
     x = alt.X(f"{key}:Q", title=title).scale(type="log", nice=False, padding=18)
-    x = x.axis(format=form, labelOverlap="greedy", grid=False)
+    x = x.axis(format=form, labelOverlap="greedy", labelSeparation=8, grid=False)
     y = alt.Y("robust:Q", title="robust accuracy").scale(zero=False).axis(format=".0%", tickCount=6)
     base = alt.Chart(alt.Data(name="rows")).encode(x=x, y=y)
     front = base.transform_filter(alt.datum.front).mark_line(

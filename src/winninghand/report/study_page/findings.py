@@ -63,14 +63,15 @@ def tiles(cards: Sequence[Shown], decks: Sequence[Row], claims: Figure | None) -
     return found
 
 
-def findings(cards: Sequence[Shown], decks: Sequence[Row]) -> list[str]:
-    """Return sentences on cards, decks and corruptions, and on how far they can be trusted."""
+def findings(cards: Sequence[Shown], decks: Sequence[Row], claims: Figure | None) -> list[str]:
+    """Return sentences on cards, decks, corruptions and claims, and on how far they can be trusted."""
     return [
         *_of_best(cards),
         *_of_own_domain(cards),
         *_of_smallest(cards),
         *_of_decks(decks),
         *_of_corruptions(cards),
+        *_of_claims(claims),
         *_of_caution(cards),
     ]
 
@@ -151,6 +152,19 @@ def _of_corruptions(cards: Sequence[Shown]) -> Iterator[str]:
             f"({100 * accuracy[hard]:.1f}%), the easiest {easy.replace('_', ' ')} "
             f"({100 * accuracy[easy]:.1f}%)."
         )
+
+
+def _of_claims(claims: Figure | None) -> Iterator[str]:
+    """Say what is decided; what is not is said by the number of it alone."""
+    if claims is None:
+        return
+    for verdict in ("holds", "fails"):
+        for row in claims.rows:
+            if row["verdict"] == verdict:
+                yield f"{row['label']} {verdict} here: {row['sentence'].rstrip('.')}."
+    undecided = [row["label"] for row in claims.rows if row["verdict"] == "undecided"]
+    if undecided:
+        yield f"Undecided by these results: {', '.join(undecided)}."
 
 
 def _of_caution(cards: Sequence[Shown]) -> Iterator[str]:

@@ -53,6 +53,7 @@ class Report:
         cards = shown_cards(runs)
         decks = deck_rows(results, cards)
         claims = claim_figures(results)
+        judged = claims[0] if claims else None
         figures: list[Figure | None] = [accuracy_figure(cards, runs)]
         if any(run.cells for run in runs):
             figures += corruption_figures(cards, runs)
@@ -73,8 +74,8 @@ class Report:
         return cls(
             results.title,
             introduction(results),
-            tiles(cards, decks, claims[0] if claims else None),
-            findings(cards, decks),
+            tiles(cards, decks, judged),
+            findings(cards, decks, judged),
             [figure for figure in figures if figure is not None],
             list(dict.fromkeys(card.place.series for card in cards)),
             {**{key: values for key, values in filters.items() if len(values) > 1}, "seed": [MEAN, *seeds]},
