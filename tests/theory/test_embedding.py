@@ -250,6 +250,7 @@ class WithImage(nn.Module):
         (lambda card: wh.theory.embed(card, 1e-12), "raise epsilon by the factor"),
         (lambda card: wh.theory.embed(card, 1e-7, kind="binary"), "GiB, more than half"),
         (lambda card: wh.theory.embed(card.network), "give input_shape, such as"),
+        (lambda card: wh.theory.embed(card.network, input_shape="abc"), "give input_shape, such as"),
         (lambda card: wh.theory.embed(card_of(Gated())), "is a product of two values"),
         (
             lambda card: wh.theory.embed(card_of(nn.Sequential(network("fully connected"), nn.GELU()))),

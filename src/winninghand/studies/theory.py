@@ -101,7 +101,8 @@ def run_theory(
     console.print(f"searching the ticket of {target.network_name} within {epsilon:g}")
     ticket = embed(target, epsilon, seed, kind, depth=depth)
     seconds["ticket and certificate"] = perf_counter() - start
-    console.print(f"{ticket}")
+    for line in (f"{ticket}", *_rescaled(ticket)):
+        console.print(line)
     start = perf_counter()
     measured = proved_cells(target, ticket, measurement, images.test)
     cells = tuple(with_progress(measured, "proving answers", len(measurement), "cells"))
@@ -158,6 +159,7 @@ def _sections(target: Card, proven: Proven) -> list[Section]:
             [
                 f"From seed {ticket.seed} a network of {random:,} random numbers is drawn, once. "
                 + _LAYERS[ticket.depth],
+                *_rescaled(ticket),
                 f"The mask keeps {kept:,} of them, {percent(ticket.kept, 1)}. Each weight of the target is "
                 "the sum of a subset of its samples; the best subset is found exactly.",
             ],
@@ -211,6 +213,21 @@ def _sections(target: Card, proven: Proven) -> list[Section]:
             _answers(proven.cells),
             proved=_conclusion(proven),
         ),
+    ]
+
+
+def _rescaled(ticket: Ticket) -> list[str]:
+    """Return what is said of layers whose weights are beyond the theorems' scale."""
+    beyond = [
+        f"{layer.name} by {width.scale:g}"
+        for layer, width in zip(ticket.certificate.layers, ticket.widths, strict=True)
+        if ticket.kind == "float" and width.scale > 1
+    ]
+    if not beyond:
+        return []
+    return [
+        "The theorems take weights of at most ½. Layers beyond that are rescaled, and their random numbers "
+        f"with them: {', '.join(beyond)}."
     ]
 
 

@@ -102,13 +102,14 @@ def embed(
     epsilon, seed = check_asked(epsilon, seed, kind, depth)
     wanted = target_of(program_of(target, input_shape), levels=kind == "integers")
     direct = direct_layers(wanted, depth)
-    norms = norms_of(wanted)
+    norms: dict[int, float] | None = None
     if samples is not None:
         samples = checked_whole("samples", samples, 1, 2**20 if kind == "binary" else MOST_SAMPLES)
         needed = {layer.output: samples for layer in wanted.layers}
     elif kind == "integers":
         needed = {layer.output: integer_samples(layer) for layer in wanted.layers}
     else:
+        norms = norms_of(wanted)
         needed = _needed(wanted, kind, mean_errors(wanted, epsilon, norms, kind, direct))
     widths = _widths(wanted, kind, needed, samples, direct)
     check_memory(wanted, widths, direct)
@@ -136,9 +137,7 @@ def program_of(target: Card | nn.Module | Program, input_shape: Sequence[int] | 
         return target
     if not isinstance(target, nn.Module) or isinstance(target, Deck):
         raise InputError(f"the target must be a card or another module, not {type(target).__name__}")
-    if not isinstance(target, Card) and (
-        input_shape is None or not 1 <= len(input_shape) <= 3 or min(map(int, input_shape)) < 1
-    ):
+    if not isinstance(target, Card) and not _is_shape(input_shape):
         raise InputError(
             "a module says nothing of its inputs; give input_shape, such as (784,) or (1, 28, 28), or make a "
             "card of it by Card.from_module"
@@ -147,6 +146,12 @@ def program_of(target: Card | nn.Module | Program, input_shape: Sequence[int] | 
         return trace(target) if isinstance(target, Card) else trace_module(target, input_shape or ())
     except UntraceableError as error:
         raise InputError(f"the target cannot be taken apart: {error}") from None
+
+
+def _is_shape(given: object) -> bool:
+    if not isinstance(given, Sequence) or not 1 <= len(given) <= 3:
+        return False
+    return all(isinstance(one, int) and one >= 1 for one in given)
 
 
 def _needed(target: Target, kind: Kind, errors: dict[int, float]) -> dict[int, int]:
@@ -189,8 +194,10 @@ def check_memory(target: Target, widths: dict[int, Width], direct: frozenset[int
     blocks = blocks_of(target, widths, direct)
     weights = {layer.output: _weights(layer, widths[layer.output], blocks) for layer in target.layers}
     total = sum(weights.values())
-    # A single-precision number and its mask.
-    size = 5 * total
+    # A single-precision number and its mask; of layers that see copies the certificate has absolute values,
+    # too, in double precision, and squares one of them at a time.
+    absolute = [weights[number] for number in direct]
+    size = 5 * total + 8 * sum(absolute) + 16 * max(absolute, default=0)
     try:
         memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):

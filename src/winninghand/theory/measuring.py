@@ -15,7 +15,7 @@ from winninghand.images import Split
 from winninghand.theory.embedding import Ticket
 
 # Images at once: a ticket's hidden layers are wide.
-_BATCH = 40
+_BATCH = 20
 
 
 @dataclass(frozen=True)
