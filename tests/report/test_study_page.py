@@ -17,7 +17,7 @@ import winninghand as wh
 from winninghand.evaluation import CLEAN, Cell, Heatmap
 from winninghand.evaluation import Outcome as Answers
 from winninghand.report.study_page import Report, write_page
-from winninghand.report.study_page.cards import mark_front
+from winninghand.report.study_page.costs import mark_front
 from winninghand.report.study_page.latex import escaped
 from winninghand.results import About, CellResult, ResultsWriter, RunResult
 from winninghand.results.fourier import write_fourier

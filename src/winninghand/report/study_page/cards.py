@@ -1,4 +1,4 @@
-"""The report's figures of cards: accuracies, corruptions, cost, calibration and frequencies."""
+"""The report's figures of cards: accuracies, corruptions and calibration."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from winninghand.report.study_page.charts import (
     by_sparsity,
     corruption_map,
     dumbbells,
-    frequency_maps,
-    pareto,
     place_x,
 )
 from winninghand.report.study_page.figure import (
@@ -27,9 +25,7 @@ from winninghand.report.study_page.figure import (
     Chart,
     Column,
     Figure,
-    Row,
     interval,
-    mark,
     number,
     percent,
     points,
@@ -37,12 +33,7 @@ from winninghand.report.study_page.figure import (
     words,
 )
 from winninghand.report.study_page.shown import Shown
-from winninghand.results import Results, RunResult
-
-TIMES = {"milliseconds_sparse": "the engine", "milliseconds_torch": "PyTorch"}
-"""Columns of the results that only studies which ask for times have."""
-_MOST_CELLS = 64
-"""Of a map along each side; a finer one is drawn by means over its neighbours."""
+from winninghand.results import RunResult
 
 
 def accuracy_figure(cards: Sequence[Shown], runs: Sequence[RunResult]) -> Figure:
@@ -96,8 +87,12 @@ def accuracy_figure(cards: Sequence[Shown], runs: Sequence[RunResult]) -> Figure
         columns,
         rows,
         [
-            Chart("Robust accuracy", by_sparsity("robust", "robust accuracy", series, sparsities, panels)),
-            Chart("Clean accuracy", by_sparsity("clean", "clean accuracy", series, sparsities, panels)),
+            Chart(
+                f"{kind.capitalize()} accuracy",
+                by_sparsity(kind, f"{kind} accuracy", series, sparsities, panels),
+            )
+            for kind in ("robust", "clean")
+            if any(kind in row for row in rows)
         ],
     )
 
@@ -205,63 +200,6 @@ def _spaced(name: str) -> str:
     return name.replace("_", " ")
 
 
-def size_figure(cards: Sequence[Shown], decks: Sequence[Row]) -> Figure | None:
-    """Return bytes, and milliseconds where they were measured, against robust accuracy."""
-    rows: list[Row] = []
-    for card in cards:
-        size, times = _mean_of(card.runs, "bytes"), {key: _mean_of(card.runs, key) for key in TIMES}
-        robust = card.accuracy("robust")
-        if size is not None and robust:
-            rows.append(card.row(bytes=size, **times, **robust))
-    rows += [row for row in decks if row.get("bytes") is not None]
-    costs = {"bytes": "bytes of the file, logarithmic"}
-    costs |= {
-        key: f"milliseconds per image by {what}, logarithmic"
-        for key, what in TIMES.items()
-        if any(row.get(key) is not None for row in rows)
-    }
-    series = list(dict.fromkeys(row["series"] for row in rows))
-    if not rows:
-        return None
-    marked = [dict(row) for row in rows]
-    for key in costs:
-        mark_front(marked, key)
-    columns: list[Column] = [words("card or deck", "label"), words("seed", "seed")]
-    columns += [spread("robust", "robust"), interval("95% interval", "robust")]
-    for key, title in costs.items():
-        columns.append(number(title.partition(",")[0], key, ",.0f" if key == "bytes" else ",.3f"))
-        columns.append(mark("on the front", f"{key}_front"))
-    return Figure(
-        "size",
-        "What robust accuracy costs",
-        "The dashed line is the Pareto front: nothing that costs less is more robust than a card or deck on "
-        "it. It is drawn of what the filters leave.",
-        columns,
-        marked,
-        [
-            Chart(f"Robust accuracy against {title.partition(',')[0]}", pareto(key, title, series, "~s"))
-            for key, title in costs.items()
-        ],
-    )
-
-
-def mark_front(rows: Sequence[Any], key: str) -> None:
-    """Say of each row that is a mean, under `KEY_front`, whether it lies on the front."""
-    for row in rows:
-        row[f"{key}_front"] = False
-    best = -1.0
-    means = [row for row in rows if row["seed"] in (None, MEAN) and row.get(key) is not None]
-    for row in sorted(means, key=lambda one: (one[key], -one["robust"])):
-        if row["robust"] > best:
-            best, row[f"{key}_front"] = row["robust"], True
-
-
-def _mean_of(runs: Sequence[RunResult], key: str) -> float | None:
-    values = [getattr(run.about, key) for run in runs]
-    known = [value for value in values if value is not None]
-    return statistics.mean(known) if known and len(known) == len(values) else None
-
-
 def calibration_figure(cards: Sequence[Shown]) -> Figure:
     """Return how far confidence is from accuracy, on clean and on corrupted images."""
     rows = []
@@ -289,62 +227,4 @@ def calibration_figure(cards: Sequence[Shown]) -> Figure:
         columns,
         rows,
         [Chart("Expected calibration error", dumbbells(ends, "label", "expected calibration error", ".0%"))],
-    )
-
-
-def fourier_figure(results: Results, cards: Sequence[Shown]) -> Figure | None:
-    """Return the error of chosen cards under one added spatial frequency at a time."""
-    singles = {card.runs[0].name: card for card in cards if card.seed != MEAN}
-    rows, maps = [], []
-    for run, heatmap in results.fourier.items():
-        if run not in singles:
-            continue
-        card, coarse = singles[run], heatmap.coarse(_MOST_CELLS)
-        vertical, horizontal = heatmap.worst_frequency
-        label = f"{card.place.label} · seed {card.seed}"
-        bands = dict(zip(("low", "middle", "high"), heatmap.bands(3), strict=True))
-        rows.append(
-            card.row(
-                label=label,
-                clean_error=heatmap.clean_error,
-                mean_error=heatmap.mean_error,
-                **bands,
-                worst=float(heatmap.errors.max()),
-                at=f"{vertical}, {horizontal}",
-                norm=heatmap.norm,
-                images=heatmap.images,
-            )
-        )
-        apart = -(-max(heatmap.errors.shape) // _MOST_CELLS)
-        maps.append([[round(error, 4) for error in line] for line in coarse.tolist()])
-    if not rows:
-        return None
-    columns = [
-        words("card", "label"),
-        percent("clean", "clean_error"),
-        percent("mean over frequencies", "mean_error"),
-        percent("low", "low"),
-        percent("middle", "middle"),
-        percent("high", "high"),
-        percent("worst", "worst"),
-        words("at (vertical, horizontal)", "at"),
-        number("norm", "norm", "g"),
-        number("images", "images"),
-    ]
-    return Figure(
-        "fourier",
-        "Fourier heatmaps",
-        "Error with one spatial frequency added to each image; zero frequency stands in the middle. Table: "
-        "error in percent, over all frequencies, and over the lowest, middle and highest third of those up "
-        "to the largest along one axis.",
-        columns,
-        rows,
-        [
-            Chart(
-                "Error by spatial frequency",
-                frequency_maps(len(maps[0]), len(maps[0][0]), apart, [row["label"] for row in rows]),
-            )
-        ],
-        maps,
-        every_seed=True,
     )

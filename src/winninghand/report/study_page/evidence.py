@@ -7,8 +7,8 @@ from typing import Any
 
 from winninghand.evaluation import paired_difference
 from winninghand.evaluation.table import bootstrap
-from winninghand.report.study_page.cards import TIMES
 from winninghand.report.study_page.charts import dumbbells, effects
+from winninghand.report.study_page.costs import TIMES
 from winninghand.report.study_page.figure import (
     Chart,
     Column,

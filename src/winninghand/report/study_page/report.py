@@ -11,9 +11,8 @@ from winninghand.report.study_page.cards import (
     accuracy_figure,
     calibration_figure,
     corruption_figures,
-    fourier_figure,
-    size_figure,
 )
+from winninghand.report.study_page.costs import size_figure
 from winninghand.report.study_page.evidence import (
     claim_figures,
     deck_figure,
@@ -23,6 +22,7 @@ from winninghand.report.study_page.evidence import (
 )
 from winninghand.report.study_page.figure import MEAN, PLACE, Figure
 from winninghand.report.study_page.findings import Tile, findings, introduction, tiles
+from winninghand.report.study_page.frequencies import fourier_figure
 from winninghand.report.study_page.latex import write_latex
 from winninghand.report.study_page.shown import shown_cards
 from winninghand.results import Results
