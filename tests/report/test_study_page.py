@@ -204,7 +204,7 @@ def test_csv_files_hold_every_digit(study, tmp_path):
 
 
 def test_latex_escapes_what_it_must():
-    assert escaped("50% & a_b ± −1 中") == r"50\% \& a\_b $\pm$ $-$1 U+4E2D"
+    assert escaped("50% & a_b ± −1 “中”") == r"50\% \& a\_b $\pm$ $-$1 ``U+4E2D''"
     assert escaped("\\~^") == r"\textbackslash{}\textasciitilde{}\textasciicircum{}"
 
 
