@@ -16,6 +16,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from winninghand.engine import team
 from winninghand.engine.layout import Grid, Place, moves
 from winninghand.engine.program import (
     Activation,
@@ -239,6 +240,28 @@ def test_a_thread_that_cannot_begin_leaves_no_other_waiting(monkeypatch):
             runner.run(images)
     assert len(names) == 2
     np.testing.assert_array_equal(runner.run(images), SparseRunner(program, 3).run(images))
+
+
+@pytest.mark.parametrize(("function", "done_first"), [("announce", True), ("lead", False), ("lead", True)])
+def test_an_interrupted_call_leaves_the_next_one_whole(function, done_first, monkeypatch):
+    program = residual((16, 16))
+    images = torch.rand(3, *program.input_shape).numpy()
+    runner = SparseRunner(program, 2)
+    expected, real, interrupted = runner.run(images), getattr(team, function), []
+
+    def interrupt(*numbers):
+        if done_first or interrupted:
+            real(*numbers)
+        if not interrupted:
+            interrupted.append(function)
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(team, function, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            runner.run(images)
+    for _ in range(3):
+        np.testing.assert_array_equal(runner.run(images), expected)
 
 
 def test_threads_sleep_between_calls_and_end_with_their_runner():

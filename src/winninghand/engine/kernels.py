@@ -91,8 +91,9 @@ def announce(board: int) -> None:
 
 @compiled
 def lead(board: int, expected: int) -> None:
-    """Do the jobs of a board's first thread, and wait until so many calls of others are finished."""
+    """Do the jobs of a board's first thread, and wait until so many calls of all are finished."""
     perform(read_long(board + JOBS), read_long(board + JOBS + 8))
+    count_arrival(board + FINISHED)
     wait(board + FINISHED, expected)
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from threading import Event, Thread
+from queue import SimpleQueue
+from threading import Thread
 
 import numpy as np
 
 from winninghand.base.threads import usable_cores
-from winninghand.engine.kernels import CALLS, JOBS, announce, lead, serve
+from winninghand.engine.kernels import CALLS, FINISHED, JOBS, announce, lead, serve
 from winninghand.engine.layout import Longs
 from winninghand.engine.packing import aligned
 
@@ -30,7 +31,6 @@ class Team:
         self._begin()
 
     def _begin(self) -> None:
-        self._calls = 0
         self._others: list[_Other] = []
         self._board = aligned(JOBS + 16 * self._size).view(np.int64)
 
@@ -44,12 +44,21 @@ class Team:
         for thread, own in enumerate(jobs):
             place = (JOBS + 16 * thread) // 8
             self._board[place : place + 2] = own.ctypes.data, len(own)
-        self._calls += 1
-        announce(self._board.ctypes.data)
-        for other in self._others:
-            if other.asleep:
-                other.wanted.set()
-        lead(self._board.ctypes.data, self._calls * (self._size - 1))
+        try:
+            announce(self._board.ctypes.data)
+            self._finish()
+        except BaseException:  # Ctrl-C, while others are at work on this call's arrays
+            self._finish()
+            raise
+
+    def _finish(self) -> None:
+        """Do the jobs that are announced and not yet done, together."""
+        expected = int(self._board[CALLS // 8]) * self._size
+        if self._board[FINISHED // 8] < expected:
+            for other in self._others:
+                if other.asleep:
+                    other.wanted.put(None)
+            lead(self._board.ctypes.data, expected)
 
     def _start(self) -> None:
         patience = _PATIENCE if self._size <= usable_cores() else 1
@@ -58,12 +67,12 @@ class Team:
             for other in others:
                 name = f"engine_{other.thread}"
                 Thread(target=other.work, args=(patience,), name=name, daemon=True).start()
+            weakref.finalize(self, _dismiss, others)
+            self._others = others
         except BaseException:
             _dismiss(others)
             self._begin()  # with another board: those that were started may still look at this one
             raise
-        weakref.finalize(self, _dismiss, others)
-        self._others = others
 
 
 class _Other:
@@ -71,21 +80,22 @@ class _Other:
 
     def __init__(self, board: Longs, thread: int) -> None:
         self.board, self.thread = board, thread
-        self.wanted, self.asleep, self.dismissed = Event(), False, False
+        # A queue, as it may be put to in a collection of garbage, and in a process forked at any time.
+        self.wanted: SimpleQueue[None] = SimpleQueue()
+        self.asleep, self.dismissed = False, False
 
     def work(self, patience: int) -> None:
         """Serve the board until the team ends."""
         calls = 0
         while not self.dismissed:
             calls = serve(self.board.ctypes.data, self.thread, calls, patience)
-            self.wanted.clear()
             self.asleep = True  # from here on a call wakes it; one that came before is seen in the count
             if self.board[CALLS // 8] == calls and not self.dismissed:
-                self.wanted.wait()
+                self.wanted.get()
             self.asleep = False
 
 
 def _dismiss(others: Sequence[_Other]) -> None:
     for other in others:
         other.dismissed = True
-        other.wanted.set()
+        other.wanted.put(None)
