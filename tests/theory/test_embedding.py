@@ -131,6 +131,15 @@ def test_a_seed_is_one_network_and_one_mask():
     assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
+def test_images_of_another_kind_are_told():
+    certificate = wh.theory.embed(card_of(network("convolutions")), 0.5).certificate
+    for images, named in ((torch.rand(0, 3, SIDE, SIDE), "one image or more"), ("a", "must be a tensor")):
+        with pytest.raises(wh.InputError, match=named):
+            certificate.prove(images)
+    with pytest.raises(wh.InputError, match=r"in \[0, 1\]"):
+        certificate.prove(torch.full((1, 3, SIDE, SIDE), 2.0))
+
+
 def test_any_module_may_be_a_target():
     module = network("fully connected")[1:]
     ticket = wh.theory.embed(module, 0.5, input_shape=(3 * SIDE**2,))

@@ -79,6 +79,8 @@ class Certificate:
         `InputError` for images of another shape or range.
         """
         shape = self._target.program.input_shape
+        if not isinstance(images, Tensor) or images.ndim < 2 or len(images) == 0:
+            raise InputError("images must be a tensor of one image or more, (N, C, H, W)")
         if math.prod(images.shape[1:]) == math.prod(shape):
             images = images.reshape(len(images), *shape)
         if images.shape[1:] != shape or not bool(((images >= 0) & (images <= 1)).all()):
