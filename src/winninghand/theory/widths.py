@@ -237,7 +237,9 @@ def width_of(
     """
     weights = int(layer.weight.count_nonzero()) * copies
     if kind == "integers":
-        count = _INTEGER_SAMPLES if samples is None else samples
+        # Each copy has samples of its own, of which all may have one sign.
+        count = _INTEGER_SAMPLES + (_MORE_SAMPLES if copies > 1 else 0)
+        count = count if samples is None else samples
         hidden = 0 if direct else hidden_channels(layer, count)
         return Width(count, min(count, needed), 0.5, hidden, 1.0, 1.0)
     scale, constant_scale = weight_scales(layer)
