@@ -72,7 +72,7 @@ def test_pixels_that_are_no_numbers_are_refused(cards, gate, value):
 
 
 def test_an_empty_batch_is_refused(cards):
-    with pytest.raises(wh.InputError, match="shape"):
+    with pytest.raises(wh.InputError, match="give at least one image"):
         wh.Deck(cards)(torch.empty(0, 3, 16, 16))
 
 

@@ -377,7 +377,9 @@ def check_batch(images: Tensor, input_size: tuple[int, int]) -> None:
         raise InputError(f"images must be float in [0, 1], not {images.dtype}; divide bytes by 255")
     if images.layout != torch.strided:
         raise InputError(f"images must be a dense tensor, not one of layout {images.layout}")
-    if images.ndim != 4 or images.shape[0] == 0 or tuple(images.shape[1:]) != (3, height, width):
+    if images.ndim == 4 and len(images) == 0:
+        raise InputError(f"images must have the shape (N, 3, {height}, {width}); give at least one image")
+    if images.ndim != 4 or tuple(images.shape[1:]) != (3, height, width):
         raise InputError(
             f"images must have the shape (N, 3, {height}, {width}), not {tuple(images.shape)}; resize them"
         )
