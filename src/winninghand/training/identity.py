@@ -188,14 +188,14 @@ def _conditions(environment: Mapping[str, Any]) -> dict[str, Any]:
 
 def _defaults(table: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the defaults of all keys of a whole recipe: frozen ones, and of later keys their own."""
-    return _defaults_of(*(table[kind][key] for kind, key in _KINDS.items()))
+    return _defaults_of(Recipe, *(table[kind][key] for kind, key in _KINDS.items()))
 
 
 @lru_cache(maxsize=256)
-def _defaults_of(*names: str) -> Mapping[str, Any]:
+def _defaults_of(recipe: type[Recipe], *names: str) -> Mapping[str, Any]:
     """Return the defaults under the names of a network, a domain and a method."""
     named = dict(zip(_KINDS, names, strict=True))
-    own = whole(Recipe.model_validate({kind: {key: named[kind]} for kind, key in _KINDS.items()}))
+    own = whole(recipe.model_validate({kind: {key: named[kind]} for kind, key in _KINDS.items()}))
     frozen = _frozen()
     flat = {**_flat(own), **frozen["recipe"]}
     for kind, name in named.items():
