@@ -177,6 +177,11 @@ def test_a_file_holds_seed_and_masks(tmp_path, epsilon, depth):
     assert (tmp_path / "a.ticket").stat().st_size < sum(one.numel() for one in state.values()) / 4
     with pytest.raises(wh.InputError, match="it is a ticket of 3 layers, not 2"):
         wh.theory.load_ticket(tmp_path / "a.ticket", card_of(network("fully connected")))
+    other = network("convolutions")
+    with torch.no_grad():
+        other[0].weight.mul_(1.5)
+    with pytest.raises(wh.InputError, match="give the target that it is the ticket of"):
+        wh.theory.load_ticket(tmp_path / "a.ticket", card_of(other))
 
 
 def test_pruned_weights_take_no_random_ones():
@@ -185,6 +190,27 @@ def test_pruned_weights_take_no_random_ones():
         module[1].weight[:, ::2] = 0
     ticket = wh.theory.embed(card_of(module), 0.5)
     assert ticket.certificate.layers[0].targets <= 8 * 54 * 3
+
+
+@pytest.mark.parametrize("depth", ["2L", "L+1"])
+@pytest.mark.parametrize("kind", ["float", "binary"])
+@pytest.mark.parametrize("empty", [(0,), (2,), (0, 2)])
+def test_layers_without_weights_are_embedded_as_others(empty, kind, depth):
+    torch.manual_seed(0)
+    target = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))
+    with torch.no_grad():
+        for number in empty:
+            target[number].weight.zero_()
+            target[number].bias.zero_()
+    ticket = wh.theory.embed(target, 0.05, kind=kind, depth=depth, input_shape=(6,))
+    images = torch.rand(20, 6)
+    assert ticket.bound <= 0.05
+    assert (ticket.network(images) - target(images)).abs().max() <= ticket.bound + 1e-6
+
+
+def test_the_answer_of_a_single_class_is_proved():
+    ticket = wh.theory.embed(nn.Linear(6, 1), 0.05, input_shape=(6,))
+    assert ticket.certificate.prove(torch.rand(4, 6)).proved.all()
 
 
 def test_a_certificate_trusts_no_mask():
@@ -265,6 +291,13 @@ class WithImage(nn.Module):
             lambda card: wh.theory.embed(card_of(nn.Sequential(network("fully connected"), nn.GELU()))),
             "has the activation gelu, which raises differences",
         ),
+        (
+            lambda card: wh.theory.embed(
+                nn.TransformerEncoderLayer(4, 2, 8, batch_first=True), input_shape=(3, 4)
+            ),
+            "attention",
+        ),
+        (lambda card: wh.theory.embed(nn.Identity(), input_shape=(3,)), "are the images themselves"),
     ],
 )
 def test_what_cannot_be_embedded_is_told(change, named):

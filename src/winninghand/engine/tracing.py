@@ -83,6 +83,8 @@ def _recorded(
                 raise UntraceableError("its logits do not depend on the images")
             last = recording.channels_first(recording.of(outputs))
             program = fused(recording.steps, recording.shapes, last)
+            if not program.steps:
+                raise UntraceableError("its logits are the images themselves")
         except UntraceableError:
             raise
         except Exception as error:  # what an operation of an unforeseen form leads to
@@ -137,7 +139,8 @@ class _Recorder(TorchDispatchMode):
         in_place = name.endswith("_") and not name.endswith("__")
         record = OPERATIONS.get(name.removesuffix("_") if in_place else name)
         if record is None or "out" in kwargs:
-            raise UntraceableError(f"the engine does not know the operation {name}")
+            what = "attention, " if "attention" in name or "transformer" in name else ""
+            raise UntraceableError(f"the engine does not know {what}the operation {name}")
         result = function(*args, **kwargs)
         record(self._recording, _arguments(function, args, kwargs), result)
         if in_place:

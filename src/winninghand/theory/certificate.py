@@ -95,7 +95,8 @@ class Certificate:
         answers = low.argmax(1)
         others = high.scatter(1, answers[:, None], -torch.inf).amax(1)
         margins = low.gather(1, answers[:, None]).flatten() - others
-        margins = margins - 4 * UNIT * margins.abs()
+        # Of a single class the margin is infinite.
+        margins = torch.where(margins.isinf(), margins, margins - 4 * UNIT * margins.abs())
         bounds = torch.full_like(margins, self.bound)
         rest = (margins <= 2 * self.bound).nonzero().flatten()
         if len(rest):

@@ -95,7 +95,7 @@ def compared(layer: Layer, network: MaskedNetwork, constants: Tensor) -> tuple[D
     parts = [second] if hidden is None else [hidden, second]
     report = LayerReport(
         name=layer.name,
-        samples=int(torch.bincount(slots[slots < 2 * layer.weight.shape[1]]).max()),
+        samples=int(torch.bincount(slots[slots < 2 * layer.weight.shape[1]], minlength=1).max()),
         hidden=0 if hidden is None else len(hidden.weight),
         weights=sum(one.numel() for part in parts for one in (part.weight, part.bias)),
         kept=sum(int(one.sum()) for part in parts for one in (part.kept, part.bias_kept)),

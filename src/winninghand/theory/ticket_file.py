@@ -102,6 +102,11 @@ def load_ticket(
         certificate = Certificate(wanted, network)
     except (KeyError, RuntimeError, InputError) as error:
         raise InputError(f"cannot load {path}: its masks are not of a ticket of this target") from error
+    if certificate.bound > known.epsilon:
+        raise InputError(
+            f"cannot load {path}: it is proved within {certificate.bound:.3g} of this target, not within its "
+            f"own {known.epsilon:g}; give the target that it is the ticket of"
+        )
     return Ticket(
         network, certificate, known.seed, known.epsilon, known.form, tuple(widths.values()), known.depth
     )

@@ -108,7 +108,11 @@ def mean_errors(
             1 / 3
         )
     total = sum(shares.values()) * _MARGIN
-    return {number: epsilon * shares[number] / total / response for number, response in responses.items()}
+    # A layer without weights makes no errors, whatever is allowed.
+    return {
+        number: epsilon * shares[number] / total / response if shares[number] else math.inf
+        for number, response in responses.items()
+    }
 
 
 def _raised(layer: Layer, kind: Kind) -> Discrepancy:
