@@ -284,19 +284,37 @@ def read_long(context: Any, address: Any) -> Any:
 @instruction
 def read_byte(context: Any, address: Any) -> Any:
     """Return the byte at an address as float32."""
-    byte = ir.IntType(8)
-    return types.float32(address), lambda _, builder, __, given: builder.uitofp(
-        load_from(builder, given[0], byte, 1), FLOAT
-    )
+    return _read_whole(address, 8)
+
+
+@instruction
+def read_word(context: Any, address: Any) -> Any:
+    """Return the 16-bit number at an address as float32."""
+    return _read_whole(address, 16)
 
 
 @instruction
 def write_byte(context: Any, value: Any, address: Any) -> Any:
     """Write a whole float32 of 0 .. 255 to an address as a byte."""
+    return _write_whole(value, address, 8)
 
+
+@instruction
+def write_word(context: Any, value: Any, address: Any) -> Any:
+    """Write a whole float32 of 0 .. 255 to an address as a 16-bit number."""
+    return _write_whole(value, address, 16)
+
+
+def _read_whole(address: Any, bits: int) -> Any:
+    return types.float32(address), lambda _, builder, __, given: builder.uitofp(
+        load_from(builder, given[0], ir.IntType(bits), bits // 8), FLOAT
+    )
+
+
+def _write_whole(value: Any, address: Any, bits: int) -> Any:
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         number = context.cast(builder, given[0], signature.args[0], types.float32)
-        store_to(builder, builder.fptoui(number, ir.IntType(8)), given[1], 1)
+        store_to(builder, builder.fptoui(number, ir.IntType(bits)), given[1], bits // 8)
         return context.get_dummy_value()
 
     return types.void(value, address), generate
@@ -314,27 +332,6 @@ def together(context: Any, first: Any, second: Any, third: Any, fourth: Any) -> 
         return builder.bitcast(joined, REGISTER)
 
     return VECTOR(first, second, third, fourth), generate
-
-
-@instruction
-def read_word(context: Any, address: Any) -> Any:
-    """Return the 16-bit number at an address as float32."""
-    word = ir.IntType(16)
-    return types.float32(address), lambda _, builder, __, given: builder.uitofp(
-        load_from(builder, given[0], word, 2), FLOAT
-    )
-
-
-@instruction
-def write_word(context: Any, value: Any, address: Any) -> Any:
-    """Write a whole float32 of 0 .. 255 to an address as a 16-bit number."""
-
-    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        number = context.cast(builder, given[0], signature.args[0], types.float32)
-        store_to(builder, builder.fptoui(number, ir.IntType(16)), given[1], 2)
-        return context.get_dummy_value()
-
-    return types.void(value, address), generate
 
 
 @instruction
