@@ -91,7 +91,6 @@ def test_the_gradients_of_a_step_are_those_of_the_contiguous_layout(width, tiny_
     training.step(images, labels, torch.Generator())
     for own, other in zip(training.network.parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(own.grad, other.grad, rtol=1e-3, atol=1e-5)
-        assert width != 8 or torch.equal(own.grad, other.grad)
 
 
 def test_the_compiler_is_kept_from_laying_out_what_is_unsafe(tiny_images, monkeypatch):

@@ -71,6 +71,7 @@ class Schedule:
             momentum=self.settings.momentum,
             nesterov=self.settings.momentum > 0,
             weight_decay=self.settings.weight_decay,
+            fused=True,
         )
 
     def described(self) -> PlannedPhase:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from winninghand.training.callbacks import Callback
 from winninghand.training.data import generator_of
 from winninghand.training.run_folder import EpochMetrics
 from winninghand.training.schedule import Schedule, Stage, TrainingState
+from winninghand.training.weight_gradients import SmallPlanes
 
 
 @dataclass
@@ -88,7 +90,9 @@ class Trainer(TrainingState):
     def step(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Take one step; return the loss, and the logits (B, classes) of the first view."""
         views = self.seen(self.domain.views(images, generator))
-        logits = self.stage.model(views.flatten(0, 1)).unflatten(0, views.shape[:2])
+        # A compiled network is traced: nothing may stand between.
+        with nullcontext() if self.settings.compiled else SmallPlanes():
+            logits = self.stage.model(views.flatten(0, 1)).unflatten(0, views.shape[:2])
         loss = self.domain.loss(logits, labels, self.settings.label_smoothing)
         self.stage.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
