@@ -15,6 +15,7 @@ SHARED = Path(__file__).parents[2].parent / "shared"
 TEST_IMAGES = SHARED / "data/cifar10/plain_text/test-00000-of-00001.parquet"
 REFERENCE = SHARED / "data/corruptions/reference.npz"
 BAR_REFERENCE = SHARED / "data/cbar/reference.npz"
+LARGE_REFERENCES = {side: SHARED / f"data/corruptions-large/reference-{side}.npz" for side in (64, 224)}
 STATISTICS = (SHARED / "data/corruptions/statistics.json", SHARED / "data/cbar/statistics.json")
 
 IMAGES = 300

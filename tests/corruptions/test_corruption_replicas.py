@@ -6,28 +6,30 @@ import torch
 
 from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions import SEVERITIES
-from winninghand.corruptions.blur import MOTION_RADIUS_AND_SIGMA, displaced
+from winninghand.corruptions.blur import displaced
+from winninghand.corruptions.parameters import MOTION
 from winninghand.corruptions.planes import streaked
 from winninghand.corruptions.spatter import canny_edges, chamfer_distances
 from winninghand.corruptions.weather import plasma
 
 
-def test_glass_copies_what_the_references_swap_through_views_copies():
+@pytest.mark.parametrize("reach", [1, 2, 4])
+def test_glass_copies_what_the_references_swap_through_views_copies(reach):
     generator = np.random.default_rng(0)
     image = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    up, left = generator.integers(0, 2, (2, 32, 32))
+    down, across = generator.integers(-reach, reach, (2, 32, 32))
     expected = image.copy()
-    for row in range(31, 1, -1):
-        for column in range(31, 1, -1):
-            there = row - up[row, column], column - left[row, column]
+    for row in range(32 - reach, reach, -1):
+        for column in range(32 - reach, reach, -1):
+            there = row + down[row, column], column + across[row, column]
             expected[row, column], expected[there] = expected[there], expected[row, column]
-    batch = [torch.from_numpy(array)[None] for array in (image, up, left)]
-    assert np.array_equal(displaced(*batch, reach=1)[0].numpy(), expected)
+    batch = [torch.from_numpy(array)[None] for array in (image, down, across)]
+    assert np.array_equal(displaced(*batch, reach)[0].numpy(), expected)
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_some_angle_gives_exactly_each_motion_blur_of_the_reference(reference, severity):
-    radius, sigma = MOTION_RADIUS_AND_SIGMA[severity - 1]
+    radius, sigma = MOTION.cifar10_c[severity - 1]
     angles = torch.arange(-45, 45, 0.1, dtype=torch.float64)
     for place in range(3):
         image = torch.from_numpy(reference["clean"][place]).expand(len(angles), -1, -1, -1)

@@ -90,8 +90,8 @@ class CounterRNG:
         """Return float32 uniform in [0, 1), multiples of 2⁻²⁴."""
         return self.words(*shape).bitwise_right_shift_(8).add_(2**23).float().mul_(2**-24)
 
-    def integers(self, limit: int, *shape: int) -> Tensor:
-        """Return int64 uniform in 0 .. limit − 1, for limits up to 2³¹."""
+    def integers(self, limit: int | Tensor, *shape: int) -> Tensor:
+        """Return int64 uniform in 0 .. limit − 1, for limits up to 2³¹; a tensor's are as `shape` says."""
         return self.words(*shape).long().add_(2**31).mul_(limit).bitwise_right_shift_(32)
 
     def normal(self, *shape: int) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from numbers import Real
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,11 @@ from winninghand.base import catalog
 from winninghand.base.errors import InputError, checked_whole, shown
 from winninghand.base.randomness import CounterRNG, Indices, image_indices
 from winninghand.base.registry import Registry, nearest
+from winninghand.corruptions.jpeg import ARCHIVES_QUALITY, checked_save, saved_and_read
+from winninghand.corruptions.parameters import Setting, Table, checked_parameters, setting
 
 Function = Callable[[Tensor, int, CounterRNG], Tensor]
+SettingFunction = Callable[[Tensor, Setting[Any], CounterRNG], Tensor]
 
 SEVERITIES = (1, 2, 3, 4, 5)
 BENCHMARK_GROUPS = ("common", "extra", "bar", "imagenet_bar")
@@ -30,8 +33,9 @@ class Corruption:
 
     `function` takes images uint8 (N, H, W, 3), a severity in 1..5 and a `CounterRNG` with one
     stream of random numbers per image; it returns new images of the same shape, type and device.
-    `family` is "noise", "blur", "weather", "digital", "occlusion", "warp" or a word of another
-    package's own; `group` is what selects it together with others. A `deterministic` one draws no
+    Where the corruption has a `table` of published parameters, `function` takes a `Setting` in the
+    severity's place. `family` is "noise", "blur", "weather", "digital", "occlusion", "warp" or a word of
+    another package's own; `group` is what selects it together with others. A `deterministic` one draws no
     random numbers. `unavailable` returns None, or one line: why this machine cannot apply the
     corruption, and the command that mends it.
     """
@@ -40,8 +44,17 @@ class Corruption:
     family: str
     group: str
     deterministic: bool
-    function: Function
+    function: Function | SettingFunction
     unavailable: Callable[[], str | None]
+    table: Table[Any] | None = None
+
+    def apply(self, images: Tensor, severity: int, rng: CounterRNG, parameters: str = "auto") -> Tensor:
+        """Return new images; `parameters` are those of `corrupt`."""
+        function: Callable[[Tensor, Any, CounterRNG], Tensor] = self.function
+        if self.table is None:
+            return function(images, severity, rng)
+        _, height, width, _ = images.shape
+        return function(images, setting(self.table, severity, height, width, parameters), rng)
 
 
 def corruption(
@@ -50,11 +63,12 @@ def corruption(
     group: str = "other",
     deterministic: bool = False,
     unavailable: Callable[[], str | None] = lambda: None,
-) -> Callable[[Function], Corruption]:
+    table: Table[Any] | None = None,
+) -> Callable[[Function | SettingFunction], Corruption]:
     """Return a decorator that makes a function the corruption `name`."""
 
-    def make(function: Function) -> Corruption:
-        return Corruption(name, family, group, deterministic, function, unavailable)
+    def make(function: Function | SettingFunction) -> Corruption:
+        return Corruption(name, family, group, deterministic, function, unavailable, table)
 
     return make
 
@@ -133,21 +147,28 @@ def corrupt(
     seed: int = 0,
     start: int = 0,
     indices: Indices | None = None,
+    parameters: str = "auto",
+    saved_as: str = "pixels",
 ) -> Images:
     """Return `images` under the corruption `name` at `severity`, an integer in 1..5.
 
     `images` is uint8 (N, H, W, 3) in 0..255, an array or a tensor on any device; the same kind
     comes back, on the same device. Grey images (N, H, W) or (N, H, W, 1) come back with three
-    channels. One image (H, W, 3) or (H, W, 1) comes back as (H, W, 3). Lengths in pixels are the
-    benchmark's at 32 pixels and grow with the shorter side.
+    channels. One image (H, W, 3) or (H, W, 1) comes back as (H, W, 3).
+
+    `parameters` says whose severities the common and the extra ones have: "cifar10-c" (32 pixels),
+    "tiny-imagenet-c" (64), "imagenet-c" (224), or "auto", the set nearest in size. Lengths in pixels
+    grow with the shorter side. Other corruptions have one set, their own. `saved_as="jpeg"` saves each
+    result as JPEG of quality 85 and reads it back, as the published archives at 64 and 224 pixels are
+    saved; it takes a quarter to a third of the noise away. "pixels" leaves results as they are.
 
     What is random about image i depends on the seed, the corruption, the severity and the image's
     index only: `start` + i, or `indices`[i] where whole numbers (N,) are given. On the CPU the
     pixels do not depend on batch size, order or threads; a GPU gives the same distribution.
 
-    Raises `InputError` for an unknown name, a severity outside 1..5, a negative seed, images of
-    another type or shape (channels first included), an empty batch, and where this machine cannot
-    apply the corruption.
+    Raises `InputError` for an unknown name, set or way to save, a severity outside 1..5, a negative
+    seed, images of another type or shape (channels first included), an empty batch, and where this
+    machine cannot apply the corruption.
     """
     entry = CORRUPTIONS[name]
     level = checked_severity(severity)
@@ -155,18 +176,29 @@ def corrupt(
     if reason is not None:
         raise InputError(reason)
     seed = checked_whole("seed", seed)
+    parameters, saved_as = checked_parameters(parameters), checked_save(saved_as)
     checked_images(images)
     if is_single(images):
-        single: Images = corrupt(images[None], name, level, seed, start, indices)[0]
+        single: Images = corrupt(images[None], name, level, seed, start, indices, parameters, saved_as)[0]
         return single
     order = image_indices(indices, len(images), start)
     stream = f"{seed}/{name}/{level}"
+
+    def apply(chunk: Tensor, rng: CounterRNG) -> Tensor:
+        corrupted = entry.apply(chunk, level, rng, parameters)
+        if corrupted.shape != chunk.shape or corrupted.dtype != torch.uint8:
+            raise InputError(
+                f"the corruption {name!r} made {corrupted.dtype} {tuple(corrupted.shape)} of uint8 "
+                f"{tuple(chunk.shape)}; mend its function, which must keep type and shape"
+            )
+        return saved_and_read(corrupted, ARCHIVES_QUALITY, optimize=True) if saved_as == "jpeg" else corrupted
+
     if isinstance(images, Tensor):
         result = torch.empty(*images.shape[:3], 3, dtype=torch.uint8, device=images.device)
-        _fill(result, images, entry, level, stream, order)
+        _fill(result, images, apply, stream, order)
         return result
     array = np.empty((*images.shape[:3], 3), np.uint8)
-    _fill(torch.from_numpy(array), images, entry, level, stream, order)
+    _fill(torch.from_numpy(array), images, apply, stream, order)
     return array
 
 
@@ -196,22 +228,19 @@ def _no_severities(given: object) -> InputError:
 
 
 def _fill(
-    result: Tensor, images: EitherImages, entry: Corruption, severity: int, stream: str, order: Tensor
+    result: Tensor,
+    images: EitherImages,
+    apply: Callable[[Tensor, CounterRNG], Tensor],
+    stream: str,
+    order: Tensor,
 ) -> None:
     """Write the corrupted images into `result`, chunk by chunk."""
     pixels = result.shape[1] * result.shape[2]
     length = max(1, PIXELS_PER_CHUNK.get(result.device.type, 2**16) // pixels)
     for begin in range(0, len(result), length):
         part = slice(begin, begin + length)
-        chunk = _three_channels(images[part])
         rng = CounterRNG(stream, order[part].to(result.device))
-        corrupted = entry.function(chunk, severity, rng)
-        if corrupted.shape != chunk.shape or corrupted.dtype != torch.uint8:
-            raise InputError(
-                f"the corruption {entry.name!r} made {corrupted.dtype} {tuple(corrupted.shape)} of uint8 "
-                f"{tuple(chunk.shape)}; mend its function, which must keep type and shape"
-            )
-        result[part] = corrupted
+        result[part] = apply(_three_channels(images[part]), rng)
 
 
 def _three_channels(chunk: EitherImages) -> Tensor:

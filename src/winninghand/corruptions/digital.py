@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import math
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
@@ -15,46 +13,47 @@ from torch.nn import functional
 
 from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.corrupt import corruption
+from winninghand.corruptions.jpeg import saved_and_read
+from winninghand.corruptions.parameters import (
+    CONTRAST_FACTOR,
+    ELASTIC,
+    JPEG_QUALITY,
+    PIXELATE_FACTOR,
+    SATURATE,
+    Saturation,
+    Setting,
+    Warp,
+)
 from winninghand.corruptions.planes import (
     gaussian_blurred,
     hsv_parts,
     mirrored,
-    scale_of,
     to_images,
     to_planes,
 )
 
-CONTRAST_FACTOR = (0.75, 0.5, 0.4, 0.3, 0.15)
 
-
-@corruption("contrast", "digital", group="common", deterministic=True)
-def contrast(images: Tensor, severity: int, _: CounterRNG) -> Tensor:
+@corruption("contrast", "digital", group="common", deterministic=True, table=CONTRAST_FACTOR)
+def contrast(images: Tensor, setting: Setting[float], _: CounterRNG) -> Tensor:
     """Move every value towards its channel's mean over the image: (x − mean) · factor + mean."""
     planes = to_planes(images, torch.float64).div_(255)
     pixels = images.shape[1] * images.shape[2]
     mean = images.sum((1, 2)).double()[..., None, None] / (255 * pixels)
-    return to_images(planes.sub_(mean).mul_(CONTRAST_FACTOR[severity - 1]).add_(mean).mul_(255))
+    return to_images(planes.sub_(mean).mul_(setting.values).add_(mean).mul_(255))
 
 
-# In pixels: how far, how smooth, and by how much the affine map's three points move.
-ELASTIC_REACH_SIGMA_JITTER = (
-    (0, 0, 2.56),
-    (1.6, 6.4, 2.24),
-    (2.56, 1.92, 1.92),
-    (3.2, 1.28, 1.6),
-    (3.2, 0.96, 0.96),
-)
 ELASTIC_TRUNCATE = 3
+LARGE = 2**14
 
 # Rounding must not take a constant area one level down.
 TIE = 1e-3
 
 
-@corruption("elastic_transform", "digital", group="common")
-def elastic_transform(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
+@corruption("elastic_transform", "digital", group="common", table=ELASTIC)
+def elastic_transform(images: Tensor, setting: Setting[Warp], rng: CounterRNG) -> Tensor:
     """Warp twice with bilinear interpolation (Simard, Steinkraus & Platt 2003)."""
-    scale = scale_of(images)
-    reach, sigma, jitter = (length * scale for length in ELASTIC_REACH_SIGMA_JITTER[severity - 1])
+    scale = setting.scale
+    reach, sigma, jitter = (length * scale for length in setting.values)
     _, height, width, _ = images.shape
     places = _places(height, width, images.device)
     # Aligned corners reflect about pixel centres, unaligned ones about the image's rim.
@@ -101,20 +100,34 @@ def _sampled(planes: Tensor, sources: Tensor, aligned: bool) -> Tensor:
     )
 
 
-PIXELATE_FACTOR = (0.95, 0.9, 0.85, 0.75, 0.65)
-
-
-@corruption("pixelate", "digital", group="common", deterministic=True)
-def pixelate(images: Tensor, severity: int, _: CounterRNG) -> Tensor:
+@corruption("pixelate", "digital", group="common", deterministic=True, table=PIXELATE_FACTOR)
+def pixelate(images: Tensor, setting: Setting[float], _: CounterRNG) -> Tensor:
     """Shrink with a box filter by the factor and enlarge with the nearest pixel, as Pillow does.
 
-    The factor is above ½, so a box holds one or two pixels: their mean, rounded after each axis.
+    A box of one or two pixels is their mean, rounded after each axis. Wider ones, and images so large
+    that gathering their pixels takes longer, are Pillow's own work.
     """
+    height, width = images.shape[1:3]
+    wide = any(length > 2 * int(length * setting.values) for length in (height, width))
+    if wide or height * width >= LARGE:
+        return _pixelated_by_pillow(images, setting.values)
     for axis in (2, 1):
-        low, high = _boxes(images.shape[axis], PIXELATE_FACTOR[severity - 1])
+        low, high = _boxes(images.shape[axis], setting.values)
         pair = [images.index_select(axis, place.to(images.device)).short() for place in (low, high)]
         images = pair[0].add_(pair[1]).add_(1).bitwise_right_shift_(1).byte()
     return images
+
+
+def _pixelated_by_pillow(images: Tensor, factor: float) -> Tensor:
+    result = torch.empty_like(images, device="cpu")
+    pixels = result.numpy()
+    for place, image in enumerate(images.cpu().numpy()):
+        height, width, _ = image.shape
+        small = Image.fromarray(image).resize(
+            (max(1, int(width * factor)), max(1, int(height * factor))), Image.Resampling.BOX
+        )
+        pixels[place] = np.asarray(small.resize((width, height), Image.Resampling.NEAREST))
+    return result.to(images.device)
 
 
 @cache
@@ -128,35 +141,19 @@ def _boxes(length: int, factor: float) -> tuple[Tensor, Tensor]:
     return torch.tensor(low), torch.tensor(high)
 
 
-JPEG_QUALITY = (80, 65, 58, 50, 40)
-
-
-@corruption("jpeg_compression", "digital", group="common", deterministic=True)
-def jpeg_compression(images: Tensor, severity: int, _: CounterRNG) -> Tensor:
+@corruption("jpeg_compression", "digital", group="common", deterministic=True, table=JPEG_QUALITY)
+def jpeg_compression(images: Tensor, setting: Setting[int], _: CounterRNG) -> Tensor:
     """Encode and decode every image by Pillow, at the given quality."""
-    quality = JPEG_QUALITY[severity - 1]
-    decoded = np.stack([_saved_and_read(image, quality) for image in images.cpu().numpy()])
-    return torch.from_numpy(decoded).to(images.device)
+    return saved_and_read(images, setting.values)
 
 
-def _saved_and_read(image: npt.NDArray[np.uint8], quality: int) -> npt.NDArray[np.uint8]:
-    file = io.BytesIO()
-    clean = Image.fromarray(image)
-    clean.save(file, "JPEG", quality=quality)
-    # The decoder alone: `Image.open` would read the header a second time, a third of the whole work.
-    return np.asarray(Image.frombytes("RGB", clean.size, file.getvalue(), "jpeg", "RGB", ""))
-
-
-SATURATE_GAIN_AND_OFFSET = ((0.3, 0), (0.1, 0), (1.5, 0), (2, 0.1), (2.5, 0.2))
-
-
-@corruption("saturate", "digital", group="extra", deterministic=True)
-def saturate(images: Tensor, severity: int, _: CounterRNG) -> Tensor:
+@corruption("saturate", "digital", group="extra", deterministic=True, table=SATURATE)
+def saturate(images: Tensor, setting: Setting[Saturation], _: CounterRNG) -> Tensor:
     """Replace S of HSV by gain · S + offset, clipped to 0..1; hue and value stay.
 
     Grey has hue 0 there, which is red: an offset makes it reddish.
     """
-    gain, offset = SATURATE_GAIN_AND_OFFSET[severity - 1]
+    gain, offset = setting.values
     value, saturation, depth = hsv_parts(images)
     changed = saturation.mul_(gain).add_(offset).clamp_(0, 1)
     return to_images((1 - depth.mul_(changed)).mul_(value).mul_(255))

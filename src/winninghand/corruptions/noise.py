@@ -16,38 +16,40 @@ from torch import Tensor
 
 from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.corrupt import corruption
-
-GAUSSIAN_SIGMA = (0.04, 0.06, 0.08, 0.09, 0.10)
-SHOT_PHOTONS = (500, 250, 100, 75, 50)
-IMPULSE_FRACTION = (0.01, 0.02, 0.03, 0.05, 0.07)
-SPECKLE_SIGMA = (0.06, 0.1, 0.12, 0.16, 0.2)
+from winninghand.corruptions.parameters import (
+    GAUSSIAN_NOISE_SIGMA,
+    IMPULSE_FRACTION,
+    SHOT_PHOTONS,
+    SPECKLE_SIGMA,
+    Setting,
+)
 
 LEVELS = 256
 BRIGHTEST = LEVELS - 1
 
 
-@corruption("gaussian_noise", "noise", group="common")
-def gaussian_noise(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
+@corruption("gaussian_noise", "noise", group="common", table=GAUSSIAN_NOISE_SIGMA)
+def gaussian_noise(images: Tensor, setting: Setting[float], rng: CounterRNG) -> Tensor:
     """Add normal noise of standard deviation σ on the unit range."""
-    return noisy(images, _gaussian_table(GAUSSIAN_SIGMA[severity - 1]), rng)
+    return noisy(images, _gaussian_table(setting.values), rng)
 
 
-@corruption("shot_noise", "noise", group="common")
-def shot_noise(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
+@corruption("shot_noise", "noise", group="common", table=SHOT_PHOTONS)
+def shot_noise(images: Tensor, setting: Setting[int], rng: CounterRNG) -> Tensor:
     """Count photons: a value x becomes Poisson(c · x) / c."""
-    return noisy(images, _shot_table(SHOT_PHOTONS[severity - 1]), rng)
+    return noisy(images, _shot_table(setting.values), rng)
 
 
-@corruption("impulse_noise", "noise", group="common")
-def impulse_noise(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
+@corruption("impulse_noise", "noise", group="common", table=IMPULSE_FRACTION)
+def impulse_noise(images: Tensor, setting: Setting[float], rng: CounterRNG) -> Tensor:
     """Replace a fraction of the values, channel by channel, by black or white at equal odds."""
-    return noisy(images, _impulse_table(IMPULSE_FRACTION[severity - 1]), rng)
+    return noisy(images, _impulse_table(setting.values), rng)
 
 
-@corruption("speckle_noise", "noise", group="extra")
-def speckle_noise(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
+@corruption("speckle_noise", "noise", group="extra", table=SPECKLE_SIGMA)
+def speckle_noise(images: Tensor, setting: Setting[float], rng: CounterRNG) -> Tensor:
     """Multiply every value by 1 + normal noise of standard deviation σ."""
-    return noisy(images, _speckle_table(SPECKLE_SIGMA[severity - 1]), rng)
+    return noisy(images, _speckle_table(setting.values), rng)
 
 
 def _levels() -> tuple[Tensor, Tensor]:

@@ -17,8 +17,6 @@ from torch import Tensor
 
 Border = Callable[[Tensor, int], Tensor]
 
-BENCHMARK_SIDE = 32
-
 # A tap of a streak that weighs less changes no level.
 NEGLIGIBLE = 1e-9
 
@@ -41,11 +39,6 @@ def pixel_places(images: Tensor) -> tuple[Tensor, Tensor]:
     _, height, width, _ = images.shape
     rows = torch.arange(height, dtype=torch.float64, device=images.device)[:, None]
     return rows, torch.arange(width, dtype=torch.float64, device=images.device)
-
-
-def scale_of(images: Tensor) -> float:
-    """Return what lengths in pixels are multiplied by: the shorter side over the benchmark's 32."""
-    return min(images.shape[1:3]) / BENCHMARK_SIDE
 
 
 def gaussian_kernel(sigma: float, radius: int) -> list[float]:

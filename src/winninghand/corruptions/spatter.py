@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,35 +10,16 @@ from torch.nn import functional
 
 from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.corrupt import corruption
+from winninghand.corruptions.parameters import SPATTER, Setting, Splash
 from winninghand.corruptions.planes import (
     extended,
     gaussian_blurred,
     mirrored_101,
     replicated,
-    scale_of,
     to_images,
     to_planes,
 )
 
-
-class Splash(NamedTuple):
-    """One severity: the noise the drops come from, its blur and threshold, and the drops' own level."""
-
-    mean: float
-    std: float
-    blur: float
-    threshold: float
-    level: float
-    mud: bool
-
-
-SPLASH = (
-    Splash(0.62, 0.1, 0.7, 0.7, 0.5, mud=False),
-    Splash(0.65, 0.1, 0.8, 0.7, 0.5, mud=False),
-    Splash(0.65, 0.3, 1, 0.69, 0.5, mud=False),
-    Splash(0.65, 0.1, 0.7, 0.69, 0.6, mud=True),
-    Splash(0.65, 0.1, 0.5, 0.68, 0.6, mud=True),
-)
 WATER = (175, 238, 238)
 MUD = (63, 42, 20)
 THINNEST_MUD = 0.8
@@ -49,17 +29,16 @@ SHADING = ((-2, -1, 0), (-1, 1, 1), (0, 1, 2))
 MEAN = ((1, 1, 1), (1, 1, 1), (1, 1, 1))
 
 
-@corruption("spatter", "weather", group="extra")
-def spatter(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
-    """Lay water over the image at severities 1 to 3, mud at 4 and 5."""
-    splash = SPLASH[severity - 1]
-    scale = scale_of(images)
+@corruption("spatter", "weather", group="extra", table=SPATTER)
+def spatter(images: Tensor, setting: Setting[Splash], rng: CounterRNG) -> Tensor:
+    """Lay water over the image at the lower severities, mud at the upper ones."""
+    splash, scale = setting.values, setting.scale
     # A blur `scale` times as wide leaves noise `scale` times as weak: the factor corrects that.
     noise = rng.normal(*images.shape[1:3]).double().mul_(splash.std * scale).add_(splash.mean)
     liquid = gaussian_blurred(noise, splash.blur * scale, replicated)
     if splash.mud:
         return muddied(images, liquid > splash.threshold, splash.level * scale)
-    return watered(images, liquid * (liquid >= splash.threshold), splash.level)
+    return watered(images, liquid * (liquid >= splash.threshold), splash.level, FARTHEST * scale)
 
 
 def muddied(images: Tensor, drops: Tensor, blur: float) -> Tensor:
@@ -70,15 +49,15 @@ def muddied(images: Tensor, drops: Tensor, blur: float) -> Tensor:
     return to_images(to_planes(images).mul_(1 - cover).add_(cover * mud))
 
 
-def watered(images: Tensor, liquid: Tensor, level: float) -> Tensor:
+def watered(images: Tensor, liquid: Tensor, level: float, farthest: float) -> Tensor:
     """Return images with water of thickness `liquid`, float64 (N, H, W), 0 where there is none.
 
-    The drops are shaded by the distance to their edges, as if light fell from one corner.
+    The drops are shaded by the distance to their edges, at most `farthest` pixels, as if light fell from
+    one corner.
     """
     # The benchmark's cast to 8 bits wraps; thick drops get holes.
     thickness = liquid.mul(255).int().bitwise_and_(255)
-    farthest = min(FARTHEST * scale_of(images), 255)
-    distance = chamfer_distances(canny_edges(thickness, *EDGE_THRESHOLDS), farthest)
+    distance = chamfer_distances(canny_edges(thickness, *EDGE_THRESHOLDS), min(farthest, 255))
     relief = _correlated(distance.double(), MEAN).div_(9).int()
     shade = _correlated(_equalised(relief), SHADING).clamp_(0, 255)
     shade = _correlated(shade, MEAN).double().div_(9).round_()

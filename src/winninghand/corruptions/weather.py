@@ -15,56 +15,44 @@ from torch import Tensor
 
 from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.corrupt import corruption
+from winninghand.corruptions.parameters import (
+    BRIGHTNESS_SHIFT,
+    FOG,
+    FROST,
+    SIDES,
+    SNOW,
+    Fog,
+    Frost,
+    Setting,
+    Snowfall,
+)
 from winninghand.corruptions.planes import (
-    BENCHMARK_SIDE,
     hsv_parts,
-    scale_of,
     streaked,
     to_images,
     to_planes,
     zoom_matrix,
 )
 
-
-class Snowfall(NamedTuple):
-    """One severity: the flakes' noise, their zoom and threshold, their streaks, and the whitening."""
-
-    mean: float
-    std: float
-    zoom: float
-    threshold: float
-    radius: float
-    sigma: float
-    kept: float
-
-
-SNOWFALL = (
-    Snowfall(0.1, 0.2, 1, 0.6, 8, 3, 0.95),
-    Snowfall(0.1, 0.2, 1, 0.5, 10, 4, 0.9),
-    Snowfall(0.15, 0.3, 1.75, 0.55, 10, 4, 0.9),
-    Snowfall(0.25, 0.3, 2.25, 0.6, 12, 6, 0.85),
-    Snowfall(0.3, 0.3, 1.25, 0.65, 14, 12, 0.8),
-)
 FIRST_ANGLE, ANGLES = -135, 90
 
 
-@corruption("snow", "weather", group="common")
-def snow(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
+@corruption("snow", "weather", group="common", table=SNOW)
+def snow(images: Tensor, setting: Setting[Snowfall], rng: CounterRNG) -> Tensor:
     """Mix with a brightened grey, then add a layer of streaks and the same layer upside down."""
-    snowfall = SNOWFALL[severity - 1]
     planes = to_planes(images)
     red, green, blue = planes.split(1, 1)
     grey = 0.299 * red + 0.587 * green + 0.114 * blue
     whitened = torch.maximum(planes, 1.5 * grey + 0.5 * 255)
-    flakes = _flakes(images, snowfall, rng).permute(0, 3, 1, 2).float()
-    mixed = planes.mul_(snowfall.kept) + whitened.mul_(1 - snowfall.kept)
+    flakes = _flakes(images, setting, rng).permute(0, 3, 1, 2).float()
+    mixed = planes.mul_(setting.values.kept) + whitened.mul_(1 - setting.values.kept)
     return to_images(mixed.add_(flakes).add_(flakes.flip(2, 3)))
 
 
-def _flakes(images: Tensor, snowfall: Snowfall, rng: CounterRNG) -> Tensor:
+def _flakes(images: Tensor, setting: Setting[Snowfall], rng: CounterRNG) -> Tensor:
     """Return one layer of streaks per image, uint8 (N, H, W, 1)."""
     _, height, width, _ = images.shape
-    scale = scale_of(images)
+    snowfall, scale = setting.values, setting.scale
     noise = rng.normal(height, width).double().mul_(snowfall.std).add_(snowfall.mean)
     zoom = max(1.0, snowfall.zoom * scale)
     noise = zoom_matrix(height, zoom).to(noise) @ noise @ zoom_matrix(width, zoom).to(noise).T
@@ -74,10 +62,10 @@ def _flakes(images: Tensor, snowfall: Snowfall, rng: CounterRNG) -> Tensor:
     return streaked(layer, angles, snowfall.radius * scale, snowfall.sigma * scale)
 
 
-IMAGE_AND_FROST = ((1, 0.2), (1, 0.3), (0.9, 0.4), (0.85, 0.4), (0.75, 0.45))
 TEXTURE_PACKAGE = "imagecorruptions"
 TEXTURE_FILES = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")
-TEXTURE_STEP = 5
+# How many pixels of a photograph lie between two of a texture, at the set's own size.
+TEXTURE_STEP = {"cifar10-c": 5.0, "tiny-imagenet-c": 1 / 0.3, "imagenet-c": 1.0}
 
 
 class Textures(NamedTuple):
@@ -100,23 +88,22 @@ def missing_textures() -> str | None:
     )
 
 
-@corruption("frost", "weather", group="common", unavailable=missing_textures)
-def frost(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
+@corruption("frost", "weather", group="common", unavailable=missing_textures, table=FROST)
+def frost(images: Tensor, setting: Setting[Frost], rng: CounterRNG) -> Tensor:
     """Add a random cut of one of the five textures, both weighted."""
-    image_weight, frost_weight = IMAGE_AND_FROST[severity - 1]
-    cut = _random_cuts(images, rng).double().mul_(frost_weight)
-    return images.double().mul_(image_weight).add_(cut).clamp_(max=255).byte()
+    cut = _random_cuts(images, setting, rng).double().mul_(setting.values.ice)
+    return images.double().mul_(setting.values.image).add_(cut).clamp_(max=255).byte()
 
 
-def _random_cuts(images: Tensor, rng: CounterRNG) -> Tensor:
+def _random_cuts(images: Tensor, setting: Setting[Frost], rng: CounterRNG) -> Tensor:
     """Return a cut of a random texture for every image, uint8 (N, H, W, 3)."""
     _, height, width, _ = images.shape
-    textures = Textures(*(part.to(images.device) for part in _textures(height, width)))
+    textures = Textures(*(part.to(images.device) for part in _textures(height, width, setting.published)))
     chosen = rng.integers(len(TEXTURE_FILES))
     columns_in_all = textures.widths[chosen]
     # The last possible place is never drawn: the benchmark's upper bound is exclusive.
-    top = (rng.uniform().double() * (textures.heights[chosen] - height)).long()
-    left = (rng.uniform().double() * (columns_in_all - width)).long()
+    top = rng.integers(textures.heights[chosen] - height)
+    left = rng.integers(columns_in_all - width)
     rows = top[:, None] + torch.arange(height, device=images.device)
     columns = left[:, None] + torch.arange(width, device=images.device)
     first = (textures.beginnings[chosen, None] + rows * columns_in_all[:, None])[:, :, None]
@@ -125,27 +112,48 @@ def _random_cuts(images: Tensor, rng: CounterRNG) -> Tensor:
 
 
 @lru_cache(maxsize=16)
-def _textures(height: int, width: int) -> Textures:
-    """Return the textures thinned out for images of this size: every fifth pixel at 32 × 32."""
-    thinned = [_thinned(name, height, width) for name in TEXTURE_FILES]
-    heights, widths = (torch.tensor([texture.shape[axis] for texture in thinned]) for axis in (0, 1))
+def _textures(height: int, width: int, published: str) -> Textures:
+    """Return the textures at the size that they have for images of this size."""
+    resized = [_resized(name, height, width, published) for name in TEXTURE_FILES]
+    heights, widths = (torch.tensor([texture.shape[axis] for texture in resized]) for axis in (0, 1))
     ends = (heights * widths).cumsum(0)
-    pixels = torch.cat([texture.reshape(-1, 3) for texture in thinned])
+    pixels = torch.cat([texture.reshape(-1, 3) for texture in resized])
     return Textures(pixels, ends - heights * widths, heights, widths)
 
 
-def _thinned(name: str, height: int, width: int) -> Tensor:
-    """Return a texture without the pixels between the steps; it stays larger than the images."""
+def _resized(name: str, height: int, width: int, published: str) -> Tensor:
+    """Return a texture whose pixels are a step apart; it stays larger than the images.
+
+    By the nearest pixels for CIFAR-10-C's, bilinear without antialiasing for the others'.
+    """
     with Image.open(_texture_folder() / name) as photograph:
         texture = torch.from_numpy(np.array(photograph.convert("RGB")))
     rows, columns, _ = texture.shape
-    step = max(1, TEXTURE_STEP * BENCHMARK_SIDE / min(height, width))
+    step = TEXTURE_STEP[published] * SIDES[published] / min(height, width)
+    if published == "cifar10-c":
+        step = max(1, step)
     step = min(step, rows / (height + 1), columns / (width + 1))
-    kept = [
-        torch.tensor([math.floor((place + 0.5) * step) for place in range(int(length / step))])
-        for length in (rows, columns)
-    ]
-    return texture[kept[0]][:, kept[1]]
+    if published == "cifar10-c":
+        kept = [
+            torch.tensor([math.floor((place + 0.5) * step) for place in range(int(length / step))])
+            for length in (rows, columns)
+        ]
+        return texture[kept[0]][:, kept[1]]
+    if step == 1:
+        return texture
+    down, across = (_between_pixels(length, step) for length in (rows, columns))
+    resized = torch.einsum("ij,jkc,lk->ilc", down, texture.double(), across)
+    return resized.add_(0.5).floor_().byte()
+
+
+def _between_pixels(length: int, step: float) -> Tensor:
+    """Return the matrix float64 (⌊length / step⌉, length) that reads an axis at places a step apart."""
+    places = torch.arange(max(1, round(length / step))).double().add_(0.5).mul_(step).sub_(0.5)
+    places = places.clamp_(0, length - 1)
+    low = places.long().clamp_(max=length - 2)
+    share = (places - low)[:, None]
+    identity = torch.eye(length, dtype=torch.float64)
+    return (1 - share) * identity[low] + share * identity[low + 1]
 
 
 def _texture_folder() -> Path:
@@ -155,16 +163,13 @@ def _texture_folder() -> Path:
     return Path(places[0] if places else TEXTURE_PACKAGE) / "frost"
 
 
-FOG_STRENGTH_AND_DECAY = ((0.2, 3), (0.5, 3), (0.75, 2.5), (1, 2), (1.5, 1.75))
-
-
-@corruption("fog", "weather", group="common")
-def fog(images: Tensor, severity: int, rng: CounterRNG) -> Tensor:
+@corruption("fog", "weather", group="common", table=FOG)
+def fog(images: Tensor, setting: Setting[Fog], rng: CounterRNG) -> Tensor:
     """Add the haze and scale back so that the brightest value of the image stays the brightest.
 
     The haze is drawn on the next power of two and cropped; its levels of detail are the image's.
     """
-    strength, decay = FOG_STRENGTH_AND_DECAY[severity - 1]
+    strength, decay = setting.values
     _, height, width, _ = images.shape
     haze = plasma(max(height, width), decay, rng)[:, None, :height, :width].mul_(255 * strength)
     planes = to_planes(images)
@@ -199,12 +204,9 @@ def _interleaved(even: Tensor, odd: Tensor) -> Tensor:
     return torch.stack([even, odd], 2).view(count, 2 * side, 2 * side)
 
 
-BRIGHTNESS_SHIFT = (0.05, 0.1, 0.15, 0.2, 0.3)
-
-
-@corruption("brightness", "weather", group="common", deterministic=True)
-def brightness(images: Tensor, severity: int, _: CounterRNG) -> Tensor:
+@corruption("brightness", "weather", group="common", deterministic=True, table=BRIGHTNESS_SHIFT)
+def brightness(images: Tensor, setting: Setting[float], _: CounterRNG) -> Tensor:
     """Add the shift to V of HSV, clipped to 1; hue and saturation stay."""
     value, saturation, depth = hsv_parts(images)
-    brighter = value.add_(BRIGHTNESS_SHIFT[severity - 1]).clamp_(max=1)
+    brighter = value.add_(setting.values).clamp_(max=1)
     return to_images((1 - depth.mul_(saturation)).mul_(brighter).mul_(255))
