@@ -47,9 +47,11 @@ limit = 20
 [zoo]
 data = "digits"
 reference = 10
-[[zoo.decks]]
+decks = ["both"]
+[[decks]]
 name = "both"
-choice = {"compression.sparsity" = 0.5}
+cards = [{"compression.sparsity" = 0.5}]
+seeds = "together"
 """
 
 

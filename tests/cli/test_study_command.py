@@ -26,8 +26,10 @@ limit = 16
 [zoo]
 data = "tiny"
 reference = 8
-[[zoo.decks]]
+decks = ["both"]
+[[decks]]
 name = "both"
+seeds = "together"
 gate = "average"
 """
 

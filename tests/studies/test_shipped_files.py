@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from winninghand.recipe import load_recipe
-from winninghand.report.study_tables import LOG_COLUMNS, log, markdown, summary, write_claims
+from winninghand.report.study_tables import LOG_COLUMNS, log, markdown, table, write_claims
 from winninghand.results import Results
-from winninghand.studies import load_study, run_specs
+from winninghand.studies import load_study, planned
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "studies").glob("*.toml"))
@@ -23,13 +23,10 @@ def test_a_recipe_can_be_read(path):
 @pytest.mark.filterwarnings("error::DeprecationWarning")
 def test_a_study_can_be_planned(path):
     study = load_study(path)
-    specs = run_specs(study)
-    assert len({spec.name for spec in specs}) == len(specs) > 0
-    decks = study.zoo.decks if study.zoo is not None else ()
-    for deck in decks:
-        assert any(
-            all(spec.choice.get(key) == value for key, value in deck.choice.items()) for spec in specs
-        ), deck.name
+    plan = planned(study)
+    names = [one.name for one in (*plan.runs, *plan.decks)]
+    assert len(set(names)) == len(names) > 0
+    assert len(plan.decks) >= len(study.decks)
 
 
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in ROOT.glob("studies/*/results")))
@@ -37,9 +34,8 @@ def test_the_tables_of_a_study_come_from_its_results(name, tmp_path):
     folder = ROOT / "studies" / name
     results = Results(folder)
     assert results.title == load_study(ROOT / "studies" / f"{name}.toml").title
-    table = f"{results.title}\n\n{markdown(*summary(results.finished))}"
-    assert (folder / "table.md").read_text() == table
-    planned = [run["run"] for run in results.study["runs"]]
-    assert (folder / "log.md").read_text() == markdown(LOG_COLUMNS, log(planned, results.finished))
+    assert (folder / "table.md").read_text() == table(results.title, results.finished, results.decks)
+    runs = [run["run"] for run in results.study["runs"]]
+    assert (folder / "log.md").read_text() == markdown(LOG_COLUMNS, log(runs, results.finished))
     write_claims(results.claims, tmp_path)
     assert (folder / "claims.md").read_text() == (tmp_path / "claims.md").read_text()

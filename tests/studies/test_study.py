@@ -157,7 +157,7 @@ def test_a_deck_s_name_cannot_be_a_path(name):
     with pytest.raises(InputError, match="cannot be a file's name"):
         checked_name(name)
     with pytest.raises(ValidationError, match="cannot be a file's name"):
-        Study.model_validate({"title": "a", "zoo": {"data": "b", "decks": [{"name": name}]}})
+        Study.model_validate({"title": "a", "decks": [{"name": name}]})
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_study_is_counted_before_it_is_multiplied_out(table, named):
     ("table", "named"),
     [
         ({"sweeps": [{"seed": []}]}, "'seed' has no value"),
-        ({"zoo": {"data": "b", "decks": [{"name": "a"}, {"name": "A"}]}}, "2 decks have the name 'a'"),
+        ({"decks": [{"name": "a"}, {"name": "A"}]}, "2 decks have the name 'a'"),
     ],
 )
 def test_an_empty_list_and_a_name_given_twice_are_refused(table, named):

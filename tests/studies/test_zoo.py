@@ -24,11 +24,10 @@ STUDY = {
         {"compression.method": "lrr", "compression.milestones": [[0.5]], "seed": [0, 1]},
     ],
     "evaluation": {"corruptions": "contrast,gaussian_noise", "severities": [1, 5]},
-    "zoo": {
-        "data": "tiny images",
-        "reference": 20,
-        "decks": [{"name": "both", "choice": {"compression.method": "lrr"}, "gate": "average"}],
-    },
+    "decks": [
+        {"name": "both", "cards": [{"compression.method": "lrr"}], "seeds": "together", "gate": "average"}
+    ],
+    "zoo": {"data": "tiny images", "reference": 20, "decks": ["both"]},
 }
 
 
@@ -37,7 +36,8 @@ def published(tiny_images, tmp_path_factory):
     out = tmp_path_factory.mktemp("zoo")
     study = Study.model_validate(STUDY)
     runs = list(run_study(study, tiny_images, out / "runs"))
-    return out, runs, Publisher(study, tiny_images, out, out / "runs").publish(runs)
+    published = Publisher(study, tiny_images, out, out / "runs").publish(runs)
+    return out, [run for run in runs if run.about.kind == "card"], published
 
 
 def test_a_study_is_published_with_figures_that_can_be_had_again(published, tiny_images):
@@ -108,7 +108,8 @@ def test_the_seed_that_did_best_on_validation_images_is_shipped(published):
 def test_a_deck_of_one_body_is_made_of_the_best_card_of_its_choice(tiny_images, tmp_path):
     plan = {
         "name": "hand",
-        "choice": {"seed": 1},
+        "cards": [{"seed": 1}],
+        "seeds": "together",
         "domains": ["clean", "gaussian"],
         "settings": {"max_active": 1},
     }
@@ -119,7 +120,8 @@ def test_a_deck_of_one_body_is_made_of_the_best_card_of_its_choice(tiny_images, 
             "recipe": recipe,
             "sweeps": [{"compression.method": "dense", "seed": [0, 1]}],
             "evaluation": {"corruptions": "contrast", "severities": [5]},
-            "zoo": {**STUDY["zoo"], "decks": [plan]},
+            "decks": [plan],
+            "zoo": {**STUDY["zoo"], "decks": ["hand"]},
         }
     )
     runs = list(run_study(study, tiny_images, tmp_path / "runs"))

@@ -60,7 +60,7 @@ def study(
     from winninghand.base.threads import use_threads
     from winninghand.cli.loading import images_as
     from winninghand.cli.options import write_json
-    from winninghand.report.study_tables import write_claims, write_tables
+    from winninghand.report.study_tables import DECK_COLUMNS, deck_rows, write_claims, write_tables
     from winninghand.report.terminal import console, print_missing, print_models
     from winninghand.results import Results, ResultsWriter, RunResult
     from winninghand.studies import Publisher, load_study, run_study
@@ -85,10 +85,14 @@ def study(
     print_missing(asked.evaluation.missing)
     known = {run.name for run in ResultsWriter(out).read()}
     done: list[RunResult] = []
+    decks: list[RunResult] = []
     order: dict[str, int] = {}
     written = 0.0
     for run in run_study(asked, images, out, console.print, finished, who, trust, yes):
         order = order or {one["run"]: place for place, one in enumerate(Results(out).study["runs"])}
+        if run.about.kind == "deck":
+            decks.append(run)
+            continue
         done.append(run)
         if run.name not in known and time.monotonic() - written > _SECONDS_BETWEEN_TABLES:
             write_tables(asked.title, [*order], sorted(done, key=lambda one: order[one.name]), out)
@@ -98,8 +102,10 @@ def study(
     if not done:
         raise InputError(f"no run of the study is finished in {out}; leave --finished out to train them")
     done.sort(key=lambda one: order[one.name])
-    columns, rows = write_tables(asked.title, [*order], done, out)
+    columns, rows = write_tables(asked.title, [*order], done, out, decks)
     print_models(columns, rows, asked.title)
+    if decks:
+        print_models(DECK_COLUMNS, deck_rows(decks), "decks")
     measure_fourier(asked, images, out, done, console.print, trust)
     if zoo is not None:
         Publisher(asked, images, zoo, out, console.print, trust).publish(done)

@@ -20,6 +20,7 @@ from winninghand.report.aggregation import (
 )
 from winninghand.results import RunResult
 
+DECK_COLUMNS = ("deck", "cards", "gate", "passes", "clean", "robust", "bytes")
 LOG_COLUMNS = ("", "run", "extends", "epochs", "minutes", "validation", "clean", "robust", "bytes")
 
 
@@ -51,6 +52,29 @@ def summary(runs: Sequence[RunResult]) -> tuple[list[str], list[list[str]]]:
     return [*columns, "bytes"], rows
 
 
+def deck_rows(decks: Iterable[RunResult]) -> list[list[str]]:
+    """Return a row of `DECK_COLUMNS` for each deck: accuracies in percent, networks run per image, bytes."""
+    return [
+        [
+            deck.name,
+            str(len(deck.about.members)),
+            deck.about.gate or "",
+            f"{deck.mean_passes:.2f}",
+            f"{100 * deck.clean_accuracy:.2f}",
+            f"{100 * deck.robust_accuracy:.2f}" if deck.cells else "",
+            f"{deck.about.bytes or 0:,}",
+        ]
+        for deck in decks
+    ]
+
+
+def table(title: str, runs: Sequence[RunResult], decks: Sequence[RunResult]) -> str:
+    """Return the content of `table.md`: the means over seeds, and below them the decks."""
+    parts = [f"{shown(title)}\n", markdown(*summary(runs))]
+    parts += [markdown(DECK_COLUMNS, deck_rows(decks))] if decks else []
+    return "\n".join(parts)
+
+
 def log(planned: Iterable[str], runs: Iterable[RunResult]) -> list[list[str]]:
     """Return the rows of the log, one per planned run by its name; one that is not finished has only that.
 
@@ -65,17 +89,16 @@ def log(planned: Iterable[str], runs: Iterable[RunResult]) -> list[list[str]]:
 
 
 def write_tables(
-    title: str, planned: Sequence[str], runs: Sequence[RunResult], folder: Path
+    title: str,
+    planned: Sequence[str],
+    runs: Sequence[RunResult],
+    folder: Path,
+    decks: Sequence[RunResult] = (),
 ) -> tuple[list[str], list[list[str]]]:
-    """Write `table.md` and `log.md` to the folder of a study, and return columns and rows of the first."""
-    columns, rows = summary(runs)
-    texts = {
-        "table.md": f"{shown(title)}\n\n{markdown(columns, rows)}",
-        "log.md": markdown(LOG_COLUMNS, log(planned, runs)),
-    }
-    for name, text in texts.items():
-        write_text(text, folder / name)
-    return columns, rows
+    """Write `table.md` and `log.md` to the folder of a study; return columns and rows of the means."""
+    write_text(table(title, runs, decks), folder / "table.md")
+    write_text(markdown(LOG_COLUMNS, log(planned, runs)), folder / "log.md")
+    return summary(runs)
 
 
 def write_claims(claims: Iterable[Mapping[str, Any]], folder: Path) -> tuple[list[str], list[list[str]]]:

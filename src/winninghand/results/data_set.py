@@ -95,12 +95,12 @@ class Results:
     def measured(self) -> tuple[RunResult, ...]:
         """Every run and deck, once for each kind of images that it was measured on.
 
-        The planned runs come first, in the order of the plan.
+        The planned runs come first, then the planned decks, each in the order of the plan.
         """
         groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
         for row in self.cells:
             groups.setdefault((row["run"], row["measured_on"]), []).append(row)
-        order = {one["run"]: place for place, one in enumerate(self.study["runs"])}
+        order = {one["run"]: place for place, one in enumerate((*self.study["runs"], *self._decks))}
         found = sorted(groups.values(), key=lambda rows: order.get(rows[0]["run"], len(order)))
         return tuple(RunResult.from_rows(rows) for rows in found)
 
@@ -119,7 +119,7 @@ class Results:
     def runs(self) -> Rows:
         """One row per planned run, deck and kind of images, with its mean accuracies.
 
-        A run that is not finished has nothing but its name, its choice and its parent. `outcome` is
+        What is not finished has nothing but its name, its choice and its parent. `outcome` is
         `trained`, `diverged` or `failed`; null of a deck and of a run that is still to come.
         """
         columns = {
@@ -147,13 +147,14 @@ class Results:
         rows += [
             {
                 "run": one["run"],
-                "kind": "card",
+                "kind": kind,
                 "choice": json.dumps(one["choice"]),
-                "parent": one["parent"],
+                "parent": one.get("parent"),
                 "finished": False,
                 "outcome": outcomes[one["run"]].kind if one["run"] in outcomes else None,
             }
-            for one in self.study["runs"]
+            for kind, planned in (("card", self.study["runs"]), ("deck", self._decks))
+            for one in planned
             if one["run"] not in done
         ]
         return Rows(pyarrow().Table.from_pylist(rows, schema=arrow_schema(columns)))
@@ -169,7 +170,7 @@ class Results:
         return self._ended("diverged")
 
     def _ended(self, kind: str) -> Rows:
-        planned = {one["run"] for one in self.study["runs"]}
+        planned = {one["run"] for one in (*self.study["runs"], *self._decks)}
         found = [
             one.row()
             for one in read_outcomes(self.folder).values()
@@ -196,16 +197,32 @@ class Results:
         return Rows(pyarrow().Table.from_pylist(rows, schema=arrow_schema(CLAIM_COLUMNS)))
 
     @property
+    def decks(self) -> tuple[RunResult, ...]:
+        """The decks that are finished, measured as every card of the study is.
+
+        Of a study whose file asks for decks they are the planned ones, in the order of the plan.
+        """
+        planned = {one["run"] for one in self._decks}
+        return tuple(
+            run
+            for run in self.measured
+            if (run.about.kind, run.about.measured_on) == ("deck", "study")
+            and (not planned or run.name in planned)
+        )
+
+    @property
+    def _decks(self) -> list[dict[str, Any]]:
+        """The planned decks; earlier versions wrote none."""
+        found: list[dict[str, Any]] = self.study.get("decks", [])
+        return found
+
+    @property
     def _compared(self) -> list[RunResult]:
         """The planned runs, and decks of them, as the study measures them now."""
         planned = {one["run"] for one in self.study["runs"]}
-        return [
-            run
-            for run in self.measured
-            if run.about.measured_on == "study"
-            and run.about.evaluation == self.study["evaluation"]
-            and (run.name in planned if run.about.kind == "card" else planned.issuperset(run.about.members))
-        ]
+        decks = [deck for deck in self.decks if planned.issuperset(deck.about.members)]
+        asked = self.study["evaluation"]
+        return [run for run in (*self.finished, *decks) if run.about.evaluation == asked]
 
     @cached_property
     def fourier(self) -> dict[str, Heatmap]:
@@ -235,8 +252,12 @@ class ResultsWriter:
         evaluation: Mapping[str, Any],
         runs: Iterable[Mapping[str, Any]],
         version: str,
+        decks: Iterable[Mapping[str, Any]] = (),
     ) -> None:
-        """Write `study.json`, and older files anew; each planned run has `run`, `parent` and `choice`."""
+        """Write `study.json`, and older files anew.
+
+        Each planned run has `run`, `parent` and `choice`; each deck `run`, `cards` and `choice`.
+        """
         convert_cells(self.folder)
         study = {
             "schema": SCHEMA,
@@ -245,6 +266,7 @@ class ResultsWriter:
             "data": data,
             "evaluation": dict(evaluation),
             "runs": [dict(one) for one in runs],
+            "decks": [dict(one) for one in decks],
         }
         write_sealed(study, self.folder / STUDY)
 
@@ -275,6 +297,14 @@ class _PlannedRun(BaseModel):
     choice: dict[str, Any]
 
 
+class _PlannedDeck(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    run: str
+    cards: list[str]
+    choice: dict[str, Any]
+
+
 class _StudyFile(BaseModel):
     """What `study.json` must hold; a later version of the same schema may add to it."""
 
@@ -283,6 +313,7 @@ class _StudyFile(BaseModel):
     title: str
     evaluation: dict[str, Any]
     runs: list[_PlannedRun]
+    decks: list[_PlannedDeck] = []
 
 
 def _read_study(path: Path) -> dict[str, Any]:

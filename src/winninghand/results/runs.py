@@ -97,8 +97,8 @@ class About:
     runs that differ from it in their seed only. `measured_on` is `study` for the test images that the study
     measures every run on, `all` for all of them, and `reference` for the sample on which anyone can
     reproduce the figures on a CPU. `evaluation` holds corruptions, severities, limit, seed and batch size;
-    `data_digest` stands for all images of `data`. `choice` is what the sweep chose, `recipe` the whole
-    recipe, `parent` the run whose checkpoint it went on from.
+    `data_digest` stands for all images of `data`. `choice` is what the sweep chose, of a
+    deck its gate and settings, `recipe` the whole recipe, `parent` the run whose checkpoint it went on from.
 
     `digest` stands for the file of the card or deck, of `bytes`; `parameters` counts those that are zero
     too. `seconds` and `epochs` are those of its own training, without its parent's. The accuracies are
@@ -106,9 +106,9 @@ class About:
     two are the card's. `commit` is that of this library's source, where it lies in a repository.
 
     `protocol` says how long the phases were, of a study that holds that equal; None of a training of one
-    phase, which is the same under all. `gate` says by what a deck chooses. `nonzero` counts parameters that
-    are not zero. `macs` are the multiply-accumulates for one
-    image, of a deck those of all its cards, and `nonzero_macs` those of weights that are not zero.
+    phase, which is the same under all, and of decks of such. `gate` says by what a deck chooses. `nonzero`
+    counts parameters that are not zero. `macs` are the multiply-accumulates for one image, of a deck those of
+    all its cards, and `nonzero_macs` those of weights that are not zero.
     `macs_trained` are those of the run's own training, zeros included, as PyTorch multiplies by them too:
     3 × `macs` (once forward, twice backward) × images × views × epochs. `milliseconds_sparse` and
     `milliseconds_torch` are per image, by the engine and by PyTorch, of studies that ask for times.

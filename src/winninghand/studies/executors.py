@@ -11,6 +11,7 @@ from winninghand.base.errors import InputError
 from winninghand.base.files import is_full
 from winninghand.base.registry import Registry
 from winninghand.results import RunResult
+from winninghand.studies.deck_tasks import DeckTask
 from winninghand.studies.run_spec import RunSpec
 
 
@@ -31,11 +32,15 @@ class Task:
         return self.spec.name
 
 
+AnyTask = Task | DeckTask
+"""A run to be done, or a deck to be made of the cards of runs that are done."""
+
+
 @dataclass(frozen=True)
 class Done:
     """A task that was done, and what it found; nothing where it is not measured."""
 
-    task: Task
+    task: AnyTask
     result: RunResult | None
 
 
@@ -43,7 +48,7 @@ class Done:
 class Failed:
     """A task that raised an error, at its last of so many attempts; the others go on."""
 
-    task: Task
+    task: AnyTask
     error: Exception
     attempts: int = 1
 
@@ -52,13 +57,13 @@ class BlockedError(InputError):
     """A run was not tried, as the one that it begins with did not end well."""
 
 
-def check_parent(task: Task, failed: Container[str]) -> None:
+def check_parent(task: AnyTask, failed: Container[str]) -> None:
     """Raise `BlockedError` where the parent of a task is among those that failed."""
     if task.parent is not None and task.parent.name in failed:
         raise BlockedError(f"{task.parent.name}, which it begins with, did not end well")
 
 
-Work = Callable[[Task], RunResult | None]
+Work = Callable[[AnyTask], RunResult | None]
 """Does one task. Everything it needs it carries along, so that it can be pickled."""
 
 
@@ -70,10 +75,11 @@ class Executor(ABC):
     """
 
     @abstractmethod
-    def run(self, tasks: Iterable[Task], work: Work) -> Iterator[Done | Failed]:
+    def run(self, tasks: Iterable[AnyTask], work: Work) -> Iterator[Done | Failed]:
         """Yield each task once it has ended, in any order.
 
-        In `tasks` every run comes after its parent; to draw a task from them announces it. `work` is called
+        In `tasks` every run comes after its parent; to draw a task from them announces it. Decks are given
+        once all runs have ended, and have no parent. `work` is called
         once for each, in this process or in another one that sees the same files. What it raises is yielded
         as `Failed`, but for `OSError` and what a full disk causes, which concern the folder and thus all
         tasks, and are passed on. A task whose parent failed is yielded as `Failed`, `BlockedError`.
@@ -83,7 +89,7 @@ class Executor(ABC):
 class Serial(Executor):
     """Does one task after the other, in this process."""
 
-    def run(self, tasks: Iterable[Task], work: Work) -> Iterator[Done | Failed]:
+    def run(self, tasks: Iterable[AnyTask], work: Work) -> Iterator[Done | Failed]:
         """Yield each task once it has ended, in their order."""
         failed: set[str] = set()
         for task in tasks:

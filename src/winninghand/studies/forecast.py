@@ -14,6 +14,7 @@ import torch
 from winninghand.base.device import best_device
 from winninghand.base.errors import InputError, counted
 from winninghand.base.files import read_sealed, write_sealed
+from winninghand.decks.fitting import LIMIT, fitting_conditions
 from winninghand.images import ImageSet
 from winninghand.recipe import Recipe
 from winninghand.studies.graph import Plan, own_epochs, planned
@@ -45,7 +46,9 @@ class StudyForecast:
         """Yield it in words."""
         plan = self.plan
         shared = len(plan.tasks) - len(plan.runs)
-        yield f"{counted(len(plan.runs), 'run')}, and {counted(shared, 'training')} that several go on from"
+        decks = f", and {counted(len(plan.decks), 'deck')} of their cards" if plan.decks else ""
+        between = f"{counted(shared, 'training')} that several go on from"
+        yield f"{counted(len(plan.runs), 'run')}, and {between}{decks}"
         saved = 1 - plan.epochs / plan.epochs_apart
         yield (
             f"{plan.epochs:,.6g} epochs; {plan.epochs_apart:,.6g} if nothing was shared: "
@@ -77,6 +80,15 @@ class StudyForecast:
                 }
                 for task in self.plan.tasks
             ],
+            "decks": [
+                {
+                    "run": deck.name,
+                    "cards": list(deck.members),
+                    "protocol": deck.protocol,
+                    "choice": deck.choice,
+                }
+                for deck in self.plan.decks
+            ],
         }
 
 
@@ -85,12 +97,18 @@ def forecast(
 ) -> StudyForecast:
     """Return what a study takes; steps are measured once, and kept in `out` for the next time.
 
-    What is corrupted takes time of its own, which is not counted.
+    Decks are counted as answered and fitted; those of one body train their norms, which is not counted, nor
+    the time that corrupting images takes.
     """
     plan = planned(study, trust, yes)
     measured = _Steps(images, out, trust)
     seconds = 0.0
     cells = len(study.evaluation) * min(study.evaluation.limit or len(images.test), len(images.test))
+    fitted = len(fitting_conditions()) * min(LIMIT, len(images.train))
+    for deck in plan.decks:
+        steps = [measured.seconds_per_image(spec.recipe) for spec in deck.cards]
+        played = min(1.0, (deck.settings.get("max_active") or len(steps)) / len(steps))
+        seconds += _FORWARD * sum(steps) * (fitted + cells * played)
     for task in plan.tasks:
         recipe = task.spec.recipe
         each = measured.seconds_per_image(recipe)

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from winninghand.base.errors import InputError
 from winninghand.compression import Method, Phase
+from winninghand.studies.deck_tasks import DeckTask, deck_tasks
 from winninghand.studies.executors import Task
 from winninghand.studies.protocol import epochs_of
 from winninghand.studies.run_spec import RunSpec, chosen
@@ -26,9 +27,13 @@ from winninghand.studies.study import Study
 
 @dataclass(frozen=True)
 class Plan:
-    """The tasks of a study, each after its parent: its runs, and trainings that are only gone on from."""
+    """The tasks of a study, each after its parent: its runs, and trainings that are only gone on from.
+
+    `decks` are made of the runs' cards.
+    """
 
     tasks: tuple[Task, ...]
+    decks: tuple[DeckTask, ...] = ()
 
     @property
     def runs(self) -> tuple[RunSpec, ...]:
@@ -58,7 +63,8 @@ def planned(study: Study, trust: bool = False, yes: bool = False) -> Plan:
     Raises `InputError` for more choices than people mean, unless they say `yes`.
     """
     study.check_number(yes)
-    return shared(chosen(study, trust))
+    plan = shared(chosen(study, trust))
+    return replace(plan, decks=deck_tasks(study, plan.runs))
 
 
 def run_specs(study: Study, trust: bool = False) -> tuple[RunSpec, ...]:

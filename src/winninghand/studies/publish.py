@@ -18,8 +18,8 @@ from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write, checked_name
 from winninghand.base.progress import with_progress
 from winninghand.cards import Card
-from winninghand.decks import Deck, fit_gate, load_card
-from winninghand.decks.gate import gate_settings
+from winninghand.decks import Deck, load_card
+from winninghand.decks.opening import load
 from winninghand.evaluation import Measurement, corruption_errors, milliseconds_per_image
 from winninghand.images import ImageSet
 from winninghand.recipe import make_recipe
@@ -36,11 +36,13 @@ from winninghand.results import (
 from winninghand.results.runs import Kind, MeasuredOn
 from winninghand.results.zoo import Precision
 from winninghand.studies.costs import with_costs
+from winninghand.studies.deck_tasks import DeckTask
+from winninghand.studies.deck_work import deck_path, is_measured, made_deck
 from winninghand.studies.environment import ran_on
-from winninghand.studies.study import DeckPlan, Study, ZooPlan
+from winninghand.studies.graph import planned
+from winninghand.studies.study import Study, ZooPlan
 from winninghand.studies.work import card_of
 from winninghand.training.identity import data_digest
-from winninghand.training.specializing import specialize
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ class Publisher:
 
         Raises `InputError` where the study has no `[zoo]` table, or no dense network among its cards.
         """
-        models = (*self._cards(runs), *(self._deck(one, runs) for one in self._plan.decks))
+        runs = [run for run in runs if run.about.kind == "card"]
+        models = (*self._cards(runs), *(self._deck(one, runs) for one in self._tasks.values()))
         dense = next((model for model in models if model.full.about.method == "dense"), None)
         if dense is None:
             raise InputError("the study has no dense network, which corruption errors are relative to")
@@ -125,21 +128,26 @@ class Publisher:
             parts += [re.sub(r"[^\w.-]+", "-", str(value)) for value in network.values()]
         return checked_name("-".join(parts))
 
-    def _deck(self, plan: DeckPlan, runs: Sequence[RunResult]) -> Model:
-        members = [run for run in runs if run.chose(plan.choice)]
-        if not members:
-            raise InputError(f"no run of the study fits the choice of the deck {plan.name!r}")
-        self.announce(f"fitting {plan.name}")
-        if plan.domains:
-            members = [_best(members)]
-            card, settings = self._card(members[0]), gate_settings(plan.gate, plan.settings)
-            deck = specialize(card, self.images, plan.domains, gate=plan.gate, settings=settings)
+    @cached_property
+    def _tasks(self) -> dict[str, DeckTask]:
+        """The study's decks that the zoo asks for, by name."""
+        decks = {deck.name: deck for deck in planned(self.study, self.trust, yes=True).decks}
+        return {name: decks[name] for name in self._plan.decks}
+
+    def _deck(self, task: DeckTask, runs: Sequence[RunResult]) -> Model:
+        """Open the deck that the study left, or make it again."""
+        path, there = deck_path(self.out, task.name), {run.name: run for run in runs}
+        known = self._known.get((task.name, "study"))
+        if known is not None and path.is_file() and is_measured(task, known, self.study):
+            opened = load(path, trust=self.trust)
+            assert isinstance(opened, Deck)
+            deck, names = opened, known.about.members
         else:
-            deck = Deck([self._card(run) for run in members], plan.gate)
-            deck = fit_gate(deck.with_gate(plan.gate, **plan.settings), self.images.train)
+            self.announce(f"fitting {task.name}")
+            deck, names = made_deck(task, self.images, self.out, self.trust)
+        members = tuple(there[name] for name in names)
         recipes = tuple(run.about.recipe or {} for run in members)
-        model = Model(plan.name, deck, members[0], recipes, tuple(members))
-        self._measured(model, "study", self.study.evaluation, best_device(), "32-true")
+        model = Model(task.name, deck, members[0], recipes, members)
         return replace(model, full=self._full(model))
 
     def _published(self, model: Model, dense: Model) -> ZooRecord:

@@ -23,8 +23,8 @@ from typing import Any
 from winninghand.base.errors import InputError
 from winninghand.base.extras import needed
 from winninghand.results import RunResult
-from winninghand.studies.executors import BlockedError, Done, Executor, Failed, Task, Work, check_parent
-from winninghand.studies.work import TrainAndMeasure
+from winninghand.studies.executors import AnyTask, BlockedError, Done, Executor, Failed, Work, check_parent
+from winninghand.studies.work import Files, TrainAndMeasure
 
 SECONDS_TO_ANSWER = 20.0
 ATTEMPTS = 3
@@ -32,9 +32,6 @@ ATTEMPTS = 3
 
 _QUEUED = 2
 """Tasks that are given out beyond those that run, so that no worker waits for the driver."""
-
-Files = dict[str, dict[str, bytes]]
-"""The content of run folders, by the run's name."""
 
 
 class RayExecutor(Executor):
@@ -61,7 +58,7 @@ class RayExecutor(Executor):
         if address is not None:
             _check_answers(address)  # before a folder is made
 
-    def run(self, tasks: Iterable[Task], work: Work) -> Iterator[Done | Failed]:
+    def run(self, tasks: Iterable[AnyTask], work: Work) -> Iterator[Done | Failed]:
         """Yield each task once it has ended; Ray is stopped, or the cluster left, at the end."""
         if not isinstance(work, TrainAndMeasure):
             raise TypeError("the work of a study is needed, as its files are sent around")
@@ -118,7 +115,7 @@ class RayExecutor(Executor):
 class _Given:
     """A task that was given out, and how often its node or process died."""
 
-    task: Task
+    task: AnyTask
     deaths: int = 0
 
 
@@ -133,13 +130,13 @@ class _Dispatch:
     threads: int
     failed: set[str] = field(default_factory=set)
 
-    def run(self, tasks: Iterable[Task]) -> Iterator[Done | Failed]:
+    def run(self, tasks: Iterable[AnyTask]) -> Iterator[Done | Failed]:
         """Yield each task once it has ended."""
         # One process does one task after the other; with GPUs Ray would start a new one for each.
         self._remote = self.ray.remote(max_retries=0, max_calls=0)(_one_phase).options(**self.resources)
         self._shared = self.ray.put(self.work.within(Path()))
         coming = iter(tasks)
-        waiting: list[Task] = []
+        waiting: list[AnyTask] = []
         open_names: set[str] = set()
         given: dict[Any, _Given] = {}
         again: deque[_Given] = deque()
@@ -168,7 +165,7 @@ class _Dispatch:
                 open_names.discard(one.task.name)
                 yield ended
 
-    def _next(self, coming: Iterator[Task], waiting: list[Task], open_names: set[str]) -> _Given | None:
+    def _next(self, coming: Iterator[AnyTask], waiting: list[AnyTask], open_names: set[str]) -> _Given | None:
         """Return the first task whose parent is not on its way; those before it are put aside."""
         for place, task in enumerate(waiting):
             if task.parent is None or task.parent.name not in open_names:
@@ -181,12 +178,9 @@ class _Dispatch:
             waiting.append(task)
         return None
 
-    def _give(self, task: Task) -> Any:  # noqa: ANN401 (an ObjectRef)
-        """Give out a task, with its own files, or those of its parent where it has not begun."""
-        files = {task.name: self.work.folder(task.spec).content()}
-        if task.parent is not None and "checkpoint.pt" not in files[task.name]:
-            files[task.parent.name] = self.work.folder(task.parent).content()
-        return self._remote.remote(self._shared, task, files, self.threads)
+    def _give(self, task: AnyTask) -> Any:  # noqa: ANN401 (an ObjectRef)
+        """Give out a task, with the files that it needs."""
+        return self._remote.remote(self._shared, task, self.work.needed(task), self.threads)
 
     def _taken(self, reference: Any, one: _Given) -> Done | Failed | None:  # noqa: ANN401
         """Take what came of a task, and write its files; None where it is to be given out again."""
@@ -203,15 +197,13 @@ class _Dispatch:
             self.failed.add(one.task.name)
             died = InputError(f"the process or the node that it was on died ({type(error).__name__})")
             return Failed(one.task, died, attempts=one.deaths)
-        folder = self.work.folder(one.task.spec)
-        with folder.lock():
-            folder.fill(files)
+        self.work.take(one.task, files)
         one.deaths = 0
         return Done(one.task, result) if done else None
 
 
 def _one_phase(
-    work: TrainAndMeasure, task: Task, files: Files, threads: int
+    work: TrainAndMeasure, task: AnyTask, files: Files, threads: int
 ) -> tuple[bool, RunResult | None, dict[str, bytes]]:
     """Do one phase of a task in a folder of its own; return whether it is done, its result, and its files."""
     import torch
@@ -219,11 +211,9 @@ def _one_phase(
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory(prefix="winninghand-") as place:
         here = work.within(Path(place))
-        specs = {task.name: task.spec, **({task.parent.name: task.parent} if task.parent else {})}
-        for name, content in files.items():
-            here.folder(specs[name]).fill(content)
+        here.fill(task, files)
         done, result = here.one_phase(task)
-        return done, result, here.folder(task.spec).content()
+        return done, result, here.left(task)
 
 
 def _check_answers(address: str) -> None:

@@ -17,7 +17,9 @@ from winninghand.results import ResultsWriter, RunResult
 from winninghand.results.outcomes import Outcome, read_outcomes, write_outcomes
 from winninghand.results.predecessor import card_before, measured_before
 from winninghand.results.schema import pyarrow
-from winninghand.studies.executors import EXECUTORS, BlockedError, Executor, Failed, Task
+from winninghand.studies.deck_tasks import DeckTask
+from winninghand.studies.deck_work import card_paths, is_measured
+from winninghand.studies.executors import EXECUTORS, AnyTask, BlockedError, Executor, Failed, Task
 from winninghand.studies.graph import planned
 from winninghand.studies.study import Study
 from winninghand.studies.work import TrainAndMeasure, is_trained
@@ -40,6 +42,8 @@ def run_study(
 ) -> Iterator[RunResult]:
     """Train and measure the runs of a study in folders below `out`, yielding each as it is done.
 
+    Then the decks that it asks for are made of the runs' cards, measured and yielded.
+
     A run leaves its card in a folder of its own, and its rows in the data set `out/results`: see
     `winninghand.results`. A run that the data set knows is done, whether its card is still there or not. A
     run begins at the last checkpoint of another where their first phases are the same: see `studies.graph`. A
@@ -60,7 +64,8 @@ def run_study(
         _check_data(known.values(), images, out)
         runs = [task for task in plan.tasks if task.measured]
         listed = [{"run": task.name, "parent": _parent(task), "choice": task.spec.choice} for task in runs]
-        writer.write_study(study.title, images.name, study.evaluation.to_json(), listed, __version__)
+        decks = [{"run": one.name, "cards": list(one.members), "choice": one.choice} for one in plan.decks]
+        writer.write_study(study.title, images.name, study.evaluation.to_json(), listed, __version__, decks)
         report = _Report(out, writer.folder, announce, read_outcomes(writer.folder))
         todo = []
         for place, task in enumerate(runs, start=1):
@@ -76,24 +81,41 @@ def run_study(
         todo = todo if finished else _with_parents(todo, plan.tasks, out)
         work = TrainAndMeasure(study, images, out, frozenset(known), trust)
 
-        def announced(tasks: Iterable[Task]) -> Iterator[Task]:
+        def announced(tasks: Iterable[AnyTask]) -> Iterator[AnyTask]:
             for task in tasks:
                 said = ": taken over from version 0.1" if _is_measured_before(task, study, out) else ""
                 announce(f"{report.labels.get(task.name, f'shared {task.name}')}{said}")
                 yield task
 
-        while todo:
-            for ended in chosen.run(announced(todo), work):
-                check_held(out)
-                if isinstance(ended, Failed):
-                    report.failed(ended)
-                elif ended.result is not None:
-                    writer.add(ended.result)
-                    report.succeeded(ended.task)
-                    yield ended.result
-            todo = report.to_try_again(todo)
+        def done(tasks: Sequence[AnyTask]) -> Iterator[RunResult]:
+            while tasks:
+                for ended in chosen.run(announced(tasks), work):
+                    check_held(out)
+                    if isinstance(ended, Failed):
+                        report.failed(ended)
+                    elif ended.result is not None:
+                        writer.add(ended.result)
+                        report.succeeded(ended.task)
+                        yield ended.result
+                tasks = report.to_try_again(tasks)
+
+        yield from done(todo)
+        ready: list[DeckTask] = []
+        for place, deck in enumerate(plan.decks, start=1):
+            label = report.labels[deck.name] = f"deck {place}/{len(plan.decks)} {deck.name}"
+            found = known.get(deck.name)
+            if found is not None and is_measured(deck, found, study):
+                announce(f"{label}: done already")
+                yield found
+            elif report.has_ended(deck):
+                continue
+            elif not finished or all(path.exists() for path in card_paths(deck, out).values()):
+                ready.append(deck)
+        yield from done(ready)
         writer.compact()
-    report.raise_failures(len(runs))
+    report.raise_failures(
+        counted(len(runs), "run") + (f" and {counted(len(decks), 'deck')}" if decks else "")
+    )
 
 
 @dataclass
@@ -113,6 +135,17 @@ class _Report:
     def has_diverged(self, name: str) -> bool:
         """Say whether a run is done because its training diverged."""
         return name in self.outcomes and self.outcomes[name].kind == "diverged"
+
+    def has_ended(self, deck: DeckTask) -> bool:
+        """Say whether a deck cannot be, since one of its cards failed or diverged; it is told."""
+        for name in deck.members:
+            ended = self.outcomes.get(name)
+            if ended is not None:
+                error = f"{name}, which it plays, did not end well"
+                self._end(Outcome(deck.name, ended.kind, 0, error, ended.log))
+                self.announce(f"{deck.name} is not made: {error}; more in {self.out / ended.log}")
+                return True
+        return False
 
     def failed(self, ended: Failed) -> None:
         """Take in a run that failed, or whose training diverged, which is a result."""
@@ -139,14 +172,14 @@ class _Report:
         what = f" at attempt {attempts} of {ATTEMPTS}" if again else ""
         self.announce(f"{task.name} failed{what}: {error}; more in {self.out / log}")
 
-    def succeeded(self, task: Task) -> None:
+    def succeeded(self, task: AnyTask) -> None:
         """Forget what was told of a run that is done now."""
         (self.out / "failures" / f"{task.name}.log").unlink(missing_ok=True)
         self.errors.pop(task.name, None)
         if self.outcomes.pop(task.name, None) is not None:
             write_outcomes(self.outcomes.values(), self.results)
 
-    def to_try_again(self, tasks: Sequence[Task]) -> list[Task]:
+    def to_try_again(self, tasks: Sequence[AnyTask]) -> list[AnyTask]:
         """Return the tasks that are to be tried once more: those that failed, and what waits for them."""
         names, self._again = self._again, set()
         for task in tasks:
@@ -156,18 +189,18 @@ class _Report:
             self.errors.pop(name, None)
         return [task for task in tasks if task.name in names]
 
-    def raise_failures(self, total: int) -> None:
-        """Raise what says how many runs failed, if any did."""
+    def raise_failures(self, total: str) -> None:
+        """Raise what says how many failed of all, if any did."""
         failed = {name: error for name, error in self.errors.items() if name in self.labels}
         if not failed:
             return
         name, first = next(iter(failed.items()))
-        message = f"{len(failed)} of {counted(total, 'run')} failed, first {name}: {first}"
+        message = f"{len(failed)} of {total} failed, first {name}: {first}"
         if all(isinstance(error, InputError) for error in failed.values()):
             raise InputError(message)
         raise RuntimeError(message) from first
 
-    def _blocked(self, task: Task, error: BlockedError) -> None:
+    def _blocked(self, task: AnyTask, error: BlockedError) -> None:
         log = str(Path("failures") / f"{task.parent.name if task.parent else task.name}.log")
         if task.parent is not None and task.parent.name in self._diverged:
             self._diverged.add(task.name)
@@ -214,8 +247,10 @@ def _label(task: Task, out: Path) -> str:
     return task.name if folder == task.name else f"{task.name} (in {folder})"
 
 
-def _is_measured_before(task: Task, study: Study, out: Path) -> bool:
+def _is_measured_before(task: AnyTask, study: Study, out: Path) -> bool:
     """Say whether version 0.1 measured a run as the study asks for, so that nothing is left to do."""
+    if isinstance(task, DeckTask):
+        return False
     folder = run_path(out, task.spec.recipe)
     with suppress(InputError):  # a damaged file is told of when the run is done
         return None not in (card_before(folder), measured_before(folder, study.evaluation.to_json()))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -20,12 +18,12 @@ from pydantic import (
 )
 
 from winninghand.base.errors import InputError, first_error
-from winninghand.base.files import checked_name
 from winninghand.base.registry import nearest
 from winninghand.base.toml import read_toml
 from winninghand.evaluation import Measurement
 from winninghand.images import Preparation
 from winninghand.recipe import Recipe
+from winninghand.studies.deck_plan import DeckPlan, check_names, from_zoo
 from winninghand.studies.protocol import PROTOCOL, PROTOCOLS
 from winninghand.studies.sweeps import Sweep, check_conditions
 
@@ -56,28 +54,12 @@ def _as_measurement(table: object) -> object:
 Evaluation = Annotated[InstanceOf[StudyMeasurement], BeforeValidator(_as_measurement)]
 
 
-class DeckPlan(BaseModel):
-    """A deck for the zoo: all cards whose choice holds these values, under a fitted gate.
-
-    With `domains` it is a deck of one body: of these cards the best on validation images, specialized to them
-    by all images that it learned from.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    name: Annotated[str, AfterValidator(checked_name)]
-    choice: dict[str, Any] = {}
-    domains: tuple[str | dict[str, Any], ...] = Field(default=(), strict=False)
-    gate: str = "weighted"
-    settings: dict[str, Any] = {}
-
-
 class ZooPlan(BaseModel):
     """The `[zoo]` table: how the study's models are published.
 
     `data` names the images wherever a figure stands. `reference` is the number of test images of the
     reproducible CPU figures. Cards whose choice holds all values of a table in `leave_out` are not
-    published, though decks may hold them.
+    published, though decks may hold them. `decks` names the decks of the study that are.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -85,16 +67,7 @@ class ZooPlan(BaseModel):
     data: str
     reference: int = Field(default=1000, ge=1)
     leave_out: tuple[dict[str, Any], ...] = Field(default=(), strict=False)
-    decks: tuple[DeckPlan, ...] = Field(default=(), strict=False)
-
-    @field_validator("decks")
-    @classmethod
-    def _have_names_of_their_own(cls, decks: tuple[DeckPlan, ...]) -> tuple[DeckPlan, ...]:
-        # In lower case: some file systems do not tell `A.deck` from `a.deck`.
-        for name, count in Counter(deck.name.lower() for deck in decks).items():
-            if count > 1:
-                raise InputError(f"{count} decks have the name {name!r}; give each its own")
-        return decks
+    decks: tuple[str, ...] = Field(default=(), strict=False)
 
 
 class ReportPlan(BaseModel):
@@ -117,8 +90,8 @@ class Study(BaseModel):
     Each table of `sweeps` maps dotted recipe keys to a value or a list of values. Lists are multiplied out,
     the last key turning fastest. The runs of the first sweep come first. Its keys `exclude` and `when` say
     what is left out: see `Sweep`. The study's own `exclude` holds for all sweeps that have its keys. The
-    `protocol`, one or several, says what is held equal: see `studies.protocol`. The `[evaluation]` table says
-    on what every card of the study is measured.
+    `protocol`, one or several, says what is held equal: see `studies.protocol`. `decks` are made of its
+    cards: see `DeckPlan`. The `[evaluation]` table says on what every card and deck is measured.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -128,6 +101,7 @@ class Study(BaseModel):
     recipe: dict[str, Any] = {}
     exclude: list[dict[str, Any]] = []
     sweeps: list[dict[str, Any]] = Field(default=[{}], min_length=1)
+    decks: list[DeckPlan] = []
     evaluation: Evaluation = StudyMeasurement()
     zoo: ZooPlan | None = None
     report: ReportPlan | None = None
@@ -149,6 +123,11 @@ class Study(BaseModel):
             raise InputError(
                 f"the sweeps make {choices:.3g} choices; more than {MOST_RUNS:,} are planned only with --yes"
             )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _decks_stand_beside_the_zoo(cls, table: Any) -> Any:  # noqa: ANN401 (checked afterwards)
+        return from_zoo(table)
 
     @field_validator("protocol", mode="before")
     @classmethod
@@ -175,8 +154,21 @@ class Study(BaseModel):
                 raise InputError(
                     "protocol stands beside the sweeps, not in one; move it to the top of the file"
                 )
-        check_conditions(self.exclude, {key for sweep in self.parsed_sweeps() for key in sweep.values})
+        keys = {key for sweep in self.parsed_sweeps() for key in sweep.values}
+        check_conditions(self.exclude, keys)
+        for deck in self.decks:
+            deck.check(keys)
+        check_names(deck.name for deck in self.decks)
+        self._check_zoo_decks()
         return self
+
+    def _check_zoo_decks(self) -> None:
+        known = {deck.name: deck for deck in self.decks}
+        for name in () if self.zoo is None else self.zoo.decks:
+            if name not in known:
+                raise InputError(f"zoo.decks names {name!r}, which is no deck; {nearest(name, [*known])}")
+            if known[name].seeds == "each":
+                raise InputError(f'the zoo takes one deck of a name; give {name!r} seeds = "together"')
 
 
 def load_study(path: Path | str) -> Study:

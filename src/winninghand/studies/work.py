@@ -1,28 +1,35 @@
-"""One run of a study: trained where it is not trained, and measured."""
+"""One task of a study: a run trained where it is not trained, and measured; or a deck of such runs."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 
 from winninghand.base.device import best_device
 from winninghand.base.errors import InputError
+from winninghand.base.files import atomic_write
 from winninghand.base.progress import with_progress
 from winninghand.images import ImageSet
 from winninghand.recipe import make_recipe
 from winninghand.results import About, CellResult, RunResult
 from winninghand.results.predecessor import card_before, measured_before
 from winninghand.studies.costs import with_costs
+from winninghand.studies.deck_tasks import DeckTask
+from winninghand.studies.deck_work import card_paths, deck_path, measured_deck
 from winninghand.studies.environment import ran_on
-from winninghand.studies.executors import Task
+from winninghand.studies.executors import AnyTask, Task
 from winninghand.studies.run_spec import RunSpec
 from winninghand.studies.study import Study
 from winninghand.training import new_run
 from winninghand.training.identity import data_digest, run_path
 from winninghand.training.run import Run
 from winninghand.training.run_folder import RunFolder
+
+Files = dict[str, dict[str, bytes]]
+"""The content of run folders, by the run's name."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +46,10 @@ class TrainAndMeasure:
     known: frozenset[str] = frozenset()
     trust: bool = False
 
-    def __call__(self, task: Task) -> RunResult | None:
-        """Return what the run found, None of one that is not measured."""
+    def __call__(self, task: AnyTask) -> RunResult | None:
+        """Return what the run or the deck found, None of a run that is not measured."""
+        if isinstance(task, DeckTask):
+            return measured_deck(task, self.study, self.images, self.out, self.trust)
         run, folder = self._opened(task)
         found = self._measured_before(task, run, folder) if task.measured else None
         if found is not None:
@@ -51,8 +60,10 @@ class TrainAndMeasure:
         run.advance(folder.path)
         return None
 
-    def one_phase(self, task: Task) -> tuple[bool, RunResult | None]:
+    def one_phase(self, task: AnyTask) -> tuple[bool, RunResult | None]:
         """Do no more of a task than one phase; return whether it is done, and then what it found."""
+        if isinstance(task, DeckTask):
+            return True, self(task)
         run, folder = self._opened(task)
         self._begin(task, run, folder)
         if not folder.card.exists() and not run.advance(folder.path, one_phase=True):
@@ -62,6 +73,41 @@ class TrainAndMeasure:
     def folder(self, spec: RunSpec) -> RunFolder:
         """Return where a run is, or is to be."""
         return RunFolder(run_path(self.out, spec.recipe))
+
+    def needed(self, task: AnyTask) -> Files:
+        """Return what another machine needs to go on with a task: its own files, or those it begins with."""
+        if isinstance(task, DeckTask):
+            paths = card_paths(task, self.out)
+            return {name: {path.name: path.read_bytes()} for name, path in paths.items() if path.exists()}
+        files = {task.name: self.folder(task.spec).content()}
+        if task.parent is not None and "checkpoint.pt" not in files[task.name]:
+            files[task.parent.name] = self.folder(task.parent).content()
+        return files
+
+    def fill(self, task: AnyTask, files: Files) -> None:
+        """Write what `needed` returned on another machine."""
+        specs = task.cards if isinstance(task, DeckTask) else (task.spec, task.parent)
+        for spec in specs:
+            if spec is not None and spec.name in files:
+                self.folder(spec).fill(files[spec.name])
+
+    def left(self, task: AnyTask) -> dict[str, bytes]:
+        """Return the files that a task left, by their names."""
+        if not isinstance(task, DeckTask):
+            return self.folder(task.spec).content()
+        path = deck_path(self.out, task.name)
+        return {path.name: path.read_bytes()}
+
+    def take(self, task: AnyTask, content: Mapping[str, bytes]) -> None:
+        """Write what `left` returned on another machine."""
+        if not isinstance(task, DeckTask):
+            folder = self.folder(task.spec)
+            with folder.lock():
+                folder.fill(content)
+            return
+        path = deck_path(self.out, task.name)
+        with atomic_write(path) as tmp:
+            tmp.write_bytes(content[path.name])
 
     def within(self, out: Path) -> TrainAndMeasure:
         """Return the same for another folder."""
