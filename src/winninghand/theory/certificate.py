@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from winninghand.base.errors import InputError
-from winninghand.theory.bounds import Bounds, box
-from winninghand.theory.comparison import LayerReport, compared, masked_layer
+from winninghand.base.errors import InputError, checked_whole
+from winninghand.theory.bounds import box
+from winninghand.theory.comparison import LayerReport, compared
 from winninghand.theory.copies import constants_after
 from winninghand.theory.layers import UNIT, Layer, Target
-from winninghand.theory.network import MaskedNetwork
+from winninghand.theory.network import MaskedNetwork, masked_layer
 from winninghand.theory.propagation import Discrepancy, norms_of, propagated
 
 
@@ -67,16 +67,25 @@ class Certificate:
             constants[step.output] = constants_after(step, constants, size, second, shapes)
         if not bool(constants[target.program.output].isnan().all()):
             raise InputError("the network is no ticket of this target: a logit is a constant")
-        shape = target.program.input_shape
-        everywhere = self._propagated(box(torch.zeros(1, *shape), torch.ones(1, *shape)))
-        self.bounds = everywhere.error.flatten()
+        self.bounds = self._everywhere(self._away)
         self.bound = float(self.bounds.max())
+
+    def shares(self) -> dict[int, float]:
+        """Return for each layer, by its output, the bound if its weights alone were away."""
+        exact = {
+            number: replace(away, largest=torch.zeros_like(away.largest), norm=0.0)
+            for number, away in self._away.items()
+        }
+        return {
+            number: float(self._everywhere({**exact, number: away}).max())
+            for number, away in self._away.items()
+        }
 
     def prove(self, images: Tensor, batch_size: int = 64) -> Proof:
         """Return what is proved of images (N, C, H, W) in [0, 1]: that ticket and target answer alike.
 
         Margins are those of exact arithmetic: what rounding may have added to them is taken off. Raises
-        `InputError` for images of another shape or range.
+        `InputError` for images of another shape or range, and a batch size below 1.
         """
         shape = self._target.program.input_shape
         if not isinstance(images, Tensor) or images.ndim < 2 or len(images) == 0:
@@ -85,6 +94,7 @@ class Certificate:
             images = images.reshape(len(images), *shape)
         if images.shape[1:] != shape or not bool(((images >= 0) & (images <= 1)).all()):
             raise InputError(f"images must be (N, {', '.join(map(str, shape))}) in [0, 1]")
+        batch_size = checked_whole("batch_size", batch_size, 1)
         parts = [self._proved(part.double()) for part in images.split(batch_size)]
         answers, margins, bounds = (torch.cat(one) for one in zip(*parts, strict=True))
         return Proof(answers, margins, bounds, margins > 2 * self.bound, margins > 2 * bounds)
@@ -100,9 +110,13 @@ class Certificate:
         bounds = torch.full_like(margins, self.bound)
         rest = (margins <= 2 * self.bound).nonzero().flatten()
         if len(rest):
-            at_image = self._propagated(box(images[rest], images[rest])).error.flatten(1).amax(1)
+            point = box(images[rest], images[rest])
+            at_image = propagated(self._target, self._away, point, self._norms).error.flatten(1).amax(1)
             bounds[rest] = at_image.clamp(max=self.bound)
         return answers, margins, bounds
 
-    def _propagated(self, inputs: Bounds) -> Bounds:
-        return propagated(self._target, self._away, inputs, self._norms)
+    def _everywhere(self, away: Mapping[int, Discrepancy]) -> Tensor:
+        """Return the bound of each logit over the whole box of images, (classes,)."""
+        shape = self._target.program.input_shape
+        inputs = box(torch.zeros(1, *shape), torch.ones(1, *shape))
+        return propagated(self._target, away, inputs, self._norms).error.flatten()

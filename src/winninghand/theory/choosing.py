@@ -17,6 +17,20 @@ Singles = npt.NDArray[np.float32]
 # A hidden neuron whose best weight is smaller waits for a better use, as long as there are others.
 _GOOD = 0.5
 _RESERVE = 8
+# The logarithm of the probability that fewer neurons than expected are of use.
+DOUBT = 14.0
+
+
+@compiled
+def usable(neurons: int, inputs: int) -> float:
+    """Return of how many neurons, at least, some weight has the sign that its input wants.
+
+    Each has weights of so many `inputs` that all want one sign; half of all weights have it. By Bernstein's
+    inequality fewer are of use with a probability of 10⁻⁶ at most.
+    """
+    useless = 0.5**inputs
+    spread = math.sqrt(2 * neurons * useless * (1 - useless) * DOUBT)
+    return neurons * (1 - useless) - spread - DOUBT / 3 * useless
 
 
 @compiled
@@ -31,7 +45,10 @@ def assign(candidates: Singles, positive: Wholes, negative: Wholes, owners: Whol
     left = positive.sum() + negative.sum()
     for row in range(len(candidates)):
         owners[row] = -1
-        spare = len(candidates) - row - left
+        wanting = 0
+        for column in range(candidates.shape[1]):
+            wanting += positive[column] + negative[column] > 0
+        spare = usable(len(candidates) - row, wanting) - left
         best, chosen, most = 0.0, -1, 0
         for column in range(candidates.shape[1]):
             value = candidates[row, column]

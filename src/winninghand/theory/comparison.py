@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -14,9 +13,10 @@ from winninghand.base.errors import InputError
 from winninghand.engine.program import Activation, Convolution, Step
 from winninghand.theory.copies import repeated
 from winninghand.theory.layers import UNIT, Layer
-from winninghand.theory.network import MaskedLayer, MaskedNetwork
+from winninghand.theory.network import MaskedLayer, MaskedNetwork, masked_layer
 from winninghand.theory.norms import operator_norm
 from winninghand.theory.propagation import Discrepancy, discrepancy
+from winninghand.theory.widths import used_inputs
 
 # Weights of the random network that are looked at together.
 _AT_ONCE = 2**22
@@ -30,7 +30,9 @@ class LayerReport:
 
     name: str
     samples: int
+    """The fewest that any weight got; 0 for a layer without weights."""
     hidden: int
+    """Hidden channels, of all groups together; 0 for a layer that sees copies (depth L + 1)."""
     weights: int
     """Random weights and biases of both layers."""
     kept: int
@@ -95,7 +97,7 @@ def compared(layer: Layer, network: MaskedNetwork, constants: Tensor) -> tuple[D
     parts = [second] if hidden is None else [hidden, second]
     report = LayerReport(
         name=layer.name,
-        samples=int(torch.bincount(slots[slots < 2 * layer.weight.shape[1]], minlength=1).max()),
+        samples=_fewest(layer, slots, layer.signed and hidden is not None),
         hidden=0 if hidden is None else len(hidden.weight),
         weights=sum(one.numel() for part in parts for one in (part.weight, part.bias)),
         kept=sum(int(one.sum()) for part in parts for one in (part.kept, part.bias_kept)),
@@ -104,6 +106,20 @@ def compared(layer: Layer, network: MaskedNetwork, constants: Tensor) -> tuple[D
         mean_error=float(away.largest.sum() / targets),
     )
     return away, report
+
+
+def _fewest(layer: Layer, slots: Tensor, signed: bool) -> int:
+    """Return how many samples the weights of that input have that has the fewest."""
+    inputs = layer.weight.shape[1]
+    numbers = slots.view(layer.groups, -1)
+    counts = torch.zeros(layer.groups, 2 * inputs + 1, dtype=torch.int64)
+    counts.scatter_add_(1, numbers, torch.ones_like(numbers))
+    used = used_inputs(layer)
+    negative = used & signed
+    # A constant is never negative.
+    negative[:, layer.inputs :] = False
+    found = counts[:, :-1].unflatten(1, (inputs, 2))[torch.stack([used, negative], 2)]
+    return int(found.min()) if len(found) else 0
 
 
 def _norm_onward(layer: Layer, second: MaskedLayer) -> float:
@@ -209,11 +225,6 @@ def _check_alike(layer: Layer, step: Convolution) -> None:
 def _require(holds: bool, layer: Layer, what: str) -> None:
     if not holds:
         raise InputError(f"the network is no ticket of this target: its layer {layer.name} has {what}")
-
-
-def masked_layer(network: MaskedNetwork, number: int) -> MaskedLayer:
-    """Return the random layer that makes a value, by its number."""
-    return cast(MaskedLayer, network.layers[str(number)])
 
 
 def _chunks(outputs: int, per_group: int, weights: int) -> Iterator[slice]:

@@ -20,9 +20,10 @@ from winninghand.engine.program import Activation, Convolution, Program, Shape, 
 from winninghand.theory.choosing import assign, choose
 from winninghand.theory.copies import Block, blocks_of, constants_after, on_copies, repeated
 from winninghand.theory.layers import Layer, Target
-from winninghand.theory.network import MaskedLayer, MaskedNetwork
+from winninghand.theory.network import MaskedLayer, MaskedNetwork, masked_layer
+from winninghand.theory.samples import integer_source
 from winninghand.theory.sources import Distribution, draw
-from winninghand.theory.widths import Kind, Width, integer_source, used_inputs
+from winninghand.theory.widths import Kind, Width, used_inputs
 
 # Random numbers of so many weights are drawn at once; each takes up to 30 bytes for a moment.
 _AT_ONCE = 2**22
@@ -37,11 +38,13 @@ def built(
     seed: int,
     direct: frozenset[int] = frozenset(),
     masks: Mapping[str, Tensor] | None = None,
+    shared: MaskedNetwork | None = None,
 ) -> MaskedNetwork:
     """Draw the random network of a target from a seed, and return it under the best mask, or under `masks`.
 
     `widths` are by the output of each layer, `masks` by their names in the network's state. The layers
-    `direct` see copies, and have no hidden one (see `copies`).
+    `direct` see copies, and have no hidden one (see `copies`). Instead of being drawn once more the random
+    weights may be `shared` with another target's network of this seed and these widths.
     """
     steps: list[Step] = []
     blocks = blocks_of(target, widths, direct)
@@ -62,8 +65,10 @@ def built(
         hidden: MaskedLayer | None = None
         if step.output not in direct:
             source = len(shapes)
-            hidden = _hidden(step, width, kind, name, seed)
-        second = _second(step, width, kind, name, seed, blocks[step.source], block)
+            hidden = _again(shared, source) or _hidden(step, width, kind, name, seed)
+        second = _again(shared, step.output) or _second(
+            step, width, kind, name, seed, blocks[step.source], block
+        )
         is_copy = torch.arange(block.size).repeat(len(step.weight)) < block.copies
         second.bias_kept.copy_(~is_copy)
         wide = repeated(step, is_copy)
@@ -129,6 +134,14 @@ def _second(
     scale = block.scale if block.constants else width.scale
     bias = _drawn(source, seed, f"{name}, biases", 1, outputs, scale)[0]
     return _unmasked(weight.view(outputs, inputs, *kernel), bias)
+
+
+def _again(shared: MaskedNetwork | None, number: int) -> MaskedLayer | None:
+    """Return a layer of the same random weights, which are held once, and of which nothing is kept yet."""
+    if shared is None:
+        return None
+    layer = masked_layer(shared, number)
+    return _unmasked(layer.weight.data, layer.bias.data)
 
 
 def _unmasked(weight: Tensor, bias: Tensor) -> MaskedLayer:

@@ -23,6 +23,9 @@ from winninghand.engine.program import (
 )
 from winninghand.theory.layers import LIPSCHITZ, UNIT, Layer, LayerStep, Target
 
+# Random numbers are of single precision, and products of two are needed.
+_LARGEST = 2.0**60
+
 
 def target_of(program: Program, levels: bool = False) -> Target:
     """Return the layers of a program.
@@ -93,6 +96,11 @@ def _check_finite(steps: Sequence[LayerStep]) -> None:
     for step in steps:
         if isinstance(step, Layer) and not bool(step.weight.isfinite().all()):
             raise InputError(f"the target's weight {step.name} holds values that are not finite")
+        if isinstance(step, Layer) and float(step.weight.abs().amax()) > _LARGEST:
+            raise InputError(
+                f"the target's weight {step.name} holds values up to {float(step.weight.abs().amax()):.1g}, "
+                f"beyond random numbers in single precision; take one with weights below {_LARGEST:.1g}"
+            )
 
 
 def _can_fold(step: Affine, readers: Sequence[object], program: Program, folded: dict[int, Affine]) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from numbers import Real
 
 from torch import nn
 
@@ -16,22 +16,15 @@ from winninghand.engine.recording import UntraceableError
 from winninghand.engine.tracing import trace, trace_module
 from winninghand.theory.certificate import Certificate
 from winninghand.theory.construction import built
-from winninghand.theory.copies import DEPTHS, Block, Depth, blocks_of, direct_layers
+from winninghand.theory.copies import DEPTHS, Depth, direct_layers
 from winninghand.theory.decomposition import target_of
-from winninghand.theory.layers import Layer, Target
+from winninghand.theory.layers import Layer, LayerStep, Target, sources_of_step
 from winninghand.theory.network import MaskedNetwork
+from winninghand.theory.planning import check_memory, planned
 from winninghand.theory.propagation import norms_of
+from winninghand.theory.remedies import missed
 from winninghand.theory.subset_sums import MOST_SAMPLES
-from winninghand.theory.widths import (
-    KINDS,
-    Kind,
-    Width,
-    integer_samples,
-    mean_errors,
-    sign_samples,
-    uniform_samples,
-    width_of,
-)
+from winninghand.theory.widths import KINDS, Kind, Width, weight_scales
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,30 +92,76 @@ def embed(
     above 0, for a random network beyond this machine's memory, before it is drawn, and where no subset comes
     near enough: with the layers and the samples that would.
     """
+    (ticket,) = tickets_of([program_of(target, input_shape)], epsilon, seed, kind, samples, depth)
+    return ticket
+
+
+def tickets_of(
+    programs: Sequence[Program], epsilon: float, seed: int, kind: Kind, samples: int | None, depth: Depth
+) -> list[Ticket]:
+    """Return tickets of all these targets in one random network, whose weights they share."""
     epsilon, seed = check_asked(epsilon, seed, kind, depth)
-    wanted = target_of(program_of(target, input_shape), levels=kind == "integers")
-    direct = direct_layers(wanted, depth)
-    norms: dict[int, float] | None = None
     if samples is not None:
         samples = checked_whole("samples", samples, 1, 2**20 if kind == "binary" else MOST_SAMPLES)
-        needed = {layer.output: samples for layer in wanted.layers}
-    elif kind == "integers":
-        needed = {layer.output: integer_samples(layer) for layer in wanted.layers}
-    else:
-        norms = norms_of(wanted)
-        needed = _needed(wanted, kind, mean_errors(wanted, epsilon, norms, kind, direct))
-    widths = _widths(wanted, kind, needed, samples, direct)
-    check_memory(wanted, widths, direct)
-    network = built(wanted, widths, kind, seed, direct)
-    certificate = Certificate(wanted, network, norms)
-    if not certificate.bound <= epsilon:
-        raise InputError(_missed(wanted, certificate, epsilon, kind, widths, direct))
-    return Ticket(network, certificate, seed, epsilon, kind, tuple(widths.values()), depth)
+    targets = of_one_network([target_of(one, levels=kind == "integers") for one in programs])
+    direct = direct_layers(targets[0], depth)
+    norms = [norms_of(target) for target in targets]
+    widths = planned(targets, norms, epsilon, kind, samples, direct)
+    check_memory(targets[0], widths, direct, len(targets))
+    tickets: list[Ticket] = []
+    for target, own in zip(targets, norms, strict=True):
+        shared = tickets[0].network if tickets else None
+        network = built(target, widths, kind, seed, direct, shared=shared)
+        certificate = Certificate(target, network, own)
+        if not certificate.bound <= epsilon:
+            raise InputError(missed(target, certificate, widths, epsilon, seed, kind, direct))
+        tickets.append(Ticket(network, certificate, seed, epsilon, kind, tuple(widths.values()), depth))
+    return tickets
+
+
+def of_one_network(targets: Sequence[Target]) -> list[Target]:
+    """Return targets of one form, with scales for all of them; `InputError` where their forms differ."""
+    if len(targets) == 1:
+        return list(targets)
+    forms = [[_form(step) for step in target.steps] for target in targets]
+    if any(form != forms[0] for form in forms):
+        raise InputError(
+            "the cards are not of one network, with the same steps, norms and biases; embed them one by one: "
+            "deck.cards"
+        )
+    scales: dict[int, tuple[float, float]] = {}
+    for target in targets:
+        for layer in target.layers:
+            scale, constant_scale = weight_scales(layer)
+            largest, constant = scales.get(layer.output, (0.0, 0.0))
+            # The second is over the first.
+            together = max(largest, scale)
+            constant = max(constant * largest, constant_scale * scale) / together
+            scales[layer.output] = together, constant
+    return [
+        replace(
+            target,
+            steps=tuple(
+                replace(step, scales=scales[step.output]) if isinstance(step, Layer) else step
+                for step in target.steps
+            ),
+        )
+        for target in targets
+    ]
+
+
+def _form(step: LayerStep) -> tuple[object, ...]:
+    """Return what steps of targets must have in common, so that one random network stands for them."""
+    if not isinstance(step, Layer):
+        return type(step), sources_of_step(step), step.output
+    geometry = step.shape, step.output_shape, step.stride, step.padding, step.dilation, step.groups
+    values = step.source, step.output, step.addend
+    return tuple(step.weight.shape), step.constant, step.signed, geometry, values
 
 
 def check_asked(epsilon: float, seed: int, kind: str, depth: str = "2L") -> tuple[float, int]:
     """Return epsilon and seed; `InputError` where no ticket can be asked for by these."""
-    if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 < epsilon < float("inf"):
+    if isinstance(epsilon, bool) or not isinstance(epsilon, Real) or not 0 < epsilon < float("inf"):
         raise InputError(f"epsilon must be a number above 0, not {brief(epsilon)}")
     if kind not in KINDS:
         raise InputError(f"the kind of a ticket is one of {', '.join(KINDS)}, not {brief(kind)}")
@@ -135,7 +174,11 @@ def program_of(target: Card | nn.Module | Program, input_shape: Sequence[int] | 
     """Return the steps of a target; `InputError`, with the reason, where it is no list of such steps."""
     if isinstance(target, Program):
         return target
-    if not isinstance(target, nn.Module) or isinstance(target, Deck):
+    if isinstance(target, Deck):
+        raise InputError(
+            "a deck is several targets; take wh.theory.embed_deck, or embed its cards one by one: deck.cards"
+        )
+    if not isinstance(target, nn.Module):
         raise InputError(f"the target must be a card or another module, not {type(target).__name__}")
     if not isinstance(target, Card) and not _is_shape(input_shape):
         raise InputError(
@@ -152,97 +195,3 @@ def _is_shape(given: object) -> bool:
     if not isinstance(given, Sequence) or not 1 <= len(given) <= 3:
         return False
     return all(isinstance(one, int) and one >= 1 for one in given)
-
-
-def _needed(target: Target, kind: Kind, errors: dict[int, float]) -> dict[int, int]:
-    """Return the samples that each weight of each layer is made of, by the layer's output."""
-    needed = {}
-    for layer in target.layers:
-        if kind == "binary":
-            needed[layer.output] = sign_samples(errors[layer.output], int(layer.weight.count_nonzero()))
-        else:
-            needed[layer.output] = uniform_samples(errors[layer.output])
-    beyond = {
-        layer.name: needed[layer.output] for layer in target.layers if needed[layer.output] > MOST_SAMPLES
-    }
-    if beyond and kind == "float":
-        name, most = max(beyond.items(), key=lambda one: one[1])
-        raise InputError(
-            f"a bound this small takes {most} samples for each weight of {name}, of which the best subset is "
-            f"sought among {MOST_SAMPLES} at most; raise epsilon by the factor "
-            f"{2.0 ** min(most - MOST_SAMPLES, 1000):.3g}, or take a target of fewer layers or smaller "
-            "weights"
-        )
-    return needed
-
-
-def _widths(
-    target: Target, kind: Kind, needed: Mapping[int, int], samples: int | None, direct: frozenset[int]
-) -> dict[int, Width]:
-    """Return the width of each layer, by its output."""
-    widths = {}
-    for layer in target.layers:
-        copies = MOST_SAMPLES if direct and layer.output != target.program.output else 1
-        widths[layer.output] = width_of(
-            layer, kind, needed[layer.output], samples, copies, layer.output in direct
-        )
-    return widths
-
-
-def check_memory(target: Target, widths: dict[int, Width], direct: frozenset[int]) -> None:
-    """Raise `InputError` where the random network does not fit into half of this machine's memory."""
-    blocks = blocks_of(target, widths, direct)
-    weights = {layer.output: _weights(layer, widths[layer.output], blocks) for layer in target.layers}
-    total = sum(weights.values())
-    # A single-precision number and its mask; of layers that see copies the certificate has absolute values,
-    # too, in double precision, and squares one of them at a time.
-    absolute = [weights[number] for number in direct]
-    size = 5 * total + 8 * sum(absolute) + 16 * max(absolute, default=0)
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return
-    if size > memory / 2:
-        widest = max(target.layers, key=lambda layer: weights[layer.output])
-        raise InputError(
-            f"the random network would have {total:,} weights and take {size / 2**30:,.1f} GiB, more than "
-            f"half of this machine's {memory / 2**30:,.1f} GiB; most are for {widest.name}, with "
-            f"{widths[widest.output].samples:,} samples for each weight; raise epsilon, or take a smaller "
-            "target"
-        )
-
-
-def _weights(layer: Layer, width: Width, blocks: Sequence[Block]) -> int:
-    outputs, _, height, columns = layer.weight.shape
-    outputs *= blocks[layer.output].size
-    inputs = width.hidden or layer.inputs * blocks[layer.source].size
-    return layer.groups * width.hidden * (layer.inputs + 1) + outputs * (inputs * height * columns + 1)
-
-
-def _missed(
-    target: Target,
-    certificate: Certificate,
-    epsilon: float,
-    kind: Kind,
-    widths: dict[int, Width],
-    direct: frozenset[int],
-) -> str:
-    """Return what to say where the bound is above epsilon: how far, by which layers, and what would do."""
-    if kind == "integers":
-        return (
-            "a level of the target is no sum of its samples; give more samples, such as samples="
-            f"{min(MOST_SAMPLES, max(width.samples for width in widths.values()) + 4)}"
-        )
-    known = _needed(target, kind, mean_errors(target, epsilon, norms_of(target), kind, direct))
-    enough = _widths(target, kind, known, None, direct)
-    needed = {number: width.samples for number, width in enough.items()}
-    short = [
-        f"{layer.name} ({widths[layer.output].samples} samples for each of {report.targets:,} weights, "
-        f"the farthest {report.largest_error:.2g} away, where {needed[layer.output]} would do)"
-        for layer, report in zip(target.layers, certificate.layers, strict=True)
-        if needed[layer.output] > widths[layer.output].samples
-    ]
-    most = max(width.samples for width in widths.values())
-    where = "; ".join(short) or f"by little in every layer; samples={most + 2} would do"
-    found = f"{certificate.bound:.3g}"
-    return f"no mask of this random network is proved within {epsilon:g}, but within {found}: {where}"

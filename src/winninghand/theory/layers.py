@@ -64,6 +64,7 @@ class Layer:
     levels: Tensor | None = None
     gains: Tensor | None = None
     offsets: Tensor | None = None
+    scales: tuple[float, float] | None = None
 
     @property
     def inputs(self) -> int:

@@ -80,7 +80,7 @@ class MaskedNetwork(nn.Module):
         cards = torch.zeros(len(images), dtype=torch.int64, device=images.device)
         for index, step in enumerate(program.steps):
             if isinstance(step, Convolution):
-                layer = cast(MaskedLayer, self.layers[str(step.output)])
+                layer = masked_layer(self, step.output)
                 addend = None if step.addend is None else values[step.addend]
                 values[step.output] = layer.convolved(
                     step, values[step.source], addend, program.shapes[step.output]
@@ -91,3 +91,8 @@ class MaskedNetwork(nn.Module):
                 if program.last_uses[number] <= index:
                     values.pop(number, None)
         return values[program.output].flatten(1)
+
+
+def masked_layer(network: MaskedNetwork, number: int) -> MaskedLayer:
+    """Return the random layer that makes a value, by its number."""
+    return cast(MaskedLayer, network.layers[str(number)])

@@ -52,8 +52,11 @@ def best_subsets(
     Raises `InputError` for other shapes, for numbers that are not finite, for more samples, and for a
     size that a row does not have.
     """
-    goals = np.ascontiguousarray(targets, dtype=np.float64)
-    rows = np.ascontiguousarray(samples, dtype=np.float64)
+    try:
+        goals = np.ascontiguousarray(targets, dtype=np.float64)
+        rows = np.ascontiguousarray(samples, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputError("samples and targets must be arrays of numbers, with rows of one length") from None
     if goals.ndim != 1 or rows.ndim not in (1, 2) or (rows.ndim == 2 and len(rows) != len(goals)):
         raise InputError(
             "samples must be (n,) or (problems, n) and targets (problems,), not "

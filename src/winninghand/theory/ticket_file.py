@@ -17,7 +17,8 @@ from winninghand.theory.certificate import Certificate
 from winninghand.theory.construction import built
 from winninghand.theory.copies import Depth, direct_layers
 from winninghand.theory.decomposition import target_of
-from winninghand.theory.embedding import Ticket, check_memory, program_of
+from winninghand.theory.embedding import Ticket, program_of
+from winninghand.theory.planning import check_memory
 from winninghand.theory.widths import Kind, Width
 
 _KIND = "ticket"

@@ -12,32 +12,27 @@ from torch import Tensor
 
 from winninghand.base.randomness import CounterRNG
 from winninghand.theory.bounds import Bounds, box
+from winninghand.theory.choosing import DOUBT
 from winninghand.theory.layers import Layer, Target
 from winninghand.theory.propagation import Discrepancy, discrepancy, propagated
+from winninghand.theory.samples import ENDLESS, both_signs, sign_size, typical_error
 from winninghand.theory.subset_sums import MOST_SAMPLES
 
 Kind = Literal["float", "binary", "integers"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
-# Of a target up to half of the samples' range the nearest of all sums of n uniform samples is 1.2 √n / 2^n
-# away, on the average (measured for n from 15 to 40), and a little more where most samples are of one sign.
-_MEAN_ERROR = 1.3
 # By so much all shares are less than epsilon, for draws that are less lucky.
 _MARGIN = 1.5
-_LEAST_SAMPLES = 8
 # Samples that only those weights use that the first ones do not come near, because most have one sign.
 _MORE_SAMPLES = 6
 _INTEGER_SAMPLES = 22
-# How many weights of a layer may be expected to have nearly all samples of one sign.
-_RARE = 0.1
+# Weights beside much larger constants, or next to nothing, are not scaled up further: random numbers are of
+# single precision.
+_LEAST_SHARE, _LEAST_SCALE = 2.0**-60, 2.0**-100
 # In mean errors, from where on a weight uses them.
 _FAR = 4.0
 # A sum of weights that is to be nought in the linear range of the bound.
 _UNIT_ERROR = 1e-12
-# Where a bound is so many times the errors, no width that can be had is enough.
-_ENDLESS = 1e200
-# A probability below which no draw is expected to fall.
-_FAILURE = 1e-6
 # The absolute random weights of which a weight is made, by the scale, beyond the weight's own size.
 _KEPT_WEIGHTS = {"float": 3.0, "binary": 0.25, "integers": 0.0}
 # Hidden neurons beyond those needed, for the last of which a suitable weight may be drawn late.
@@ -67,12 +62,12 @@ def weight_scales(layer: Layer) -> tuple[float, float]:
     The theorems take weights of at most ½ and random numbers up to 1; a layer is scaled to that, as its
     activation, or the layer behind it, can be.
     """
-    inputs = layer.weight[:, : layer.inputs]
-    largest = float(inputs.abs().max()) if inputs.numel() else 0.0
-    scale = _above(2 * largest) if largest else 1.0
-    if not layer.constant:
-        return scale, 1.0
-    return scale, _above(2 * float(layer.weight[:, layer.inputs :].abs().max()) / scale)
+    if layer.scales is not None:
+        return layer.scales
+    inputs, constants = layer.weight.split([layer.inputs, layer.weight.shape[1] - layer.inputs], 1)
+    largest, constant = (float(one.abs().max()) if one.numel() else 0.0 for one in (inputs, constants))
+    scale = _above(2 * max(largest, constant * _LEAST_SHARE, _LEAST_SCALE)) if largest else 1.0
+    return scale, _above(2 * constant / scale) if layer.constant else 1.0
 
 
 def _above(number: float) -> float:
@@ -103,7 +98,7 @@ def mean_errors(
     raised = {layer.output: _raised(layer, kind) for layer in target.layers if layer.output in direct}
     for layer in target.layers:
         found = _response(target, layer, inputs, norms, raised) - exact
-        responses[layer.output] = min(max(found / _UNIT_ERROR, 1e-290), _ENDLESS)
+        responses[layer.output] = min(max(found / _UNIT_ERROR, 1e-290), ENDLESS)
         shares[layer.output] = int(layer.weight.count_nonzero()) ** (2 / 3) * responses[layer.output] ** (
             1 / 3
         )
@@ -113,6 +108,28 @@ def mean_errors(
         number: epsilon * shares[number] / total / response if shares[number] else math.inf
         for number, response in responses.items()
     }
+
+
+def rounded_bound(
+    target: Target, widths: Mapping[int, Width], norms: Mapping[int, float], direct: Collection[int] = ()
+) -> float:
+    """Return the bound of the logits where all weights are rounded to multiples of their layers' signs.
+
+    What a weight is rounded to is the same for every draw.
+    """
+    away = {}
+    for layer in target.layers:
+        sizes = torch.full(layer.weight.shape[1:2], widths[layer.output].scale, dtype=torch.float64)
+        sizes[layer.inputs :] *= widths[layer.output].constant_scale
+        steps = sizes[:, None, None]
+        errors = (layer.weight / steps).round() * steps - layer.weight
+        found = discrepancy(layer, errors, errors if layer.signed else None, layer.slack)
+        if layer.output in direct:
+            found = replace(_raised(layer, "binary"), largest=found.largest, norm=found.norm)
+        away[layer.output] = found
+    shape = target.program.input_shape
+    inputs = box(torch.zeros(1, *shape), torch.ones(1, *shape))
+    return float(propagated(target, away, inputs, norms).error.max())
 
 
 def _raised(layer: Layer, kind: Kind) -> Discrepancy:
@@ -151,78 +168,35 @@ def _random_errors(layer: Layer, name: str) -> Tensor:
     return sizes * signs * scales[:, None, None] * _UNIT_ERROR * (layer.weight != 0)
 
 
-def uniform_samples(mean_error: float) -> int:
-    """Return how many uniform samples a weight needs, so that the nearest subset sum is as near on average.
-
-    n samples have 2^n subset sums, of which those near the target are about √n / 2^n apart: the error falls
-    by half with every sample. This is the law n = O(log(1/ε)) of Lueker 1998 with its constant.
-    """
-    samples = _LEAST_SAMPLES
-    while typical_error(samples) > mean_error:
-        samples += 1
-    return samples
-
-
-def both_signs(weights: int) -> int:
-    """Return how many samples so many weights need each, so that hardly any has fewer than four of a sign.
-
-    A weight of few samples of its own sign has few sums near it, however many the others are.
-    """
-    count = 4
-    while weights * sum(math.comb(count, few) for few in range(4)) > _RARE * 2**count:
-        count += 1
-    return count
-
-
-def typical_error(samples: int) -> float:
-    """Return how near the nearest subset sum of so many uniform samples is to a target, on average."""
-    return _MEAN_ERROR * math.sqrt(samples) * 2.0**-samples
-
-
-def integer_samples(layer: Layer) -> int:
-    """Return how many whole samples give a weight's level exactly, mostly; those that miss it use more.
-
-    n samples of b bits have 2^n subset sums, within about ±2^b·√n: b + 6 samples have a few dozen sums at
-    each level (Kumar & Natale 2025, arXiv:2508.11020, prove how few are enough).
-    """
-    return 14 if integer_source(layer) == "int8" else 10
-
-
-def integer_source(layer: Layer) -> Literal["int4", "int8"]:
-    """Return the source of a layer of levels."""
-    return "int4" if layer.levels is None or float(layer.levels.abs().max()) < 8 else "int8"
-
-
-def sign_samples(mean_error: float, weights: int) -> int:
-    """Return how many signs a weight needs for this mean error, in a layer of so many weights.
-
-    Sums of signs of size α are α apart, and on the average α/4 away. A weight of ½ takes 1/(2α) signs of its
-    own kind; by Hoeffding's inequality n signs have so many of each, for all weights together, but for a
-    probability of 10⁻⁶. This is linear in 1/ε.
-    """
-    most = max(1, math.ceil(0.125 / max(mean_error, 1 / _ENDLESS)))
-    doubt = _doubt(weights)
-    # The least n with n/2 − √(n·doubt) ≥ most.
-    return math.ceil((math.sqrt(doubt) + math.sqrt(doubt + 2 * most)) ** 2)
-
-
-def sign_size(samples: int, weights: int) -> float:
-    """Return the smallest size of signs by which so many of them make ½, but for a probability of 10⁻⁶."""
-    return 0.5 / max(1.0, math.floor(samples / 2 - math.sqrt(samples * _doubt(weights))))
-
-
-def _doubt(weights: int) -> float:
-    return math.log(2 * max(1, weights) / _FAILURE) / 2
-
-
 def hidden_channels(layer: Layer, samples: int) -> int:
-    """Return how many hidden channels each group has: samples for each input that counts, and a few more."""
-    used = used_inputs(layer)
-    inputs = int(used.sum(1).max())
-    if layer.signed:
-        # A constant is never negative.
-        inputs = int((used[:, : layer.inputs].sum(1) * 2 + used[:, layer.inputs :].sum(1)).max())
-    return samples * inputs + (_SPARE if layer.groups == 1 else _SPARE_OF_GROUPS)
+    """Return how many hidden channels each group has, so that each input that counts has its samples.
+
+    Where an input is never negative, a neuron whose weight for it is below 0 sees nothing of it. Of few
+    inputs many neurons are therefore of no use, of a single one about a half (see `choosing.usable`).
+    """
+    counts = {
+        (int(own.sum()), int(own[: layer.inputs].sum()) if layer.signed else 0) for own in used_inputs(layer)
+    }
+    # Each input wants positive weights, and of those that can be negative each wants negative ones, too.
+    of_use = max(
+        max(_neurons(samples * inputs, inputs), _neurons(samples * (inputs + signed), inputs + (signed > 0)))
+        for inputs, signed in counts
+    )
+    return of_use + (_SPARE if layer.groups == 1 else _SPARE_OF_GROUPS)
+
+
+def _neurons(wanted: int, inputs: int) -> int:
+    """Return the least number of neurons of which so many are `usable`."""
+    if not wanted:
+        return 0
+    useless = 0.5**inputs
+    spread = math.sqrt(2 * useless * (1 - useless) * DOUBT)
+    least = wanted + DOUBT / 3 * useless
+    # The root of a quadratic equation in √neurons.
+    found = math.ceil(
+        ((spread + math.sqrt(spread**2 + 4 * (1 - useless) * least)) / (2 * (1 - useless))) ** 2
+    )
+    return max(wanted, found)
 
 
 def used_inputs(layer: Layer) -> Tensor:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from winninghand.theory.samples import sign_samples
 from winninghand.theory.statements.statement import Check, Point, Statement, goals, products
 from winninghand.theory.statements.subset_sum import least_samples
 from winninghand.theory.subset_sums import Floats
-from winninghand.theory.widths import sign_samples
 
 _EPSILONS = (0.2, 0.1, 0.05, 0.02, 0.01)
 _SHARE = 0.99
@@ -51,7 +51,7 @@ STATEMENT = Statement(
     conditions="Signs are independent and equally likely.",
     width="n ≥ (√k + √(k + 2m))², m = 1/(4ε), k = log(2·weights/10⁻⁶)/2: linear in 1/ε",
     source="Diffenderfer & Kailkhura 2021 (arXiv:2103.09377); Sreenivasan et al. 2022 (arXiv:2110.08996)",
-    checked="The width is proved by Hoeffding's inequality (`winninghand.theory.widths`), the least width "
+    checked="The width is proved by Hoeffding's inequality (`winninghand.theory.samples`), the least width "
     "measured.",
     quoted="That depth and width polylogarithmic in 1/ε are enough, by neurons that double (Sreenivasan), "
     "is quoted.",
