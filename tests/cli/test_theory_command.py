@@ -20,6 +20,8 @@ def test_a_card_is_found_in_a_random_network_and_its_answers_are_proved(run, tmp
     assert written["bound"] <= 0.5
     assert [cell["corruption"] for cell in written["cells"]] == ["clean", "fog"]
     assert all(cell["alike"] >= cell["proved_here"] >= cell["proved"] for cell in written["cells"])
+    ticket = wh.theory.load_ticket(tmp_path / "out/theory.ticket", wh.load(tmp_path / "a.card"))
+    assert ticket.bound == written["bound"]
     page = (tmp_path / "out/theory.html").read_text()
     assert "Proved: at no image whatever" in page
     assert page.count("<svg") == 11

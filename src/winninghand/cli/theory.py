@@ -36,7 +36,7 @@ def theory(
         str, typer.Option(help="Depth of the random network, for a target of L layers: 2L or L+1.")
     ] = "2L",
     out: Annotated[
-        Path, typer.Option(help="Folder for page, figures and numbers.", callback=output_folder)
+        Path, typer.Option(help="Folder for page, figures, numbers and the ticket.", callback=output_folder)
     ] = Path("runs/theory"),
     data: Data = "digits",
     root: Root = None,

@@ -24,6 +24,7 @@ from winninghand.theory.copies import Depth
 from winninghand.theory.embedding import Ticket, embed
 from winninghand.theory.measuring import ProvedCell, proved_cells
 from winninghand.theory.statements import STATEMENTS
+from winninghand.theory.ticket_file import save_ticket
 from winninghand.theory.widths import Kind
 from winninghand.training import train
 
@@ -92,7 +93,7 @@ def run_theory(
     kind: Kind = "float",
     depth: Depth = "2L",
 ) -> Proven:
-    """Embed a card, prove its answers, check the statements; leaves page, figures and JSON in `out`."""
+    """Embed a card, prove its answers, check the statements; leaves page, figures, JSON, ticket in `out`."""
     drawing()  # missing, these are missed now and not after the search
     template_engine()
     print_missing(measurement.missing)
@@ -114,6 +115,7 @@ def run_theory(
     for name, (_, check) in zip(STATEMENTS, checks, strict=True):
         with atomic_write(out / f"{name}.svg") as tmp:
             tmp.write_text(check_chart(check), encoding="utf-8")
+    save_ticket(ticket, out / "theory.ticket")
     with atomic_write(out / "theory.json") as tmp:
         tmp.write_text(json.dumps(proven.document(), indent=1) + "\n", encoding="utf-8")
     write_theory_page(
@@ -125,6 +127,8 @@ def run_theory(
     )
     for line in _conclusion(proven):
         console.print(line)
+    size = (out / "theory.ticket").stat().st_size
+    console.print(f"the ticket, a seed and masks: {out / 'theory.ticket'}, {size:,} bytes")
     console.print(f"the page: {out / 'theory.html'}")
     return proven
 

@@ -4,7 +4,8 @@ from winninghand.theory.certificate import Certificate, Proof
 from winninghand.theory.comparison import LayerReport
 from winninghand.theory.embedding import Ticket, embed
 from winninghand.theory.subset_sums import Subsets, best_subsets
-from winninghand.theory.ticket_file import load_ticket, save_ticket
+from winninghand.theory.ticket_deck import TicketDeck, embed_deck
+from winninghand.theory.ticket_file import load_ticket, load_ticket_deck, save_ticket
 from winninghand.theory.widths import Width
 
 __all__ = [
@@ -13,9 +14,12 @@ __all__ = [
     "Proof",
     "Subsets",
     "Ticket",
+    "TicketDeck",
     "Width",
     "best_subsets",
     "embed",
+    "embed_deck",
     "load_ticket",
+    "load_ticket_deck",
     "save_ticket",
 ]

@@ -14,8 +14,8 @@ from winninghand.theory.subset_sums import MOST_SAMPLES
 from winninghand.theory.widths import Kind, Width, mean_errors, rounded_bound, width_of
 
 # What the bound of rounded weights may be, by epsilon; by how much more than in proportion signs are added
-# where it is above that, and how often.
-_KEPT, _FURTHER, _TRIES = 0.99, 0.05, 10
+# where it is above that, and how often. Widths that are far from enough are not found by this.
+_KEPT, _FURTHER, _TRIES, _FAR = 0.99, 0.05, 10, 100
 
 
 def planned(
@@ -30,7 +30,7 @@ def planned(
 
     `norms` are the targets' (see `norms_of`). With `samples` each weight is made of so many.
     """
-    needed = dict.fromkeys((layer.output for layer in targets[0].layers), samples or 0)
+    needed = dict.fromkeys((layer.output for layer in targets[0].layers), 0)
     for target, own in zip(targets, norms, strict=True):
         for number, count in samples_needed(target, own, epsilon, kind, samples, direct).items():
             needed[number] = max(needed[number], count)
@@ -50,10 +50,10 @@ def samples_needed(
 
     Raises `InputError` where these are more than can be searched.
     """
-    if samples is not None:
-        return {layer.output: samples for layer in target.layers}
     if kind == "integers":
         return {layer.output: integer_samples(layer) for layer in target.layers}
+    if samples is not None:
+        return {layer.output: samples for layer in target.layers}
     errors = mean_errors(target, epsilon, norms, kind, direct)
     needed = {}
     for layer in target.layers:
@@ -85,7 +85,7 @@ def _enough_signs(
     """Return as many signs as keep the bound: those that errors of few weights need on average may be few."""
     for _ in range(_TRIES):
         over = rounded_bound(target, _widths(target, "binary", needed, None, direct), norms, direct) / epsilon
-        if not _KEPT < over < math.inf:
+        if not _KEPT < over < _FAR:
             break
         needed = {number: math.ceil(count * (over + _FURTHER)) for number, count in needed.items()}
     return needed

@@ -31,13 +31,13 @@ def uniform_samples(mean_error: float) -> int:
     return samples
 
 
-def both_signs(weights: int) -> int:
-    """Return how many samples so many weights need each, so that hardly any has fewer than four of a sign.
+def both_signs(sums: int, of_each: int = 4) -> int:
+    """Return how many samples so many sums need each, so that hardly any has fewer of one sign.
 
     A weight of few samples of its own sign has few sums near it, however many the others are.
     """
-    count = 4
-    while weights * sum(math.comb(count, few) for few in range(4)) > _RARE * 2**count:
+    count = of_each
+    while sums * sum(math.comb(count, few) for few in range(of_each)) > _RARE * 2**count:
         count += 1
     return count
 

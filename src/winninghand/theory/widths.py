@@ -26,6 +26,8 @@ _MARGIN = 1.5
 # Samples that only those weights use that the first ones do not come near, because most have one sign.
 _MORE_SAMPLES = 6
 _INTEGER_SAMPLES = 22
+# A large level of few samples of its own sign is missed now and then.
+_OF_EACH_SIGN = 5
 # Weights beside much larger constants, or next to nothing, are not scaled up further: random numbers are of
 # single precision.
 _LEAST_SHARE, _LEAST_SCALE = 2.0**-60, 2.0**-100
@@ -215,9 +217,9 @@ def width_of(
     """
     weights = int(layer.weight.count_nonzero()) * copies
     if kind == "integers":
-        # Each copy has samples of its own, of which all may have one sign.
-        count = _INTEGER_SAMPLES + (_MORE_SAMPLES if copies > 1 else 0)
-        count = count if samples is None else samples
+        # Each copy has samples of its own, of which nearly all may have one sign.
+        enough = max(_INTEGER_SAMPLES, both_signs(weights * (2 if layer.signed else 1), _OF_EACH_SIGN))
+        count = min(enough, MOST_SAMPLES) if samples is None else samples
         hidden = 0 if direct else hidden_channels(layer, count)
         return Width(count, min(count, needed), 0.5, hidden, 1.0, 1.0)
     scale, constant_scale = weight_scales(layer)
