@@ -29,8 +29,8 @@ class LegacyDraws(CounterRNG):
             return torch.zeros(1, 1, 1, dtype=torch.float64)
         return torch.from_numpy(np.asarray(self.state.random_sample((1, *shape))))
 
-    def normal(self, *shape: int) -> torch.Tensor:
-        return torch.from_numpy(self.state.standard_normal((1, *shape)))
+    def normal(self, *shape: int, window: tuple[slice, ...] = ()) -> torch.Tensor:
+        return torch.from_numpy(self.state.standard_normal((1, *shape))[(slice(None), *window)].copy())
 
     def integers(self, limit: int | torch.Tensor, *shape: int) -> torch.Tensor:
         if not shape:

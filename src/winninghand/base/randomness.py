@@ -94,9 +94,13 @@ class CounterRNG:
         """Return int64 uniform in 0 .. limit − 1, for limits up to 2³¹; a tensor's are as `shape` says."""
         return self.words(*shape).long().add_(2**31).mul_(limit).bitwise_right_shift_(32)
 
-    def normal(self, *shape: int) -> Tensor:
-        """Return float32 of the standard normal distribution, by inversion; no value is beyond 6.4."""
-        middles = self.words(*shape).double().add_(2**31 + 0.5).mul_(2**-32)
+    def normal(self, *shape: int, window: tuple[slice, ...] = ()) -> Tensor:
+        """Return float32 of the standard normal distribution, by inversion; no value is beyond 6.4.
+
+        Only those within `window`, a slice of each axis of `shape`, where it is given.
+        """
+        words = self.words(*shape)[(slice(None), *window)]
+        middles = words.double().add_(2**31 + 0.5).mul_(2**-32)
         normal: Tensor = torch.special.ndtri(middles)
         return normal.float()
 

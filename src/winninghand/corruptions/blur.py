@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from collections import Counter
 from functools import cache, lru_cache
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.corrupt import corruption
+from winninghand.corruptions.kernels import add_taps, add_zoomed, blurred_across, blurred_down, disk_sums
 from winninghand.corruptions.parameters import (
     DEFOCUS,
     GAUSSIAN_BLUR_SIGMA,
@@ -34,9 +38,12 @@ from winninghand.corruptions.planes import (
     to_images,
     to_planes,
     zoom_matrix,
+    zoom_places,
 )
 
 NEGLIGIBLE = 1e-12
+# What the edge of the grid adds to a weight is a larger share of it, and rounding a smaller one.
+EDGE = 1e-5
 # A chain of copies of 2⁶ steps has odds below 2⁻⁶⁴.
 DOUBLINGS = 6
 
@@ -44,7 +51,10 @@ DOUBLINGS = 6
 @corruption("defocus_blur", "blur", group="common", deterministic=True, table=DEFOCUS)
 def defocus_blur(images: Tensor, setting: Setting[Disk], _: CounterRNG) -> Tensor:
     """Correlate with a disk of the given radius, its rim blurred by a small Gaussian against aliasing."""
-    kernel = _softened_disk(setting.values.radius * setting.scale, setting.values.rim)
+    radius, rim = setting.values.radius * setting.scale, setting.values.rim
+    if images.device.type == "cpu" and radius >= 2:
+        return _out_of_focus(images, radius, rim)
+    kernel = _softened_disk(radius, rim)
     reach = len(kernel) // 2
     planes = to_planes(images, torch.float64)
     padded = extended(extended(planes, reach, mirrored_101, -2), reach, mirrored_101, -1)
@@ -80,6 +90,62 @@ def _softened_disk(radius: float, rim: float) -> list[list[float]]:
     first, last = int(used[0]), int(used[-1]) + 1
     kernel: list[list[float]] = disk[first:last, first:last].tolist()
     return kernel
+
+
+class _Runs(NamedTuple):
+    """A softened disk as runs along its rows, a blur of them, and what the edge of the grid adds."""
+
+    halves: npt.NDArray[np.int64]
+    blur: npt.NDArray[np.float64]
+    down: npt.NDArray[np.int64]
+    across: npt.NDArray[np.int64]
+    weights: npt.NDArray[np.float64]
+
+
+@cache
+def _runs(radius: float, rim: float) -> _Runs:
+    kernel = torch.tensor(_softened_disk(radius, rim), dtype=torch.float64)
+    whole, half = math.floor(radius), 1 if radius <= 8 else 2
+    places = torch.arange(-whole - half, whole + half + 1)
+    disk = (places[:, None] ** 2 + places**2 <= radius**2).double()
+    blur = torch.tensor(gaussian_kernel(rim, half), dtype=torch.float64)
+    full = functional.conv2d(disk[None, None], torch.outer(blur, blur)[None, None], padding=half)[0, 0]
+    margin = (len(full) - len(kernel)) // 2
+    known = functional.pad(kernel, (margin,) * 4)
+    # Inside, both are the disk blurred, up to the rounding of single precision: its sum is kept.
+    level = known[whole + half, whole + half] / full[whole + half, whole + half]
+    rest = known - full * level
+    rest *= rest.abs() > EDGE * level
+    level *= (known.sum() - rest.sum()) / (full.sum() * level)
+    down, across = rest.nonzero(as_tuple=True)
+    halves = (disk.sum(1)[half : len(disk) - half].long() - 1) // 2
+    return _Runs(
+        halves.numpy(),
+        (blur * level.sqrt()).numpy(),
+        down.numpy(),
+        across.numpy(),
+        rest[down, across].numpy(),
+    )
+
+
+def _out_of_focus(images: Tensor, radius: float, rim: float) -> Tensor:
+    """Return images correlated with a large disk, in the time of its rows and not of its pixels."""
+    runs = _runs(radius, rim)
+    whole, half = len(runs.halves) // 2, len(runs.blur) // 2
+    planes = to_planes(images, torch.int32).flatten(0, 1)
+    reach = whole + half
+    padded = extended(extended(planes, reach, mirrored_101, -2), reach, mirrored_101, -1).contiguous()
+    prefix = functional.pad(padded.cumsum(-1, dtype=torch.int32), (1, 0))
+    count, height, width = planes.shape
+    sums = torch.empty(count, height + 2 * half, width + 2 * half, dtype=torch.float64)
+    disk_sums(prefix.numpy(), runs.halves, sums.numpy())
+    narrow = torch.empty(count, height, width + 2 * half, dtype=torch.float64)
+    blurred_down(sums.numpy(), runs.blur, narrow.numpy())
+    result = torch.empty(count, height, width, dtype=torch.float64)
+    blurred_across(narrow.numpy(), runs.blur, result.numpy())
+    if len(runs.weights):
+        add_taps(padded.numpy(), runs.down, runs.across, runs.weights, result.numpy())
+    return to_images(result.view(-1, 3, height, width))
 
 
 @corruption("glass_blur", "blur", group="common", table=GLASS)
@@ -138,9 +204,40 @@ def zoom_blur(images: Tensor, setting: Setting[Zooms], _: CounterRNG) -> Tensor:
     """Average the image, once more, with all its zooms."""
     planes = to_planes(images, torch.float64)
     height, width = planes.shape[-2:]
+    if images.device.type == "cpu":
+        reading, itself = _zoom_places(height, width, setting.values)
+        total = planes * itself
+        source, result = (part.view(-1, height, width).numpy() for part in (planes, total))
+        add_zoomed(source, *reading, result)
+        return to_images(total.div_(itself + len(reading.rows)).add_(TIE))
     down, across = _summed_zooms(height, width, setting.values)
     zoomed = (planes @ across.to(planes.device)).view(*planes.shape[:2], -1, width)
     return to_images((down.to(planes.device) @ zoomed).add_(TIE))
+
+
+class _Reading(NamedTuple):
+    """Behind which row and column each one of a zoom lies, and how far: (zooms, H) and (zooms, W)."""
+
+    rows: npt.NDArray[np.int64]
+    row_shares: npt.NDArray[np.float64]
+    columns: npt.NDArray[np.int64]
+    column_shares: npt.NDArray[np.float64]
+
+
+def _factors(zooms: Zooms) -> list[float]:
+    # NumPy's own range: its rounding decides whether the end belongs to it, and ties in the sizes.
+    factors: list[float] = np.arange(1, zooms.end, zooms.step).tolist()
+    return factors
+
+
+@lru_cache(maxsize=16)
+def _zoom_places(height: int, width: int, zooms: Zooms) -> tuple[_Reading, int]:
+    """Return where each zoom but those that change nothing reads, and how often the image itself counts."""
+    factors = _factors(zooms)
+    read = [(*zoom_places(height, factor), *zoom_places(width, factor)) for factor in factors]
+    real = [one for one in read if one[1].any() or one[3].any()] or read[:1]
+    places = (torch.stack(part).numpy() for part in zip(*real, strict=True))
+    return _Reading(*places), 1 + len(factors) - len(real)
 
 
 @lru_cache(maxsize=16)
@@ -150,8 +247,7 @@ def _summed_zooms(height: int, width: int, zooms: Zooms) -> tuple[Tensor, Tensor
     The first (H, H · Z) holds the A of Z different zooms side by side, weighted by how often each
     occurs; the second (W, Z · W) their B.
     """
-    # NumPy's own range: its rounding decides whether the end belongs to it, and ties in the sizes.
-    factors = [1.0, *np.arange(1, zooms.end, zooms.step).tolist()]
+    factors = [1.0, *_factors(zooms)]
     pairs = [(zoom_matrix(height, factor), zoom_matrix(width, factor)) for factor in factors]
     keys = [(down.numpy().tobytes(), across.numpy().tobytes()) for down, across in pairs]
     different = dict(zip(keys, pairs, strict=True))

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from winninghand.corruptions.kernels import blurred_across, blurred_down, smeared
+
 Border = Callable[[Tensor, int], Tensor]
 
 # A tap of a streak that weighs less changes no level.
@@ -54,7 +56,12 @@ def gaussian_blurred(planes: Tensor, sigma: float, border: Border, truncate: flo
     radius = int(truncate * sigma + 0.5)
     if radius == 0:
         return planes
+    if radius >= max(planes.shape[-2:]):
+        down, across = (_blurring(length, sigma, border, truncate).to(planes) for length in planes.shape[-2:])
+        return down @ planes @ across.T
     kernel = gaussian_kernel(sigma, radius)
+    if planes.device.type == "cpu":
+        return _blurred_by_loops(planes, kernel, border)
     for axis in (-2, -1):
         length = planes.shape[axis]
         padded = extended(planes, radius, border, axis)
@@ -64,6 +71,28 @@ def gaussian_blurred(planes: Tensor, sigma: float, border: Border, truncate: flo
             pair = padded.narrow(axis, radius - reach, length) + padded.narrow(axis, radius + reach, length)
             planes += pair.mul_(kernel[radius - reach])
     return planes
+
+
+def _blurred_by_loops(planes: Tensor, kernel: list[float], border: Border) -> Tensor:
+    radius, shape = len(kernel) // 2, planes.shape
+    flat = planes.reshape(-1, *shape[-2:])
+    weights = torch.tensor(kernel, dtype=planes.dtype).numpy()
+    for axis, loop in ((-2, blurred_down), (-1, blurred_across)):
+        padded = extended(flat, radius, border, axis).contiguous().numpy()
+        flat = torch.empty(flat.shape, dtype=planes.dtype)
+        loop(padded, weights, flat.numpy())
+    return flat.view(shape)
+
+
+@lru_cache(maxsize=16)
+def _blurring(length: int, sigma: float, border: Border, truncate: float) -> Tensor:
+    """Return the matrix float64 (length, length) of a blur that is wider than the axis is long."""
+    radius = int(truncate * sigma + 0.5)
+    kernel = torch.tensor(gaussian_kernel(sigma, radius), dtype=torch.float64)
+    rows = torch.arange(length)[:, None]
+    sources = border(rows + torch.arange(-radius, radius + 1), length)
+    matrix = torch.zeros(length, length, dtype=torch.float64)
+    return matrix.scatter_add_(1, sources, kernel.expand(length, -1))
 
 
 def extended(planes: Tensor, radius: int, border: Border, axis: int) -> Tensor:
@@ -107,6 +136,11 @@ def streaked(images: Tensor, angles: Tensor, radius: float, sigma: float) -> Ten
     count, height, width, channels = images.shape
     reach = len(weights) - 1
     padded = extended(extended(images, reach, replicated, 1), reach, replicated, 2)
+    if images.device.type == "cpu":
+        result = torch.empty(images.shape, dtype=torch.uint8)
+        lines = padded.float().flatten(2).numpy()
+        smeared(lines, down.numpy(), across.numpy(), np.array(weights), reach, result.numpy())
+        return result
     flat = padded.reshape(-1, channels).double()
     stride = padded.shape[2]
     rows = torch.arange(reach, reach + height, device=images.device)[:, None]
@@ -128,23 +162,35 @@ def _one_sided_weights(radius: float, sigma: float) -> list[float]:
     return [weight / total for weight in weights if weight / total > NEGLIGIBLE]
 
 
-@lru_cache(maxsize=16)
-def zoom_matrix(length: int, factor: float) -> Tensor:
-    """Return the matrix float64 (length, length) that zooms an axis by `factor` ≥ 1.
+def zoom_window(length: int, factor: float) -> slice:
+    """Return the pixels in the middle of an axis that a zoom by `factor` ≥ 1 shows."""
+    cropped = math.ceil(length / factor)
+    first = (length - cropped) // 2
+    return slice(first, first + cropped)
+
+
+def zoom_places(length: int, factor: float) -> tuple[Tensor, Tensor]:
+    """Return behind which pixel each one of an axis lies when zoomed by `factor` ≥ 1, and how far.
 
     The middle ⌈length / factor⌉ pixels are stretched to round(⌈length / factor⌉ · factor) by linear
     interpolation between aligned corners, and as many as there were are kept. Odd margins go to
     the end, so that the fixed point is not quite the centre.
     """
-    cropped = math.ceil(length / factor)
+    first, end, _ = zoom_window(length, factor).indices(length)
+    cropped = end - first
     stretched = round(cropped * factor)
-    first = (length - cropped) // 2
     trim = (stretched - length) // 2
     place = torch.arange(trim, trim + length).double() * (cropped - 1) / max(stretched - 1, 1)
     low = place.long().clamp_(max=cropped - 2)
-    share = (place - low)[:, None]
+    return first + low, place - low
+
+
+@lru_cache(maxsize=16)
+def zoom_matrix(length: int, factor: float) -> Tensor:
+    """Return the matrix float64 (length, length) that zooms an axis as `zoom_places` says."""
+    low, share = zoom_places(length, factor)
     identity = torch.eye(length, dtype=torch.float64)
-    return (1 - share) * identity[first + low] + share * identity[first + low + 1]
+    return (1 - share[:, None]) * identity[low] + share[:, None] * identity[low + 1]
 
 
 def hsv_parts(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:

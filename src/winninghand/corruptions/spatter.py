@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.corrupt import corruption
+from winninghand.corruptions.kernels import grown_edges, nearest_costs
 from winninghand.corruptions.parameters import SPATTER, Setting, Splash
 from winninghand.corruptions.planes import (
     extended,
@@ -152,6 +153,10 @@ def _is_peak(magnitude: Tensor, across: Tensor, down: Tensor) -> Tensor:
 
 def _grown(strong: Tensor, allowed: Tensor) -> Tensor:
     """Return all of `allowed` that hangs together with `strong`, diagonals included."""
+    if strong.device.type == "cpu":
+        grown = strong.contiguous()
+        grown_edges(grown.numpy(), allowed.contiguous().numpy())
+        return grown
     while True:
         near = functional.max_pool2d(strong[:, None].float(), 3, stride=1, padding=1)[:, 0] > 0
         grown = near & allowed
@@ -173,6 +178,11 @@ def chamfer_distances(marked: Tensor, largest: float) -> Tensor:
     height = marked.shape[1]
     beside = _distances_in_row(marked)
     result = torch.full(marked.shape, largest, dtype=torch.float32, device=marked.device)
+    if marked.device.type == "cpu":
+        reached = min(int(largest), height - 1) + 1
+        costs = torch.stack([_costs(rows, marked.shape[2]) for rows in range(reached)])
+        nearest_costs(beside.numpy(), costs.numpy(), largest, result.numpy())
+        return result
     for rows in range(min(int(largest), height - 1) + 1):
         costs = _costs(rows, marked.shape[2]).to(marked.device)
         reached = costs.index_select(0, beside.flatten()).view_as(result)

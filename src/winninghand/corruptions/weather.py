@@ -32,6 +32,7 @@ from winninghand.corruptions.planes import (
     to_images,
     to_planes,
     zoom_matrix,
+    zoom_window,
 )
 
 FIRST_ANGLE, ANGLES = -135, 90
@@ -53,9 +54,13 @@ def _flakes(images: Tensor, setting: Setting[Snowfall], rng: CounterRNG) -> Tens
     """Return one layer of streaks per image, uint8 (N, H, W, 1)."""
     _, height, width, _ = images.shape
     snowfall, scale = setting.values, setting.scale
-    noise = rng.normal(height, width).double().mul_(snowfall.std).add_(snowfall.mean)
     zoom = max(1.0, snowfall.zoom * scale)
-    noise = zoom_matrix(height, zoom).to(noise) @ noise @ zoom_matrix(width, zoom).to(noise).T
+    down, across = (zoom_window(length, zoom) for length in (height, width))
+    noise = rng.normal(height, width, window=(down, across)).double().mul_(snowfall.std).add_(snowfall.mean)
+    vertical, horizontal = (
+        zoom_matrix(length, zoom)[:, part].to(noise) for length, part in ((height, down), (width, across))
+    )
+    noise = vertical @ noise @ horizontal.T
     noise *= noise >= snowfall.threshold
     layer = noise.clamp_(max=1).mul_(255).byte()[..., None]
     angles = rng.uniform().double().mul_(ANGLES).add_(FIRST_ANGLE)

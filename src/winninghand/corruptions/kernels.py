@@ -1,0 +1,208 @@
+"""Loops over pixels of images in the CPU's memory, compiled; other devices compute the same by tensors.
+
+Each adds in the order of the tensors' form, so that it gives the same bits. What is added up stays in a
+row's buffer, which the processor's nearest cache holds: many taps cost little more than one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from winninghand.base.compiled import compiled
+
+FloatArray = npt.NDArray[np.floating[Any]]
+Int64Array = npt.NDArray[np.int64]
+
+
+@compiled
+def blurred_down(padded: FloatArray, kernel: FloatArray, result: FloatArray) -> None:
+    """Blur (P, H + 2 · radius, W) along the rows' axis into `result` (P, H, W) by a symmetric kernel.
+
+    From the outside inwards, as SciPy adds.
+    """
+    radius = len(kernel) // 2
+    count, height, width = result.shape
+    for plane in range(count):
+        for row in range(height):
+            total = result[plane, row]
+            centre = padded[plane, row + radius]
+            weight = kernel[radius]
+            for column in range(width):
+                total[column] = centre[column] * weight
+            for reach in range(radius, 0, -1):
+                above, below = padded[plane, row + radius - reach], padded[plane, row + radius + reach]
+                weight = kernel[radius - reach]
+                for column in range(width):
+                    total[column] += (above[column] + below[column]) * weight
+
+
+@compiled
+def blurred_across(padded: FloatArray, kernel: FloatArray, result: FloatArray) -> None:
+    """Blur (P, H, W + 2 · radius) along the columns' axis into `result` (P, H, W)."""
+    radius = len(kernel) // 2
+    count, height, width = result.shape
+    for plane in range(count):
+        for row in range(height):
+            total, source = result[plane, row], padded[plane, row]
+            weight = kernel[radius]
+            for column in range(width):
+                total[column] = source[column + radius] * weight
+            for reach in range(radius, 0, -1):
+                before, after = source[radius - reach :], source[radius + reach :]
+                weight = kernel[radius - reach]
+                for column in range(width):
+                    total[column] += (before[column] + after[column]) * weight
+
+
+@compiled
+def smeared(
+    padded: FloatArray,
+    down: Int64Array,
+    across: Int64Array,
+    weights: FloatArray,
+    reach: int,
+    result: npt.NDArray[np.uint8],
+) -> None:
+    """Sum the taps of streaks over (N, H + 2 · reach, …, C) into `result` (N, H, W, C), cut to 8 bits.
+
+    `down` and `across` are (N, taps): how many rows and columns away each tap lies.
+    """
+    count, height, width, channels = result.shape
+    length = width * channels
+    total = np.empty(length, np.float64)
+    for image in range(count):
+        for row in range(height):
+            total[:] = 0
+            for tap in range(len(weights)):
+                begin = (reach + across[image, tap]) * channels
+                source = padded[image, row + reach + down[image, tap], begin : begin + length]
+                weight = weights[tap]
+                for place in range(length):
+                    total[place] += source[place] * weight
+            pixels = result[image, row].reshape(length)
+            for place in range(length):
+                quantum = np.floor(total[place] * 257 + 0.5)
+                pixels[place] = np.uint8(np.int32(quantum / 257))
+
+
+@compiled
+def disk_sums(prefix: npt.NDArray[np.int32], halves: Int64Array, sums: npt.NDArray[np.float64]) -> None:
+    """Sum over a disk about every pixel, exactly: runs of its rows, of which the ends' prefix sums differ.
+
+    `prefix` int32 (P, H + 2 · radius, W + 2 · radius + 1) are sums along the columns from the left;
+    `halves` (2 · radius + 1,) say how far each of the disk's rows reaches to both sides.
+    """
+    radius = len(halves) // 2
+    count, height, width = sums.shape
+    total = np.empty(width, np.int32)
+    for plane in range(count):
+        for row in range(height):
+            total[:] = 0
+            for place in range(len(halves)):
+                line = prefix[plane, row + place]
+                before, after = line[radius - halves[place] :], line[radius + halves[place] + 1 :]
+                for column in range(width):
+                    total[column] += after[column] - before[column]
+            for column in range(width):
+                sums[plane, row, column] = total[column]
+
+
+@compiled
+def add_taps(
+    padded: npt.NDArray[np.int32],
+    down: Int64Array,
+    across: Int64Array,
+    weights: FloatArray,
+    result: npt.NDArray[np.float64],
+) -> None:
+    """Add weighted pixels of (P, H + …, W + …) to `result` (P, H, W); places count from its corner."""
+    count, height, width = result.shape
+    for plane in range(count):
+        for row in range(height):
+            total = result[plane, row]
+            for tap in range(len(weights)):
+                source = padded[plane, row + down[tap], across[tap] :]
+                weight = weights[tap]
+                for column in range(width):
+                    total[column] += source[column] * weight
+
+
+@compiled
+def add_zoomed(
+    planes: FloatArray,
+    rows: Int64Array,
+    row_shares: FloatArray,
+    columns: Int64Array,
+    column_shares: FloatArray,
+    result: FloatArray,
+) -> None:
+    """Add planes (P, H, W) read between their pixels to `result`, once for each zoom.
+
+    `rows` and `row_shares` (zooms, height) say which row a result's row lies behind and how far, the
+    others the same of columns (zooms, width).
+    """
+    count, height, width = result.shape
+    line = np.empty(planes.shape[2], planes.dtype)
+    for plane in range(count):
+        for zoom in range(len(rows)):
+            places, shares = columns[zoom], column_shares[zoom]
+            for row in range(height):
+                upper = planes[plane, rows[zoom, row]]
+                lower = planes[plane, rows[zoom, row] + 1]
+                share = row_shares[zoom, row]
+                for column in range(len(line)):
+                    line[column] = upper[column] + (lower[column] - upper[column]) * share
+                total = result[plane, row]
+                for column in range(width):
+                    left = line[places[column]]
+                    total[column] += left + (line[places[column] + 1] - left) * shares[column]
+
+
+@compiled
+def grown_edges(strong: npt.NDArray[np.bool_], allowed: npt.NDArray[np.bool_]) -> None:
+    """Add to `strong` (N, H, W) all of `allowed` that hangs together with it, diagonals included."""
+    count, height, width = strong.shape
+    stack = np.empty(height * width, np.int64)
+    for image in range(count):
+        waiting = 0
+        for row in range(height):
+            for column in range(width):
+                if strong[image, row, column]:
+                    stack[waiting] = row * width + column
+                    waiting += 1
+        while waiting > 0:
+            waiting -= 1
+            row, column = divmod(stack[waiting], width)
+            for near in range(max(row - 1, 0), min(row + 2, height)):
+                for beside in range(max(column - 1, 0), min(column + 2, width)):
+                    if allowed[image, near, beside] and not strong[image, near, beside]:
+                        strong[image, near, beside] = True
+                        stack[waiting] = near * width + beside
+                        waiting += 1
+
+
+@compiled
+def nearest_costs(
+    beside: Int64Array, costs: npt.NDArray[np.float32], largest: float, result: npt.NDArray[np.float32]
+) -> None:
+    """Write the least cost of going to a marked pixel, at most `largest`, into `result` (N, H, W).
+
+    `beside` says how many columns away the nearest one of each row is; `costs` (rows, W + 1) what it costs
+    to go so many rows and columns, at least one for each row.
+    """
+    count, height, width = result.shape
+    for image in range(count):
+        for row in range(height):
+            for column in range(width):
+                least = np.float32(largest)
+                for rows in range(len(costs)):
+                    if rows >= least:
+                        break
+                    if row + rows < height:
+                        least = min(least, costs[rows, beside[image, row + rows, column]])
+                    if row - rows >= 0:
+                        least = min(least, costs[rows, beside[image, row - rows, column]])
+                result[image, row, column] = least
