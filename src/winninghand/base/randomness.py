@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -72,10 +73,15 @@ class CounterRNG:
     """
 
     def __init__(self, name: str, indices: Tensor) -> None:
-        digest = hashlib.sha256(name.encode()).digest()
-        base = int.from_bytes(digest[:8], "little", signed=True)
-        self._keys = _mixed(_mixed(indices * GOLDEN_GAMMA) + base)[:, None]
+        self._name, self._indices = name, indices
         self._position = 1
+
+    @cached_property
+    def _keys(self) -> Tensor:
+        """Each stream's key, int64 (N, 1); made when it is needed, since much that could draw does not."""
+        digest = hashlib.sha256(self._name.encode()).digest()
+        base = int.from_bytes(digest[:8], "little", signed=True)
+        return _mixed(_mixed(self._indices * GOLDEN_GAMMA) + base)[:, None]
 
     def words(self, *shape: int) -> Tensor:
         """Return uniform 32-bit words as int32, over the type's whole range."""

@@ -15,7 +15,13 @@ from torch.nn import functional
 
 from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.corrupt import corruption
-from winninghand.corruptions.kernels import add_taps, add_zoomed, blurred_across, blurred_down, disk_sums
+from winninghand.corruptions.kernels import (
+    add_taps,
+    add_zoomed,
+    blurred_across,
+    blurred_down,
+    disk_sums,
+)
 from winninghand.corruptions.parameters import (
     DEFOCUS,
     GAUSSIAN_BLUR_SIGMA,
@@ -99,7 +105,7 @@ class _Runs(NamedTuple):
     blur: npt.NDArray[np.float64]
     down: npt.NDArray[np.int64]
     across: npt.NDArray[np.int64]
-    weights: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float32]
 
 
 @cache
@@ -124,7 +130,7 @@ def _runs(radius: float, rim: float) -> _Runs:
         (blur * level.sqrt()).numpy(),
         down.numpy(),
         across.numpy(),
-        rest[down, across].numpy(),
+        rest[down, across].float().numpy(),
     )
 
 
@@ -144,7 +150,7 @@ def _out_of_focus(images: Tensor, radius: float, rim: float) -> Tensor:
     result = torch.empty(count, height, width, dtype=torch.float64)
     blurred_across(narrow.numpy(), runs.blur, result.numpy())
     if len(runs.weights):
-        add_taps(padded.numpy(), runs.down, runs.across, runs.weights, result.numpy())
+        add_taps(padded.float().numpy(), runs.down, runs.across, runs.weights, result.numpy())
     return to_images(result.view(-1, 3, height, width))
 
 

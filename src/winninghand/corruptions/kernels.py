@@ -112,22 +112,41 @@ def disk_sums(prefix: npt.NDArray[np.int32], halves: Int64Array, sums: npt.NDArr
 
 @compiled
 def add_taps(
-    padded: npt.NDArray[np.int32],
+    padded: npt.NDArray[np.float32],
     down: Int64Array,
     across: Int64Array,
-    weights: FloatArray,
+    weights: npt.NDArray[np.float32],
     result: npt.NDArray[np.float64],
 ) -> None:
     """Add weighted pixels of (P, H + …, W + …) to `result` (P, H, W); places count from its corner."""
     count, height, width = result.shape
+    total = np.empty(width, np.float32)
     for plane in range(count):
         for row in range(height):
-            total = result[plane, row]
+            total[:] = 0
             for tap in range(len(weights)):
                 source = padded[plane, row + down[tap], across[tap] :]
                 weight = weights[tap]
                 for column in range(width):
                     total[column] += source[column] * weight
+            for column in range(width):
+                result[plane, row, column] += total[column]
+
+
+@compiled
+def copy_around(images: npt.NDArray[np.uint8], down: Int64Array, across: Int64Array, reach: int) -> None:
+    """Copy pixels of `images` (N, H, W, 3) within it, from the last that moves to the first.
+
+    `down` and `across` (N, H, W) say from where.
+    """
+    count, height, width, channels = images.shape
+    for image in range(count):
+        for row in range(height - reach, reach, -1):
+            for column in range(width - reach, reach, -1):
+                there = row + down[image, row, column]
+                beside = column + across[image, row, column]
+                for channel in range(channels):
+                    images[image, row, column, channel] = images[image, there, beside, channel]
 
 
 @compiled

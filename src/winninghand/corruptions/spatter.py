@@ -72,15 +72,11 @@ def _correlated(planes: Tensor, kernel: tuple[tuple[int, ...], ...]) -> Tensor:
     """Return planes (N, H, W) correlated with a 3 × 3 kernel, the border reflected."""
     height, width = planes.shape[-2:]
     padded = extended(extended(planes, 1, mirrored_101, -1), 1, mirrored_101, -2)
-    shifted = (
-        padded[:, row : row + height, column : column + width] * weight
-        for row, weights in enumerate(kernel)
-        for column, weight in enumerate(weights)
-        if weight
-    )
     result = torch.zeros_like(planes)
-    for part in shifted:
-        result += part
+    for row, weights in enumerate(kernel):
+        for column, weight in enumerate(weights):
+            if weight:
+                result.add_(padded[:, row : row + height, column : column + width], alpha=weight)
     return result
 
 
