@@ -24,7 +24,13 @@ from winninghand.augmentation import augment, make_domain, seeded_generator
 from winninghand.base.device import to_bytes
 from winninghand.base.errors import InputError, checked_whole
 from winninghand.base.randomness import CounterRNG, Indices, image_indices
-from winninghand.corruptions import checked_severity, corrupt, missing_corruptions
+from winninghand.corruptions import (
+    checked_parameters,
+    checked_save,
+    checked_severity,
+    corrupt,
+    missing_corruptions,
+)
 from winninghand.images.pictures import rgb
 
 Picture = TypeVar("Picture", Tensor, Image.Image)
@@ -69,11 +75,19 @@ class Corrupt(_Transform):
     """A corruption at one severity, or at one of several that is drawn for every image.
 
     `severity` is a whole number in 1..5, or a sequence of them such as `range(1, 6)`. With an
-    index the result is that of `wh.corrupt` at this seed and index. Raises `InputError` for an
-    unknown name, a severity outside 1..5, and a corruption that this machine cannot apply.
+    index the result is that of `wh.corrupt` at this seed and index. `parameters` and `saved_as` are
+    those of `wh.corrupt`. Raises `InputError` for an unknown name, a severity outside 1..5, and a
+    corruption that this machine cannot apply.
     """
 
-    def __init__(self, name: str, severity: int | Sequence[int], seed: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        severity: int | Sequence[int],
+        seed: int = 0,
+        parameters: str = "auto",
+        saved_as: str = "pixels",
+    ) -> None:
         super().__init__()
         for reason in missing_corruptions([name]).values():
             raise InputError(reason)
@@ -83,6 +97,7 @@ class Corrupt(_Transform):
         self.name = name
         self.severities = tuple(checked_severity(level) for level in levels)
         self.seed = checked_whole("seed", seed)
+        self.parameters, self.saved_as = checked_parameters(parameters), checked_save(saved_as)
 
     def extra_repr(self) -> str:
         """Return the settings as they are given."""
@@ -92,20 +107,17 @@ class Corrupt(_Transform):
     def _changed(self, images: Tensor, indices: Tensor | None) -> Tensor:
         order = torch.randint(_LARGEST_DRAW, (len(images),)) if indices is None else indices
         if len(self.severities) == 1:
-            return corrupt(images, self.name, self.severities[0], self.seed, indices=order)
+            return self._corrupted(images, self.severities[0], order)
         result = torch.empty_like(images)
         drawn = CounterRNG(f"{self.seed}/{self.name}/severity", order).integers(len(self.severities))
         for place in drawn.unique().tolist():
             chosen = drawn == place
-            part = corrupt(
-                images[chosen.to(images.device)],
-                self.name,
-                self.severities[place],
-                self.seed,
-                indices=order[chosen],
-            )
-            result[chosen.to(images.device)] = part
+            part = images[chosen.to(images.device)]
+            result[chosen.to(images.device)] = self._corrupted(part, self.severities[place], order[chosen])
         return result
+
+    def _corrupted(self, images: Tensor, severity: int, order: Tensor) -> Tensor:
+        return corrupt(images, self.name, severity, self.seed, 0, order, self.parameters, self.saved_as)
 
 
 class Domain(_Transform):

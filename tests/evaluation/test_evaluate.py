@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from winninghand.base.errors import InputError
-from winninghand.corruptions import write_archive
+from winninghand.corruptions import corrupt, write_archive
 from winninghand.evaluation import (
     Measurement,
     available,
@@ -14,6 +14,7 @@ from winninghand.evaluation import (
     find_archives,
 )
 from winninghand.images import Split
+from winninghand.report.terminal import print_robustness
 
 
 def test_cells_come_from_the_archive_where_it_has_them(threshold, tiny_images, official):
@@ -175,7 +176,7 @@ def test_cells_come_one_by_one_the_clean_images_first(threshold, tiny_images):
     assert (first.corruption, first.severity, first.source, len(first.correct)) == ("clean", 0, "split", 10)
     rest = list(cells)
     assert len(measurement) == 1 + len(rest) == 3
-    table = measurement.table(threshold, [first, *rest])
+    table = measurement.table(threshold, [first, *rest], tiny_images.test.size)
     assert table.to_json() == evaluate(threshold, tiny_images.test, ["contrast"], (2, 4), limit=10).to_json()
     assert Measurement.from_table(measurement.to_json()) == measurement
     with pytest.raises(InputError, match="did you mean 'limit'"):
@@ -187,3 +188,21 @@ def test_the_old_name_of_progress_still_works(threshold, tiny_images):
     with pytest.warns(DeprecationWarning, match="advance is now called progress"):
         evaluate(threshold, tiny_images.test, "contrast", severities=[1], advance=done.append)
     assert done == [32, 32]
+
+
+def test_parameters_and_the_way_to_save_change_cells_and_are_named(threshold, tiny_images, capsys):
+    how = {"parameters": "imagenet-c", "saved_as": "jpeg"}
+    measurement = Measurement("gaussian_noise", severities=(5,), **how)
+    sample = measurement.sample(tiny_images.test)
+    (batch,) = sample.batches("gaussian_noise", 5, 10_000)
+    assert np.array_equal(batch.images, corrupt(tiny_images.test.images, "gaussian_noise", 5, **how))
+    assert Measurement.from_table(measurement.to_json()) == measurement
+    assert not {"parameters", "saved_as"} & Measurement().to_json().keys()
+    table = evaluate(threshold, tiny_images.test, "gaussian_noise", (5,), **how)
+    assert table.to_json().items() >= how.items()
+    print_robustness(table)
+    assert "by the parameters of imagenet-c, saved as JPEG of quality 85" in capsys.readouterr().err
+    with pytest.raises(InputError, match="did you mean 'tiny-imagenet-c'"):
+        Measurement(parameters="tiny-imagenet")
+    with pytest.raises(InputError, match="saved_as must be one of pixels, jpeg"):
+        Measurement(saved_as="png")

@@ -16,7 +16,9 @@ from winninghand.cli.options import (
     Json,
     Limit,
     Model,
+    Parameters,
     Root,
+    SavedAs,
     Seed,
     Severities,
     SkipBroken,
@@ -62,6 +64,8 @@ def evaluate(
             help="Which corrupted images come together: cells, mixed, gradual or correlated.", metavar="NAME"
         ),
     ] = "cells",
+    parameters: Parameters = "auto",
+    saved_as: SavedAs = "pixels",
     adapt: Adapt = None,
     engine: Engine = "auto",
     device: Device = None,
@@ -95,7 +99,9 @@ def evaluate(
         models.setdefault(str(baseline), reference)
     images = images_for(models, data, root, skip_broken)
     archives = find_archives(images.name, root, corruptions)
-    measurement = Measurement(corruptions, chosen, limit, seed, batch_size, archives, arrangement)
+    measurement = Measurement(
+        corruptions, chosen, limit, seed, batch_size, archives, arrangement, parameters, saved_as
+    )
     if adapt is not None:
         player = with_bn_adaptation(player, adapt)
     sample = announced(measurement, images)

@@ -70,4 +70,4 @@ def announced(measurement: Measurement, images: ImageSet) -> Sample:
 def measured(name: str, model: nn.Module, measurement: Measurement, sample: Sample) -> RobustnessTable:
     """Measure a model under a bar with its name."""
     with progress_bar(name, len(measurement) * len(sample.indices)) as progress:
-        return measurement.table(model, measurement.cells(model, sample, progress))
+        return measurement.table(model, measurement.cells(model, sample, progress), sample.split.size)

@@ -96,6 +96,18 @@ Corruptions = Annotated[
     str, typer.Option(help="common, extra, all, bar, imagenet_bar or a name; several are joined by commas.")
 ]
 Severities = Annotated[str, typer.Option(help="A range such as 1-5, or numbers joined by commas.")]
+Parameters = Annotated[
+    str,
+    typer.Option(
+        help="Whose severities: auto (by size), cifar10-c, tiny-imagenet-c or imagenet-c.", metavar="NAME"
+    ),
+]
+SavedAs = Annotated[
+    str,
+    typer.Option(
+        help="jpeg saves images as ImageNet-C's are, at quality 85; pixels does not.", metavar="NAME"
+    ),
+]
 Adapt = Annotated[
     float | None,
     typer.Option(help="Adapt batch norms to each batch; the stored statistics count for this many images."),

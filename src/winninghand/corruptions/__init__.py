@@ -1,4 +1,4 @@
-"""The corruptions of CIFAR-10-C and CIFAR-10-C-bar, at five severities, on batches of uint8 images."""
+"""The corruptions of CIFAR-10-C, ImageNet-C and C-bar, at five severities, on batches of uint8 images."""
 
 from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.archive import Archive, open_archive, write_archive
@@ -15,6 +15,8 @@ from winninghand.corruptions.corrupt import (
     group_of,
     missing_corruptions,
 )
+from winninghand.corruptions.jpeg import checked_save
+from winninghand.corruptions.parameters import checked_parameters, published_set
 
 __all__ = [
     "CORRUPTIONS",
@@ -22,6 +24,8 @@ __all__ = [
     "Archive",
     "Corruption",
     "CounterRNG",
+    "checked_parameters",
+    "checked_save",
     "checked_severities",
     "checked_severity",
     "corrupt",
@@ -31,5 +35,6 @@ __all__ = [
     "group_of",
     "missing_corruptions",
     "open_archive",
+    "published_set",
     "write_archive",
 ]

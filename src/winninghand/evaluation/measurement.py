@@ -24,11 +24,14 @@ from winninghand.cards.player import adaptation_of, player_of
 from winninghand.corruptions import (
     SEVERITIES,
     Archive,
+    checked_parameters,
+    checked_save,
     checked_severities,
     corrupt,
     corruption_names,
     missing_corruptions,
     open_archive,
+    published_set,
 )
 from winninghand.evaluation.archives import holds, rows_of
 from winninghand.evaluation.orders import Order, Stream, arranged, checked_order
@@ -55,6 +58,9 @@ class Measurement:
     (`cells`), or all as one stream, in batches that know no cells, after which it does not (`mixed`,
     `gradual`, `correlated`; see `arranged`). Each image of each cell is measured once in any order.
 
+    `parameters` and `saved_as` are `corrupt`'s, for the images that are made: whose severities they have, and
+    whether they are saved as JPEG as ImageNet-C's and Tiny-ImageNet-C's are.
+
     `names` are the corruptions that are measured; `missing` says of every other one of a group why it
     cannot be had. Raises `InputError` for a corruption that was asked for by its name and cannot be had,
     and for whatever is out of range.
@@ -67,6 +73,8 @@ class Measurement:
     batch_size: int = 256
     archive: Archive | tuple[Archive, ...] | Path | str | None = None
     order: Order = "cells"
+    parameters: str = "auto"
+    saved_as: str = "pixels"
     names: tuple[str, ...] = field(init=False)
     missing: Mapping[str, str] = field(init=False, compare=False)
 
@@ -82,6 +90,8 @@ class Measurement:
         # No call for the usual one: what is run for a cell lies in few files.
         order = self.order if self.order == "cells" else checked_order(self.order)
         severities = checked_severities(self.severities)
+        checked_parameters(self.parameters)
+        checked_save(self.saved_as)
         # Frozen for everybody but its own construction.
         object.__setattr__(self, "archive", archive)
         names, missing = available(self.corruptions, self.archives, severities)
@@ -102,7 +112,7 @@ class Measurement:
     def to_json(self) -> dict[str, Any]:
         """Return what was asked for as plain values.
 
-        The order is left out where it is `cells`: what was measured before there were others still counts.
+        What came later is left out where it is as it was: what was measured before still counts.
         """
         return {
             "corruptions": self.corruptions if isinstance(self.corruptions, str) else list(self.corruptions),
@@ -113,6 +123,8 @@ class Measurement:
             # Where it lies on this machine is nobody else's concern.
             "archive": ", ".join(one.folder.name for one in self.archives) or None,
             **({} if self.order == "cells" else {"order": self.order}),
+            **({} if self.parameters == "auto" else {"parameters": self.parameters}),
+            **({} if self.saved_as == "pixels" else {"saved_as": self.saved_as}),
         }
 
     @property
@@ -135,7 +147,7 @@ class Measurement:
         split = checked_split(split)
         indices = balanced_sample(split, self.limit, self.seed)
         archives = tuple((one, rows_of(one, split, indices)) for one in self.archives)
-        return Sample(split, indices, self.seed, archives)
+        return Sample(split, indices, self.seed, archives, self.parameters, self.saved_as)
 
     def cells(
         self,
@@ -173,12 +185,24 @@ class Measurement:
         for number, (name, severity) in enumerate(cells):
             yield Cell(name, severity, outcome.at(stream.of_cell(number)), sample.source(name, severity))
 
-    def table(self, model: nn.Module, cells: Iterable[Cell]) -> RobustnessTable:
-        """Return the table of a model's cells, the clean images first."""
+    def table(
+        self, model: nn.Module, cells: Iterable[Cell], size: tuple[int, int] | None = None
+    ) -> RobustnessTable:
+        """Return the table of a model's cells, the clean images first.
+
+        It names the published set that images of `size` (height, width) get.
+        """
         clean, *others = cells
-        adaptation = adaptation_of(model)
         return RobustnessTable(
-            clean.outcome, tuple(others), self.batch_size, self.seed, self.missing, adaptation, self.order
+            clean.outcome,
+            tuple(others),
+            self.batch_size,
+            self.seed,
+            self.missing,
+            adaptation_of(model),
+            self.order,
+            self.parameters if size is None else published_set(*size, self.parameters),
+            self.saved_as,
         )
 
 
@@ -201,6 +225,8 @@ class Sample:
     indices: Int64Array
     seed: int = 0
     archives: tuple[tuple[Archive, Int64Array], ...] = ()
+    parameters: str = "auto"
+    saved_as: str = "pixels"
 
     def source(self, name: str, severity: int) -> Source:
         """Return where the images of a cell come from."""
@@ -229,7 +255,9 @@ class Sample:
             images, rows = archived
             return images[rows[places]]
         images = self.split.images[indices]
-        return images if name == CLEAN else corrupt(images, name, severity, seed=self.seed, indices=indices)
+        if name == CLEAN:
+            return images
+        return corrupt(images, name, severity, self.seed, 0, indices, self.parameters, self.saved_as)
 
     def _archived(self, name: str, severity: int) -> tuple[UInt8Array, Int64Array] | None:
         """Return the images of a cell of an archive, and the rows of these there; None where none has it."""
@@ -320,6 +348,8 @@ def evaluate(
     archive: Archive | tuple[Archive, ...] | Path | str | None = None,
     device: torch.device | str | None = None,
     order: Order = "cells",
+    parameters: str = "auto",
+    saved_as: str = "pixels",
     *,
     advance: Callable[[int], None] | None = None,
 ) -> RobustnessTable:
@@ -331,7 +361,8 @@ def evaluate(
     takes a seeded, class-balanced sample of that many images, corrupted as they would be in the whole split.
     For a deck the size of a batch is part of the result, since a gate looks at batches, and so is which
     images come together: in the `order` `cells` those of one cell only, in `mixed`, `gradual` and
-    `correlated` one stream of all (see `Measurement`). `progress` is told how many images were measured.
+    `correlated` one stream of all (see `Measurement`). `parameters` and `saved_as` are those of `corrupt`.
+    `progress` is told how many images were measured.
     Cells that `archive` holds, a folder in CIFAR-10-C's layout or a tuple of archives, are taken from there,
     memory-mapped; every cell says its source. The model runs on `device` and is brought back; without one it
     runs where it is.
@@ -347,10 +378,13 @@ def evaluate(
         progress = advance
     model = as_model(model)
     levels = checked_severities(severities)
-    measurement = Measurement(corruptions, levels, limit, seed, batch_size, archive, order)
+    measurement = Measurement(
+        corruptions, levels, limit, seed, batch_size, archive, order, parameters, saved_as
+    )
     with on_device(model, device):
-        cells = measurement.cells(model, as_split(model, split), progress or (lambda _: None))
-        return measurement.table(model, cells)
+        images = as_split(model, split)
+        cells = measurement.cells(model, images, progress or (lambda _: None))
+        return measurement.table(model, cells, images.size)
 
 
 def _told(batches: Iterable[Batch], progress: Callable[[int], None]) -> Iterator[Batch]:

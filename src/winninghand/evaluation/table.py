@@ -248,7 +248,8 @@ class RobustnessTable(Measured):
     `missing` names the corruptions that were asked for and are not available, with the reason:
     the robust accuracy is a mean over the others only. `adaptation` is the prior of the batch-norm
     adaptation that was on, in images, None where it was off. `order` says which corrupted images came
-    together: see `Measurement`.
+    together: see `Measurement`. `parameters` names the published set whose severities generated images
+    have, and `saved_as` says whether they were saved as JPEG.
     """
 
     clean: Outcome
@@ -258,6 +259,8 @@ class RobustnessTable(Measured):
     missing: Mapping[str, str] = field(default_factory=dict)
     adaptation: float | None = None
     order: str = "cells"
+    parameters: str = "auto"
+    saved_as: str = "pixels"
 
     def __post_init__(self) -> None:
         check_each_once(self.cells)
@@ -308,6 +311,8 @@ class RobustnessTable(Measured):
             "seed": self.seed,
             "batch_size": self.batch_size,
             "order": self.order,
+            "parameters": self.parameters,
+            "saved_as": self.saved_as,
             "adaptation": self.adaptation,
             "clean_accuracy": self.clean_accuracy,
             "clean_interval": [self.clean_interval.low, self.clean_interval.high],

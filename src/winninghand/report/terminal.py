@@ -86,6 +86,11 @@ def print_robustness(table: RobustnessTable) -> None:
         )
         if table.order != "cells":
             say(f"corrupted images came as one stream: {table.order}")
+        if any(cell.source == "generated" for cell in table.cells):
+            if table.saved_as == "jpeg":
+                say(f"images made by the parameters of {table.parameters}, saved as JPEG of quality 85")
+            elif table.parameters not in ("auto", "cifar10-c"):
+                say(f"images made by the parameters of {table.parameters}, not saved as JPEG")
         if table.adaptation is not None:
             images = "image" if table.adaptation == 1 else "images"
             say(f"batch norms adapted to each batch, with a prior of {table.adaptation:g} {images}")
