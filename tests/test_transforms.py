@@ -165,3 +165,12 @@ def test_the_pages_example_runs(page):
     names = {}
     exec(example, names)
     assert names["images"].shape == (8, 3, 32, 32) and names["label"] == 7
+
+
+def test_a_corruption_takes_another_sets_parameters_and_saves_as_jpeg():
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    how = {"parameters": "imagenet-c", "saved_as": "jpeg"}
+    transform = wh.transforms.Corrupt("contrast", 5, **how)
+    expected = wh.corrupt(images.permute(0, 2, 3, 1), "contrast", 5, **how)
+    assert torch.equal(transform(images), expected.permute(0, 3, 1, 2))
+    assert list(transform.parameters()) == []

@@ -97,7 +97,7 @@ class Corrupt(_Transform):
         self.name = name
         self.severities = tuple(checked_severity(level) for level in levels)
         self.seed = checked_whole("seed", seed)
-        self.parameters, self.saved_as = checked_parameters(parameters), checked_save(saved_as)
+        self.published, self.saved_as = checked_parameters(parameters), checked_save(saved_as)
 
     def extra_repr(self) -> str:
         """Return the settings as they are given."""
@@ -117,7 +117,7 @@ class Corrupt(_Transform):
         return result
 
     def _corrupted(self, images: Tensor, severity: int, order: Tensor) -> Tensor:
-        return corrupt(images, self.name, severity, self.seed, 0, order, self.parameters, self.saved_as)
+        return corrupt(images, self.name, severity, self.seed, 0, order, self.published, self.saved_as)
 
 
 class Domain(_Transform):

@@ -175,9 +175,9 @@ def chamfer_distances(marked: Tensor, largest: float) -> Tensor:
     beside = _distances_in_row(marked)
     result = torch.full(marked.shape, largest, dtype=torch.float32, device=marked.device)
     if marked.device.type == "cpu":
-        reached = min(int(largest), height - 1) + 1
-        costs = torch.stack([_costs(rows, marked.shape[2]) for rows in range(reached)])
-        nearest_costs(beside.numpy(), costs.numpy(), largest, result.numpy())
+        farthest = min(int(largest), height - 1)
+        table = torch.stack([_costs(rows, marked.shape[2]) for rows in range(farthest + 1)])
+        nearest_costs(beside.numpy(), table.numpy(), largest, result.numpy())
         return result
     for rows in range(min(int(largest), height - 1) + 1):
         costs = _costs(rows, marked.shape[2]).to(marked.device)
