@@ -9,7 +9,7 @@ NETWORKS := $(VENV)-networks
 # Processes that share the tests; give more cores more of them.
 WORKERS ?= 2
 
-.PHONY: demo test test-fast test-networks lint bench faults api lock audit sbom install clean
+.PHONY: demo test test-fast test-networks test-ray lint bench faults api report-pictures lock audit sbom install clean
 
 demo: install
 	$(BIN)/winninghand demo --out runs/demo
@@ -24,6 +24,11 @@ test-fast: install
 test-networks: $(NETWORKS)/.installed
 	$(NETWORKS)/bin/pytest -rs tests/networks tests/compression/test_foreign_networks.py \
 		tests/cli/test_whole_road.py
+
+# With Ray, which it installs: a cluster on this machine, whose nodes and driver are killed. Minutes.
+test-ray: install
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[ray]'
+	$(BIN)/pytest -rs tests/studies/test_ray.py
 
 lint: install
 	$(BIN)/ruff format --check .
@@ -56,6 +61,12 @@ sbom: install $(TOOLS)
 $(TOOLS):
 	$(PYTHON) -m venv $(VENV)-tools
 	$(TOOLS)/python -m pip install --quiet cyclonedx-bom pip-audit
+
+# The documents' pictures of a report; RESULTS is the folder of a study. It needs Chromium.
+RESULTS ?= studies/cifar10-cpu
+PICTURES ?= docs/report
+report-pictures: install
+	$(BIN)/python docs/make_report_pictures.py $(RESULTS) $(PICTURES)
 
 api: install
 	$(BIN)/python docs/make_api.py docs/api

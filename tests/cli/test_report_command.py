@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from winninghand.base.files import read_sealed, write_sealed
+from winninghand.results import Results
 
 SHIPPED = Path(__file__).parents[2] / "studies/conv4/results"
 
@@ -24,9 +25,18 @@ def test_page_csv_and_latex_are_written(run, study, tmp_path):
     names = {path.stem for path in (tmp_path / "csv").iterdir()}
     assert {"accuracy", "corruptions", "size", "calibration", "decks", "claims", "runs"} <= names
     assert {path.stem for path in (tmp_path / "tex").iterdir()} == names | {"report"}
-    code, _, _ = run("report", study / "results", "--out", tmp_path / "page.html")
+    code, _, _ = run(
+        "report", study / "results", "--out", tmp_path / "page.html", "--markdown", tmp_path / "p.md"
+    )
     assert code == 0
     assert (tmp_path / "page.html").read_bytes() == (study / "report.html").read_bytes()
+    lines = (tmp_path / "p.md").read_text().splitlines()
+    results = Results(study)
+    assert lines[0] == f"# {results.title}"
+    assert sum(line.startswith("| C") for line in lines) == len(results.claims)
+    deck = results.decks[0]
+    assert any(deck.name in line and f"| {100 * deck.robust_accuracy:.2f} |" in line for line in lines)
+    assert not any(name in "".join(lines) for name in ("## Evidence", "## All finished runs"))
 
 
 def test_bad_input_is_one_line(check_refusal, study, tmp_path):
@@ -38,6 +48,7 @@ def test_bad_input_is_one_line(check_refusal, study, tmp_path):
     check_refusal(tmp_path, ("report", study, "--csv", tmp_path / "file/x"), "cannot write")
     check_refusal(tmp_path, ("report", study, "--out", tmp_path / "file/report.html"), "cannot write")
     check_refusal(tmp_path, ("report", study, "--out", study / "results/cells.parquet"), "is read here")
+    check_refusal(tmp_path, ("report", study, "--markdown", study / "results/cells.parquet"), "is read here")
     planned = read_sealed(study / "results/study.json")
     write_sealed({**planned, "schema": 99}, study / "results/study.json")
     check_refusal(tmp_path, ("report", study), "schema 99")

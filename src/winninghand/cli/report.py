@@ -25,6 +25,10 @@ def report(
     csv: Annotated[
         Path | None, typer.Option(help="Also write each table as CSV to this folder.", callback=output_folder)
     ] = None,
+    markdown: Annotated[
+        Path | None,
+        typer.Option(help="Also write findings, claims and tables to this .md file.", callback=output_file),
+    ] = None,
 ) -> None:
     """Show what a study found: one HTML page that works offline, with charts, filters and all tables."""
     from winninghand.base.files import check_apart, checked_output
@@ -34,7 +38,7 @@ def report(
 
     results = Results(folder)
     page = checked_output(folder / "report.html" if out is None else out)
-    check_apart([page], [results.folder])
+    check_apart([page, *([] if markdown is None else [checked_output(markdown)])], [results.folder])
     check_drawing()
     found = Report.of(results)
     write_page(found, page)
@@ -43,3 +47,5 @@ def report(
         say(f"written: {len(found.write_csv(csv))} tables in {csv}")
     if latex is not None:
         say(f"written: {len(found.write_latex(latex)) - 1} tables and report.tex in {latex}")
+    if markdown is not None:
+        say(f"written: {found.write_markdown(markdown)}")

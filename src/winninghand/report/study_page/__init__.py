@@ -1,4 +1,4 @@
-"""The report of a study: figures with a table each, as one page, as CSV and as LaTeX."""
+"""The report of a study: figures with a table each, as one page, as CSV, as LaTeX and as Markdown."""
 
 from winninghand.report.study_page.figure import Figure
 from winninghand.report.study_page.page import check_drawing, write_page

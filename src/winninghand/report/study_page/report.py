@@ -24,6 +24,7 @@ from winninghand.report.study_page.figure import MEAN, PLACE, Figure
 from winninghand.report.study_page.findings import Tile, findings, introduction, tiles
 from winninghand.report.study_page.frequencies import fourier_figure
 from winninghand.report.study_page.latex import write_latex
+from winninghand.report.study_page.markdown import write_markdown
 from winninghand.report.study_page.shown import shown_cards
 from winninghand.results import Results
 
@@ -88,3 +89,10 @@ class Report:
     def write_latex(self, folder: Path) -> list[Path]:
         """Write a LaTeX table for each figure, and a document of all of them; return their paths."""
         return write_latex(self.title, self.figures, folder)
+
+    def write_markdown(self, path: Path) -> Path:
+        """Write what was found, and the means of each figure's table, as a page of Markdown; return its path.
+
+        Single comparisons and single runs are left out.
+        """
+        return write_markdown(self.title, self.introduction, self.findings, self.figures, path)
