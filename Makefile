@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TOOLS := $(VENV)-tools/bin
 NETWORKS := $(VENV)-networks
+ROBUSTBENCH := $(VENV)-robustbench
 
 # Processes that share the tests; give more cores more of them.
 WORKERS ?= 2
 
-.PHONY: demo test test-fast test-networks test-ray lint bench faults api report-pictures lock audit sbom install clean
+.PHONY: demo test test-fast test-networks test-robustbench test-ray lint bench faults api report-pictures lock audit sbom install clean
 
 demo: install
 	$(BIN)/winninghand demo --out runs/demo
@@ -24,6 +25,12 @@ test-fast: install
 test-networks: $(NETWORKS)/.installed
 	$(NETWORKS)/bin/pytest -rs tests/networks tests/compression/test_foreign_networks.py \
 		tests/cli/test_whole_road.py
+
+# Each corruption entry of RobustBench for CIFAR, of its own class, in an environment of its own: 6 GB, and 3 GB
+# of memory. The networks of torchvision's names, too.
+test-robustbench: $(ROBUSTBENCH)/.installed
+	$(ROBUSTBENCH)/bin/pytest -rs tests/cards/test_every_robustbench_entry.py tests/cards/test_import_robustbench.py \
+		tests/networks/test_torchvision_weights.py
 
 # With Ray, which it installs: a cluster on this machine, whose nodes and driver are killed. Minutes.
 test-ray: install
@@ -90,5 +97,16 @@ $(NETWORKS)/.installed: pyproject.toml constraints-networks.txt
 		--editable '.[development,timm,torchvision,transformers]'
 	touch $@
 
+# Of RobustBench only the classes of networks are imported, so none of what attacks and downloads need; nor the
+# old timm that it asks for. Its package has a folder of tests that would hide the project's.
+$(ROBUSTBENCH)/.installed: pyproject.toml constraints-networks.txt
+	test -x $(ROBUSTBENCH)/bin/python || $(PYTHON) -m venv $(ROBUSTBENCH)
+	$(ROBUSTBENCH)/bin/python -m pip install --quiet --constraint constraints-networks.txt torch torchvision
+	$(ROBUSTBENCH)/bin/python -m pip install --quiet --constraint constraints-networks.txt \
+		--editable '.[development,timm,torchvision]'
+	$(ROBUSTBENCH)/bin/python -m pip install --quiet --no-deps robustbench==1.1.1 geotorch==0.4.0 torchdiffeq==0.2.5
+	rm -r "$$($(ROBUSTBENCH)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/tests"
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-networks $(VENV)-tools dist build docs/api
+	rm -rf $(VENV) $(VENV)-networks $(VENV)-robustbench $(VENV)-tools dist build docs/api

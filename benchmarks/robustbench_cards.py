@@ -1,6 +1,6 @@
 """RobustBench's CARD checkpoints, of its own classes and pruned to 95%: sizes and outputs once imported.
 
-Needs RobustBench; its published weights are not downloaded.
+Needs RobustBench, as `make test-robustbench` installs it; its published weights are not downloaded.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import platform
 import tempfile
 import time
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from rich.table import Table
 from torch import nn
 
 import winninghand as wh
+from benchmarks.robustbench_zoo import MODEL_ZOOS
 from winninghand.cards.importing import Import
 from winninghand.decks.importing import import_model
 
@@ -37,7 +37,7 @@ def main() -> None:
         table.add_column(column, justify="left" if column == "entry" else "right")
     for entry, (name, architecture) in FAMILIES.items():
         for data in ("cifar10", "cifar100"):
-            theirs = getattr(import_module(f"robustbench.model_zoo.{data}"), name)()
+            theirs = getattr(MODEL_ZOOS[data], name)()
             table.add_row(entry, *_row(theirs, architecture))
     Console().print(table)
 

@@ -13,6 +13,9 @@ SMALL = {
     "conv8": {"input_size": 16},
     "resnext29": {"cardinality": 2, "base_width": 2},
     "wideresnet": {"depth": 10, "widen_factor": 2},
+    "dm_wideresnet": {"depth": 10, "widen_factor": 2},
+    "resnet50": {"classes": 10},
+    "wideresnet50_2": {"classes": 10},
 }
 
 

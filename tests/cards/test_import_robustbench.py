@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import pytest
 import torch
 from torch import nn
@@ -12,8 +10,9 @@ import winninghand as wh
 from winninghand.cards.importing import Import
 from winninghand.decks.importing import import_model
 
-ZOO = "robustbench.model_zoo"
-pytest.importorskip(f"{ZOO}.cifar10", reason="RobustBench cannot be imported", exc_type=ImportError)
+zoo = pytest.importorskip(
+    "benchmarks.robustbench_zoo", reason="RobustBench cannot be imported", exc_type=ImportError
+)
 
 FAMILIES = {
     "LRR": ("Diffenderfer2021CARD", "card_lrr", {"width": 8}),
@@ -42,7 +41,7 @@ def test_logits_stay_and_files_shrink(family, data, tmp_path):
     if family == "binary deck" and data == "cifar100":
         pytest.skip("600 MB, and nothing that the others do not show")
     torch.manual_seed(0)
-    theirs = getattr(import_module(f"{ZOO}.{data}"), name)(**settings)
+    theirs = getattr(zoo.MODEL_ZOOS[data], name)(**settings)
     for module in theirs.models if "deck" in family else [theirs]:
         prune(module, "binary" in family)
     theirs.train()(torch.rand(4, 3, 32, 32))  # running statistics that are not those of a fresh network

@@ -13,7 +13,7 @@ from winninghand.engine.recording import UntraceableError
 from winninghand.engine.tracing import trace
 
 SMALL = {
-    "wideresnet": {"depth": 10, "widen_factor": 2, "width": 4},
+    **{name: {"depth": 10, "widen_factor": 2, "width": 4} for name in ("wideresnet", "dm_wideresnet")},
     "resnext29": {"cardinality": 2, "base_width": 4, "width": 8},
     **{name: {"width": 4, "input_size": 16} for name in ("conv2", "conv4", "conv6", "conv8")},
 }

@@ -48,7 +48,8 @@ def test_the_seed_decides_the_first_weights():
         ("resnet18", {"width": True}, "valid integer"),
         ("resnet18", {"classes": 1}, "classes: "),
         ("conv8", {"input_size": 8}, "input_size: "),
-        ("resnet34", {"stem_stride": 3}, "stem_stride: "),
+        ("resnet34", {"stem_stride": 3}, "stem_stride: must be 1, 2 or 4, not 3"),
+        ("cifar_vgg", {"depth": 12}, "depth: must be 11, 13, 16 or 19, not 12"),
     ],
 )
 def test_a_bad_name_or_setting_is_refused_in_one_line(name, settings, expected):

@@ -21,6 +21,14 @@ PUBLISHED = [
     ("wideresnet", {"depth": 40, "widen_factor": 2}, 2.2),
     ("wideresnet", {"depth": 40, "widen_factor": 4}, 8.9),
     ("wideresnet", {}, 36.5),
+    # torchvision's documentation
+    ("resnet50", {}, 25.6),
+    ("wideresnet50_2", {}, 68.9),
+    # Gowal et al. 2020, table 1
+    ("dm_wideresnet", {"depth": 70, "widen_factor": 16}, 266.8),
+    # OpenLTH's, counted from its own plans
+    ("cifar_resnet", {}, 0.27),
+    ("cifar_vgg", {}, 14.7),
     # Xie et al. 2017, table 7
     ("resnext29", {"cardinality": 8, "base_width": 64}, 34.4),
 ]
@@ -47,10 +55,8 @@ def test_the_cifar_resnet18_has_its_well_known_count_and_torchvisions_names():
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("size", [16, 33])
 def test_every_network_goes_forward_and_backward_at_other_sizes(name, size):
-    settings = {
-        "classes": 3,
-        **({"width": 4, "depth": 10, "widen_factor": 1} if name == "wideresnet" else {"width": 4}),
-    }
+    shallow = {"depth": 10, "widen_factor": 1} if name in ("wideresnet", "dm_wideresnet") else {}
+    settings = {"classes": 3, "width": 4, **shallow}
     if name.startswith("conv"):
         settings["input_size"] = size
     torch.manual_seed(0)
@@ -62,10 +68,11 @@ def test_every_network_goes_forward_and_backward_at_other_sizes(name, size):
     assert all(parameter.grad.any() for name, parameter in module.named_parameters() if "conv" in name)
 
 
-@pytest.mark.parametrize("depth", [4, 5, 27])
-def test_a_wide_resnet_has_a_depth_of_6n_plus_4(depth):
-    with pytest.raises(InputError, match="6n \\+ 4"):
-        network("wideresnet", depth=depth)
+@pytest.mark.parametrize("depth", [2, 5, 27])
+def test_wide_and_narrow_resnets_have_depths_of_their_own(depth):
+    for name, rest in (("wideresnet", 4), ("dm_wideresnet", 4), ("cifar_resnet", 2)):
+        with pytest.raises(InputError, match=f"network '{name}' cannot .*6n \\+ {rest}"):
+            network(name, depth=depth)
 
 
 def test_the_binary_cards_network_normalises_without_parameters_and_ends_in_a_convolution():

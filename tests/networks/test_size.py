@@ -11,7 +11,7 @@ from winninghand.networks import NETWORKS, count_macs, count_parameters, network
 @pytest.mark.parametrize("name", NETWORKS)
 def test_macs_are_half_the_flops_that_torch_counts(name):
     with torch.device("meta"):
-        module = network(name)
+        module = network(name).eval()
         with FlopCounterMode(display=False) as counter:
             module(torch.empty(1, 3, 32, 32))
         assert 2 * sum(count_macs(module, (32, 32)).values()) == counter.get_total_flops()

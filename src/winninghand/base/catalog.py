@@ -16,6 +16,9 @@ NETWORKS: Registry[Any] = Registry(
     {
         "resnet18": "winninghand.networks.resnet:resnet18",
         "resnet34": "winninghand.networks.resnet:resnet34",
+        "resnet50": "winninghand.networks.resnet:resnet50",
+        "wideresnet50_2": "winninghand.networks.resnet:wideresnet50_2",
+        "preactresnet18": "winninghand.networks.preactresnet:preactresnet18",
         "card_lrr": "winninghand.networks.card:card_lrr",
         "card_binary": "winninghand.networks.card:card_binary",
         "resnet20": "winninghand.networks.cifar_resnet:resnet20",
@@ -27,6 +30,9 @@ NETWORKS: Registry[Any] = Registry(
         "conv8": "winninghand.networks.conv:conv8",
         "resnext29": "winninghand.networks.resnext:resnext29",
         "wideresnet": "winninghand.networks.wideresnet:wideresnet",
+        "dm_wideresnet": "winninghand.networks.dm_wideresnet:dm_wideresnet",
+        "cifar_resnet": "winninghand.networks.openlth:cifar_resnet",
+        "cifar_vgg": "winninghand.networks.openlth:cifar_vgg",
     },
     instance_of="collections.abc:Callable",
 )

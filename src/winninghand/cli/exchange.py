@@ -44,6 +44,9 @@ def import_(
     mean: Numbers = None,
     std: Numbers = None,
     input_size: Annotated[int | None, typer.Option(min=1, help="Side of the images in pixels.")] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="File of zeros and ones by the weights' names: OpenLTH's mask.pth.")
+    ] = None,
     scores: Annotated[
         str | None, typer.Option(metavar="ep|bp", help="What scores beside the weights are of.")
     ] = None,
@@ -64,7 +67,7 @@ def import_(
     if not sources or out.suffix not in (".card", ".deck"):
         raise InputError("give checkpoints and then the file to write, which ends with .card or .deck")
     checked_output(out)
-    check_apart([out], sources)
+    check_apart([out], [*sources, *([] if mask is None else [mask])])
     wanted = Import(
         architecture=architecture,
         settings=dict(parse_setting(text) for text in changes or []),
@@ -74,6 +77,7 @@ def import_(
         input_size=input_size,
         subnetwork=_subnetwork(scores, sparsity, scope),
         trust=trust,
+        mask=mask,
     )
     model = import_model(sources, wanted, "card" if out.suffix == ".card" else "deck")
     model.save(out)
@@ -160,7 +164,8 @@ def _class_names(text: str | None) -> tuple[str, ...] | None:
 
     if text is None:
         return None
-    return TASKS[text].classes if text in TASKS else tuple(name.strip() for name in text.split(","))
+    task = TASKS.get(text)
+    return task.classes if task else tuple(name.strip() for name in text.split(","))
 
 
 def _triple(text: str | None, option: str) -> Triple | None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from winninghand.networks.catalog import Classes, Count, kaiming_normal
-from winninghand.networks.resnet import ResNet
+from winninghand.networks.resnet import ResNet, basic_resnet
 
 
 class BinaryBlock(nn.Module):
@@ -69,7 +69,7 @@ def _stage(channels_in: int, channels_out: int, stride: int) -> nn.Sequential:
 
 def card_lrr(width: Count = 128, classes: Classes = 10) -> ResNet:
     """Return the network of the LRR cards, a ResNet-18 of width 128; 44.7 million parameters."""
-    return ResNet((2, 2, 2, 2), width, classes, stem_stride=1)
+    return basic_resnet((2, 2, 2, 2), width, classes, stem_stride=1)
 
 
 def card_binary(width: Count = 64, classes: Classes = 10) -> BinaryResNet:

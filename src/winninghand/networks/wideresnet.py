@@ -73,9 +73,14 @@ def wideresnet(
 
     `width` is the stem's. Raises `InputError` unless the depth is 6n + 4 with n of at least 1.
     """
+    return WideResNet(blocks_of_depth("wideresnet", depth), widen_factor, width, classes)
+
+
+def blocks_of_depth(name: str, depth: int) -> int:
+    """Return the blocks of each stage, n, for a depth of 6n + 4; `InputError` for another depth."""
     blocks, remainder = divmod(depth - 4, 6)
     if remainder or blocks < 1:
         raise InputError(
-            f"network 'wideresnet' cannot have depth = {depth}: it must be 6n + 4, as in 10, 16, 28 or 40"
+            f"network {name!r} cannot have depth = {depth}: it must be 6n + 4, as in 10, 16, 28 or 40"
         )
-    return WideResNet(blocks, widen_factor, width, classes)
+    return blocks

@@ -15,12 +15,14 @@ from winninghand.base.deprecation import renamed
 from winninghand.base.errors import InputError
 from winninghand.cards.card import Card
 from winninghand.cards.importing.checkpoint import StateDict, read_checkpoint
+from winninghand.cards.importing.layouts import in_our_names, settings_in
 from winninghand.cards.importing.published import published_task
 from winninghand.cards.importing.state_dicts import (
     Subnetwork,
     apply_masks,
     split_state_dict,
     take_normalisation,
+    with_masks,
 )
 from winninghand.cards.metadata import Triple
 from winninghand.networks import architecture_of, empty_network, is_outside, network, preprocessing_of
@@ -34,12 +36,14 @@ _COUNTER = "num_batches_tracked"
 class Import:
     """What a checkpoint does not say of itself.
 
-    `architecture` names a network of the catalog; width and classes are read off the weights,
-    other `settings` are the catalog's defaults. `classes`, `mean` and `std` (per channel, for
-    images in [0, 1]), where None, are the checkpoint's own, else those of RobustBench for its
-    families, else numbers and no normalisation. `input_size` is the side of the images in pixels,
-    for a network that takes any. `subnetwork` says how scores were meant. With `trust` the architecture may
-    be an import path, whose code is run. `deviation` is the old name of `std`.
+    `architecture` names a network of the catalog; width, classes, depth and whatever else names and shapes of
+    weights say are read off them, other `settings` are the catalog's defaults. `classes`, `mean` and `std`
+    (per channel, for images in [0, 1]), where None, are the checkpoint's own, else those with which
+    RobustBench, torchvision or OpenLTH use that network, else numbers and no normalisation. `input_size` is
+    the side of the images in pixels, for a network that takes any. `mask` is a file of zeros and ones by the
+    names of weights, as OpenLTH's `mask.pth` is: each network's weights are multiplied by them. `subnetwork`
+    says how scores were meant. With `trust` the architecture may be an import path, whose code is run.
+    `deviation` is the old name of `std`.
     """
 
     architecture: str
@@ -50,6 +54,7 @@ class Import:
     input_size: int | None = None
     subnetwork: Subnetwork | None = None
     trust: bool = False
+    mask: Path | str | None = None
     deviation: InitVar[Triple | None] = None
 
     def __post_init__(self, deviation: Triple | None) -> None:
@@ -69,20 +74,25 @@ def import_cards(path: Path | str, wanted: Import) -> list[Card]:
     `InputError` for any other file and for one whose weights do not fit the architecture.
     """
     checkpoint = read_checkpoint(path)
+    masks = {} if wanted.mask is None else _masks(wanted.mask)
     try:
-        return [_card(weights, checkpoint.values, wanted) for weights in split_state_dict(checkpoint.weights)]
+        return [
+            _card(weights, checkpoint.values, masks, wanted)
+            for weights in split_state_dict(checkpoint.weights)
+        ]
     except InputError as error:
         raise InputError(f"cannot import {path}: {error}") from error
 
 
-def _card(weights: StateDict, values: Mapping[str, Any], wanted: Import) -> Card:
+def _card(weights: StateDict, values: Mapping[str, Any], masks: StateDict, wanted: Import) -> Card:
     own = take_normalisation(weights)
-    module = _loaded(wanted, apply_masks(weights, values, wanted.subnetwork))
+    kept = apply_masks(with_masks(weights, masks), values, wanted.subnetwork)
+    module = _loaded(wanted, in_our_names(wanted.architecture, kept))
     settings, asked = _settings_of(module), preprocessing_of(module)
-    task = published_task(wanted.architecture, cast("int", settings["classes"]))
+    task = published_task(wanted.architecture, settings)
     known = (task.mean, task.std) if task else (asked.mean, asked.std) if asked else _AS_IT_IS
     mean, std = _checked(own or known, wanted)
-    side = wanted.input_size or (None if asked is None else asked.size[0])
+    side = wanted.input_size or (task.side if task else None if asked is None else asked.size[0])
     return Card.from_module(
         module,
         _classes(wanted.classes or (task.classes if task else None), cast("int", settings["classes"])),
@@ -90,6 +100,14 @@ def _card(weights: StateDict, values: Mapping[str, Any], wanted: Import) -> Card
         mean,
         std,
     )
+
+
+def _masks(path: Path | str) -> StateDict:
+    """Return masks by the names of the weights they are for, without what wrappers put before these."""
+    networks = split_state_dict(read_checkpoint(path).weights)
+    if len(networks) > 1:
+        raise InputError(f"{path} holds masks of {len(networks)} networks; give those of one")
+    return networks[0]
 
 
 def _settings_of(module: nn.Module) -> dict[str, Setting]:
@@ -128,10 +146,11 @@ def _checked(found: tuple[Triple, Triple], wanted: Import) -> tuple[Triple, Trip
 def _loaded(wanted: Import, weights: StateDict) -> nn.Module:
     """Return the network that is wanted with these weights, as float32.
 
-    Width and number of classes come from the weights' shapes where its settings leave them out.
+    What the weights' names and shapes say of settings counts where its own leave them out.
     Raises `InputError` that names the first parameter that is missing, too many or of another shape.
     """
-    architecture, settings = wanted.architecture, {**_inferred(wanted, weights), **wanted.settings}
+    architecture = wanted.architecture
+    settings = {**_inferred(wanted, weights), **settings_in(architecture, weights), **wanted.settings}
     module = empty_network(architecture, trust=wanted.trust, **settings)
     expected = module.state_dict()
     given = _with_counters(weights, expected)

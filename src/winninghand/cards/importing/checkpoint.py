@@ -20,10 +20,11 @@ from winninghand.base.errors import InputError
 StateDict = dict[str, Tensor]
 """Tensors by the names of a network's parameters and buffers."""
 
-# Keys under which training code puts a network's state dict, tried in this order; those of averaged
-# weights come last, since a file that holds both has them beside the network's own.
+# Keys under which training code puts a network's state dict, tried in this order; `last` lies beside `best`
+# in some files, and is what RobustBench takes. Those of averaged weights come at the end, since a file that
+# holds both has them beside the network's own.
 _WRAPPERS = (
-    *("state_dict", "model_state_dict", "model", "net", "network"),
+    *("state_dict", "model_state_dict", "model", "net", "network", "last"),
     *("state_dict_ema", "ema_state_dict", "model_ema", "ema"),
 )
 _DEEPEST = 8

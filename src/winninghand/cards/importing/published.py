@@ -1,22 +1,22 @@
-"""What RobustBench's CARD families leave out of their checkpoints: CIFAR's classes and normalisation."""
+"""What published checkpoints leave out: class names and normalisation, as their own code has them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 from winninghand.cards.metadata import Triple
-
-FAMILIES = ("card_lrr", "card_binary")
-"""Networks whose checkpoints RobustBench publishes."""
+from winninghand.networks.catalog import Setting
 
 
 @dataclass(frozen=True)
 class Task:
-    """Class names in the order of the labels, and the normalisation RobustBench uses."""
+    """Class names in the order of the labels (None: not known), normalisation, and the side of the images."""
 
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] | None
     mean: Triple
     std: Triple
+    side: int = 32
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -45,10 +45,27 @@ CIFAR100 = Task(
     (0.2673, 0.2564, 0.2762),
 )
 TASKS = {"cifar10": CIFAR10, "cifar100": CIFAR100}
+_IMAGENET = Task(None, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), side=224)
+# Gowal et al. and Rebuffi et al. round CIFAR-10's statistics otherwise than Diffenderfer et al.
+_DEEPMIND = replace(CIFAR10, mean=(0.4914, 0.4822, 0.4465), std=(0.2471, 0.2435, 0.2616))
+# OpenLTH normalises CIFAR-10 by ImageNet's statistics.
+_OPENLTH = replace(CIFAR10, mean=_IMAGENET.mean, std=_IMAGENET.std)
+_OF_NETWORKS = {
+    "card_lrr": (CIFAR10, CIFAR100),
+    "card_binary": (CIFAR10, CIFAR100),
+    "dm_wideresnet": (_DEEPMIND, CIFAR100),
+    "cifar_resnet": (_OPENLTH,),
+    "cifar_vgg": (_OPENLTH,),
+}
 
 
-def published_task(architecture: str, classes: int) -> Task | None:
-    """Return the task of a published card, by its network and its number of classes."""
-    if architecture not in FAMILIES:
-        return None
-    return next((task for task in TASKS.values() if len(task.classes) == classes), None)
+def published_task(architecture: str, settings: Mapping[str, Setting]) -> Task | None:
+    """Return the task that published weights of a network are for; None where several could be meant.
+
+    A network with ImageNet's stem and 1,000 classes is for ImageNet.
+    """
+    count = settings.get("classes")
+    if settings.get("stem_stride") == 4 and count == 1000:
+        return _IMAGENET
+    tasks = _OF_NETWORKS.get(architecture, ())
+    return next((task for task in tasks if task.classes and len(task.classes) == count), None)

@@ -125,6 +125,22 @@ def apply_masks(weights: StateDict, values: Mapping[str, Any], subnetwork: Subne
     return result | {name: _kept(result[name], mask, meant.method) for name, mask in masks.items()}
 
 
+def with_masks(weights: StateDict, masks: StateDict) -> StateDict:
+    """Return weights with the masks of another file beside them, each under the name of its weight.
+
+    Raises `InputError` for a mask whose weight is absent.
+    """
+    result = dict(weights)
+    for name, mask in masks.items():
+        if name not in weights:
+            raise InputError(
+                f"the file of masks has one of {name!r}, which it does not hold; give its own masks"
+            )
+        beside = "mask_" + name.replace(".", "___")
+        result[beside] = mask
+    return result
+
+
 def _masked(weights: StateDict) -> StateDict:
     result = dict(weights)
     for name in weights:
