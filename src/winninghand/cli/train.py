@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,6 +54,10 @@ def train(
     ] = None,
     device: Device = None,
     threads: Threads = None,
+    devices: Annotated[
+        int,
+        typer.Option(min=1, help="Train in so many processes, each with a GPU or cores of its own."),
+    ] = 1,
     trust: Trust = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the plan and the expected time, and train nothing.")
@@ -60,14 +65,20 @@ def train(
 ) -> None:
     """Train the card that a recipe describes; run again on the same folder, it goes on where it was."""
     from winninghand.base.files import checked_output
+    from winninghand.base.launch import are_several, end_with_launcher, launch
     from winninghand.base.threads import use_threads
+
+    if not dry_run:
+        checked_output(out, folder=True)
+        if devices > 1 and not are_several():
+            raise typer.Exit(launch(sys.argv[1:], devices))
+        end_with_launcher()
+
     from winninghand.cli.loading import images_of
     from winninghand.recipe import load_recipe
     from winninghand.report.terminal import print_training
     from winninghand.training import RunFolder, make_logger, new_run
 
-    if not dry_run:
-        checked_output(out, folder=True)
     named = {} if network is None else {"network": network}
     given = {**named, **dict(parse_setting(change) for change in changes or [])}
     checked = load_recipe(recipe, {**given, **image_changes(size, transform, skip_broken)}, trust)

@@ -19,16 +19,20 @@ def check_agreement(settings: object, tensors: Mapping[str, Tensor], device: tor
     """
     if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
         return
-    number = _digest(settings, tensors)
-    # The largest of the numbers, and of their negatives: one exchange finds both ends.
-    ends = torch.tensor([number, -number], device=device)
-    distributed.all_reduce(ends, distributed.ReduceOp.MAX)
-    largest, smallest = int(ends[0]), -int(ends[1])
-    if largest != smallest:
+    if not agree(settings, tensors, device):
         raise InputError(
             "the processes do not prune the same: modules or settings differed when the pruner was made; use "
             "one seed in all processes, or make the pruner after DistributedDataParallel"
         )
+
+
+def agree(settings: object, tensors: Mapping[str, Tensor], device: torch.device) -> bool:
+    """Say whether settings and tensors are the same in all processes, which all must ask; see above."""
+    number = _digest(settings, tensors)
+    # The largest of the numbers, and of their negatives: one exchange finds both ends.
+    ends = torch.tensor([number, -number], device=device)
+    distributed.all_reduce(ends, distributed.ReduceOp.MAX)
+    return int(ends[0]) == -int(ends[1])
 
 
 def _digest(settings: object, tensors: Mapping[str, Tensor]) -> int:

@@ -45,7 +45,7 @@ class SaliencyMasks(StartMasks):
             method = self._saliency.__name__
             raise InputError(f"{method} scores weights by labelled images; give examples = (images, labels)")
         scores = self._saliency(self._network, self.weights, list(self.examples(self._per_class)), self._seed)
-        return self.budget.choose(saliency.ranks(scores, self.weights), sparsity, allowed)
+        return self.budget.choose(saliency.ranks(self.mean(scores), self.weights), sparsity, allowed)
 
 
 class SynFlowMasks(StartMasks):
@@ -64,7 +64,7 @@ class SynFlowMasks(StartMasks):
         kept = allowed
         for number in range(1, self._iterations + 1):
             density = present * ((1 - sparsity) / present) ** (number / self._iterations)
-            scores = saliency.synflow(self._network, self.weights, shape, kept)
+            scores = self.mean(saliency.synflow(self._network, self.weights, shape, kept))
             now = sparsity if number == self._iterations else 1 - density
             kept = self.budget.choose(saliency.ranks(scores, self.weights), now, kept)
         assert kept is not None

@@ -116,7 +116,7 @@ class DynamicMasks(StartMasks, ABC):
     def _exchange(self, share: float) -> None:
         """Drop a share of each layer's weights, and grow as many."""
         check_values(self.weights)
-        active, growing = self.as_dict(), self.candidates()
+        active, growing = self.as_dict(), self.mean(self.candidates())
         largest = max(float(values.max()) for values in growing.values()) or 1.0
         ranks = {}
         for name, weight in self.weights.items():

@@ -66,8 +66,13 @@ class EdgePopupMasks(Masks):
             # Where the module was wrapped before, every gradient is waited for: these are set back instead.
             self._at_rest = tuple(parameter.detach().clone() for parameter in self._resting)
         else:
-            for parameter in self._resting:
-                parameter.requires_grad_(False)
+            self.freeze()
+
+    def freeze(self) -> None:
+        """Have no optimizer move the parameters that rest, in a module that is not wrapped yet."""
+        self._at_rest = ()
+        for parameter in self._resting:
+            parameter.requires_grad_(False)
 
     def begin(self, phase: Phase, steps: int, step: int = 0, resumed: bool = False) -> None:
         """Begin a phase, or go on with it; masks are part of the network's state, their scale is not."""

@@ -34,7 +34,8 @@ class Masks(ABC):
     """What a training loop calls: `begin` each phase, `after_step` each optimizer step, at last `finish`.
 
     Before that it says what it knows, for methods that need it: the `input_size` (H, W), `examples` of
-    what is learned, and the `optimizers` of the weights.
+    what is learned, and the `optimizers` of the weights. Where several processes train together, `mean`
+    returns the means of tensors over all of them, so that they choose by the same scores.
     """
 
     def __init__(self, weights: Mapping[str, nn.Parameter], budget: Budget) -> None:
@@ -45,6 +46,7 @@ class Masks(ABC):
         self.step = 0
         self.input_size: tuple[int, int] | None = None
         self.examples: Examples | None = None
+        self.mean: Callable[[Mapping[str, Tensor]], dict[str, Tensor]] = dict
         self.optimizers: Sequence[torch.optim.Optimizer] = ()
         self._reported: tuple[str, ...] = ()
 
@@ -53,6 +55,9 @@ class Masks(ABC):
         self.phase, self.steps, self.step = phase, steps, step
         if not resumed:
             self.prune_to(phase.sparsity_at(step / steps))
+
+    def freeze(self) -> None:  # noqa: B027
+        """Take what does not move out of the optimizer, before the network is wrapped for processes."""
 
     @abstractmethod
     def after_step(self) -> None:

@@ -22,7 +22,7 @@ from winninghand.compression.method import Compressor, Method, Start, method_of
 from winninghand.compression.prunable import links_to
 from winninghand.compression.schedules import MOST_EPOCHS, Phase
 from winninghand.compression.states import check_alike, check_no_others, checked_mapping
-from winninghand.networks.entering import bake_masks, unwrapped
+from winninghand.networks.entering import bake_masks, check_whole, unwrapped
 
 _ALIVE: WeakSet[Pruner] = WeakSet()
 
@@ -86,6 +86,7 @@ class Pruner:
         self.method = method_of(method, {key: value for key, value in given.items() if value is not None})
         if not isinstance(module, nn.Module):
             raise InputError(f"a pruner takes a torch.nn.Module, not {type(module).__name__}")
+        check_whole(module)
         self.module = unwrapped(module)
         bake_masks(self.module)
         self.phase = 0

@@ -21,6 +21,8 @@ from winninghand.base.errors import InputError, with_article
 from winninghand.networks.catalog import Architecture, preprocessing_of
 
 _WRAPPERS = (nn.parallel.DistributedDataParallel, nn.DataParallel, AveragedModel)
+# By name: to import them takes a second.
+_SHARDED = ("FullyShardedDataParallel", "FSDPModule")
 _COMPILED = "_orig_mod"
 _WEIGHTS = ("weight", "bias", "in_proj_weight", "in_proj_bias")
 
@@ -62,6 +64,7 @@ def plain(module: nn.Module) -> nn.Module:
     """Return the network in a module without wrappers and hooks of pruning; see `entering`."""
     if not isinstance(module, nn.Module):
         raise InputError(f"a network must be a torch.nn.Module, not {_named(module)}")
+    check_whole(module)
     network = unwrapped(module)
     _check_tree(network)
     check_forward(network)
@@ -78,6 +81,16 @@ def unwrapped(module: nn.Module) -> nn.Module:
     while _is_wrapper(module):
         module = module.get_submodule(_COMPILED if _COMPILED in module._modules else "module")
     return module
+
+
+def check_whole(module: nn.Module) -> None:
+    """Raise `InputError` for a network of whose weights each process has a part alone (FSDP)."""
+    for part in module.modules():
+        if any(kind.__name__ in _SHARDED for kind in type(part).__mro__):
+            raise InputError(
+                "the network is sharded by FSDP: a process has a part of its weights, and pruning ranks all "
+                "of them at once; use DistributedDataParallel, or winninghand train --devices N"
+            )
 
 
 def _check_tree(module: nn.Module) -> None:

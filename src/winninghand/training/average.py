@@ -25,6 +25,7 @@ class WeightAverage:
             name: value for name, value in network.state_dict().items() if value.is_floating_point()
         }
         self._averages = {name: value.clone() for name, value in self._live.items()}
+        self._parameters = {name for name, _ in network.named_parameters()}
         self._steps = 0
 
     @torch.no_grad()
@@ -33,6 +34,11 @@ class WeightAverage:
         share = max(1 - self._decay, 9 / (10 + self._steps))
         torch._foreach_lerp_(list(self._averages.values()), list(self._live.values()), share)
         self._steps += 1
+
+    @property
+    def statistics(self) -> list[Tensor]:
+        """The averages of what is no parameter, such as running means."""
+        return [value for name, value in self._averages.items() if name not in self._parameters]
 
     @contextmanager
     def in_place(self) -> Iterator[None]:

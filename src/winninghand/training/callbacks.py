@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("winninghand")
 _STEPS_BETWEEN_CHECKS = 100
+_NEVER = 2**62
 _NAMED = 5
 _LOGGER_HOOKS = ("log_hyperparams", "log_metrics", "save", "finalize")
 
@@ -57,7 +58,8 @@ class Callback:
         """Called after each optimizer step.
 
         `loss` is a scalar; `logits` (B, classes) are those of the first view, and `labels` are int64
-        (B,). All lie on the training device: to read a value is to wait for it.
+        (B,). All lie on the training device: to read a value is to wait for it. Where several processes
+        train together, each is called with its part of the batch.
         """
 
     def on_epoch_end(self, trainer: TrainingState, metrics: EpochMetrics) -> None:
@@ -109,8 +111,7 @@ class Meter(Callback):
         self._loss = torch.zeros((), device=device)
         self._correct = torch.zeros((), dtype=torch.int64, device=device)
         # The first step whose loss was not finite, found on the device without waiting for it.
-        self._bad = torch.full((), -1, dtype=torch.int64, device=device)
-        self._images = 0
+        self._bad = torch.full((), _NEVER, dtype=torch.int64, device=device)
         self._steps = 0
         self._started = time.perf_counter()
 
@@ -118,25 +119,29 @@ class Meter(Callback):
         """Add a step."""
         loss = loss.detach()
         self._loss += loss
-        self._bad.masked_fill_(~torch.isfinite(loss) & (self._bad < 0), self._steps)
+        self._bad.masked_fill_(~torch.isfinite(loss) & (self._bad > self._steps), self._steps)
         self._correct += (logits.detach().argmax(dim=1) == labels).sum()
-        self._images += len(labels)
         self._steps += 1
-        if self._steps % _STEPS_BETWEEN_CHECKS == 0 and int(self._bad) >= 0:
-            raise self._diverged(trainer, int(self._bad))
+        if self._steps % _STEPS_BETWEEN_CHECKS == 0:
+            bad = int(trainer.processes.least(self._bad))
+            if bad < _NEVER:
+                raise self._diverged(trainer, bad)
 
     def on_epoch_end(self, trainer: TrainingState, metrics: EpochMetrics) -> None:
         """Add the epoch's means, its speed and its sparsity, where loss and weights are finite."""
-        bad = int(self._bad)
+        processes = trainer.processes
+        bad = int(processes.least(self._bad))
         seconds = time.perf_counter() - self._started
-        if bad < 0 and not _is_finite(trainer):
+        if bad == _NEVER and not _is_finite(trainer):
             bad = self._steps - 1
-        if bad >= 0:
+        if bad < _NEVER:
             raise self._diverged(trainer, bad)
         metrics["learning_rate"] = trainer.stage.optimizer.param_groups[0]["lr"]
-        metrics["train_loss"] = float(self._loss) / self._steps
-        metrics["train_accuracy"] = int(self._correct) / self._images
-        metrics["images_per_second"] = self._images / seconds
+        images = trainer.batches.batch_size * self._steps
+        # Of a loss each process has its share: their mean is that of the whole batch.
+        metrics["train_loss"] = float(processes.total(self._loss)) / processes.size / self._steps
+        metrics["train_accuracy"] = int(processes.total(self._correct)) / images
+        metrics["images_per_second"] = images / seconds
         metrics["seconds"] = seconds
         metrics.update(trainer.masks.end_epoch())
 
@@ -194,14 +199,15 @@ class Validation(Callback):
         self._images = images
 
     def on_epoch_end(self, trainer: TrainingState, metrics: EpochMetrics) -> None:
-        """Add `validation_accuracy`, a fraction."""
+        """Add `validation_accuracy`, a fraction; each process looks at its part of the batches."""
+        processes = trainer.processes
         with trainer.as_shipped(), torch.inference_mode():
             model = trainer.stage.model.eval()
             correct = torch.zeros((), dtype=torch.int64, device=trainer.fabric.device)
-            for images, labels in self._images.in_order():
+            for images, labels in self._images.in_order(processes.rank, processes.size):
                 logits = model(trainer.seen(to_unit(images)))
                 correct += (logits.argmax(dim=1) == labels).sum()
-        metrics["validation_accuracy"] = int(correct) / len(self._images.labels)
+        metrics["validation_accuracy"] = int(processes.total(correct)) / len(self._images.labels)
 
 
 class Checkpoint(Callback):
@@ -245,7 +251,7 @@ class Progress(Callback):
 
     def on_step_end(self, trainer: TrainingState, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Count a batch."""
-        self._progress(len(labels), f"{self._where(trainer)}{self._figures}")
+        self._progress(trainer.batches.batch_size, f"{self._where(trainer)}{self._figures}")
 
     def on_epoch_end(self, trainer: TrainingState, metrics: EpochMetrics) -> None:
         """Tell the figures of an epoch: with the next steps where a bar is drawn, or in a line."""

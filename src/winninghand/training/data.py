@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -66,9 +67,10 @@ class ResidentSplit:
             indices = torch.from_numpy(part).to(self.labels.device)
             yield self.images[indices], self.labels[indices]
 
-    def in_order(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield all images once, in their stored order."""
-        yield from zip(self.images.split(self.batch_size), self.labels.split(self.batch_size), strict=True)
+    def in_order(self, first: int = 0, every: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield all images once, in their stored order; of their batches the `first` and `every` so many."""
+        batches = zip(self.images.split(self.batch_size), self.labels.split(self.batch_size), strict=True)
+        yield from itertools.islice(batches, first, None, every)
 
 
 def channel_statistics(split: Split) -> tuple[Triple, Triple]:

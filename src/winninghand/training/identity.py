@@ -106,6 +106,14 @@ def difference(present: Mapping[str, Any], asked: Mapping[str, Any], images: Ima
     return _first_difference({key: present[key] for key in keys}, {key: asked[key] for key in keys})
 
 
+def disagreement(present: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:
+    """Say in a few words in what one `identity` differs from another; None for the same."""
+    found = _first_difference(_flat(present["recipe"]), _flat(asked["recipe"]))
+    if found is not None or present == asked:
+        return found
+    return "its images or labels are others" if present["data"] != asked["data"] else "its network is another"
+
+
 def run_name(recipe: Recipe, table: Mapping[str, Any] | None = None) -> str:
     """Return a short name for a run's folder, of its method, domain, seed and all its settings.
 
@@ -182,7 +190,12 @@ def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 
 def _conditions(environment: Mapping[str, Any]) -> dict[str, Any]:
     """Return an environment flat; of the machine only its instructions, not the kernel's version."""
-    flat = {**environment["versions"], **environment, "instructions": environment["machine"].split(", ")[-1]}
+    flat = {
+        "processes": 1,
+        **environment["versions"],
+        **environment,
+        "instructions": environment["machine"].split(", ")[-1],
+    }
     return {key: value for key, value in flat.items() if key not in ("versions", "machine")}
 
 

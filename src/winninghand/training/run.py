@@ -22,8 +22,8 @@ from winninghand.base.device import (
     resolve_device,
     resolve_precision,
 )
-from winninghand.base.errors import InputError
-from winninghand.base.files import check_room
+from winninghand.base.errors import InputError, counted
+from winninghand.base.launch import are_several
 from winninghand.base.locks import tidy
 from winninghand.base.randomness import seed_of
 from winninghand.base.version import __version__
@@ -54,6 +54,7 @@ from winninghand.training.data import (
     training_profile,
 )
 from winninghand.training.identity import environment, identity, whole
+from winninghand.training.processes import ALONE, Alone
 from winninghand.training.run_folder import RunFolder
 from winninghand.training.schedule import Forecast
 from winninghand.training.trainer import Trainer
@@ -69,8 +70,9 @@ class Run:
     `trained` says that the network arrives with weights worth keeping; `origin` tells them from
     other weights. `exclude` names modules and weights that are not pruned. `normalisation` is the
     mean and the standard deviation that the network expects, measured on the training images
-    where it is None. `costs` are picoseconds per weight by layer that were measured before. Raises
-    `InputError` where recipe, network and images do not fit.
+    where it is None. `costs` are picoseconds per weight by layer that were measured before. `processes` are
+    those that train it together: where `torchrun` or `winninghand train --devices` began them, `train` joins
+    them. Raises `InputError` where recipe, network and images do not fit.
     """
 
     recipe: Recipe
@@ -81,6 +83,7 @@ class Run:
     exclude: Collection[str] = ()
     normalisation: tuple[Triple, Triple] | None = None
     costs: Mapping[str, int] | None = None
+    processes: Alone = ALONE
 
     @cached_property
     def phases(self) -> Sequence[Phase]:
@@ -103,18 +106,22 @@ class Run:
         check_watchers(callbacks, loggers)
         if not isinstance(out, str | Path | None):
             raise InputError(f"out must be a path, not {type(out).__name__}")
+        if are_several() and self.processes is ALONE:
+            return self._train_with_others(out, device, callbacks, loggers, wait)
         device = resolve_device(device)
         with tempfile.TemporaryDirectory() if out is None else nullcontext(out) as path:
             folder = self.folder(path, kept=out is not None)
             # What cannot be is refused before a folder is made.
             self._at_costs_of(folder).phases  # noqa: B018
-            if folder.card.exists():
-                return self._finished(folder)
+            card = folder.finished()
+            if card is not None:
+                return self._finished(card)
             self._parts  # noqa: B018
             with folder.lock(wait):
                 self.folder(path)
-                if folder.card.exists():  # by now: another process had the lock
-                    return self._finished(folder)
+                card = folder.finished()
+                if card is not None:  # by now: another process had the lock
+                    return self._finished(card)
                 # A caller may be within `torch.no_grad` or `torch.inference_mode`.
                 with torch.inference_mode(False), torch.enable_grad():
                     return self._at_costs_of(folder)._train(folder, device, callbacks, loggers)
@@ -141,7 +148,7 @@ class Run:
 
     def folder(self, path: Path | str, kept: bool = True) -> RunFolder:
         """Return the folder at `path` as this run's; `InputError` where it holds another run."""
-        folder = RunFolder(path, kept)
+        folder = self.processes.folder(path, kept)
         folder.check(self._identity, self.images)
         return folder
 
@@ -224,9 +231,41 @@ class Run:
         stored = folder.load_costs() if self.recipe.compression.measures_costs else None
         return self if stored in (None, self.costs) else replace(self, costs=stored)
 
-    def _finished(self, folder: RunFolder) -> Card:
-        tidy(folder.path)
-        return load_card(folder.card, network=copied(self.network))
+    def _train_with_others(
+        self,
+        out: Path | str | None,
+        device: torch.device | str | None,
+        callbacks: Sequence[Callback],
+        loggers: Sequence[Logger],
+        wait: bool,
+    ) -> Card:
+        """Train as one of several processes, all of which call this; return the card in each."""
+        from winninghand.training.several import join, losing_none
+
+        training = self.recipe.training
+        norms = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in self.network.modules())
+        if training.compiled and training.synchronised_norms and norms:
+            raise InputError(
+                "batch-norms of a compiled network cannot be synchronised between processes; set "
+                "training.compiled or training.synchronised_norms to false"
+            )
+        processes = join(training.precision, device)
+        if training.batch_size < processes.size:
+            raise InputError(
+                f"a batch of {counted(training.batch_size, 'image')} has no part for each of "
+                f"{processes.size} processes; set a larger training.batch_size"
+            )
+        with losing_none():
+            processes.check_identity(self._identity)
+            run = replace(self, processes=processes)
+            if self.recipe.compression.measures_costs:
+                run = replace(run, costs=processes.first(lambda: self._costs))
+            mine = loggers if processes.rank == 0 else ()
+            return run.train(out, processes.fabric.device, callbacks, mine, wait)
+
+    def _finished(self, card: Path) -> Card:
+        tidy(card.parent)
+        return load_card(card, network=copied(self.network))
 
     def _train(
         self,
@@ -252,8 +291,7 @@ class Run:
         """Return a trainer in a folder that has room for it, and knows which run this is."""
         trainer = self._trainer(folder, device, callbacks, loggers)
         precision = resolve_precision(self.recipe.training.precision, trainer.fabric.device)
-        # The next checkpoint lies beside the last until it takes its place.
-        check_room(folder.path, trainer.checkpoint_bytes * (1 if folder.checkpoint.exists() else 2))
+        folder.check_room(trainer.checkpoint_bytes)
         ran_on = environment(trainer.fabric.device, precision, self.recipe.network["name"])
         folder.begin(self._identity, ran_on)
         if self._costs is not None:
@@ -269,7 +307,7 @@ class Run:
     ) -> Trainer:
         """Return a trainer of a copy of the network, on the device."""
         recipe, (fitting, choosing) = self.recipe, self._parts
-        fabric = make_fabric(recipe.training.precision, device)
+        fabric = self.processes.fabric or make_fabric(recipe.training.precision, device)
         network = copied(self.network)
         compressor = self._compressor(network)
         network.to(fabric.device)
@@ -279,7 +317,9 @@ class Run:
         watchers: list[Callback] = [Alive(compressor.empty, recipe.compression.allow_empty), Meter()]
         if choosing is not None:
             watchers.append(Validation(ResidentSplit(choosing, recipe.training.batch_size, fabric.device)))
-        watchers += [*callbacks, Loggers(loggers, whole(recipe)), Checkpoint(), Progress()]
+        watchers += [*callbacks, Loggers(loggers, whole(recipe)), Checkpoint()]
+        if self.processes.rank == 0:
+            watchers.append(Progress())
         return Trainer(
             network=network,
             channels_last=channels_last,
@@ -293,6 +333,7 @@ class Run:
             folder=folder,
             phases=self.phases,
             callbacks=watchers,
+            processes=self.processes,
         )
 
     def _card(self, trainer: Trainer) -> Card:

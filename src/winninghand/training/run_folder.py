@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from winninghand.base.errors import InputError
-from winninghand.base.files import atomic_write, read_sealed, regular, write_sealed
+from winninghand.base.files import atomic_write, check_room, read_sealed, regular, write_sealed
 from winninghand.base.locks import check_held, folder_lock
 from winninghand.cards import Card
 from winninghand.images import ImageSet
@@ -72,6 +72,14 @@ class RunFolder:
         found = difference(present, identity, images)
         if found is not None:
             raise InputError(f"{self.path} holds another run ({found}); give another folder")
+
+    def finished(self) -> Path | None:
+        """Return the file of the finished card, None where there is none yet."""
+        return self.card if self.card.exists() else None
+
+    def check_room(self, bytes_of_checkpoint: int) -> None:
+        """Raise `InputError` where the disk has no room for the next checkpoint beside the last."""
+        check_room(self.path, bytes_of_checkpoint * (1 if self.checkpoint.exists() else 2))
 
     def begin(self, identity: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
         """Write down which run this is and what it runs on; say so where it began under other conditions."""

@@ -17,6 +17,7 @@ from winninghand.compression import Masks, Phase
 from winninghand.recipe import Training
 from winninghand.training.average import WeightAverage
 from winninghand.training.data import ResidentSplit
+from winninghand.training.processes import ALONE, Alone
 from winninghand.training.run_folder import EpochMetrics, RunFolder
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class TrainingState:
     and images; `masks` say what of it is pruned. `stage` is
     the present phase: its number, schedule, model and optimizer. `epoch` counts from 0 within it, and
     `steps_done` over all phases. `metrics` has one dictionary per epoch that is done. `average` is the
-    moving average of the weights, None where there is none.
+    moving average of the weights, None where there is none. `processes` are those that train together.
     """
 
     network: nn.Module
@@ -131,6 +132,7 @@ class TrainingState:
     epoch: int = 0
     steps_done: int = 0
     average: WeightAverage | None = None
+    processes: Alone = ALONE
     schedules: list[Schedule] = field(init=False)
     stage: Stage = field(init=False)
 

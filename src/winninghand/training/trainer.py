@@ -36,6 +36,11 @@ class Trainer(TrainingState):
         watching = [one for one in self.callbacks if type(one).on_step_end is not Callback.on_step_end]
         self._after_step = [one.on_step_end for one in watching]
         self.masks.examples = self.examples
+        if self.processes.size > 1:
+            self.masks.mean = self.processes.mean
+            self.masks.freeze()
+        synchronised = self.settings.synchronised_norms
+        self._norms = self.processes.synchronised_norms if synchronised else nullcontext
 
     def run(self, one_phase: bool = False) -> bool:
         """Train through all phases, going on from the folder's checkpoint where there is one.
@@ -88,12 +93,19 @@ class Trainer(TrainingState):
             yield self.seen(self.domain.views(images, generator)[0]), labels
 
     def step(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Take one step; return the loss, and the logits (B, classes) of the first view."""
-        views = self.seen(self.domain.views(images, generator))
+        """Take one step on a batch; return the loss, and the logits (B, classes) of the first view.
+
+        Of several processes each takes its part of the batch, and returns that part's.
+        """
+        # All processes draw the whole batch's views, and see their own: so each sees what one alone would.
+        part = self.processes.part(len(labels))
+        views, labels = self.seen(self.domain.views(images, generator)[:, part]), labels[part]
         # A compiled network is traced: nothing may stand between.
-        with nullcontext() if self.settings.compiled else SmallPlanes():
+        with nullcontext() if self.settings.compiled else SmallPlanes(), self._norms():
             logits = self.stage.model(views.flatten(0, 1)).unflatten(0, views.shape[:2])
         loss = self.domain.loss(logits, labels, self.settings.label_smoothing)
+        if views.shape[1] * self.processes.size != len(images):
+            loss = loss * self.processes.share(len(images))  # gradients are averaged over processes
         self.stage.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         self.stage.optimizer.step()
@@ -136,15 +148,27 @@ class Trainer(TrainingState):
             self.average = WeightAverage(self.network, self.settings.average)
             if state is not None:
                 self.average.load_state_dict(state["average"])
+        self._agree()
         self.call("on_phase_start")
         for epoch in range(first // len(self.batches), phase.epochs):
             self._epoch(number, epoch, schedule)
+
+    def _agree(self) -> None:
+        """Have the same network in all processes; raise `InputError` where they prune otherwise."""
+        if self.processes.size == 1:
+            return
+        self.processes.check_same("the masks", self.masks.unsynchronised())
+        if not self.settings.synchronised_norms:
+            statistics = [buffer for buffer in self.network.buffers() if buffer.is_floating_point()]
+            averages = [] if self.average is None else self.average.statistics
+            self.processes.average([*statistics, *averages])
 
     def _epoch(self, number: int, epoch: int, schedule: Schedule) -> None:
         self.epoch = epoch
         self.stage.model.train()
         # Dropout and the like in a caller's network draw from torch's own generator.
-        torch.manual_seed(seed_of(self.seed, number, epoch, "network"))
+        apart = [self.processes.rank] if self.processes.rank else []
+        torch.manual_seed(seed_of(self.seed, number, epoch, "network", *apart))
         self.call("on_epoch_start")
         for step, (images, labels) in enumerate(self.batches.epoch(self.seed, number, epoch)):
             position = schedule.after(epoch) + step
@@ -158,7 +182,8 @@ class Trainer(TrainingState):
             loss, logits = self.step(images, labels, generator)
             self.steps_done += 1
             for hook in self._after_step:
-                hook(self, loss, logits, labels)
+                hook(self, loss, logits, labels[self.processes.part(len(labels))])
+        self._agree()
         metrics: EpochMetrics = {"phase": number, "epoch": epoch}
         self.call("on_epoch_end", metrics)
         self.metrics.append(metrics)

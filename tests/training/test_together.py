@@ -1,0 +1,169 @@
+"""Several processes train what one does: the same masks, and the same weights within rounding."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from train_together import Smooth
+
+import winninghand as wh
+from winninghand.training import RunFolder
+
+SCRIPT = Path(__file__).parent / "train_together.py"
+TRAINING = {"batch_size": 31, "learning_rate": 0.02, "precision": "32-true", "average": 0.5}
+WORK = {"sparsity": 0.5, "epochs": 2, "train_first": True, "training": TRAINING}
+# Each with the settings without which two epochs of three steps would leave something out.
+METHODS = {
+    "dense": {},
+    "ft": {},
+    "gmp": {"update_every": 1},
+    "lth": {"fraction_per_round": 0.3, "rewind_epoch": 0.5},
+    "lrr": {"fraction_per_round": 0.3},
+    "ep": {"train_norm": True},
+    "bp": {},
+    "snip": {},
+    "grasp": {},
+    "synflow": {"iterations": 5},
+    "set": {"regrow_every": 2},
+    "rigl": {"regrow_every": 2},
+}
+
+
+def work(method, **changes):
+    return {**WORK, "method": method, "compression": METHODS[method], **changes}
+
+
+def together(folder, runs, size, *words):
+    """Return the exit codes and what was said on standard error, by rank."""
+    folder.mkdir(exist_ok=True)
+    (folder / "work.json").write_text(json.dumps(runs))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = str(listener.getsockname()[1])
+    started = []
+    for rank in range(size):
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        if size > 1:  # as torchrun does
+            environment |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1"}
+            environment |= {"WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size), "MASTER_PORT": port}
+            environment |= {"TORCHELASTIC_RUN_ID": "test"}
+        command = [sys.executable, SCRIPT, folder / "work.json", folder, *words]
+        started.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
+    said = [process.communicate(timeout=300)[1] for process in started]
+    return [process.returncode for process in started], said
+
+
+def apart(one, other):
+    """Return the greatest difference of two cards' tensors, and how many weights only one has."""
+    first, second = (
+        wh.load(path / "card.card", network=Smooth()).network.state_dict() for path in (one, other)
+    )
+    differences = [float((first[key].float() - second[key].float()).abs().max()) for key in first]
+    flips = sum(int(((first[key] == 0) != (second[key] == 0)).sum()) for key in first)
+    return max(differences), flips
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does(tmp_path):
+    runs = {method: work(method) for method in METHODS}
+    assert together(tmp_path / "one", runs, 1)[0] == [0]
+    codes, said = together(tmp_path / "two", runs, 2)
+    assert codes == [0, 0], said
+    for method in METHODS:
+        difference, flips = apart(tmp_path / "one" / method, tmp_path / "two" / method)
+        assert difference < 1e-4, (method, difference)
+        assert flips == 0, method
+        one, two = (RunFolder(tmp_path / folder / method).read_metrics() for folder in ("one", "two"))
+        for row, other in zip(one, two, strict=True):
+            assert row["train_loss"] == pytest.approx(other["train_loss"], rel=1e-4)
+            assert row["validation_accuracy"] == other["validation_accuracy"]
+    assert said[1] == ""
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_the_other_and_both_go_on(tmp_path):
+    runs = {"lth": work("lth")}
+    assert together(tmp_path / "whole", runs, 2)[0] == [0, 0]
+    codes, said = together(tmp_path / "killed", runs, 2, "1:3")
+    assert codes == [1, -9]
+    assert "another process of this training has ended" in said[0].splitlines()[-1]
+    codes, said = together(tmp_path / "killed", runs, 2)
+    assert codes == [0, 0]
+    assert "going on from epoch 4 of 6" in said[0]
+    for file in ("card.card", "rewind.pt"):
+        assert (tmp_path / "killed/lth" / file).read_bytes() == (tmp_path / "whole/lth" / file).read_bytes()
+    # What was begun by two goes on in one.
+    (tmp_path / "killed/lth/card.card").unlink()
+    assert together(tmp_path / "killed", runs, 1)[0] == [0]
+
+
+def test_processes_that_disagree_are_refused(tmp_path):
+    runs = {"dense": work("dense", changed={"1": {"epochs": 3}})}
+    codes, said = together(tmp_path, runs, 2)
+    assert codes == [1, 1]
+    line = "process 1 of 2 has another run than process 0: training.epochs is 3 there and 2 here"
+    assert all(line in one for one in said)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["work.json"]
+
+
+def test_synchronised_norms_are_torchs_for_one_process(monkeypatch):
+    from winninghand.training.synchronised_norms import SynchronisedNorms
+
+    monkeypatch.setattr(torch.distributed, "all_reduce", lambda *_: None)
+    gradients = []
+    for synchronised in (False, True):
+        torch.manual_seed(0)
+        norm = torch.nn.BatchNorm2d(5)
+        torch.nn.init.uniform_(norm.weight, 0.5, 2)
+        batch = (torch.randn(8, 5, 4, 4) * 3 + 2).requires_grad_()
+        if synchronised:
+            with SynchronisedNorms():
+                output = norm(batch)
+        else:
+            output = norm(batch)
+        (output * torch.randn(8, 5, 4, 4)).sum().backward()
+        gradients.append([output, batch.grad, norm.weight.grad, norm.bias.grad, *norm.buffers()])
+    for one, other in zip(*gradients, strict=True):
+        assert torch.allclose(one.float(), other.float(), rtol=1e-5, atol=1e-5)
+
+
+def test_train_devices_is_one_command(tiny_images, tmp_path):
+    folder = tmp_path / "images.npz"
+    train, test = tiny_images.train, tiny_images.test
+    numpy.savez(
+        folder,
+        train_images=train.images,
+        train_labels=train.labels,
+        test_images=test.images,
+        test_labels=test.labels,
+    )
+    command = [sys.executable, "-m", "winninghand", "train", "--data", folder, "--devices", "2"]
+    changes = [
+        "network=conv2",
+        "network.width=2",
+        "network.input_size=16",
+        "training.epochs=1",
+        "compression.method=dense",
+    ]
+    words = [word for change in changes for word in ("--set", change)]
+    asked = [*command, "--out", tmp_path / "run", *words, "--device"]
+    done = subprocess.run([*asked, "cpu"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run/run.json").read_text())["ran_on"][-1]["processes"] == 2
+    refused = subprocess.run([*asked, "cpu", "--set", "training.epochs=2"], capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert refused.stderr.count("holds another run") == 1
+
+
+def test_sharded_networks_are_refused():
+    class FSDPModule(torch.nn.Linear):
+        pass
+
+    with pytest.raises(wh.InputError, match="sharded by FSDP"):
+        wh.Pruner(FSDPModule(4, 2), steps=1)
