@@ -17,7 +17,7 @@ from rich.table import Table
 from torch import nn
 
 import winninghand as wh
-from benchmarks.robustbench_zoo import MODEL_ZOOS
+from benchmarks.robustbench_zoo import model_zoos
 from winninghand.cards.importing import Import
 from winninghand.decks.importing import import_model
 
@@ -32,12 +32,13 @@ FAMILIES = {
 def main() -> None:
     """Print a row per family and data set."""
     torch.set_num_threads(1)
+    zoos = model_zoos()
     table = Table(title=f"{platform.machine()}, 1 thread, n = 1; random weights, 95% global magnitude")
     for column in ("entry", "classes", "checkpoint bytes", "file bytes", "ratio", "difference", "load s"):
         table.add_column(column, justify="left" if column == "entry" else "right")
     for entry, (name, architecture) in FAMILIES.items():
         for data in ("cifar10", "cifar100"):
-            theirs = getattr(MODEL_ZOOS[data], name)()
+            theirs = getattr(zoos[data], name)()
             table.add_row(entry, *_row(theirs, architecture))
     Console().print(table)
 

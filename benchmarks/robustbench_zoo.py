@@ -1,7 +1,6 @@
 """RobustBench's classes of networks, without what else its package imports: attacks, downloads, data frames.
 
-`make test-robustbench` installs what the classes themselves need. Where that is missing, the import of this
-file fails.
+`make test-robustbench` installs what the classes themselves need.
 """
 
 from __future__ import annotations
@@ -12,6 +11,13 @@ from importlib import import_module
 from types import ModuleType
 
 
+def model_zoos() -> dict[str, ModuleType]:
+    """Return RobustBench's classes and tables of entries, by data set; `ImportError` where it is missing."""
+    if "robustbench" not in sys.modules:
+        sys.modules["robustbench"] = _bare_package()
+    return {data: import_module(f"robustbench.model_zoo.{data}") for data in ("cifar10", "cifar100")}
+
+
 def _bare_package() -> ModuleType:
     """Return the package `robustbench` without what its own `__init__` imports."""
     found = importlib.util.find_spec("robustbench")
@@ -20,8 +26,3 @@ def _bare_package() -> ModuleType:
     package = ModuleType("robustbench")
     package.__path__ = list(found.submodule_search_locations)
     return package
-
-
-sys.modules.setdefault("robustbench", _bare_package())
-MODEL_ZOOS = {data: import_module(f"robustbench.model_zoo.{data}") for data in ("cifar10", "cifar100")}
-"""RobustBench's classes and tables of entries, by data set."""

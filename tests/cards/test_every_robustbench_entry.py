@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.robustbench_zoo import model_zoos
 from winninghand.cards.importing import Import
 from winninghand.decks.importing import import_model
 
-zoo = pytest.importorskip(
-    "benchmarks.robustbench_zoo", reason="RobustBench cannot be imported", exc_type=ImportError
-)
+try:
+    ZOOS = model_zoos()
+except ImportError as missing:
+    pytest.skip(f"RobustBench cannot be imported: {missing}", allow_module_level=True)
 
 ENTRIES = {
     f"{data}-{name}": entry["model"]
-    for data, models in zoo.MODEL_ZOOS.items()
+    for data, models in ZOOS.items()
     for name, entry in models.common_corruptions.items()
 }
 PAGE = Path(__file__).parents[2] / "docs" / "import-export.md"

@@ -7,12 +7,14 @@ import torch
 from torch import nn
 
 import winninghand as wh
+from benchmarks.robustbench_zoo import model_zoos
 from winninghand.cards.importing import Import
 from winninghand.decks.importing import import_model
 
-zoo = pytest.importorskip(
-    "benchmarks.robustbench_zoo", reason="RobustBench cannot be imported", exc_type=ImportError
-)
+try:
+    ZOOS = model_zoos()
+except ImportError as missing:
+    pytest.skip(f"RobustBench cannot be imported: {missing}", allow_module_level=True)
 
 FAMILIES = {
     "LRR": ("Diffenderfer2021CARD", "card_lrr", {"width": 8}),
@@ -41,7 +43,7 @@ def test_logits_stay_and_files_shrink(family, data, tmp_path):
     if family == "binary deck" and data == "cifar100":
         pytest.skip("600 MB, and nothing that the others do not show")
     torch.manual_seed(0)
-    theirs = getattr(zoo.MODEL_ZOOS[data], name)(**settings)
+    theirs = getattr(ZOOS[data], name)(**settings)
     for module in theirs.models if "deck" in family else [theirs]:
         prune(module, "binary" in family)
     theirs.train()(torch.rand(4, 3, 32, 32))  # running statistics that are not those of a fresh network
