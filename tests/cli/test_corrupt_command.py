@@ -82,3 +82,28 @@ def test_bad_input_is_one_line_and_leaves_nothing(run, tmp_path, monkeypatch, wo
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert named in err
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_folders_of_jpeg_files_hold_what_corrupt_gives(run, tmp_path, digits):
+    how = ("--layout", "folders", "--parameters", "tiny-imagenet-c", "--corruptions", "contrast")
+    code, _, err = run(*CORRUPT, *how, "--out", tmp_path)
+    assert code == 0, err
+    archive = open_archive(tmp_path)
+    assert set(archive.indices) == set(digits.balanced_sample(20, seed=3))
+    assert np.array_equal(archive.labels, digits.labels[archive.indices])
+    chosen = {"parameters": "tiny-imagenet-c", "saved_as": "jpeg"}
+    expected = wh.corrupt(digits.images[archive.indices], "contrast", 4, seed=3, **chosen)
+    assert np.array_equal(archive.cell("contrast", 4)[:], expected)
+    assert (tmp_path / "samples.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        (("--layout", "tar"), "--layout must be arrays or folders"),
+        (("--parameters", "x"), "unknown parameters"),
+    ],
+)
+def test_unknown_layouts_and_parameters_are_refused(run, tmp_path, how, said):
+    code, _, err = run(*CORRUPT, *how, "--out", tmp_path / "C")
+    assert code == 2 and said in " ".join(err.split()) and not (tmp_path / "C").exists()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from winninghand.base.errors import InputError
-from winninghand.corruptions import corrupt, write_archive
+from winninghand.corruptions import corrupt, write_archive, write_folders
 from winninghand.evaluation import (
     Measurement,
     available,
@@ -14,6 +14,7 @@ from winninghand.evaluation import (
     find_archives,
 )
 from winninghand.images import Split
+from winninghand.images.image_set import balanced_sample as balanced_sample_of
 from winninghand.report.terminal import print_robustness
 
 
@@ -206,3 +207,22 @@ def test_parameters_and_the_way_to_save_change_cells_and_are_named(threshold, ti
         Measurement(parameters="tiny-imagenet")
     with pytest.raises(InputError, match="saved_as must be one of pixels, jpeg"):
         Measurement(saved_as="png")
+
+
+def test_an_archive_in_folders_gives_the_cells_that_are_saved_as_jpeg(threshold, tiny_images, tmp_path):
+    test = tiny_images.test
+    write_folders(test.images, test.labels, ("dark", "light"), tmp_path / "tiny-C", "contrast", (3,))
+    archives = find_archives("tiny", tmp_path, "contrast")
+    order = archives[0].indices
+    table = evaluate(threshold, test, "contrast", (3,), archive=archives)
+    made = evaluate(threshold, test, "contrast", (3,), saved_as="jpeg")
+    assert [cell.source for cell in table.cells] == ["archive"]
+    assert np.array_equal(table.cells[0].correct, made.cells[0].correct)
+    assert len(order) == len(test)
+
+
+def test_a_sample_is_balanced_over_a_thousand_classes():
+    labels = np.repeat(np.arange(1000), 50)
+    for limit, counts in ((5000, {5}), (1500, {1, 2}), (300, {0, 1})):
+        found = np.bincount(labels[balanced_sample_of(labels, limit, 0)], minlength=1000)
+        assert set(found) == counts and found.sum() == limit

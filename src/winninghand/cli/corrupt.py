@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from winninghand.base.errors import counted
+from winninghand.base.errors import InputError, counted, shown
 from winninghand.cli.options import (
     Corruptions,
     Data,
     Limit,
+    Parameters,
     Root,
     Seed,
     Severities,
@@ -24,13 +27,16 @@ from winninghand.cli.options import (
     parse_severities,
 )
 
+if TYPE_CHECKING:
+    from winninghand.corruptions import Archive
+
 SHEET = "samples.png"
 
 
 def corrupt(
     out: Annotated[
         Path,
-        typer.Option(help="Folder of the archive, in the layout of CIFAR-10-C.", callback=output_folder),
+        typer.Option(help="Folder of the archive.", callback=output_folder),
     ],
     data: Data = "digits",
     root: Root = None,
@@ -41,6 +47,13 @@ def corrupt(
     severities: Severities = "1-5",
     limit: Limit = None,
     seed: Seed = 0,
+    parameters: Parameters = "auto",
+    layout: Annotated[
+        str,
+        typer.Option(
+            help="arrays, as CIFAR-10-C's, or folders of JPEG files, as ImageNet-C's.", metavar="NAME"
+        ),
+    ] = "arrays",
     threads: Threads = None,
 ) -> None:
     """Write corrupted test images as an archive; run again on the same folder, it goes on where it was."""
@@ -48,37 +61,45 @@ def corrupt(
     from winninghand.base.progress import progress_bar
     from winninghand.base.threads import use_threads
     from winninghand.cli.loading import images_as
-    from winninghand.corruptions import write_archive
+    from winninghand.corruptions import checked_parameters, write_archive, write_folders
     from winninghand.corruptions.archive import DESCRIPTION, LABELS
     from winninghand.evaluation import available, balanced_sample
     from winninghand.images.preparation import make_preparation
     from winninghand.report.samples import archive_sheet
     from winninghand.report.terminal import print_missing, say
 
+    if layout not in ("arrays", "folders"):
+        raise InputError(f"--layout must be arrays or folders, not {shown(repr(layout))}")
+    checked_parameters(parameters)
     levels = parse_severities(severities)
     if not (out / DESCRIPTION).is_file():  # no archive that would be gone on with
         check_apart([out / name for name in (DESCRIPTION, LABELS, SHEET)], image_places(data, root))
     how = make_preparation(size, transform or "crop", skip_broken)
     use_threads(threads)
-    split = images_as(how, data, root).test
+    image_set = images_as(how, data, root)
+    split = image_set.test
     names, missing = available(corruptions)
     print_missing(missing)
     indices = balanced_sample(split, limit, seed)
     whole = len(indices) == len(split)
     part = split if whole else split.take(indices)
     with progress_bar(f"writing {out}", len(names) * len(levels) * len(part)) as progress:
-        archive = write_archive(
+        write: Callable[..., Archive] = write_archive
+        if layout == "folders":
+            write = partial(write_folders, classes=image_set.classes)
+        archive = write(
             part.images,
             part.labels,
-            out,
-            names,
-            levels,
-            seed,
-            None if whole else indices,
-            lambda name, severity: progress(len(part), f"{name} {severity}"),
+            folder=out,
+            names=names,
+            severities=levels,
+            seed=seed,
+            indices=None if whole else indices,
+            progress=lambda name, severity: progress(len(part), f"{name} {severity}"),
+            parameters=parameters,
         )
     with atomic_write(out / SHEET) as tmp:
-        archive_sheet(archive, part.images, names).save(tmp)
+        archive_sheet(archive, split.images[archive.indices], names).save(tmp)
     say(
         f"{out}: {counted(len(names), 'corruption')} at "
         f"{counted(len(archive.severities), 'severity', 'severities')} of {counted(len(part), 'image')}; "

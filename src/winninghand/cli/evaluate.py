@@ -66,6 +66,9 @@ def evaluate(
     ] = "cells",
     parameters: Parameters = "auto",
     saved_as: SavedAs = "pixels",
+    alexnet: Annotated[
+        bool, typer.Option("--alexnet", help="Also print the mCE against AlexNet's errors on ImageNet-C.")
+    ] = False,
     adapt: Adapt = None,
     engine: Engine = "auto",
     device: Device = None,
@@ -79,8 +82,13 @@ def evaluate(
     from winninghand.cli.loading import images_for
     from winninghand.cli.measuring import about, announced, measured, opened, portable
     from winninghand.decks import with_bn_adaptation
-    from winninghand.evaluation import Measurement, checked_order, find_archives
-    from winninghand.report.terminal import print_robustness
+    from winninghand.evaluation import (
+        Measurement,
+        alexnet_corruption_errors,
+        checked_order,
+        find_archives,
+    )
+    from winninghand.report.terminal import print_alexnet_errors, print_robustness
     from winninghand.results import checked_rows_path, write_rows
     from winninghand.runtimes import checked_engine, run_by, runtime_of
 
@@ -114,6 +122,10 @@ def evaluate(
     if baseline is not None and reference is not None:
         other = measured(baseline.name, run_by(engine, reference), measurement, sample)
         document |= _compared(table, other, baseline)
+    if alexnet:
+        errors = alexnet_corruption_errors(table, len(images.classes))
+        print_alexnet_errors(errors, table)
+        document["alexnet"] = {"mce": errors.mean, "corruption_errors": dict(errors.absolute)}
     if cells is not None:
         place = {key: described[key] for key in ("model", "data")}
         write_rows([{**place, "seed": seed, **row} for row in table.rows()], cells)

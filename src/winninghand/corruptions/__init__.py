@@ -1,7 +1,7 @@
 """The corruptions of CIFAR-10-C, ImageNet-C and C-bar, at five severities, on batches of uint8 images."""
 
 from winninghand.base.randomness import CounterRNG
-from winninghand.corruptions.archive import Archive, open_archive, write_archive
+from winninghand.corruptions.archive import Archive, write_archive
 from winninghand.corruptions.corrupt import (
     CORRUPTIONS,
     SEVERITIES,
@@ -15,6 +15,7 @@ from winninghand.corruptions.corrupt import (
     group_of,
     missing_corruptions,
 )
+from winninghand.corruptions.folders import FolderArchive, open_archive, write_folders
 from winninghand.corruptions.jpeg import checked_save
 from winninghand.corruptions.parameters import checked_parameters, published_set
 
@@ -24,6 +25,7 @@ __all__ = [
     "Archive",
     "Corruption",
     "CounterRNG",
+    "FolderArchive",
     "checked_parameters",
     "checked_save",
     "checked_severities",
@@ -37,4 +39,5 @@ __all__ = [
     "open_archive",
     "published_set",
     "write_archive",
+    "write_folders",
 ]

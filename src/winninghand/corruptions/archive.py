@@ -34,6 +34,8 @@ from winninghand.corruptions.corrupt import (
     is_single,
     missing_corruptions,
 )
+from winninghand.corruptions.parameters import checked_parameters, published_set
+from winninghand.corruptions.pictures import Pictures
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
@@ -54,17 +56,19 @@ class Description:
     """What `archive.json` says: how an archive was made, and of which images.
 
     `digest` stands for the clean images and their labels; `indices` are their places in the
-    split, None when they are the first ones in order. Raises `InputError` for severities outside
-    1..5, and for severities or indices that are repeated or negative.
+    split, None when they are the first ones in order; `parameters` is the published set. Raises
+    `InputError` for severities outside 1..5, and for severities or indices that are repeated or negative.
     """
 
     seed: int
     severities: tuple[int, ...]
     digest: str
     indices: tuple[int, ...] | None = None
+    parameters: str = "cifar10-c"
 
     def __post_init__(self) -> None:
         checked_whole("seed", self.seed)
+        checked_parameters(self.parameters)
         whole = all(type(level) is int for level in self.severities)
         if not whole or checked_severities(self.severities) != self.severities:
             raise InputError(f"severities must be whole numbers, each once, not {list(self.severities)}")
@@ -94,7 +98,11 @@ class Archive:
     @property
     def names(self) -> tuple[str, ...]:
         """The corruptions that have a file here."""
-        return tuple(name for name in CORRUPTIONS if self.path_of(name).is_file())
+        return tuple(name for name in CORRUPTIONS if self.has(name))
+
+    def has(self, name: str) -> bool:
+        """Return whether a corruption has a file here."""
+        return self.path_of(name).is_file()
 
     @property
     def indices(self) -> Int64Array:
@@ -107,7 +115,7 @@ class Archive:
         """Return where the images of one corruption are."""
         return self.folder / f"{name}.npy"
 
-    def cell(self, name: str, severity: int) -> UInt8Array:
+    def cell(self, name: str, severity: int) -> UInt8Array | Pictures:
         """Return the images of one corruption at one severity, uint8 (N, H, W, 3), memory-mapped.
 
         Raises `InputError` when the archive does not have that cell, or when its file is
@@ -126,7 +134,7 @@ class Archive:
         return images[begin : begin + len(self)]
 
 
-def open_archive(folder: Path | str) -> Archive | None:
+def open_arrays(folder: Path | str) -> Archive | None:
     """Return the archive in `folder`, or None when there is no file of any corruption.
 
     Raises `InputError` when its labels are missing, damaged or not the same for every severity.
@@ -199,6 +207,7 @@ def read_description(folder: Path) -> Description | None:
             severities=tuple(metadata["severities"]),
             digest=str(metadata["digest"]),
             indices=None if indices is None else tuple(indices),
+            parameters=metadata.get("parameters", "cifar10-c"),
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as fault:
         raise InputError(f"{path} is damaged ({fault}); delete it and write the archive anew") from fault
@@ -213,34 +222,29 @@ def write_archive(
     seed: int = 0,
     indices: Int64Array | None = None,
     progress: Progress = lambda name, severity: None,
+    parameters: str = "auto",
 ) -> Archive:
     """Write `images` under every corruption that `names` selects to `folder`, and return the archive.
 
     `images` is uint8 (N, H, W, 3) and may be memory-mapped; `labels` is whole numbers (N,);
     `indices` (N,) are the images' places in their split when they are not the first ones in
-    order. `progress` is called with each cell that is done, those found finished included.
+    order. `progress` is called with each cell that is done, those found finished included. `parameters`
+    are those of `corrupt`.
 
     A file that is there already is kept when the folder was begun with the same images, labels,
     severities and seed. Raises `InputError` when it was not, or when something else is there,
     and before anything is written. While another process writes to the folder, this one waits.
     """
     folder = Path(folder)
-    levels = tuple(sorted(checked_severities(severities)))
     chosen = corruption_names(names)
     labels = np.asarray(labels)
-    _check(images, labels, chosen)
+    check_writable(images, labels, chosen)
     images = images[..., None] if images.ndim == 3 else images
-    if indices is not None:
-        indices = image_indices(indices, len(images), 0).numpy()
-    description = Description(
-        seed=seed,
-        severities=levels,
-        digest=_digest(images, labels),
-        indices=None if indices is None else tuple(int(index) for index in indices),
-    )
+    description = describe(images, labels, severities, seed, indices, parameters)
+    levels = description.severities
     archive = Archive(folder, np.asarray(labels, dtype=np.int64), levels, description)
     with folder_lock(folder):
-        _begin(folder, description)
+        begin_archive(folder, description)
         with atomic_write(folder / LABELS) as tmp:
             np.save(tmp, np.tile(labels, len(levels)).astype(_smallest_type(labels)))
         for name in chosen:
@@ -249,11 +253,33 @@ def write_archive(
                     progress(name, level)
             else:
                 check_held(folder)
-                _write_corruption(archive, name, images, seed, progress)
+                _write_corruption(archive, name, images, description, progress)
     return archive
 
 
-def _write_corruption(archive: Archive, name: str, images: UInt8Array, seed: int, progress: Progress) -> None:
+def describe(
+    images: UInt8Array,
+    labels: Int64Array,
+    severities: Sequence[int],
+    seed: int,
+    indices: Int64Array | None,
+    parameters: str,
+) -> Description:
+    """Return the description of an archive of these images."""
+    _, height, width, _ = images.shape
+    order = None if indices is None else image_indices(indices, len(images), 0).tolist()
+    return Description(
+        seed=seed,
+        severities=tuple(sorted(checked_severities(severities))),
+        digest=_digest(images, labels),
+        indices=None if order is None else tuple(order),
+        parameters=published_set(height, width, parameters),
+    )
+
+
+def _write_corruption(
+    archive: Archive, name: str, images: UInt8Array, description: Description, progress: Progress
+) -> None:
     """Write one corruption's file, never holding more than a few million pixels in memory."""
     count, height, width = images.shape[:3]
     length = max(1, PIXELS_AT_ONCE // (height * width))
@@ -265,7 +291,14 @@ def _write_corruption(archive: Archive, name: str, images: UInt8Array, seed: int
         for severity in archive.severities:
             for begin in range(0, count, length):
                 part = slice(begin, min(begin + length, count))
-                cell = corrupt(images[part], name, severity, seed, indices=indices[part])
+                cell = corrupt(
+                    images[part],
+                    name,
+                    severity,
+                    description.seed,
+                    indices=indices[part],
+                    parameters=description.parameters,
+                )
                 file.write(np.ascontiguousarray(cell).data)
             progress(name, severity)
 
@@ -278,11 +311,11 @@ def _is_finished(archive: Archive, name: str, shape: tuple[int, ...]) -> bool:
         return False
 
 
-def _begin(folder: Path, description: Description) -> None:
+def begin_archive(folder: Path, description: Description) -> None:
     """Leave the description in the folder, or raise `InputError` when it is another archive's."""
     found = read_description(folder)
     if found is None:
-        if any((folder / f"{name}.npy").exists() for name in CORRUPTIONS):
+        if any((folder / one).exists() for name in CORRUPTIONS for one in (f"{name}.npy", name)):
             raise InputError(f"{folder} holds an archive that was not written here; choose another folder")
         with atomic_write(folder / DESCRIPTION) as tmp:
             tmp.write_text(description.as_json())
@@ -292,7 +325,8 @@ def _begin(folder: Path, description: Description) -> None:
         )
 
 
-def _check(images: UInt8Array, labels: Int64Array, names: Sequence[str]) -> None:
+def check_writable(images: UInt8Array, labels: Int64Array, names: Sequence[str]) -> None:
+    """Raise `InputError` where these cannot become an archive."""
     for reason in missing_corruptions(names).values():
         raise InputError(reason)
     checked_images(images)

@@ -1,5 +1,6 @@
 """Measuring cards and decks on clean, corrupted and disturbed images."""
 
+from winninghand.evaluation.alexnet import ALEXNET_ERRORS, alexnet_corruption_errors
 from winninghand.evaluation.archives import find_archive, find_archives
 from winninghand.evaluation.comparison import CorruptionErrors, compare, corruption_errors, paired_difference
 from winninghand.evaluation.heatmap import Heatmap, fourier_heatmap
@@ -26,6 +27,7 @@ from winninghand.evaluation.table import (
 from winninghand.evaluation.timing import milliseconds_per_image
 
 __all__ = [
+    "ALEXNET_ERRORS",
     "CLEAN",
     "ORDERS",
     "Cell",
@@ -39,6 +41,7 @@ __all__ = [
     "RobustnessTable",
     "Sample",
     "accuracy",
+    "alexnet_corruption_errors",
     "available",
     "balanced_sample",
     "bootstrap",

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
 from winninghand.base.errors import InputError
 from winninghand.corruptions import Archive, corruption_names, open_archive
+from winninghand.corruptions.pictures import severity_folders
 from winninghand.images import Split
 from winninghand.images.checks import Int64Array
 
-_OFFICIAL = {"cifar10": "CIFAR-10-C", "cifar100": "CIFAR-100-C"}
+_OFFICIAL = {
+    "cifar10": "CIFAR-10-C",
+    "cifar100": "CIFAR-100-C",
+    "imagenet": "ImageNet-C",
+    "tiny-imagenet": "Tiny-ImageNet-C",
+}
 
 
 def find_archive(name: str, root: Path | str | None) -> Archive | None:
     """Return the archive of the image set `name` that lies in the folder `root`, if one does.
 
-    It is looked for in `CIFAR-10-C` for `cifar10`, in `CIFAR-100-C` for `cifar100` and in
-    `NAME-C` for any other. Raises `InputError` when its labels are missing or damaged.
+    It is looked for in `CIFAR-10-C` for `cifar10`, in `CIFAR-100-C` for `cifar100`, in `ImageNet-C` and
+    `Tiny-ImageNet-C` for `imagenet` and `tiny-imagenet`, and in `NAME-C` for any
+    other. Raises `InputError` when its labels are missing or damaged.
     """
     return None if root is None else open_archive(Path(root).expanduser() / _folder(name))
 
@@ -39,7 +47,7 @@ def find_archives(
     places = [
         place
         for place in (folder, folder.with_name(f"{folder.name}-Bar"))
-        if any((place / f"{one}.npy").is_file() for one in names)
+        if any((place / f"{one}.npy").is_file() or severity_folders(place, one) for one in names)
     ]
     return tuple(archive for archive in map(open_archive, places) if archive is not None)
 
@@ -50,7 +58,7 @@ def _folder(name: str) -> str:
 
 def holds(archive: Archive, name: str, severity: int) -> bool:
     """Return whether the archive has this cell."""
-    return severity in archive.severities and archive.path_of(name).is_file()
+    return severity in archive.severities and archive.has(name)
 
 
 def rows_of(archive: Archive, split: Split, indices: Int64Array) -> Int64Array:
@@ -84,8 +92,8 @@ def rows_of(archive: Archive, split: Split, indices: Int64Array) -> Int64Array:
 
 def _check_cells(archive: Archive, split: Split) -> None:
     """Open every file once, so that a damaged one is found before the first cell and not after an hour."""
-    for name in archive.names:
-        height, width = archive.cell(name, archive.severities[0]).shape[1:3]
+    for name, severity in product(archive.names, archive.severities):
+        height, width = archive.cell(name, severity).shape[1:3]
         if (height, width) != split.size:
             raise InputError(
                 f"the images of {archive.path_of(name)} are {height}×{width} pixels and the split's "

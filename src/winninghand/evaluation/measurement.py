@@ -33,6 +33,7 @@ from winninghand.corruptions import (
     open_archive,
     published_set,
 )
+from winninghand.corruptions.pictures import Pictures
 from winninghand.evaluation.archives import holds, rows_of
 from winninghand.evaluation.orders import Order, Stream, arranged, checked_order
 from winninghand.evaluation.table import CLEAN, Cell, Int64Array, Outcome, RobustnessTable, Source, UInt8Array
@@ -259,7 +260,7 @@ class Sample:
             return images
         return corrupt(images, name, severity, self.seed, 0, indices, self.parameters, self.saved_as)
 
-    def _archived(self, name: str, severity: int) -> tuple[UInt8Array, Int64Array] | None:
+    def _archived(self, name: str, severity: int) -> tuple[UInt8Array | Pictures, Int64Array] | None:
         """Return the images of a cell of an archive, and the rows of these there; None where none has it."""
         for archive, rows in self.archives:
             if holds(archive, name, severity):
@@ -428,5 +429,7 @@ def balanced_sample(split: Split, limit: int | None, seed: int) -> Int64Array:
 def _opened(folder: object) -> Archive:
     archive = open_archive(checked_path("archive", folder, "an archive or the path of its folder"))
     if archive is None:
-        raise InputError(f"{folder} holds no archive: no .npy file in it is named after a corruption")
+        raise InputError(
+            f"{folder} holds no archive: no .npy file or folder in it is named after a corruption"
+        )
     return archive

@@ -144,6 +144,17 @@ def print_comparison(name: str, differences: Mapping[str, Interval], errors: Cor
         say(f"{title} against {name}: {'undefined' if average is None else f'{100 * average:.1f}'}{note}")
 
 
+def print_alexnet_errors(errors: CorruptionErrors, table: RobustnessTable) -> None:
+    """Print the mCE against AlexNet's published errors, and which images it is taken over."""
+    archived = all(cell.source == "archive" for cell in table.cells)
+    made = "saved as JPEG" if table.saved_as == "jpeg" else "not saved as JPEG"
+    say(
+        f"mCE against AlexNet's published errors on ImageNet-C: {100 * (errors.mean or 0):.1f} over "
+        f"{counted(len(errors.absolute), 'corruption')} of 15, on images "
+        + ("of the archive" if archived else f"that were made here, {made}")
+    )
+
+
 def print_heatmap(heatmap: Heatmap) -> None:
     """Say how the error under one frequency at a time compares with the clean one."""
     vertical, horizontal = heatmap.worst_frequency
