@@ -260,6 +260,15 @@ class Gated(nn.Module):
         return x * torch.sigmoid(x)
 
 
+class Attending(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.head(nn.functional.scaled_dot_product_attention(x, x, x).mean(1))
+
+
 class WithImage(nn.Module):
     def __init__(self):
         super().__init__()
@@ -300,6 +309,18 @@ class WithImage(nn.Module):
             "attention",
         ),
         (lambda card: wh.theory.embed(nn.Identity(), input_shape=(3,)), "are the images themselves"),
+        (
+            lambda card: wh.theory.embed(nn.Sequential(nn.Linear(3, 3), nn.ELU()), input_shape=(3,)),
+            "the operation elu; known are layers, norms, sums, pools and the activations relu",
+        ),
+        (
+            lambda card: wh.theory.embed(Attending(), input_shape=(3, 4)),
+            "products of values, as in attention",
+        ),
+        (
+            lambda card: wh.theory.embed(nn.Sequential(nn.Linear(3, 3), nn.Softmax(1)), input_shape=(3,)),
+            "does not know softmax",
+        ),
     ],
 )
 def test_what_cannot_be_embedded_is_told(change, named):

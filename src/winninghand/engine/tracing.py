@@ -139,8 +139,7 @@ class _Recorder(TorchDispatchMode):
         in_place = name.endswith("_") and not name.endswith("__")
         record = OPERATIONS.get(name.removesuffix("_") if in_place else name)
         if record is None or "out" in kwargs:
-            what = "attention, " if "attention" in name or "transformer" in name else ""
-            raise UntraceableError(f"the engine does not know {what}the operation {name}")
+            raise UntraceableError(f"the engine does not know {_meant_by(name)}the operation {name}")
         result = function(*args, **kwargs)
         record(self._recording, _arguments(function, args, kwargs), result)
         if in_place:
@@ -155,3 +154,12 @@ def _arguments(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) ->
         default = argument.default_value if argument.has_default_value() else None
         given[argument.name] = args[number] if number < len(args) else kwargs.get(argument.name, default)
     return given
+
+
+def _meant_by(operation: str) -> str:
+    """Return what networks use an operation of PyTorch's for, where its name does not say so."""
+    if "attention" in operation or "transformer" in operation:
+        return "attention, "
+    if operation in ("bmm", "baddbmm", "matmul"):
+        return "products of values, as in attention, "
+    return "softmax, " if operation == "_softmax" else ""

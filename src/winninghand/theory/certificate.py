@@ -30,7 +30,9 @@ class Proof:
     that class is above another one. `proved`, bool (N,), says that the margin is more than twice the bound
     over the whole box. For the other images a bound at the image itself is found; `proved_here` says that the
     margin is more than twice that one, or that the image is proved already. In either case the ticket gives
-    the same answer. `bounds`, float64 (N,), are those that were used.
+    the same answer, in exact arithmetic. Networks that compute in single precision round by about 10⁻⁶ of
+    the logits' size: where a margin is that small, what they answer is not proved, whatever this says.
+    `bounds`, float64 (N,), are those that were used.
     """
 
     answers: Tensor

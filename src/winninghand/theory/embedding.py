@@ -8,7 +8,7 @@ from numbers import Real
 
 from torch import nn
 
-from winninghand.base.errors import InputError, brief, checked_whole
+from winninghand.base.errors import InputError, brief, checked_whole, counted
 from winninghand.cards import Card
 from winninghand.decks import Deck
 from winninghand.engine.program import Program
@@ -18,7 +18,7 @@ from winninghand.theory.certificate import Certificate
 from winninghand.theory.construction import built
 from winninghand.theory.copies import DEPTHS, Depth, direct_layers
 from winninghand.theory.decomposition import target_of
-from winninghand.theory.layers import Layer, LayerStep, Target, sources_of_step
+from winninghand.theory.layers import LIPSCHITZ, Layer, LayerStep, Target, sources_of_step
 from winninghand.theory.network import MaskedNetwork
 from winninghand.theory.planning import check_memory, planned
 from winninghand.theory.propagation import norms_of
@@ -56,11 +56,23 @@ class Ticket:
         layers = self.certificate.layers
         return sum(layer.kept for layer in layers) / sum(layer.weights for layer in layers)
 
+    @property
+    def rescaled(self) -> dict[str, float]:
+        """By the names of layers with weights beyond the theorems' ½: the power of two that rescales them.
+
+        Their random numbers are up to that power, and not up to 1. Signs and whole numbers have none.
+        """
+        widths = zip(self.certificate.layers, self.widths, strict=True)
+        return {
+            layer.name: width.scale for layer, width in widths if self.kind == "float" and width.scale > 1
+        }
+
     def __repr__(self) -> str:
         weights = sum(layer.weights for layer in self.certificate.layers)
+        beyond = f", {counted(len(self.rescaled), 'layer')} rescaled" if self.rescaled else ""
         return (
             f"Ticket({self.kind}, seed {self.seed}, {weights:,} random weights, kept {self.kept:.1%}, "
-            f"bound {self.bound:.2g})"
+            f"bound {self.bound:.2g}{beyond})"
         )
 
 
@@ -86,6 +98,8 @@ def embed(
     & Natale 2025, arXiv:2508.11020); its scales, biases and norms stay its own, and the bound is nought. The
     width is a function of target and epsilon (see `widths`), chosen before anything is drawn; `samples` says
     instead how many random products each weight is made of. The network is drawn once, and not again.
+
+    Layers whose weights are beyond ½ are rescaled: `ticket.rescaled` names them.
 
     Raises `InputError` for a target with other steps than layers, sums, pools and activations that do not
     raise differences (named), for one of which no ticket of depth L + 1 is known, for an epsilon that is not
@@ -188,7 +202,10 @@ def program_of(target: Card | nn.Module | Program, input_shape: Sequence[int] | 
     try:
         return trace(target) if isinstance(target, Card) else trace_module(target, input_shape or ())
     except UntraceableError as error:
-        raise InputError(f"the target cannot be taken apart: {error}") from None
+        raise InputError(
+            f"the target cannot be taken apart: {error}; known are layers, norms, sums, pools and the "
+            f"activations {', '.join(LIPSCHITZ)}"
+        ) from None
 
 
 def _is_shape(given: object) -> bool:

@@ -30,4 +30,7 @@ STATEMENTS: dict[str, Statement] = {
 }
 """By the name of its file in a folder of figures."""
 
-__all__ = ["STATEMENTS", "Check", "Point", "Statement"]
+TRIALS = 300
+"""Draws by which the page of `winninghand theory` checks each statement."""
+
+__all__ = ["STATEMENTS", "TRIALS", "Check", "Point", "Statement"]

@@ -1,0 +1,29 @@
+"""The charts of the page on theory: checks of its laws, measured anew, beside their bounds."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from winninghand.base.files import atomic_write
+from winninghand.report.theory import check_chart
+from winninghand.theory.statements import STATEMENTS, TRIALS
+
+SHOWN = ("subset-sums", "depth-2l", "signs", "depth-l-plus-1", "fixed-size")
+
+
+def main() -> None:
+    """Write them; it needs no data, and draws with seed 0."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of the SVG files")
+    folder = parser.parse_args().out
+    for name in SHOWN:
+        with atomic_write(folder / f"theory-{name}.svg") as tmp:
+            tmp.write_text(check_chart(STATEMENTS[name].check(TRIALS, 0)), encoding="utf-8")
+        Console().print(f"wrote {folder / f'theory-{name}.svg'}")
+
+
+if __name__ == "__main__":
+    main()
