@@ -29,12 +29,16 @@ training = {epochs = 2, batch_size = 64, precision = "32-true"}
 [[sweeps]]
 "compression.method" = ["dense", "lrr", "lth"]
 "compression.sparsity" = [0.5, 0.9]
+[[decks]]
+name = "lrr"
+cards = [{"compression.method" = "lrr"}]
+settings = {max_active = 1}
 [evaluation]
 corruptions = "contrast"
 severities = [5]
 limit = 100
 """
-RUNS = 5
+RUNS, DECKS = 5, 2
 # Times, and what says where a run was.
 APART = ("seconds", "machine", "commit", "threads")
 
@@ -69,7 +73,7 @@ def undisturbed(tmp_path_factory):
     words += ["--out", str(place / "out")]
     subprocess.run(words, check=True, capture_output=True, env=environment, timeout=600)
     found = rows(place / "out")
-    assert len({row["run"] for row in found}) == RUNS
+    assert len({row["run"] for row in found}) == RUNS + DECKS
     return place / "study.toml", found
 
 
@@ -81,6 +85,7 @@ def test_two_workers_give_the_same_rows(undisturbed, tmp_path):
     runs = [folder for folder in tmp_path.iterdir() if (folder / "run.json").exists()]
     assert sum((folder / "card.card").exists() for folder in runs) == RUNS
     assert len(runs) == RUNS + 1  # and the first training of lth
+    assert len(list((tmp_path / "decks").iterdir())) == DECKS
 
 
 @pytest.mark.slow
@@ -122,7 +127,7 @@ def test_a_node_and_the_driver_may_die(undisturbed, tmp_path):
         assert driver.wait(timeout=600) == 0
         told = second.read_text().split()
         assert set(told[: len(before)]) == before  # what is finished is not done again
-        assert len(told) == RUNS
+        assert len(told) == RUNS + DECKS
     finally:
         if driver is not None and driver.poll() is None:
             os.killpg(driver.pid, signal.SIGKILL)

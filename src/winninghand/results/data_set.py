@@ -8,10 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from winninghand.base.errors import InputError, checked_path, counted, first_error
-from winninghand.base.files import read_sealed, write_sealed
+from winninghand.base.errors import InputError, checked_path, counted
+from winninghand.base.files import write_sealed
 from winninghand.evaluation import Heatmap
 from winninghand.results.cells import PARTS, WHOLE, convert_cells, parts, read_cells, write_cells
 from winninghand.results.fourier import read_fourier
@@ -23,11 +21,9 @@ from winninghand.results.schema import (
     RUN_COLUMNS,
     SCHEMA,
     arrow_schema,
-    check_schema,
     pyarrow,
 )
-
-FOLDER, STUDY = "results", "study.json"
+from winninghand.results.study_file import FOLDER, STUDY, read_study
 
 
 class Rows(Sequence[dict[str, Any]]):
@@ -84,7 +80,7 @@ class Results:
     @cached_property
     def study(self) -> dict[str, Any]:
         """What `study.json` says: title, evaluation settings, the runs that are planned."""
-        return _read_study(self.folder / STUDY)
+        return read_study(self.folder / STUDY)
 
     @property
     def title(self) -> str:
@@ -287,40 +283,3 @@ class ResultsWriter:
             part.unlink()
         if not any((self.folder / PARTS).iterdir()):
             (self.folder / PARTS).rmdir()
-
-
-class _PlannedRun(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-    run: str
-    parent: str | None
-    choice: dict[str, Any]
-
-
-class _PlannedDeck(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-    run: str
-    cards: list[str]
-    choice: dict[str, Any]
-
-
-class _StudyFile(BaseModel):
-    """What `study.json` must hold; a later version of the same schema may add to it."""
-
-    model_config = ConfigDict(strict=True)
-
-    title: str
-    evaluation: dict[str, Any]
-    runs: list[_PlannedRun]
-    decks: list[_PlannedDeck] = []
-
-
-def _read_study(path: Path) -> dict[str, Any]:
-    study = read_sealed(path)
-    check_schema(study.get("schema"), path)
-    try:
-        _StudyFile.model_validate(study)
-    except ValidationError as error:
-        raise InputError(f"{path} is damaged: {first_error(error)}; get it again") from error
-    return study

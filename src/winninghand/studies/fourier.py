@@ -13,8 +13,8 @@ from winninghand.decks import load_card
 from winninghand.evaluation import fourier_heatmap
 from winninghand.images import ImageSet
 from winninghand.results import RunResult
-from winninghand.results.data_set import FOLDER
 from winninghand.results.fourier import fourier_path, read_fourier, write_fourier
+from winninghand.results.study_file import FOLDER
 from winninghand.spectra import half_plane
 from winninghand.studies.study import Study
 from winninghand.studies.work import card_of

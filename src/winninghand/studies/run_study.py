@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from winninghand.base.errors import InputError, counted
-from winninghand.base.files import write_text
 from winninghand.base.locks import check_held, folder_lock
 from winninghand.base.version import __version__
 from winninghand.images import ImageSet
 from winninghand.results import ResultsWriter, RunResult
-from winninghand.results.outcomes import Outcome, read_outcomes, write_outcomes
+from winninghand.results.outcomes import read_outcomes
 from winninghand.results.predecessor import card_before, measured_before
 from winninghand.results.schema import pyarrow
 from winninghand.studies.deck_tasks import DeckTask
 from winninghand.studies.deck_work import card_paths, is_measured
-from winninghand.studies.executors import EXECUTORS, AnyTask, BlockedError, Executor, Failed, Task
+from winninghand.studies.executors import EXECUTORS, AnyTask, Executor, Failed, Task
+from winninghand.studies.failures import Failures
 from winninghand.studies.graph import planned
 from winninghand.studies.study import Study
 from winninghand.studies.work import TrainAndMeasure, is_trained
-from winninghand.training.callbacks import DivergedError
 from winninghand.training.identity import data_digest, run_path
-
-ATTEMPTS = 3
-"""How often a run is tried that fails for another reason than its input."""
 
 
 def run_study(
@@ -66,16 +60,16 @@ def run_study(
         listed = [{"run": task.name, "parent": _parent(task), "choice": task.spec.choice} for task in runs]
         decks = [{"run": one.name, "cards": list(one.members), "choice": one.choice} for one in plan.decks]
         writer.write_study(study.title, images.name, study.evaluation.to_json(), listed, __version__, decks)
-        report = _Report(out, writer.folder, announce, read_outcomes(writer.folder))
+        failures = Failures(out, writer.folder, announce, read_outcomes(writer.folder))
         todo = []
         for place, task in enumerate(runs, start=1):
-            report.labels[task.name] = f"{place}/{len(runs)} {_label(task, out)}"
+            failures.labels[task.name] = f"{place}/{len(runs)} {_label(task, out)}"
             run = known.get(task.name)
             if run is not None and run.about.evaluation == study.evaluation.to_json():
-                announce(f"{report.labels[task.name]}: done already")
+                announce(f"{failures.labels[task.name]}: done already")
                 yield run
-            elif report.has_diverged(task.name):
-                announce(f"{report.labels[task.name]}: its training diverged")
+            elif failures.has_diverged(task.name):
+                announce(f"{failures.labels[task.name]}: its training diverged")
             elif not finished or is_trained(run_path(out, task.spec.recipe)):
                 todo.append(task)
         todo = todo if finished else _with_parents(todo, plan.tasks, out)
@@ -84,7 +78,7 @@ def run_study(
         def announced(tasks: Iterable[AnyTask]) -> Iterator[AnyTask]:
             for task in tasks:
                 said = ": taken over from version 0.1" if _is_measured_before(task, study, out) else ""
-                announce(f"{report.labels.get(task.name, f'shared {task.name}')}{said}")
+                announce(f"{failures.labels.get(task.name, f'shared {task.name}')}{said}")
                 yield task
 
         def done(tasks: Sequence[AnyTask]) -> Iterator[RunResult]:
@@ -92,133 +86,30 @@ def run_study(
                 for ended in chosen.run(announced(tasks), work):
                     check_held(out)
                     if isinstance(ended, Failed):
-                        report.failed(ended)
+                        failures.failed(ended)
                     elif ended.result is not None:
                         writer.add(ended.result)
-                        report.succeeded(ended.task)
+                        failures.succeeded(ended.task)
                         yield ended.result
-                tasks = report.to_try_again(tasks)
+                tasks = failures.to_try_again(tasks)
 
         yield from done(todo)
         ready: list[DeckTask] = []
         for place, deck in enumerate(plan.decks, start=1):
-            label = report.labels[deck.name] = f"deck {place}/{len(plan.decks)} {deck.name}"
+            label = failures.labels[deck.name] = f"deck {place}/{len(plan.decks)} {deck.name}"
             found = known.get(deck.name)
             if found is not None and is_measured(deck, found, study):
                 announce(f"{label}: done already")
                 yield found
-            elif report.has_ended(deck):
+            elif failures.has_ended(deck):
                 continue
             elif not finished or all(path.exists() for path in card_paths(deck, out).values()):
                 ready.append(deck)
         yield from done(ready)
         writer.compact()
-    report.raise_failures(
+    failures.raise_failures(
         counted(len(runs), "run") + (f" and {counted(len(decks), 'deck')}" if decks else "")
     )
-
-
-@dataclass
-class _Report:
-    """What became of the runs that failed or diverged: told at once, written down, and told at the end."""
-
-    out: Path
-    results: Path
-    announce: Callable[[str], None]
-    outcomes: dict[str, Outcome]
-    labels: dict[str, str] = field(default_factory=dict)
-    attempts: dict[str, int] = field(default_factory=dict)
-    errors: dict[str, Exception] = field(default_factory=dict)
-    _again: set[str] = field(default_factory=set)
-    _diverged: set[str] = field(default_factory=set)
-
-    def has_diverged(self, name: str) -> bool:
-        """Say whether a run is done because its training diverged."""
-        return name in self.outcomes and self.outcomes[name].kind == "diverged"
-
-    def has_ended(self, deck: DeckTask) -> bool:
-        """Say whether a deck cannot be, since one of its cards failed or diverged; it is told."""
-        for name in deck.members:
-            ended = self.outcomes.get(name)
-            if ended is not None:
-                error = f"{name}, which it plays, did not end well"
-                self._end(Outcome(deck.name, ended.kind, 0, error, ended.log))
-                self.announce(f"{deck.name} is not made: {error}; more in {self.out / ended.log}")
-                return True
-        return False
-
-    def failed(self, ended: Failed) -> None:
-        """Take in a run that failed, or whose training diverged, which is a result."""
-        task, error = ended.task, ended.error
-        if isinstance(error, BlockedError):
-            self._blocked(task, error)
-            return
-        attempts = self.attempts[task.name] = self.attempts.get(task.name, 0) + ended.attempts
-        log = Path("failures") / f"{task.name}.log"
-        self._log(
-            self.out / log, f"attempt {attempts}\n{''.join(traceback.format_exception(error))}", attempts
-        )
-        if isinstance(error, DivergedError):
-            self._diverged.add(task.name)
-            self._end(Outcome(task.name, "diverged", attempts, str(error), str(log)))
-            self.announce(f"{task.name}: {error}; it is not tried again")
-            return
-        again = not isinstance(error, InputError) and attempts < ATTEMPTS
-        if again:
-            self._again.add(task.name)
-        self.errors[task.name] = error
-        told = str(error) or type(error).__name__
-        self._end(Outcome(task.name, "failed", attempts, told, str(log)))
-        what = f" at attempt {attempts} of {ATTEMPTS}" if again else ""
-        self.announce(f"{task.name} failed{what}: {error}; more in {self.out / log}")
-
-    def succeeded(self, task: AnyTask) -> None:
-        """Forget what was told of a run that is done now."""
-        (self.out / "failures" / f"{task.name}.log").unlink(missing_ok=True)
-        self.errors.pop(task.name, None)
-        if self.outcomes.pop(task.name, None) is not None:
-            write_outcomes(self.outcomes.values(), self.results)
-
-    def to_try_again(self, tasks: Sequence[AnyTask]) -> list[AnyTask]:
-        """Return the tasks that are to be tried once more: those that failed, and what waits for them."""
-        names, self._again = self._again, set()
-        for task in tasks:
-            if task.parent is not None and task.parent.name in names and task.name in self.errors:
-                names.add(task.name)
-        for name in names:
-            self.errors.pop(name, None)
-        return [task for task in tasks if task.name in names]
-
-    def raise_failures(self, total: str) -> None:
-        """Raise what says how many failed of all, if any did."""
-        failed = {name: error for name, error in self.errors.items() if name in self.labels}
-        if not failed:
-            return
-        name, first = next(iter(failed.items()))
-        message = f"{len(failed)} of {total} failed, first {name}: {first}"
-        if all(isinstance(error, InputError) for error in failed.values()):
-            raise InputError(message)
-        raise RuntimeError(message) from first
-
-    def _blocked(self, task: AnyTask, error: BlockedError) -> None:
-        log = str(Path("failures") / f"{task.parent.name if task.parent else task.name}.log")
-        if task.parent is not None and task.parent.name in self._diverged:
-            self._diverged.add(task.name)
-            self._end(Outcome(task.name, "diverged", 0, str(error), log))
-        else:
-            self.errors[task.name] = error
-            self._end(Outcome(task.name, "failed", 0, str(error), log))
-        if task.name in self.labels:
-            self.announce(f"{task.name} is not tried: {error}; more in {self.out / log}")
-
-    def _end(self, outcome: Outcome) -> None:
-        if outcome.run in self.labels:  # of what is only gone on from, those that needed it tell
-            self.outcomes[outcome.run] = outcome
-            write_outcomes(self.outcomes.values(), self.results)
-
-    def _log(self, path: Path, text: str, attempts: int) -> None:
-        before = path.read_text(encoding="utf-8") if attempts > 1 and path.is_file() else ""
-        write_text(f"{before}{text}", path)
 
 
 def _made(executor: str | Executor) -> Executor:
