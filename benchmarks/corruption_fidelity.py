@@ -7,7 +7,7 @@ tests do. Ten seeds take about a minute for CIFAR-10-C, and as long for C-bar.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from tests.corruptions.bar_draws import BAR, IMAGENET_BAR, corrupted
 from tests.corruptions.corruption_statistics import (
     BAND,
     BAR_REFERENCE,
+    LARGE_REFERENCES,
     REFERENCE,
     deviations,
     is_outside,
@@ -24,25 +25,32 @@ from tests.corruptions.corruption_statistics import (
     reference_statistics,
     statistics_of,
 )
+from tests.corruptions.published_draws import ORDER
+from tests.corruptions.published_draws import corrupted as published_draw
 from winninghand.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 
 PAGE = Path("docs/corruptions.md")
 BEGIN, END = "<!-- begin of the tables -->", "<!-- end of the tables -->"
+BEGIN_LARGE = "<!-- begin of the tables at 64 and 224 pixels -->"
+END_LARGE = "<!-- end of the tables at 64 and 224 pixels -->"
 BEGIN_BAR, END_BAR = "<!-- begin of the tables of C-bar -->", "<!-- end of the tables of C-bar -->"
 
 Statistics = dict[str, np.ndarray]
 Cell = tuple[str, int]
+Reference = Mapping[str, np.ndarray]
 
 
 def main() -> None:
     """Measure, print what was measured and put it into the page."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--seeds", type=int, default=10)
-    options.add_argument("--only", choices=["common", "bar"], help="CIFAR-10-C's tables, or C-bar's")
+    options.add_argument("--only", choices=["common", "large", "bar"], help="one part of the tables")
     chosen = options.parse_args()
-    if chosen.only != "bar":
+    if chosen.only in (None, "large"):
+        _put([*large_tables()], BEGIN_LARGE, END_LARGE)
+    if chosen.only in (None, "common"):
         _put([*deterministic_table(), "", *stochastic_tables(chosen.seeds)], BEGIN, END)
-    if chosen.only != "common":
+    if chosen.only in (None, "bar"):
         _put([*same_draws_table(), "", *bar_tables(chosen.seeds)], BEGIN_BAR, END_BAR)
 
 
@@ -71,6 +79,62 @@ def deterministic_table() -> Iterator[str]:
                 difference = np.abs(found - reference[f"{name}_{level}"])
                 cells.append(f"{difference.max()}; {difference.mean():.1g}; {(difference > 0).mean():.3%}")
             yield _row(name, *cells)
+
+
+def large_tables() -> Iterator[str]:
+    """Yield the tables of differences from ImageNet-C's and Tiny-ImageNet-C's pixels."""
+    for side, path in LARGE_REFERENCES.items():
+        with np.load(path) as reference:
+            count = len(reference["clean"])
+            yield f"At {side} pixels, {count} photographs, some cells one of them: values that differ from the"
+            yield "reference's, under its own draws where it draws; none differs by more than one level."
+            yield "In brackets, the share that differs where the severity is shifted by one, the smaller one."
+            yield ""
+            yield _row("corruption", *(f"severity {level}" for level in SEVERITIES))
+            yield _row("---", *(["---:"] * len(SEVERITIES)))
+            for name in ORDER:
+                if CORRUPTIONS[name].family != "noise":
+                    yield _row(name, *(_shares(reference, name, level) for level in SEVERITIES))
+            yield ""
+            yield "Noise: the RMSE from the clean images over the reference's; in brackets, that of the"
+            yield "severity that is nearest to it."
+            yield ""
+            yield _row("corruption", *(f"severity {level}" for level in (1, 3, 5)))
+            yield _row("---", *(["---:"] * 3))
+            for name in ORDER:
+                if CORRUPTIONS[name].family == "noise":
+                    yield _row(name, *(_strengths(reference, name, level) for level in (1, 3, 5)))
+            yield ""
+
+
+def _made(reference: Reference, name: str, level: int, count: int) -> np.ndarray:
+    """Return the library's images of a cell, with the reference's draws where it draws."""
+    images = reference["clean"][:count]
+    drawn = not CORRUPTIONS[name].deterministic and CORRUPTIONS[name].family != "noise"
+    return published_draw(images, name, level, 1) if drawn else corrupt(images, name, level)
+
+
+def _shares(reference: Reference, name: str, level: int) -> str:
+    if f"{name}_{level}" not in reference:
+        return ""
+    known = reference[f"{name}_{level}"].astype(int)
+    near = [other for other in (level, level - 1, level + 1) if other in SEVERITIES]
+    own, *others = (np.abs(_made(reference, name, other, len(known)) - known) for other in near)
+    if own.max() > 1:
+        raise ValueError(f"{name} {level} is {own.max()} levels off")
+    return f"{(own > 0).mean():.3%} ({min((one > 0).mean() for one in others):.0%})"
+
+
+def _strengths(reference: Reference, name: str, level: int) -> str:
+    known = reference[f"{name}_{level}"]
+    clean = reference["clean"][: len(known)].astype(float)
+    near = [other for other in (level, level - 1, level + 1) if other in SEVERITIES]
+    errors = [
+        np.sqrt(((images - clean) ** 2).mean())
+        for images in (known, *(_made(reference, name, other, len(known)) for other in near))
+    ]
+    own, *others = (error / errors[0] for error in errors[1:])
+    return f"{own:.3f} ({min(others, key=lambda ratio: abs(np.log(ratio))):.2f})"
 
 
 def same_draws_table() -> Iterator[str]:

@@ -6,7 +6,7 @@ from torch import nn
 from winninghand.base.errors import InputError
 from winninghand.cards import Card
 from winninghand.decks import Deck
-from winninghand.evaluation import fourier_heatmap
+from winninghand.evaluation import fourier_heatmap, heatmap_shape
 from winninghand.images import Split
 from winninghand.report.heatmap import checked_picture_path, draw_heatmap
 from winninghand.spectra import basis_images
@@ -77,3 +77,20 @@ def test_the_map_is_drawn_by_the_suffix(tmp_path):
     assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(InputError, match=r"\.svg or \.png"):
         checked_picture_path("map.jpg")
+
+
+def test_the_lowest_frequencies_of_a_map_are_those_of_the_whole_one():
+    whole, low = (fourier_heatmap(listening(0.9), GREY, norm=1, side=side) for side in (None, 5))
+    row, column = (length // 2 for length in whole.errors.shape)
+    assert low.errors.shape == (5, 5)
+    assert np.array_equal(low.errors, whole.errors[row - 2 : row + 3, column - 2 : column + 3])
+
+
+def test_large_images_have_the_papers_63_frequencies_along_an_axis():
+    assert heatmap_shape((64, 32)) == (64, 32)
+    assert heatmap_shape((224, 224)) == (63, 63) and heatmap_shape((224, 40)) == (63, 40)
+    assert heatmap_shape((224, 224), 300) == (224, 224)
+    with pytest.raises(InputError, match="the side of the heatmap must be"):
+        heatmap_shape((32, 32), 0)
+    with pytest.raises(InputError, match="must be odd, such as 17, not 16"):
+        heatmap_shape((32, 32), 16)

@@ -141,6 +141,14 @@ def heatmap(
     norm: Annotated[
         float, typer.Option(help="l2 norm of what is added to a channel, for values in 0..1.")
     ] = 4.0,
+    side: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Take the lowest N × N frequencies, N odd; if not given, 63 beyond 64 pixels.",
+            metavar="N",
+        ),
+    ] = None,
     limit: Limit = 200,
     seed: Seed = 0,
     device: Device = None,
@@ -154,7 +162,7 @@ def heatmap(
     from winninghand.base.threads import use_threads
     from winninghand.cli.loading import images_for
     from winninghand.cli.measuring import about, opened
-    from winninghand.evaluation import fourier_heatmap
+    from winninghand.evaluation import fourier_heatmap, heatmap_shape
     from winninghand.report.heatmap import checked_picture_path, draw_heatmap
     from winninghand.report.terminal import print_heatmap
     from winninghand.spectra import half_plane
@@ -164,8 +172,10 @@ def heatmap(
     use_threads(threads)
     player = opened(model, device, trust)
     images = images_for({str(model): player}, data, root, skip_broken)
-    with progress_bar(model.name, len(half_plane(*images.test.size)), "frequencies") as progress:
-        table = fourier_heatmap(player, images.test, norm, limit, seed, progress=progress)
+    with progress_bar(
+        model.name, len(half_plane(*heatmap_shape(images.test.size, side))), "frequencies"
+    ) as progress:
+        table = fourier_heatmap(player, images.test, norm, limit, seed, progress=progress, side=side)
     draw_heatmap(table, f"{model.name}: error with one frequency of norm {norm:g} added", out)
     print_heatmap(table)
     write_json({**about(model, data, images), "seed": seed, **table.to_json()}, json)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from winninghand.base.deprecation import renamed_arguments
 from winninghand.base.device import device_of, to_unit
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, checked_whole
 from winninghand.base.randomness import CounterRNG
 from winninghand.cards.player import Player, player_of
 from winninghand.evaluation.measurement import (
@@ -31,10 +31,10 @@ from winninghand.spectra import basis_images, half_plane, on_whole_plane
 
 @dataclass(frozen=True)
 class Heatmap:
-    """Error under every spatial frequency, over the same images.
+    """Error under each spatial frequency that was measured, over the same images.
 
-    `errors` is float64 (H, W), fractions; zero frequency stands at [H // 2, W // 2], vertical
-    frequencies grow downwards, horizontal ones to the right.
+    `errors` is float64 (rows, columns), fractions, of all frequencies or the lowest; zero frequency
+    stands at [rows // 2, columns // 2], vertical frequencies grow downwards, horizontal ones to the right.
     """
 
     errors: npt.NDArray[np.float64]
@@ -90,6 +90,27 @@ class Heatmap:
         }
 
 
+# As many frequencies along an axis as Yin et al. (2019) show of images of 224 pixels.
+LOWEST_SIDE = 63
+_ALL_UP_TO = 64
+
+
+def heatmap_shape(size: tuple[int, int], side: int | None = None) -> tuple[int, int]:
+    """Return how many frequencies along each axis a heatmap of images of a size has: see `fourier_heatmap`.
+
+    Raises `InputError` unless `side` is a whole number of at least 1, and odd where it leaves some out: a
+    frequency and its negative are measured together.
+    """
+    if side is not None:
+        side = checked_whole("the side of the heatmap", side, least=1)
+        if side % 2 == 0 and side < max(size):
+            raise InputError(f"the side of the heatmap must be odd, such as {side + 1}, not {side}")
+    elif max(size) > _ALL_UP_TO:
+        side = LOWEST_SIDE
+    height, width = (length if side is None else min(length, side) for length in size)
+    return height, width
+
+
 # Far beyond what turns every pixel black or white, and far from where single precision ends.
 _LARGEST_NORM = 1e6
 
@@ -103,15 +124,17 @@ def fourier_heatmap(
     seed: int = 0,
     batch_size: int = 256,
     progress: Callable[[int], None] | None = None,
+    side: int | None = None,
 ) -> Heatmap:
     """Measure a classifier of float images in [0, 1] with each Fourier basis image added (Yin et al. 2019).
 
     It and the images may be given by their paths, as in `evaluate`. Every channel of every image gets the
     basis image of l2 norm `norm`, in units of the full scale, under a random sign of its own; the sum is
     clipped to [0, 1]. The paper takes 4 for 32×32 images and 15.7 for 224×224 ones. `limit` takes a seeded,
-    class-balanced sample. A batch holds images of one frequency only, since the gate of a deck looks at
-    batches. `progress` is told of each frequency done. Raises `InputError` unless `norm` lies in
-    (0, 1,000,000].
+    class-balanced sample. `side` takes the lowest side × side frequencies only; without it all count up to
+    64 pixels, and beyond these the lowest 63 × 63, as in the paper. A batch holds images of one frequency
+    only, since the gate of a deck looks at batches. `progress` is told of each frequency done. Raises
+    `InputError` unless `norm` lies in (0, 1,000,000], and `side` is odd or takes all frequencies.
     """
     if not 0 < norm <= _LARGEST_NORM:
         raise InputError(
@@ -120,6 +143,7 @@ def fourier_heatmap(
         )
     model = as_model(model)
     split = as_split(model, split)
+    shape = heatmap_shape(split.size, side)
     indices = balanced_sample(split, limit, seed)
     clean = play(model, Sample(split, indices).batches(CLEAN, 0, batch_size))
     device, part = device_of(model), split.take(indices)
@@ -133,11 +157,11 @@ def fourier_heatmap(
         batch_size,
     )
     wrong = []
-    for frequency in half_plane(*split.size):
+    for frequency in half_plane(*shape):
         wrong.append(probe.wrong_under(frequency))
         if progress is not None:
             progress(1)
-    errors = on_whole_plane(torch.stack(wrong).double().cpu() / len(indices), *split.size)
+    errors = on_whole_plane(torch.stack(wrong).double().cpu() / len(indices), *shape)
     return Heatmap(errors.numpy(), 1 - clean.accuracy, norm, len(indices), seed)
 
 

@@ -10,7 +10,7 @@ from winninghand.base.errors import InputError
 from winninghand.base.locks import folder_lock
 from winninghand.base.progress import progress_bar
 from winninghand.decks import load_card
-from winninghand.evaluation import fourier_heatmap
+from winninghand.evaluation import fourier_heatmap, heatmap_shape
 from winninghand.images import ImageSet
 from winninghand.results import RunResult
 from winninghand.results.fourier import fourier_path, read_fourier, write_fourier
@@ -51,7 +51,9 @@ def measure_fourier(
                 announce(f"{path} is needed for the Fourier heatmap of {run.name}, which is left out")
                 continue
             card = load_card(path, trust=trust).to(best_device())
-            with progress_bar(run.name, len(half_plane(*images.test.size)), "frequencies") as progress:
+            with progress_bar(
+                run.name, len(half_plane(*heatmap_shape(images.test.size))), "frequencies"
+            ) as progress:
                 table = fourier_heatmap(
                     card,
                     images.test,
