@@ -86,7 +86,7 @@ def large_tables() -> Iterator[str]:
     for side, path in LARGE_REFERENCES.items():
         with np.load(path) as reference:
             count = len(reference["clean"])
-            yield f"At {side} pixels, {count} photographs, some cells one of them: values that differ from the"
+            yield f"At {side} pixels, {count} photographs, some cells one: values that differ from the"
             yield "reference's, under its own draws where it draws; none differs by more than one level."
             yield "In brackets, the share that differs where the severity is shifted by one, the smaller one."
             yield ""
