@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, distributed
 from torch.distributed import ReduceOp
+from torch.nn.parallel import DistributedDataParallel
 
 from winninghand.base.device import Precision, best_device, resolve_device, resolve_precision
 from winninghand.base.errors import InputError
@@ -205,18 +207,25 @@ def join(precision: Precision, device: torch.device | str | None) -> Several:
         raise InputError(f"{local} processes need {local} GPUs, and there are {found}; begin {found} of them")
     for name in ("lightning_fabric.utilities.rank_zero", "lightning_fabric.utilities.distributed"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    sending_no_buffers: dict[str, Any] = {_buffers_are_sent(): False}
     fabric = Fabric(
         accelerator=there.type,
         devices=local,
         num_nodes=int(os.environ["WORLD_SIZE"]) // local,
         # Batch-norms are synchronised, or averaged after each epoch: no step has to send them.
-        strategy=DDPStrategy(timeout=_LONGEST_WAIT, broadcast_buffers=False),
+        strategy=DDPStrategy(timeout=_LONGEST_WAIT, **sending_no_buffers),
         precision=resolve_precision(precision, there),
     )
     fabric.launch()
     if fabric.global_rank > 0:
         logging.getLogger("winninghand").setLevel(logging.ERROR)
     return Several(fabric)
+
+
+def _buffers_are_sent() -> str:
+    """Return the argument of DistributedDataParallel that says so, by its name in this version of torch."""
+    known = inspect.signature(DistributedDataParallel.__init__).parameters
+    return "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
 
 
 @contextmanager
