@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import winninghand as wh
+from winninghand.theory import remedies
 from winninghand.theory.choosing import assign
 from winninghand.theory.layers import Layer
 from winninghand.theory.widths import hidden_channels
@@ -113,6 +114,24 @@ def test_the_worst_layer_comes_first():
         wh.InputError, match=r"by errors of 0\.weight \(8 samples for each of 35 weights, the "
     ):
         wh.theory.embed(target, 1e-5, samples=8, input_shape=(6,))
+
+
+def test_what_takes_too_long_to_try_is_an_estimate(monkeypatch):
+    monkeypatch.setattr(remedies, "_AFFORDABLE", 0)
+    with pytest.raises(
+        wh.InputError, match=r"about (\d+) samples for each weight should do; give samples=\1"
+    ):
+        wh.theory.embed(perceptron(), 0.01, samples=6, input_shape=(6,))
+
+
+def test_layers_beyond_the_scale_are_named():
+    target = perceptron()
+    assert "rescaled" not in repr(wh.theory.embed(target, 0.1, input_shape=(6,)))
+    with torch.no_grad():
+        target[2].weight.mul_(3 / target[2].weight.abs().max())
+    ticket = wh.theory.embed(target, 0.1, input_shape=(6,))
+    assert ticket.rescaled == {"2.weight": 8.0}
+    assert "1 layer rescaled" in repr(ticket)
 
 
 @pytest.mark.parametrize(("weights", "biases"), [(1e-42, 1.0), (1e-38, 1e3), (0.0, 1.0), (1e-30, 0.0)])
