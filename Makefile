@@ -10,7 +10,7 @@ ROBUSTBENCH := $(VENV)-robustbench
 # Processes that share the tests; give more cores more of them.
 WORKERS ?= 2
 
-.PHONY: demo test test-fast test-networks test-robustbench test-ray lint bench faults api report-pictures lock audit sbom install clean
+.PHONY: demo test test-fast test-networks test-robustbench test-ray lint docs bench faults report-pictures lock audit sbom install clean
 
 demo: install
 	$(BIN)/winninghand demo --out runs/demo
@@ -75,8 +75,9 @@ PICTURES ?= docs/report
 report-pictures: install
 	$(BIN)/python docs/make_report_pictures.py $(RESULTS) $(PICTURES)
 
-api: install
-	$(BIN)/python docs/make_api.py docs/api
+# The site, in site/. The cells of its notebooks call the command of this environment.
+docs: install
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/sphinx-build -W --keep-going -b html docs site
 
 install: $(INSTALLED)
 
@@ -109,4 +110,4 @@ $(ROBUSTBENCH)/.installed: pyproject.toml constraints-networks.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-networks $(VENV)-robustbench $(VENV)-tools dist build docs/api
+	rm -rf $(VENV) $(VENV)-networks $(VENV)-robustbench $(VENV)-tools dist build docs/api docs/_build site

@@ -112,7 +112,7 @@ class _NotebookLine:
     """A line below a notebook's cell that is written anew, twice a second at most."""
 
     def __init__(self, title: str, total: int, unit: str, done: int) -> None:
-        from IPython.display import display  # type: ignore[import-not-found]
+        from IPython.display import display
 
         self._title, self._total, self._unit, self._begun = shown(title), total, unit, done
         self._done, self._started, self._shown = done, time.monotonic(), 0.0
