@@ -115,6 +115,9 @@ def _page(package: ModuleType, places: dict[int, str]) -> list[str]:
             lines += [f".. autoclass:: {name}.{public}", "   :members:", ""]
         elif hasattr(thing, "__code__"):
             lines += [f".. autofunction:: {name}.{public}", ""]
+        elif type(thing).__module__ == "builtins":
+            # Its docstring would be that of every dict, or of every string.
+            lines += [f".. py:data:: {name}.{public}", f"   :type: {type(thing).__name__}", ""]
         else:
             lines += [f".. autodata:: {name}.{public}", "   :no-value:", ""]
     also = (
