@@ -39,6 +39,17 @@ def test_a_card_and_a_deck_are_made_of_checkpoints(run, place):
     assert deck.classes[0] == "airplane"
 
 
+def test_masks_of_a_file_of_their_own_are_multiplied_in(run, place, check_refusal):
+    weights = torch.load("0.pt", weights_only=True)
+    torch.save({"fc.weight": torch.tensor([[1, 0, 1, 0, 0, 0, 1, 0]] * 3, dtype=torch.int32)}, "mask.pth")
+    assert run("import", "0.pt", "a.card", "--architecture", "resnet20", "--mask", "mask.pth")[0] == 0
+    head = wh.load("a.card").network.fc.weight
+    assert torch.equal(head[:, [0, 2, 6]], weights["fc.weight"][:, [0, 2, 6]])
+    assert int(head.count_nonzero()) == 9
+    words = ("import", "0.pt", "b.card", "--architecture", "resnet20", "--mask", "1.pt")
+    check_refusal(place, words, "its mask of 'conv1.weight' holds other values than 0 and 1")
+
+
 def test_what_was_imported_is_exported_and_imported_again(run, place):
     assert run("import", "0.pt", "a.card", "--architecture", "resnet20")[0] == 0
     card = wh.load("a.card")

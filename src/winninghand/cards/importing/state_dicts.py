@@ -150,7 +150,7 @@ def _masked(weights: StateDict) -> StateDict:
             pruned = kept = name.removeprefix("mask_").replace("___", ".")
         if pruned != name and _goes_with(result, pruned, result[name]):
             if not bool(((result[name] == 0) | (result[name] == 1)).all()):
-                raise InputError(f"its mask {name!r} holds other values than 0 and 1")
+                raise InputError(f"its mask of {kept!r} holds other values than 0 and 1")
             result[kept] = result.pop(pruned) * result.pop(name)
     return result
 
