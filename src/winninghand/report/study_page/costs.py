@@ -60,7 +60,10 @@ def size_figure(cards: Sequence[Shown], decks: Sequence[Row]) -> Figure | None:
         columns,
         marked,
         [
-            Chart(f"Robust accuracy against {title.partition(',')[0]}", pareto(key, title, series, "~s"))
+            Chart(
+                f"Robust accuracy against {title.partition(',')[0]}",
+                pareto(key, title, series, "~s" if key == "bytes" else "~g"),
+            )
             for key, title in costs.items()
         ],
     )

@@ -97,7 +97,7 @@ def deck_figure(rows: Sequence[Row]) -> Figure | None:
     ends = {"average": "average of its cards", "best": "its best card", "robust": "the deck"}
     charts = []
     if all(row.get("best") is not None for row in rows):
-        charts = [Chart("Robust accuracy", dumbbells(ends, "deck", "robust accuracy", ".1%"))]
+        charts = [Chart("Robust accuracy", dumbbells(ends, "deck", "robust accuracy", ".3~p"))]
     return Figure(
         "decks",
         "Decks and their cards",

@@ -36,8 +36,9 @@ def introduction(results: Results) -> str:
     severities = sorted({cell.severity for run in runs for cell in run.cells})
     cells = f", clean and under {counted(len(names), 'corruption')} at " if names else ", clean only"
     cells += counted(len(severities), "severity", "severities") if names else ""
+    decks = f", and {counted(len(results.decks), 'deck')} of their cards" if results.decks else ""
     return (
-        f"{len(runs)} of {counted(planned, 'run')} are finished, measured on "
+        f"{len(runs)} of {counted(planned, 'run')} are finished{decks}, measured on "
         f"{counted(first.images, 'test image')} of {first.about.data}{cells}."
     )
 
@@ -130,7 +131,7 @@ def _of_decks(decks: Sequence[Row]) -> Iterator[str]:
         row = max(gains, key=lambda one: one["robust"])
         gain = Interval(row["gain"], row["gain_low"], row["gain_high"])
         yield (
-            f"The deck {row['deck']} is {100 * row['robust']:.2f}% robust, {gain.in_points} points against "
+            f"The deck {row['deck']} is {100 * row['robust']:.2f}% robust, {_signed(gain)} points against "
             f"its best card, at {row['passes']:.2f} passes per image and {row['bytes'] or 0:,} bytes."
         )
 
@@ -197,7 +198,12 @@ def _against(card: Shown, dense: Shown) -> str:
         [run.robust_correct for run in one.runs if not seeds or run.about.seed in seeds]
         for one in (card, dense)
     ]
-    return paired_difference(*(np.mean(one, axis=0) for one in pair)).in_points.replace("-", "−")
+    return _signed(paired_difference(*(np.mean(one, axis=0) for one in pair)))
+
+
+def _signed(difference: Interval) -> str:
+    """Return a difference with its interval in points, with a real minus."""
+    return difference.in_points.replace("-", "−")
 
 
 def _dense_name(dense: Shown) -> str:
