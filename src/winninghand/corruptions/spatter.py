@@ -64,6 +64,7 @@ def watered(images: Tensor, liquid: Tensor, level: float, farthest: float) -> Te
     shade = _correlated(shade, MEAN).double().div_(9).round_()
     film = thickness * shade
     film *= level / film.amax((1, 2), keepdim=True).clamp_(min=1)
+    film = film.float()
     water = film.new_tensor(WATER).view(3, 1, 1)
     return to_images(to_planes(images).add_(film[:, None] * water))
 
