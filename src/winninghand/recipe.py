@@ -70,6 +70,9 @@ class Training(BaseModel):
         default=0.0, ge=0, lt=1, description="decay per step of the weights' moving average; 0 is none"
     )
     compiled: bool = Field(default=False, description="whether torch.compile translates the network")
+    checkpoint_minutes: float = Field(
+        default=0.0, ge=0, description="between two checkpoints within an epoch; 0: only after each epoch"
+    )
     synchronised_norms: bool = Field(
         default=True, description="whether batch-norms see the images of all processes of a training"
     )

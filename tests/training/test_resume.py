@@ -229,3 +229,29 @@ def test_a_checkpoint_of_version_0_1_goes_on(tiny_images, tmp_path):
     folder.checkpoint.write_bytes(whole)
     card = new_run(RECIPE, tiny_images).train(folder.path)
     assert all(map(torch.equal, undisturbed.state_dict().values(), card.state_dict().values()))
+
+
+class StopAtStep(wh.Callback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, trainer, loss, logits, labels):
+        if trainer.steps_done == self.step:
+            raise KeyboardInterrupt
+
+
+def test_a_run_goes_on_within_an_epoch(tiny_images, tmp_path):
+    often = RECIPE.training.model_copy(update={"checkpoint_minutes": 1e-9, "average": 0.5})
+    recipe = RECIPE.model_copy(update={"training": often})
+    wh.train(recipe, tiny_images, tmp_path / "whole")
+    for step in (5, 17, 21):  # of seven an epoch; the second phase begins in the middle of one
+        with pytest.raises(KeyboardInterrupt):
+            wh.train(recipe, tiny_images, tmp_path / "stopped", callbacks=[StopAtStep(step)])
+        state = RunFolder(tmp_path / "stopped").load_checkpoint(torch.device("cpu"))
+        assert state["begun"]["measured"] > 0
+    wh.train(recipe, tiny_images, tmp_path / "stopped")
+    cards = [tmp_path / name / "card.card" for name in ("whole", "stopped")]
+    assert cards[0].read_bytes() == cards[1].read_bytes()
+    one, other = (RunFolder(card.parent).read_metrics() for card in cards)
+    assert [row["train_loss"] for row in one] == pytest.approx([row["train_loss"] for row in other], rel=1e-6)
+    assert [row["train_accuracy"] for row in one] == [row["train_accuracy"] for row in other]

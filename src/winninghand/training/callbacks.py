@@ -1,11 +1,11 @@
-"""What watches a training: the base class of callbacks, and those that every run has."""
+"""What watches a training: the base class of callbacks, and those that every run has; long, for all of them."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,7 +21,7 @@ from winninghand.training.run_folder import EpochMetrics
 from winninghand.training.schedule import TrainingState
 
 if TYPE_CHECKING:
-    from lightning_fabric.loggers.logger import Logger
+    pass
 
 _LOG = logging.getLogger("winninghand")
 _STEPS_BETWEEN_CHECKS = 100
@@ -114,6 +114,13 @@ class Meter(Callback):
         self._bad = torch.full((), _NEVER, dtype=torch.int64, device=device)
         self._steps = 0
         self._started = time.perf_counter()
+        begun = trainer.begun
+        if begun is not None:
+            self._steps = begun["measured"]
+            self._started -= begun["seconds"]
+            if trainer.processes.rank == 0:  # the sums of all processes
+                self._loss += begun["loss"].to(device)
+                self._correct += begun["correct"].to(device)
 
     def on_step_end(self, trainer: TrainingState, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Add a step."""
@@ -132,7 +139,7 @@ class Meter(Callback):
         processes = trainer.processes
         bad = int(processes.least(self._bad))
         seconds = time.perf_counter() - self._started
-        if bad == _NEVER and not _is_finite(trainer):
+        if bad == _NEVER and not is_finite(trainer):
             bad = self._steps - 1
         if bad < _NEVER:
             raise self._diverged(trainer, bad)
@@ -144,6 +151,15 @@ class Meter(Callback):
         metrics["images_per_second"] = images / seconds
         metrics["seconds"] = seconds
         metrics.update(trainer.masks.end_epoch())
+
+    def state_dict(self, trainer: TrainingState) -> dict[str, Any]:
+        """Return the sums of the epoch's steps so far, of all processes, for a checkpoint."""
+        return {
+            "measured": self._steps,
+            "seconds": time.perf_counter() - self._started,
+            "loss": trainer.processes.total(self._loss),
+            "correct": trainer.processes.total(self._correct),
+        }
 
     def _diverged(self, trainer: TrainingState, step: int) -> DivergedError:
         """Return the error for a training that diverged at a step, counted from 0 since the epoch's first."""
@@ -163,7 +179,8 @@ class Meter(Callback):
         )
 
 
-def _is_finite(trainer: TrainingState) -> bool:
+def is_finite(trainer: TrainingState) -> bool:
+    """Say whether all weights are finite."""
     sums = torch.stack([weight.detach().float().sum() for weight in trainer.network.parameters()])
     return bool(sums.isfinite().all())
 
@@ -286,35 +303,3 @@ class Progress(Callback):
         phases = len(trainer.schedules)
         phase = f" (phase {trainer.stage.number + 1} of {phases})" if phases > 1 else ""
         return f"epoch {epoch} of {self._epochs}{phase}"
-
-
-class Loggers(Callback):
-    """Hands what a run is and measures on to loggers of Lightning's interface."""
-
-    def __init__(self, loggers: Sequence[Logger], settings: Mapping[str, Any]) -> None:
-        self._loggers = loggers
-        self._settings = dict(settings)
-
-    def on_train_start(self, trainer: TrainingState) -> None:
-        """Log the whole recipe as hyperparameters."""
-        for logger in self._loggers:
-            with suppress(NotImplementedError):  # Fabric's CSVLogger keeps metrics alone
-                logger.log_hyperparams(self._settings)
-
-    def on_epoch_end(self, trainer: TrainingState, metrics: EpochMetrics) -> None:
-        """Log an epoch's metrics at the number of steps that are done over all phases."""
-        for logger in self._loggers:
-            logger.log_metrics(dict(metrics), trainer.steps_done)
-            logger.save()
-
-    def on_card(self, trainer: TrainingState, card: Card) -> None:
-        """Log the card's accuracies, as `card_test` and so on, and end well."""
-        measured = {f"card_{name}": value for name, value in card.metadata.accuracies.items()}
-        for logger in self._loggers:
-            logger.log_metrics(measured, trainer.steps_done)
-            logger.finalize("success")
-
-    def on_exception(self, trainer: TrainingState, error: BaseException) -> None:
-        """End badly."""
-        for logger in self._loggers:
-            logger.finalize("failed")

@@ -1,13 +1,19 @@
-"""Loggers by name, for `--log`: each is one of Lightning's, set up to write below a run's folder."""
+"""Loggers by name, for `--log`, each one of Lightning's; and what tells them what a run is and measures."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from winninghand.base import catalog
 from winninghand.base.extras import needed
 from winninghand.base.registry import Registry
+from winninghand.cards import Card
+from winninghand.training.callbacks import Callback
+from winninghand.training.run_folder import EpochMetrics
+from winninghand.training.schedule import TrainingState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,3 +67,35 @@ def mlflow(folder: Path) -> Logger:
 
 LOGGERS: Registry[Callable[[Path], Logger]] = catalog.LOGGERS
 """Functions that return a logger of Lightning's interface, from a run's folder."""
+
+
+class Loggers(Callback):
+    """Hands what a run is and measures on to loggers of Lightning's interface."""
+
+    def __init__(self, loggers: Sequence[Logger], settings: Mapping[str, Any]) -> None:
+        self._loggers = loggers
+        self._settings = dict(settings)
+
+    def on_train_start(self, trainer: TrainingState) -> None:
+        """Log the whole recipe as hyperparameters."""
+        for logger in self._loggers:
+            with suppress(NotImplementedError):  # Fabric's CSVLogger keeps metrics alone
+                logger.log_hyperparams(self._settings)
+
+    def on_epoch_end(self, trainer: TrainingState, metrics: EpochMetrics) -> None:
+        """Log an epoch's metrics at the number of steps that are done over all phases."""
+        for logger in self._loggers:
+            logger.log_metrics(dict(metrics), trainer.steps_done)
+            logger.save()
+
+    def on_card(self, trainer: TrainingState, card: Card) -> None:
+        """Log the card's accuracies, as `card_test` and so on, and end well."""
+        measured = {f"card_{name}": value for name, value in card.metadata.accuracies.items()}
+        for logger in self._loggers:
+            logger.log_metrics(measured, trainer.steps_done)
+            logger.finalize("success")
+
+    def on_exception(self, trainer: TrainingState, error: BaseException) -> None:
+        """End badly."""
+        for logger in self._loggers:
+            logger.finalize("failed")

@@ -40,7 +40,6 @@ from winninghand.training.callbacks import (
     Callback,
     Checkpoint,
     DivergedError,
-    Loggers,
     Meter,
     Progress,
     Validation,
@@ -54,6 +53,7 @@ from winninghand.training.data import (
     training_profile,
 )
 from winninghand.training.identity import environment, identity, whole
+from winninghand.training.loggers import Loggers
 from winninghand.training.processes import ALONE, Alone
 from winninghand.training.run_folder import RunFolder
 from winninghand.training.schedule import Forecast
@@ -314,10 +314,12 @@ class Run:
         channels_last = takes_channels_last(network, fabric.device)
         layout = torch.channels_last if channels_last else torch.contiguous_format
         network.to(memory_format=layout)  # type: ignore[call-overload]
-        watchers: list[Callback] = [Alive(compressor.empty, recipe.compression.allow_empty), Meter()]
+        meter = Meter()
+        watchers: list[Callback] = [Alive(compressor.empty, recipe.compression.allow_empty), meter]
         if choosing is not None:
             watchers.append(Validation(ResidentSplit(choosing, recipe.training.batch_size, fabric.device)))
-        watchers += [*callbacks, Loggers(loggers, whole(recipe)), Checkpoint()]
+        watchers += [*callbacks, Loggers(loggers, whole(recipe))]
+        watchers.append(_checkpoint(meter, recipe.training.checkpoint_minutes))
         if self.processes.rank == 0:
             watchers.append(Progress())
         return Trainer(
@@ -385,3 +387,12 @@ class Run:
         images = torch.from_numpy(fitting.take(indices).images).to(device)
         views = self._domain.views(images, generator_of(device, seed, "quantization"))
         return card.quantized(settings.weights, views.flatten(0, 1), settings.norms)
+
+
+def _checkpoint(meter: Meter, minutes: float) -> Checkpoint:
+    """Return what keeps checkpoints: after each epoch, and within one where so many minutes are above 0."""
+    if minutes == 0:
+        return Checkpoint()
+    from winninghand.training.checkpoints import CheckpointWithin
+
+    return CheckpointWithin(meter, minutes)

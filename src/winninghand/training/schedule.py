@@ -113,8 +113,10 @@ class TrainingState:
     `network` is what is trained, on the device of `fabric`, and `channels_last` the layout of its weights
     and images; `masks` say what of it is pruned. `stage` is
     the present phase: its number, schedule, model and optimizer. `epoch` counts from 0 within it, and
-    `steps_done` over all phases. `metrics` has one dictionary per epoch that is done. `average` is the
-    moving average of the weights, None where there is none. `processes` are those that train together.
+    `steps_done` over all phases. `begun` is what a checkpoint within the present epoch says of its steps,
+    None where the epoch is entered at its beginning. `metrics` has one dictionary per epoch that is done.
+    `average` is the moving average of the weights, None where there is none. `processes` are those that
+    train together.
     """
 
     network: nn.Module
@@ -131,6 +133,7 @@ class TrainingState:
     metrics: list[EpochMetrics] = field(default_factory=list)
     epoch: int = 0
     steps_done: int = 0
+    begun: dict[str, Any] | None = None
     average: WeightAverage | None = None
     processes: Alone = ALONE
     schedules: list[Schedule] = field(init=False)

@@ -129,7 +129,9 @@ class Trainer(TrainingState):
         self.metrics = state["rows"]
         number: int = state["phase"]
         before, schedule = self.schedules[:number], self.schedules[number]
+        self.begun = state.get("begun")
         self.steps_done = sum(map(len, before)) + schedule.after(state["epoch"]) - schedule.first
+        self.steps_done += 0 if self.begun is None else self.begun["steps"]
         return number
 
     def _phase(self, number: int, state: dict[str, Any] | None) -> None:
@@ -137,6 +139,8 @@ class Trainer(TrainingState):
         self.enter(number)
         schedule, phase = self.stage.schedule, self.stage.schedule.phase
         first = schedule.after(None if state is None else state["epoch"])
+        first += 0 if self.begun is None else self.begun["steps"]
+        self._entered = first
         self.masks.begin(phase, schedule.end, first, resumed=state is not None)
         if state is not None:
             self.stage.optimizer.load_state_dict(state["optimizer"])
@@ -170,9 +174,12 @@ class Trainer(TrainingState):
         apart = [self.processes.rank] if self.processes.rank else []
         torch.manual_seed(seed_of(self.seed, number, epoch, "network", *apart))
         self.call("on_epoch_start")
+        if self.begun is not None and self.processes.rank == 0:
+            torch.set_rng_state(self.begun["random"].cpu())
+        self.begun = None
         for step, (images, labels) in enumerate(self.batches.epoch(self.seed, number, epoch)):
             position = schedule.after(epoch) + step
-            if position < schedule.first:
+            if position < self._entered:
                 continue
             if position == schedule.remembered:
                 self.folder.save_rewind(self.network.state_dict())
