@@ -1,4 +1,4 @@
-"""What watches a training: the base class of callbacks, and those that every run has; long, for all of them."""
+"""What watches a training: the base class of callbacks, and those of every run; long, for all of them."""
 
 from __future__ import annotations
 
