@@ -14,7 +14,7 @@ PACKAGE = ROOT / "src/winninghand"
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 GROUPS = {one.group for one in vars(catalog).values() if isinstance(one, Registry)}
 # Of the repository any file, also in a command; of the package folders and Python files, since people's own
-# folders have `results/` too. The API reference is made on request.
+# folders have `results/` too. The API reference is made with the site.
 FILES = re.compile(r"(?<![\w./-])((?:benchmarks|docs|recipes|studies|tests)/(?!api)[\w./-]*[\w/])")
 SOURCES = re.compile(
     rf"`((?:{'|'.join(one.name for one in PACKAGE.iterdir() if one.is_dir())})/(?:[\w/]+\.py)?)`"
@@ -56,6 +56,6 @@ def test_a_page_names_only_what_is_there(page):
         for name, path in modules.items()
         if not path.with_suffix(".py").is_file() and not (path / "__main__.py").is_file()
     ]
-    links = [link for link in found(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page) if not link.startswith("docs/api")]
+    links = [link for link in found(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page) if not link.startswith("api/")]
     missing += [link for link in links if not (page.parent / link).exists()]
     assert missing == []
