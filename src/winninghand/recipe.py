@@ -73,6 +73,9 @@ class Training(BaseModel):
     checkpoint_minutes: float = Field(
         default=0.0, ge=0, description="between two checkpoints within an epoch; 0: only after each epoch"
     )
+    workers: int = Field(
+        default=0, ge=0, le=1024, description="threads that decode streamed images; 0: one for each core"
+    )
     synchronised_norms: bool = Field(
         default=True, description="whether batch-norms see the images of all processes of a training"
     )

@@ -55,6 +55,7 @@ def test_a_card_remembers_how_its_images_were_prepared(run, place):
     assert "test images drawn: 0.2 of each class by seed 3; left out as broken: 1" in err
     kept = json.loads((place / "run" / "run.json").read_text())["recipe"]["images"]
     settings = {"transform": "pad", "skip_broken": True, "test_fraction": 0.2, "split_seed": 3}
+    settings["stream"] = False
     assert kept == {"size": [16, 16], **settings}
     card = wh.load(place / "run" / "card.card")
     assert card.metadata.preparation.model_dump() == {"size": (16, 16), **settings}
@@ -189,3 +190,15 @@ def test_a_strangers_card_with_another_preparation_is_refused(tmp_path):
             card.with_metadata(recipe={"images": images})
     later = card.with_metadata(recipe={"images": {"transform": "pad", "unheard_of": 1}})
     assert later.metadata.preparation.transform == "pad"
+
+
+def test_photographs_are_streamed_from_their_files(run, place):
+    train = ("train", "recipe.toml", "--data", "photos", "--size", 16, "--stream", "--out")
+    code, _, err = run(*train, "run")
+    assert code == 2 and "broken.jpg cannot be read as an image" in err.splitlines()[-1]
+    (place / "photos" / "dark" / "broken.jpg").unlink()
+    code, _, err = run(*train, "other")
+    assert code == 0, err
+    assert "seed 3" in err and "streamed from their files" in err
+    code, _, err = run("evaluate", "other/card.card", "--data", "photos", "--corruptions", "fog")
+    assert code == 0 and "streamed from their files" in err, err

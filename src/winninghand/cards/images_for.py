@@ -11,6 +11,7 @@ from winninghand.cards.card import Card
 from winninghand.cards.player import Player
 from winninghand.images import ImageSet, load_images
 from winninghand.images.preparation import DRAWN
+from winninghand.images.source import NoStreamError
 
 _LOG = logging.getLogger("winninghand")
 
@@ -35,7 +36,10 @@ def images_for(
             )
     first = next(iter(models.values())).cards[0].metadata.preparation
     how = first.model_copy(update={"skip_broken": skip_broken or first.skip_broken})
-    images = load_images(source, root, **how.model_dump())
+    try:
+        images = load_images(source, root, **how.model_dump())
+    except NoStreamError:  # a card that learned from class folders, and is measured on something else
+        images = load_images(source, root, **how.model_copy(update={"stream": False}).model_dump())
     for name, model in models.items():
         for card in model.cards:
             _check_fits(name, card, images)

@@ -155,8 +155,7 @@ def _calibration(
     own = model.cards[0].metadata.preparation
     how = own.model_copy(update={"skip_broken": skip_broken or own.skip_broken})
     split = images_as(how, data, root).train
-    sample = split.take(split.balanced_sample(limit, seed))
-    return to_unit(torch.from_numpy(sample.images))
+    return to_unit(torch.from_numpy(split.images[split.balanced_sample(limit, seed)]))
 
 
 def _class_names(text: str | None) -> tuple[str, ...] | None:

@@ -79,6 +79,9 @@ GateSetting = Annotated[
 SkipBroken = Annotated[
     bool, typer.Option("--skip-broken", help="Leave out image files that cannot be read, and name them.")
 ]
+Stream = Annotated[
+    bool, typer.Option("--stream", help="Leave images in their class folders, to be read while it trains.")
+]
 Size = Annotated[
     int | None, typer.Option(min=1, help="Side in pixels that images are brought to.", metavar="N")
 ]
@@ -177,9 +180,16 @@ def parse_setting(text: str, example: str = "training.epochs=5") -> tuple[str, A
     return key, parsed
 
 
-def image_changes(size: int | None, transform: str | None, skip_broken: bool) -> dict[str, Any]:
-    """Return what `--size`, `--transform` and `--skip-broken` lay over a recipe."""
-    given = {"size": size, "transform": transform, "skip_broken": skip_broken or None}
+def image_changes(
+    size: int | None, transform: str | None, skip_broken: bool, stream: bool = False
+) -> dict[str, Any]:
+    """Return what `--size`, `--transform`, `--skip-broken` and `--stream` lay over a recipe."""
+    given = {
+        "size": size,
+        "transform": transform,
+        "skip_broken": skip_broken or None,
+        "stream": stream or None,
+    }
     return {f"images.{key}": value for key, value in given.items() if value is not None}
 
 

@@ -15,6 +15,7 @@ from winninghand.cli.options import (
     Seed,
     Size,
     SkipBroken,
+    Stream,
     Threads,
     Transform,
     Trust,
@@ -41,6 +42,7 @@ def train(
     size: Size = None,
     transform: Transform = None,
     skip_broken: SkipBroken = False,
+    stream: Stream = False,
     out: Annotated[Path, typer.Option(help="Folder of the run; DIR/card.card is left there.")] = Path(
         "runs/card"
     ),
@@ -81,7 +83,7 @@ def train(
 
     named = {} if network is None else {"network": network}
     given = {**named, **dict(parse_setting(change) for change in changes or [])}
-    checked = load_recipe(recipe, {**given, **image_changes(size, transform, skip_broken)}, trust)
+    checked = load_recipe(recipe, {**given, **image_changes(size, transform, skip_broken, stream)}, trust)
     # A run that goes on with other threads would end with other bits.
     use_threads(threads or (None if dry_run else RunFolder(out).threads()))
     checked, images = images_of(checked, data, root, trust)

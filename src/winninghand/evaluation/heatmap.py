@@ -146,11 +146,11 @@ def fourier_heatmap(
     shape = heatmap_shape(split.size, side)
     indices = balanced_sample(split, limit, seed)
     clean = play(model, Sample(split, indices).batches(CLEAN, 0, batch_size))
-    device, part = device_of(model), split.take(indices)
+    device = device_of(model)
     probe = _Probe(
         player_of(model),
-        to_unit(torch.from_numpy(part.images).to(device)),
-        torch.from_numpy(part.labels).to(device),
+        to_unit(torch.from_numpy(split.images[indices]).to(device)),
+        torch.from_numpy(split.labels[indices]).to(device),
         torch.from_numpy(indices).to(device),
         norm,
         seed,

@@ -36,7 +36,7 @@ def decoded_once(source: Source, how: Preparation) -> ImageSet:
     The cache is `$WINNINGHAND_CACHE/images`, else `~/.cache/winninghand/images`, and may be
     deleted at any time. Where it cannot be written the images stay in memory.
     """
-    if not source.files:
+    if not source.files or how.stream:
         return source.decode(how)
     try:
         folder = _cache() / "images" / _key(source, how)
@@ -80,7 +80,7 @@ def _key(source: Source, how: Preparation) -> str:
 
 def _write(folder: Path, images: ImageSet) -> None:
     train, test = images.train, images.test
-    arrays: list[npt.NDArray[Any]] = [train.images, train.labels, test.images, test.labels]
+    arrays: list[npt.NDArray[Any]] = [train.images[:], train.labels, test.images[:], test.labels]
     sums = {}
     for name, array in zip(_ARRAYS, arrays, strict=True):
         with atomic_write(folder / f"{name}.npy") as path:

@@ -15,7 +15,7 @@ from winninghand.images.image_set import ImageSet
 from winninghand.images.pictures import OtherSizeError, listed
 from winninghand.images.preparation import Preparation, make_preparation
 from winninghand.images.resizing import Size
-from winninghand.images.source import IMAGE_SETS, LAYOUTS, Source, checked_source
+from winninghand.images.source import IMAGE_SETS, LAYOUTS, NoStreamError, Source, checked_source
 
 _LOG = logging.getLogger("winninghand")
 
@@ -28,6 +28,7 @@ def load_images(
     skip_broken: bool = False,
     test_fraction: float = 0.2,
     split_seed: int = 0,
+    stream: bool = False,
 ) -> ImageSet:
     """Return the image set that `source` names, decoded once and memory-mapped from then on.
 
@@ -41,13 +42,15 @@ def load_images(
     `squash` changes the proportions, `pad` fills up with black. `skip_broken` leaves out files that
     cannot be read, and says so; otherwise all of them are named in one `InputError`. Of class folders without
     test images, the fraction `test_fraction` of each class is drawn as these by `split_seed`; one image of
-    each class at least, and the same ones each time. These settings are those of a recipe's `[images]` table,
+    each class at least, and the same ones each time. `stream` leaves the images of class folders in their
+    files: they are decoded when they are needed, and each step of a training sees a random part of each.
+    These settings are those of a recipe's `[images]` table,
     and `card.metadata.preparation.model_dump()` gives those that a card was trained with.
 
     Raises `InputError` where the source is unknown, not there, broken or inconsistent.
     """
     try:
-        how = make_preparation(size, transform, skip_broken, test_fraction, split_seed)
+        how = make_preparation(size, transform, skip_broken, test_fraction, split_seed, stream)
         return prepared_images(source, root, how)
     except OtherSizeError as error:
         raise error.with_broken(skip_broken) from None
@@ -73,7 +76,13 @@ def _loaded(source: str | Path, root: str | Path | None, how: Preparation) -> Im
     folder = None if root is None else expanded(root)
     if folder is not None and not folder.is_dir():
         raise InputError(f"root {str(root)!r} is not a folder; give the folder that holds the image sets")
-    return decoded_once(_found(source, folder), how)
+    found = _found(source, folder)
+    if how.stream and not found.streams:
+        raise NoStreamError(
+            f"{shown(found.name)} cannot be streamed, which class folders can; leave out --stream (in Python "
+            "stream=True)"
+        )
+    return decoded_once(found, how)
 
 
 def _found(source: str | Path, root: Path | None) -> Source:

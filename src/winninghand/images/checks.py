@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,41 @@ UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 ArrayLike = npt.ArrayLike | torch.Tensor
+Places = Int64Array | slice | int
+
+
+class StreamedImages(ABC):
+    """Images that stay where they are, and are decoded when they are asked for: no array holds them all.
+
+    `shape` is (N, H, W, 3), that of the array which they would be.
+    """
+
+    shape: tuple[int, int, int, int]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @abstractmethod
+    def __getitem__(self, places: Places) -> UInt8Array:
+        """Return the images at some places, uint8 (…, H, W, 3), as for a test.
+
+        Raises `InputError` that names one that cannot be read.
+        """
+
+    @abstractmethod
+    def random_crop(self, place: int, draws: npt.NDArray[np.float32]) -> UInt8Array:
+        """Return a random part of one image, uint8 (H, W, 3): that which `random_box` gives for `draws`.
+
+        Several threads may call it at a time.
+        """
+
+    @abstractmethod
+    def take(self, places: Int64Array) -> StreamedImages:
+        """Return those at some places; nothing is decoded."""
+
+    @abstractmethod
+    def stamp(self) -> bytes:
+        """Return what tells them from others, without a look at every pixel."""
 
 
 def checked_images(images: ArrayLike, part: str = "images") -> UInt8Array:

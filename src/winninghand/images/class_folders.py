@@ -14,9 +14,17 @@ import numpy as np
 
 from winninghand.base.errors import InputError, checked_classes, counted, shown
 from winninghand.images.checks import BoolArray, Int64Array
-from winninghand.images.image_set import ImageSet
-from winninghand.images.pictures import Other, Picture, image_files, is_picture, left_out, listed
-from winninghand.images.preparation import Preparation
+from winninghand.images.image_set import ImageSet, Split
+from winninghand.images.pictures import (
+    Other,
+    OtherSizeError,
+    Picture,
+    image_files,
+    is_picture,
+    left_out,
+    listed,
+)
+from winninghand.images.preparation import Origin, Preparation
 from winninghand.images.source import Source, drawn_set, picture_set
 
 _LOG = logging.getLogger(__name__)
@@ -125,7 +133,7 @@ def class_folders(folder: Path) -> Source | None:
             _named(path.name for path in beside),
         )
     name = folder.resolve().name
-    return Source(name, tuple(everything), lambda how: _decode(name, files, how), files.test is None)
+    return Source(name, tuple(everything), lambda how: _decode(name, files, how), files.test is None, True)
 
 
 def _innermost(folder: Path) -> Path:
@@ -239,6 +247,8 @@ def _named(names: Iterable[str]) -> str:
 
 def _decode(name: str, files: _Files, how: Preparation) -> ImageSet:
     files.check()
+    if how.stream:
+        return _streamed(name, files, how)
     train, classes = _pictures(files.train), list(files.train)
     if files.test is None:
         images = drawn_set(name, *train, classes, how, lambda kept: files.draw(kept, how))
@@ -248,7 +258,39 @@ def _decode(name: str, files: _Files, how: Preparation) -> ImageSet:
     return replace(images, origin=replace(images.origin, joined=files.joined))
 
 
+def _streamed(name: str, files: _Files, how: Preparation) -> ImageSet:
+    """Return the image set whose images stay in their files."""
+    from winninghand.images.picture_files import PictureFiles  # of which others have no need
+
+    if how.skip_broken:
+        raise InputError(
+            "streamed images are not read before they are needed, so that broken ones cannot be left out; "
+            "leave out --skip-broken or --stream (in Python skip_broken, stream)"
+        )
+    if how.size is None:
+        raise OtherSizeError(
+            "streamed images are brought to one size; give it, such as --size 224 (in Python size=224)"
+        )
+
+    def split(classes: Classes) -> Split:
+        names = tuple(str(path.relative_to(files.folder)) for paths in classes.values() for path in paths)
+        return Split(PictureFiles(files.folder, names, how.size or (0, 0), how.transform), _labels(classes))
+
+    train = split(files.train)
+    if files.test is None:
+        is_test = files.draw(np.arange(len(train), dtype=np.int64), how)
+        train, test = train.take(np.flatnonzero(~is_test)), train.take(np.flatnonzero(is_test))
+    else:
+        test = split(files.test)
+    origin = Origin(how, drawn=files.test is None, joined=files.joined)
+    return ImageSet(train, test, tuple(files.train), name, origin)
+
+
 def _pictures(classes: Classes) -> tuple[list[Picture], Int64Array]:
     pictures = [Picture(str(path), path) for paths in classes.values() for path in paths]
+    return pictures, _labels(classes)
+
+
+def _labels(classes: Classes) -> Int64Array:
     counts = [len(paths) for paths in classes.values()]
-    return pictures, np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+    return np.repeat(np.arange(len(counts), dtype=np.int64), counts)

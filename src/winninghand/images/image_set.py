@@ -15,6 +15,7 @@ from winninghand.base.errors import InputError, checked_classes, checked_whole, 
 from winninghand.images.checks import (
     ArrayLike,
     Int64Array,
+    StreamedImages,
     UInt8Array,
     checked_images,
     checked_labels,
@@ -29,15 +30,17 @@ class Split:
     """Images and their labels.
 
     `images` is uint8 (N, H, W, 3), RGB; `labels` is int64 (N,), indices into the classes of the
-    image set. Both may be memory-mapped. Raises `InputError` for anything else.
+    image set. Both may be memory-mapped. Images that are streamed are no array, and decoded when they are
+    asked for: `images[places]` is one. Raises `InputError` for anything else.
     """
 
-    images: UInt8Array
+    images: UInt8Array | StreamedImages
     labels: Int64Array
 
     def __post_init__(self) -> None:
         # Frozen for everybody but its own construction.
-        object.__setattr__(self, "images", checked_images(self.images))
+        if not isinstance(self.images, StreamedImages):
+            object.__setattr__(self, "images", checked_images(self.images))
         object.__setattr__(self, "labels", checked_labels(self.labels, len(self.images)))
 
     def __len__(self) -> int:
@@ -53,15 +56,25 @@ class Split:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of every pixel and label, in hexadecimal; taken once (0.15 s for CIFAR-10)."""
+        """A hash of every pixel and label, in hexadecimal; taken once (0.15 s for CIFAR-10).
+
+        Of streamed images it is one of the names and lengths of their files, and of how they are prepared.
+        """
         digest = hashlib.blake2b(repr(self.images.shape).encode(), digest_size=16)
-        for part in (self.images, self.labels):
+        parts: list[UInt8Array | Int64Array] = [self.labels]
+        if isinstance(self.images, StreamedImages):
+            digest.update(self.images.stamp())
+        else:
+            parts.insert(0, self.images)
+        for part in parts:
             for begin in range(0, len(part), 4096):
                 digest.update(np.ascontiguousarray(part[begin : begin + 4096]).view(np.uint8).data)
         return digest.hexdigest()
 
     def take(self, indices: Int64Array) -> Split:
-        """Return the images at `indices` as a split in memory."""
+        """Return the images at `indices` as a split in memory, or as one that is streamed where this is."""
+        if isinstance(self.images, StreamedImages):
+            return Split(self.images.take(indices), self.labels[indices])
         return Split(np.ascontiguousarray(self.images[indices]), self.labels[indices])
 
     def balanced_sample(self, count: int, seed: int) -> Int64Array:

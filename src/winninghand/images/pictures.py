@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -157,6 +157,8 @@ _TILE_WIDTH, _TILE_HEIGHT = 322, 323
 
 
 _LOOKED_AT = (16, 16)
+
+T = TypeVar("T")
 
 
 class OtherSizeError(InputError):
@@ -350,22 +352,32 @@ _ROOM = _Room()
 
 
 def _pixels(picture: Picture, size: Size | None, transform: str) -> tuple[UInt8Array, bool]:
-    """Return one picture as uint8 RGB (H, W, 3), at `size` where one is given, and if it was transparent.
+    """Return one picture as uint8 RGB (H, W, 3), at `size` where one is given, and if it was transparent."""
 
-    Its format, its own size and its depth are checked before it is decoded.
+    def prepared(image: Image.Image) -> tuple[UInt8Array, bool]:
+        if size is not None:
+            _reduce(image, size, transform)
+        image.load()
+        return _upright(image, size, transform)
+
+    return read(picture, prepared)
+
+
+def read(picture: Picture, prepared: Callable[[Image.Image], T]) -> T:
+    """Return what a function makes of a picture that was opened, and mostly not yet decoded.
+
+    Its format, its own size and its depth are checked before. Raises `InputError` that names it where it
+    cannot be used.
     """
     try:
         if isinstance(picture.content, Image.Image):
             _check_format(picture.name, picture.content)
             with _ROOM.of(_room_for(picture.name, picture.content)):
-                return _upright(picture.content.copy(), size, transform)
+                return prepared(picture.content.copy())
         with _file(picture.name, picture.content) as file, _opened(picture.name, file) as image:
             _check_scans(picture.name, image, file)
             with _ROOM.of(_room_for(picture.name, image)):
-                if size is not None:
-                    _reduce(image, size, transform)
-                image.load()
-                return _upright(image, size, transform)
+                return prepared(image)
     except InputError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -385,8 +397,7 @@ def _reduce(image: Image.Image, size: Size, transform: str) -> None:
     """Let a JPEG file be decoded at a fraction of its size, as far as the result hardly shows it."""
     if image.format not in ("JPEG", "MPO"):
         return
-    turned = _orientation(image) in _ACROSS
-    wanted = size[::-1] if turned else size
+    wanted = size[::-1] if is_across(image) else size
     shape = geometry((image.height, image.width), wanted, transform)
     ratio = min(shape.cut[0] / shape.inner[0], shape.cut[1] / shape.inner[1]) / _FINER
     part = next((part for part in (8, 4, 2) if part <= ratio), 1)
@@ -479,8 +490,7 @@ def _check_scans(name: str, image: Image.Image, file: BinaryIO) -> None:
 
 def _upright(image: Image.Image, size: Size | None, transform: str) -> tuple[UInt8Array, bool]:
     """Return a decoded picture's pixels at `size`, turned as its metadata say, and if it was transparent."""
-    orientation, transparent = _orientation(image), image.has_transparency_data
-    turn = _TURNS.get(orientation, _as_it_is)
+    transparent, across, turn = image.has_transparency_data, is_across(image), turning(image)
     if size is None:
         pixels = rgb(image)
         image.close()  # and with it goes a copy of the pixels
@@ -489,7 +499,17 @@ def _upright(image: Image.Image, size: Size | None, transform: str) -> tuple[UIn
         pixels = rgb(image)
         image.close()
         image = Image.fromarray(pixels)
-    return turn(_sized(image, size[::-1] if orientation in _ACROSS else size, transform)), transparent
+    return turn(_sized(image, size[::-1] if across else size, transform)), transparent
+
+
+def is_across(image: Image.Image) -> bool:
+    """Say whether a picture's height and width change places when it is turned upright."""
+    return _orientation(image) in _ACROSS
+
+
+def turning(image: Image.Image) -> Callable[[UInt8Array], UInt8Array]:
+    """Return what turns a picture's pixels upright, as its metadata say."""
+    return _TURNS.get(_orientation(image), _as_it_is)
 
 
 def _as_it_is(pixels: UInt8Array) -> UInt8Array:

@@ -25,7 +25,8 @@ class Preparation(BaseModel):
     All images are brought to `size` (height, width) by `transform`: `crop` cuts out the largest part in the
     middle that has the shape wanted, `squash` keeps everything and changes proportions, `pad` keeps
     everything and fills up with black. Without a size they keep their own. `skip_broken` leaves out files
-    that cannot be read. Where a folder names no test images, `test_fraction` of each class is drawn by
+    that cannot be read. `stream` leaves all images in their files, from which they are decoded when they are
+    needed. Where a folder names no test images, `test_fraction` of each class is drawn by
     `split_seed`.
     """
 
@@ -36,6 +37,7 @@ class Preparation(BaseModel):
     skip_broken: Annotated[bool, Field(strict=True)] = False
     test_fraction: float = Field(default=0.2, gt=0, lt=1, strict=True)
     split_seed: int = Field(default=0, ge=0, le=LARGEST, strict=True)
+    stream: Annotated[bool, Field(strict=True)] = False
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Origin:
     def remarks(self) -> list[str]:
         """Return what is worth saying of it, in words."""
         said = []
+        if self.preparation.stream:
+            said.append("streamed from their files")
         if self.drawn:
             fraction, seed = self.preparation.test_fraction, self.preparation.split_seed
             said.append(f"test images drawn: {fraction:g} of each class by seed {seed}")
@@ -74,6 +78,7 @@ def make_preparation(
     skip_broken: bool = False,
     test_fraction: float = 0.2,
     split_seed: int = 0,
+    stream: bool = False,
 ) -> Preparation:
     """Return the preparation of these settings, checked; `InputError` names the first that cannot be."""
     settings = {
@@ -81,6 +86,7 @@ def make_preparation(
         "skip_broken": skip_broken,
         "test_fraction": test_fraction,
         "split_seed": split_seed,
+        "stream": stream,
     }
     try:
         return Preparation.model_validate({**settings, "size": checked_size(size)})

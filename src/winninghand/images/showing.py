@@ -10,14 +10,18 @@ import numpy as np
 from PIL import Image
 
 from winninghand.base.html import Markup, html_table
-from winninghand.images.checks import Int64Array, UInt8Array
+from winninghand.images.checks import Int64Array, StreamedImages, UInt8Array
 
 _MOST_CLASSES = 20
 _LONGEST_SIDE, _SHOWN_SIDE = 96, 48
 
 
 def image_set_html(
-    title: str, classes: Sequence[str], train: Int64Array, test: Int64Array, images: UInt8Array
+    title: str,
+    classes: Sequence[str],
+    train: Int64Array,
+    test: Int64Array,
+    images: UInt8Array | StreamedImages,
 ) -> str:
     """Return a table with a row for each of the first classes.
 

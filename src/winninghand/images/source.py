@@ -28,13 +28,19 @@ class Source:
     `files` are all the files it is decoded from; a source without files is not cached.
     `decode(how)` returns it with all images at `how.size` (height, width), or at their own size
     where that is `None`, as the other settings of `how` say; it raises `InputError` for files that cannot be
-    used. `drawn` says that the division into images to train and to test depends on `how`, too.
+    used. `drawn` says that the division into images to train and to test depends on `how`, too, and `streams`
+    that it heeds `how.stream`.
     """
 
     name: str
     files: tuple[Path, ...]
     decode: Callable[[Preparation], ImageSet]
     drawn: bool = False
+    streams: bool = False
+
+
+class NoStreamError(InputError):
+    """An image set that cannot be streamed, and is asked to be."""
 
 
 def image_set(

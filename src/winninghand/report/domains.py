@@ -34,7 +34,7 @@ def domains_sheet(domains: Mapping[str, Domain], split: Split, seed: int = 0) ->
     (blue less, red more, up to a factor e² either way).
     """
     indices = split.balanced_sample(min(len(split), _SPECTRUM_IMAGES), seed)
-    images = torch.from_numpy(split.take(indices).images)
+    images = torch.from_numpy(split.images[indices])
     chosen = np.random.default_rng(seed).permutation(len(images))[:_SAMPLES]
     clean = log_spectra(to_unit(images)).mean(dim=0)
     rows = [_row("images", to_unit(images), chosen, clean)]

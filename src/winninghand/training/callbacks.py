@@ -16,7 +16,7 @@ from winninghand.base.errors import InputError, counted, shown
 from winninghand.base.progress import duration, is_drawn, progress_bar, say_line
 from winninghand.cards import Card
 from winninghand.recipe import LAYER_FLOOR
-from winninghand.training.data import LEAST_STEPS, ResidentSplit
+from winninghand.training.data import LEAST_STEPS, Batches
 from winninghand.training.run_folder import EpochMetrics
 from winninghand.training.schedule import TrainingState
 
@@ -212,7 +212,7 @@ class Alive(Callback):
 class Validation(Callback):
     """Measures the accuracy on the validation images after each epoch, on what would be the card then."""
 
-    def __init__(self, images: ResidentSplit) -> None:
+    def __init__(self, images: Batches) -> None:
         self._images = images
 
     def on_epoch_end(self, trainer: TrainingState, metrics: EpochMetrics) -> None:

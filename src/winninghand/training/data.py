@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,6 +15,7 @@ from winninghand.base.device import to_unit
 from winninghand.base.randomness import seed_of
 from winninghand.compression.masks import EXAMPLES_AT_ONCE
 from winninghand.images import Split
+from winninghand.images.checks import StreamedImages
 from winninghand.images.image_set import balanced_sample
 from winninghand.spectra import SpectralProfile
 
@@ -25,6 +26,7 @@ LEAST_STEPS = 8
 
 # A profile's mean is known to within 2% of its spread from this many images.
 _PROFILE_IMAGES = 2048
+_IMAGES_AT_ONCE = 1024
 
 
 def generator_of(device: torch.device, *parts: int | str) -> torch.Generator:
@@ -32,15 +34,15 @@ def generator_of(device: torch.device, *parts: int | str) -> torch.Generator:
     return torch.Generator(device).manual_seed(seed_of(*parts))
 
 
-class ResidentSplit:
-    """A split that lies on the training device, uint8, served in batches of one size.
+class Batches(ABC):
+    """A split served in batches of one size, uint8, on the training device.
 
     Each epoch visits the images in an order that depends on its seed parts alone. The images
     that do not fill a last batch are left to other epochs; a split smaller than a batch is one.
     """
 
     def __init__(self, split: Split, batch_size: int, device: torch.device) -> None:
-        self.images = torch.from_numpy(split.images).to(device)
+        self.device = device
         self.labels = torch.from_numpy(split.labels).to(device)
         self.batch_size = min(batch_size, len(split))
 
@@ -48,15 +50,13 @@ class ResidentSplit:
         """The number of batches in an epoch."""
         return len(self.labels) // self.batch_size
 
-    def epoch(self, *seed_parts: int | str) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield images uint8 (B, H, W, 3) and labels int64 (B,)."""
-        device = self.images.device
-        order = torch.randperm(
-            len(self.labels), generator=generator_of(device, *seed_parts, "order"), device=device
-        )
-        for start in range(0, len(self) * self.batch_size, self.batch_size):
-            indices = order[start : start + self.batch_size]
-            yield self.images[indices], self.labels[indices]
+    @abstractmethod
+    def epoch(self, *seed_parts: int | str, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images uint8 (B, H, W, 3) and labels int64 (B,), from the batch `first` on."""
+
+    @abstractmethod
+    def at(self, places: Tensor | slice) -> Tensor:
+        """Return the images at some places, uint8 (N, H, W, 3), as they are outside of a training step."""
 
     def sample(self, per_class: int, *seed_parts: int | str) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield some images of each class, as far as there are so many, in mixed batches of at most 128."""
@@ -65,20 +65,49 @@ class ResidentSplit:
         order = np.random.default_rng(seed).permutation(chosen)
         for part in np.array_split(order, math.ceil(len(order) / EXAMPLES_AT_ONCE)):
             indices = torch.from_numpy(part).to(self.labels.device)
-            yield self.images[indices], self.labels[indices]
+            yield self.at(indices), self.labels[indices]
 
     def in_order(self, first: int = 0, every: int = 1) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield all images once, in their stored order; of their batches the `first` and `every` so many."""
-        batches = zip(self.images.split(self.batch_size), self.labels.split(self.batch_size), strict=True)
-        yield from itertools.islice(batches, first, None, every)
+        for start in range(first * self.batch_size, len(self.labels), every * self.batch_size):
+            part = slice(start, start + self.batch_size)
+            yield self.at(part), self.labels[part]
+
+
+class ResidentSplit(Batches):
+    """A split that lies on the training device."""
+
+    def __init__(self, split: Split, batch_size: int, device: torch.device) -> None:
+        super().__init__(split, batch_size, device)
+        self.images = torch.from_numpy(split.images[:]).to(device)
+
+    def epoch(self, *seed_parts: int | str, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images uint8 (B, H, W, 3) and labels int64 (B,), from the batch `first` on."""
+        generator = generator_of(self.device, *seed_parts, "order")
+        order = torch.randperm(len(self.labels), generator=generator, device=self.device)
+        for start in range(first * self.batch_size, len(self) * self.batch_size, self.batch_size):
+            indices = order[start : start + self.batch_size]
+            yield self.images[indices], self.labels[indices]
+
+    def at(self, places: Tensor | slice) -> Tensor:
+        """Return the images at some places, uint8 (N, H, W, 3)."""
+        return self.images[places]
 
 
 def channel_statistics(split: Split) -> tuple[Triple, Triple]:
-    """Return mean and standard deviation of each channel over all pixels, in units of [0, 1]."""
+    """Return mean and standard deviation of each channel over all pixels, in units of [0, 1].
+
+    Of streamed images they are those of a sample of 2,048, balanced over the classes.
+    """
     levels = np.arange(256) / 255
+    if isinstance(split.images, StreamedImages):
+        split = split.take(split.balanced_sample(min(len(split), _PROFILE_IMAGES), 0))
+    counts = np.zeros((3, 256), dtype=np.int64)
+    for start in range(0, len(split), _IMAGES_AT_ONCE):
+        images = split.images[start : start + _IMAGES_AT_ONCE]
+        counts += [np.bincount(images[..., channel].reshape(-1), minlength=256) for channel in range(3)]
     moments = []
-    for channel in range(3):
-        weights = np.bincount(split.images[..., channel].reshape(-1), minlength=256)
+    for weights in counts:
         mean = float(np.average(levels, weights=weights))
         variance = float(np.average((levels - mean) ** 2, weights=weights))
         # A channel of one colour must not be divided by zero.
@@ -95,6 +124,6 @@ def training_profile(domain: Domain, split: Split, seed: int, device: torch.devi
     images without augmentation is in its `clean`.
     """
     indices = split.balanced_sample(min(len(split), _PROFILE_IMAGES), seed)
-    images = torch.from_numpy(split.take(indices).images).to(device)
+    images = torch.from_numpy(split.images[indices]).to(device)
     views = domain.plain().views(images, generator_of(device, seed, "profile"))
     return SpectralProfile.of(views[-1], clean=to_unit(images)).to("cpu")

@@ -51,7 +51,7 @@ _DIGESTS = {
     "origin": "its network began with other weights; start from those to go on with it",
 }
 # What decides whether a run goes on, and nothing of what comes of it.
-_WITHOUT_EFFECT = frozenset({"compression.allow_empty", "training.checkpoint_minutes"})
+_WITHOUT_EFFECT = frozenset({"compression.allow_empty", "training.checkpoint_minutes", "training.workers"})
 _MISSING = object()
 
 

@@ -35,6 +35,7 @@ from winninghand.images import ImageSet, Split
 from winninghand.images.preparation import DRAWN
 from winninghand.networks import copied, takes_channels_last
 from winninghand.recipe import Recipe
+from winninghand.training.batches import batches_of
 from winninghand.training.callbacks import (
     Alive,
     Callback,
@@ -46,7 +47,7 @@ from winninghand.training.callbacks import (
     check_watchers,
 )
 from winninghand.training.data import (
-    ResidentSplit,
+    Batches,
     Triple,
     channel_statistics,
     generator_of,
@@ -314,10 +315,14 @@ class Run:
         channels_last = takes_channels_last(network, fabric.device)
         layout = torch.channels_last if channels_last else torch.contiguous_format
         network.to(memory_format=layout)  # type: ignore[call-overload]
-        meter = Meter()
+        meter, training = Meter(), recipe.training
+
+        def served(split: Split) -> Batches:
+            return batches_of(split, training.batch_size, fabric.device, training.workers)
+
         watchers: list[Callback] = [Alive(compressor.empty, recipe.compression.allow_empty), meter]
         if choosing is not None:
-            watchers.append(Validation(ResidentSplit(choosing, recipe.training.batch_size, fabric.device)))
+            watchers.append(Validation(served(choosing)))
         watchers += [*callbacks, Loggers(loggers, whole(recipe))]
         watchers.append(_checkpoint(meter, recipe.training.checkpoint_minutes))
         if self.processes.rank == 0:
@@ -328,7 +333,7 @@ class Run:
             masks=compressor.masks(seed_of(recipe.seed, "masks")),
             domain=self._domain,
             normalisation=Normalisation(*self._moments).to(fabric.device),
-            batches=ResidentSplit(fitting, recipe.training.batch_size, fabric.device),
+            batches=served(fitting),
             settings=recipe.training,
             seed=recipe.seed,
             fabric=fabric,
@@ -384,7 +389,7 @@ class Run:
             return card.quantized(settings.weights)
         indices = fitting.balanced_sample(min(settings.images, len(fitting)), seed)
         device = device_of(card)
-        images = torch.from_numpy(fitting.take(indices).images).to(device)
+        images = torch.from_numpy(fitting.images[indices]).to(device)
         views = self._domain.views(images, generator_of(device, seed, "quantization"))
         return card.quantized(settings.weights, views.flatten(0, 1), settings.norms)
 

@@ -16,7 +16,7 @@ from winninghand.cards import Normalisation
 from winninghand.compression import Masks, Phase
 from winninghand.recipe import Training
 from winninghand.training.average import WeightAverage
-from winninghand.training.data import ResidentSplit
+from winninghand.training.data import Batches
 from winninghand.training.processes import ALONE, Alone
 from winninghand.training.run_folder import EpochMetrics, RunFolder
 
@@ -124,7 +124,7 @@ class TrainingState:
     masks: Masks
     domain: Domain
     normalisation: Normalisation
-    batches: ResidentSplit
+    batches: Batches
     settings: Training
     seed: int
     fabric: Fabric

@@ -26,7 +26,8 @@ from winninghand.networks import takes_channels_last
 from winninghand.networks.entering import copied
 from winninghand.networks.norms import NORMS, norm_names, with_norms_of_its_own
 from winninghand.spectra import SpectralProfile
-from winninghand.training.data import ResidentSplit, generator_of, training_profile
+from winninghand.training.batches import batches_of
+from winninghand.training.data import Batches, generator_of, training_profile
 from winninghand.training.profiles import learned_from
 
 BATCH_SIZE = 128
@@ -87,7 +88,7 @@ def specialize(
         make_gate(gate, [card] * len(made), settings)  # what it refuses is known before any training
     normalisation = Normalisation(card.metadata.mean, card.metadata.std).to(there)
     training = _Norms(
-        ResidentSplit(shown, batch_size, there), epochs, learning_rate, seed, normalisation, progress
+        batches_of(shown, batch_size, there), epochs, learning_rate, seed, normalisation, progress
     )
     cards = []
     with torch.inference_mode(False), torch.enable_grad():
@@ -117,7 +118,7 @@ def images_to_go(card: Card, images: ImageSet, domains: int, epochs: int, limit:
 class _Norms:
     """The training of the norms of one body."""
 
-    batches: ResidentSplit
+    batches: Batches
     epochs: int
     learning_rate: float
     seed: int
@@ -127,7 +128,7 @@ class _Norms:
     def train(self, network: nn.Module, domain: Domain, layout: torch.memory_format) -> None:
         """Train the norms of a network under a domain, in place; it is left in evaluation mode."""
         names = norm_names(network)
-        device = self.batches.images.device
+        device = self.batches.device
         network.eval()
         for part in network.modules():
             part.training = isinstance(part, NORMS)

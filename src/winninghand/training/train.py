@@ -201,6 +201,7 @@ def _check_prepared(recipe: Recipe, images: ImageSet) -> None:
     keys = [
         *(["transform"] if asked.size else []),
         *(["test_fraction", "split_seed"] if origin.drawn else []),
+        "stream",
     ]
     for key in keys:
         there, here = getattr(origin.preparation, key), getattr(asked, key)

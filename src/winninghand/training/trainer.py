@@ -177,10 +177,10 @@ class Trainer(TrainingState):
         if self.begun is not None and self.processes.rank == 0:
             torch.set_rng_state(self.begun["random"].cpu())
         self.begun = None
-        for step, (images, labels) in enumerate(self.batches.epoch(self.seed, number, epoch)):
+        done = max(0, self._entered - schedule.after(epoch))
+        batches = self.batches.epoch(self.seed, number, epoch, first=done)
+        for step, (images, labels) in enumerate(batches, start=done):
             position = schedule.after(epoch) + step
-            if position < self._entered:
-                continue
             if position == schedule.remembered:
                 self.folder.save_rewind(self.network.state_dict())
             for group in self.stage.optimizer.param_groups:

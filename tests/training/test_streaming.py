@@ -1,0 +1,179 @@
+"""A training on streamed images: one order and one set of crops, whoever decodes them."""
+
+import gc
+import io
+import shutil
+import threading
+import weakref
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import winninghand as wh
+from winninghand.evaluation import accuracy
+from winninghand.images.picture_files import PictureFiles
+from winninghand.recipe import make_recipe
+from winninghand.training.batches import batches_of
+from winninghand.training.data import channel_statistics
+from winninghand.training.streaming import AHEAD
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two classes of 40 small drawn photographs each to train on, and four each to test."""
+    place = tmp_path_factory.mktemp("streamed")
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 40), ("val", 4)):
+        for kind, wnid in enumerate(("n01", "n02")):
+            (place / split / wnid).mkdir(parents=True)
+            for number in range(count):
+                small = generator.integers(0, 256, (4 + 6 * kind, 5, 3), dtype=np.uint8)
+                file = io.BytesIO()
+                Image.fromarray(small).resize((40 + number % 7, 36)).save(file, "JPEG")
+                (place / split / wnid / f"{number:03}.JPEG").write_bytes(file.getvalue())
+    return place
+
+
+@pytest.fixture
+def images(folder):
+    return wh.load_images(folder, size=16, stream=True)
+
+
+def recipe(workers, **training):
+    return make_recipe(
+        {
+            "network": {"name": "conv2", "width": 2, "input_size": 16},
+            "images": {"size": 16, "stream": True},
+            "compression": {"method": "lrr", "sparsity": 0.5, "fraction_per_round": 0.5},
+            "training": {
+                "epochs": 2,
+                "batch_size": 16,
+                "learning_rate": 0.05,
+                "precision": "32-true",
+                "workers": workers,
+                **training,
+            },
+        }
+    )
+
+
+def drawn(batches, *parts, first=0):
+    return [(one.numpy().copy(), labels.numpy()) for one, labels in batches.epoch(*parts, first=first)]
+
+
+def same(some, others):
+    assert len(some) == len(others)
+    for one, other in zip(some, others, strict=True):
+        np.testing.assert_array_equal(one[0], other[0])
+        np.testing.assert_array_equal(one[1], other[1])
+
+
+def test_order_and_crops_do_not_depend_on_the_workers(images):
+    one, three = (batches_of(images.train, 16, CPU, workers) for workers in (1, 3))
+    whole = drawn(one, 0, 1, 2)
+    assert len(whole) == 5 and whole[0][0].shape == (16, 16, 16, 3)
+    same(whole, drawn(three, 0, 1, 2))
+    same(whole[3:], drawn(three, 0, 1, 2, first=3))
+    other = drawn(three, 0, 1, 3)
+    assert not np.array_equal(whole[0][1], other[0][1]) or not np.array_equal(whole[0][0], other[0][0])
+    labels = np.concatenate([labels for _, labels in whole])
+    assert np.bincount(labels).tolist() == [40, 40]
+
+
+def test_an_images_crop_changes_with_the_epoch_and_with_nothing_else(images):
+    few = images.train.take(np.array([3, 50]))
+    large, small = (batches_of(few, size, CPU, 2) for size in (2, 1))
+
+    def by_label(parts):
+        return {int(mark): one for images, labels in parts for one, mark in zip(images, labels, strict=True)}
+
+    first, again, later = (by_label(drawn(*one)) for one in ((large, 0), (small, 0), (large, 1)))
+    for label in (0, 1):
+        np.testing.assert_array_equal(first[label], again[label])
+        assert not np.array_equal(first[label], later[label])
+
+
+def test_only_a_few_batches_are_in_memory(images, monkeypatch):
+    alive, most, lock = set(), [], threading.Lock()
+    random_crop = PictureFiles.random_crop
+
+    def counted(self, place, draws):
+        pixels = random_crop(self, place, draws).copy()
+        with lock:
+            alive.add(id(pixels))
+            most.append(len(alive))
+        weakref.finalize(pixels, alive.discard, id(pixels))
+        return pixels
+
+    monkeypatch.setattr(PictureFiles, "random_crop", counted)
+    counts = []
+    for repeats in (1, 4):
+        split = images.train.take(np.tile(np.arange(80), repeats))
+        most.clear()
+        for _ in batches_of(split, 8, CPU, 2).epoch(0):
+            pass
+        counts.append(max(most))
+        gc.collect()
+        assert not alive
+    assert max(counts) <= 8 * (AHEAD + 2)
+
+
+def test_the_reading_ends_with_the_loop(images):
+    before = threading.active_count()
+    batches = batches_of(images.train, 8, CPU, 3).epoch(0)
+    next(batches)
+    batches.close()
+    assert threading.active_count() == before
+
+
+def test_the_statistics_are_those_of_the_images_in_memory(folder, images):
+    held = wh.load_images(folder, size=16)
+    assert channel_statistics(images.train) == channel_statistics(held.train)
+
+
+def test_a_card_does_not_depend_on_the_workers_and_a_resumed_one_is_the_same(images, tmp_path):
+    whole = wh.train(recipe(1), images, tmp_path / "one")
+    assert whole.metadata.preparation.stream
+    wh.train(recipe(3), images, tmp_path / "three")
+
+    class Stop(wh.Callback):
+        def on_step_end(self, trainer, loss, logits, labels):
+            if trainer.steps_done == 7:
+                raise KeyboardInterrupt
+
+    often = recipe(2, checkpoint_minutes=1e-9)
+    with pytest.raises(KeyboardInterrupt):
+        wh.train(often, images, tmp_path / "stopped", callbacks=[Stop()])
+    wh.train(recipe(1), images, tmp_path / "stopped")
+    weights = [
+        wh.load(tmp_path / name / "card.card").network.state_dict() for name in ("one", "three", "stopped")
+    ]
+    for name, tensor in weights[0].items():
+        assert torch.equal(tensor, weights[1][name]) and torch.equal(tensor, weights[2][name])
+
+
+def test_a_card_is_measured_on_streamed_images_and_on_others(images, folder, tmp_path):
+    card = wh.train(recipe(1, epochs=1), images, tmp_path)
+    held = wh.load_images(folder, size=16)
+    tables = [
+        wh.evaluate(card, split, corruptions="fog", severities=[3]) for split in (images.test, held.test)
+    ]
+    assert tables[0].clean_accuracy == tables[1].clean_accuracy
+    assert accuracy(card, str(folder)) == card.metadata.accuracies["test"]
+
+
+def test_a_file_that_cannot_be_read_stops_the_run_and_is_named(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "set")
+    path = tmp_path / "set" / "train" / "n02" / "017.JPEG"
+    images = wh.load_images(tmp_path / "set", size=16, stream=True)
+    content = path.read_bytes()
+    path.write_bytes(content[:200])
+    before = threading.active_count()
+    with pytest.raises(wh.InputError, match=r"n02/017\.JPEG cannot be read"):
+        wh.train(recipe(2), images, tmp_path / "run")
+    assert threading.active_count() == before
+    assert not (tmp_path / "run" / "card.card").exists()
