@@ -57,6 +57,7 @@ def test_the_generator_alone_decides(name: str, photographs: Tensor, two_threads
 @pytest.mark.parametrize("spec", ALONE, ids=str)
 def test_an_image_is_not_touched_by_its_neighbours(spec: str | dict[str, object], photographs: Tensor):
     domain = make_domain(spec)
+    assert domain.mixes == (spec == HYBRID_ALONE)
     others = photographs.flip(0)
     others[7] = photographs[7]
     assert torch.equal(views(domain, photographs)[:, 7], views(domain, others)[:, 7])

@@ -84,6 +84,15 @@ def test_order_and_crops_do_not_depend_on_the_workers(images):
     assert np.bincount(labels).tolist() == [40, 40]
 
 
+def test_a_process_decodes_its_part_of_each_batch(images):
+    batches, part = batches_of(images.train, 16, CPU, 2), slice(5, 10)
+    for (whole, labels), (some, others) in zip(
+        batches.epoch(0), batches.epoch(0, first=0, part=part), strict=True
+    ):
+        assert torch.equal(some[part], whole[part]) and torch.equal(labels, others)
+        assert not some[:5].any() and not some[10:].any()
+
+
 def test_an_images_crop_changes_with_the_epoch_and_with_nothing_else(images):
     few = images.train.take(np.array([3, 50]))
     large, small = (batches_of(few, size, CPU, 2) for size in (2, 1))

@@ -5,11 +5,13 @@ import os
 import socket
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy
 import pytest
 import torch
+from PIL import Image
 from train_together import Smooth
 
 import winninghand as wh
@@ -84,6 +86,25 @@ def test_two_processes_train_what_one_does(tmp_path):
             assert row["train_loss"] == pytest.approx(other["train_loss"], rel=1e-4)
             assert row["validation_accuracy"] == other["validation_accuracy"]
     assert said[1] == ""
+
+
+@pytest.mark.slow
+def test_two_processes_read_their_parts_of_streamed_images(tmp_path):
+    generator = numpy.random.default_rng(0)
+    for split, name in product(("train", "test"), ("a", "b")):
+        (tmp_path / split / name).mkdir(parents=True)
+        for number in range(40):
+            pixels = generator.integers(0, 256, (20 + number, 30, 3), dtype=numpy.uint8)
+            Image.fromarray(pixels).save(tmp_path / split / name / f"{number}.jpg")
+    runs = {
+        domain: work("lrr", streamed=str(tmp_path), domain=domain) for domain in ("augmix", "hybridaugment")
+    }
+    assert together(tmp_path / "one", runs, 1)[0] == [0]
+    codes, said = together(tmp_path / "two", runs, 2)
+    assert codes == [0, 0], said
+    for domain in runs:
+        difference, flips = apart(tmp_path / "one" / domain, tmp_path / "two" / domain)
+        assert difference < 1e-4 and flips == 0, (domain, difference)
 
 
 @pytest.mark.slow

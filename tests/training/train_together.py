@@ -57,7 +57,9 @@ def main():
     for name, settings in work.items():
         changed = settings.pop("changed", {}).get(rank, {})
         settings |= changed
-        wh.compress(Smooth(), images(), out=folder / name, device="cpu", callbacks=callbacks, **settings)
+        place = settings.pop("streamed", None)
+        held = images() if place is None else wh.load_images(place, size=16, stream=True)
+        wh.compress(Smooth(), held, out=folder / name, device="cpu", callbacks=callbacks, **settings)
 
 
 if __name__ == "__main__":

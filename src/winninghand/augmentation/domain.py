@@ -29,6 +29,8 @@ class Domain(BaseModel, ABC):
     name: ClassVar[str]
     overlaps: ClassVar[frozenset[str]] = frozenset()
     """Corruptions of the benchmark, or whole families of them, that the domain trains on."""
+    mixes: ClassVar[bool] = True
+    """Whether views of an image depend on other images of its batch."""
 
     @abstractmethod
     def views(self, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -36,7 +38,7 @@ class Domain(BaseModel, ABC):
 
         `images` is uint8 (B, H, W, 3), and `generator` lives on their device. Every view of an image
         depends on the generator's state and that image alone, not on its neighbours, unless the domain
-        mixes images of a batch. The last view is the one that shows the domain.
+        `mixes` images of a batch. The last view is the one that shows the domain.
         """
 
     def plain(self) -> Domain:
@@ -85,6 +87,7 @@ class Clean(Domain):
     """Random horizontal flip and a random crop from the padded image."""
 
     name: ClassVar[str] = "clean"
+    mixes: ClassVar[bool] = False
 
     padding: int = Field(default=4, ge=0)
     flip: bool = True

@@ -39,6 +39,7 @@ class HybridAugment(Clean):
     """
 
     name: ClassVar[str] = "hybridaugment"
+    mixes: ClassVar[bool] = True
 
     single: bool = True
     paired: bool = True

@@ -21,6 +21,7 @@ from winninghand.spectra import SpectralProfile
 
 Triple = tuple[float, float, float]
 
+WHOLE = slice(None)
 LEAST_STEPS = 8
 """Batches whose size is left to the library divide an epoch into at least so many steps."""
 
@@ -51,8 +52,13 @@ class Batches(ABC):
         return len(self.labels) // self.batch_size
 
     @abstractmethod
-    def epoch(self, *seed_parts: int | str, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield images uint8 (B, H, W, 3) and labels int64 (B,), from the batch `first` on."""
+    def epoch(
+        self, *seed_parts: int | str, first: int = 0, part: slice = WHOLE
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images uint8 (B, H, W, 3) and labels int64 (B,), from the batch `first` on.
+
+        Images outside of a `part` of each batch may be black, where reading them takes time.
+        """
 
     @abstractmethod
     def at(self, places: Tensor | slice) -> Tensor:
@@ -81,8 +87,10 @@ class ResidentSplit(Batches):
         super().__init__(split, batch_size, device)
         self.images = torch.from_numpy(split.images[:]).to(device)
 
-    def epoch(self, *seed_parts: int | str, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield images uint8 (B, H, W, 3) and labels int64 (B,), from the batch `first` on."""
+    def epoch(
+        self, *seed_parts: int | str, first: int = 0, part: slice = WHOLE
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield images uint8 (B, H, W, 3) and labels int64 (B,), from the batch `first` on, whole."""
         generator = generator_of(self.device, *seed_parts, "order")
         order = torch.randperm(len(self.labels), generator=generator, device=self.device)
         for start in range(first * self.batch_size, len(self) * self.batch_size, self.batch_size):

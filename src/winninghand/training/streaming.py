@@ -16,7 +16,7 @@ from winninghand.base.threads import usable_cores
 from winninghand.images import Split
 from winninghand.images.checks import Int64Array, StreamedImages, UInt8Array
 from winninghand.images.random_boxes import DRAWS
-from winninghand.training.data import Batches, generator_of
+from winninghand.training.data import WHOLE, Batches, generator_of
 
 AHEAD = 2
 """So many batches are decoded before they are asked for."""
@@ -37,10 +37,13 @@ class StreamedSplit(Batches):
         self._images = images
         self._workers = workers or math.ceil(usable_cores())
 
-    def epoch(self, *seed_parts: int | str, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def epoch(
+        self, *seed_parts: int | str, first: int = 0, part: slice = WHOLE
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield images uint8 (B, H, W, 3) and labels int64 (B,), from the batch `first` on.
 
-        Nothing of the batches before is read. Raises `InputError` that names a file that cannot be.
+        Nothing of the batches before is read, nor outside of a `part` of each batch: there it is black.
+        Raises `InputError` that names a file that cannot be read.
         """
         generator = generator_of(torch.device("cpu"), *seed_parts, "order")
         order = torch.randperm(len(self.labels), generator=generator)
@@ -51,11 +54,11 @@ class StreamedSplit(Batches):
             begun: deque[tuple[Tensor, list[Future[UInt8Array]]]] = deque()
             for start in starts:
                 indices = order[start : start + self.batch_size]
-                begun.append((indices, self._begin(pool, name, indices)))
+                begun.append((indices, self._begin(pool, name, indices[part])))
                 if len(begun) > AHEAD:
-                    yield self._end(*begun.popleft())
+                    yield self._end(*begun.popleft(), part)
             while begun:
-                yield self._end(*begun.popleft())
+                yield self._end(*begun.popleft(), part)
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -71,6 +74,8 @@ class StreamedSplit(Batches):
             for place, own in zip(indices.tolist(), draws, strict=True)
         ]
 
-    def _end(self, indices: Tensor, decoded: list[Future[UInt8Array]]) -> tuple[Tensor, Tensor]:
-        images = np.stack([one.result() for one in decoded])
+    def _end(self, indices: Tensor, decoded: list[Future[UInt8Array]], part: slice) -> tuple[Tensor, Tensor]:
+        images = np.zeros((len(indices), *self._images.shape[1:]), np.uint8)
+        for image, one in zip(images[part], decoded, strict=True):
+            image[:] = one.result()
         return torch.from_numpy(images).to(self.device), self.labels[indices.to(self.device)]

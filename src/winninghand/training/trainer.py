@@ -14,7 +14,7 @@ from winninghand.base.randomness import seed_of
 from winninghand.compression.masks import Batch
 from winninghand.training.average import WeightAverage
 from winninghand.training.callbacks import Callback
-from winninghand.training.data import generator_of
+from winninghand.training.data import WHOLE, generator_of
 from winninghand.training.run_folder import EpochMetrics
 from winninghand.training.schedule import Schedule, Stage, TrainingState
 from winninghand.training.weight_gradients import SmallPlanes
@@ -178,7 +178,8 @@ class Trainer(TrainingState):
             torch.set_rng_state(self.begun["random"].cpu())
         self.begun = None
         done = max(0, self._entered - schedule.after(epoch))
-        batches = self.batches.epoch(self.seed, number, epoch, first=done)
+        part = WHOLE if self.domain.mixes else self.processes.part(self.batches.batch_size)
+        batches = self.batches.epoch(self.seed, number, epoch, first=done, part=part)
         for step, (images, labels) in enumerate(batches, start=done):
             position = schedule.after(epoch) + step
             if position == schedule.remembered:
