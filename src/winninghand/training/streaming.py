@@ -27,7 +27,7 @@ class StreamedSplit(Batches):
 
     In an epoch a random part of each image is seen. Which one depends on the epoch's seed parts and the
     image's place in the split alone, so that order and pixels are those of any number of workers.
-    No more than three batches are in memory, however many images there are.
+    No more than five batches are in memory, however many images there are.
     """
 
     def __init__(
