@@ -1,11 +1,13 @@
 """Decoding a folder of JPEG files, beside torchvision's ImageFolder with its transforms in a DataLoader.
 
-    python -m benchmarks.decoding [--count 10000] [--cores 1,2] [--repeats 3]
+    python -m benchmarks.decoding [--stream] [--count 10240] [--cores 1,2] [--repeats 3]
 
 Needs torchvision, and so the environment of `make test-networks`. Both bring 500×375 JPEG files to 64×64
 (shorter side, middle cut out) as bytes, in turn, on the same processor cores: here by the threads of
-`wh.load_images` with its cache empty, which is written too, there by as many workers as there are cores. A
-file is read once before anything is timed, so that it lies in memory.
+`wh.load_images` with its cache empty, which is written too, there by as many workers as there are cores. With
+`--stream` it is an epoch of a training at 224×224 in a random order: random-resized crops in batches of 256,
+here by `training.workers` threads, there by torchvision's `RandomResizedCrop`. A file is read once before
+anything is timed, so that it lies in memory.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -28,21 +31,24 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-SIZE = 64
+SIZE, STREAMED_SIZE, BATCH = 64, 224, 256
 SHAPE = (375, 500)
+OURS = "winninghand"
 
 
 def main() -> None:
     """Print images per second and core, and processor time per image, medians over the repeats."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    options.add_argument("--count", type=int, default=10_000)
+    options.add_argument("--stream", action="store_true")
+    options.add_argument("--count", type=int, default=10_240)
     options.add_argument("--cores", default=f"1,{len(os.sched_getaffinity(0))}")
     options.add_argument("--repeats", type=int, default=3)
     chosen = options.parse_args()
     available = sorted(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        size = write(folder / "photos", chosen.count)
+        size = write(folder / "photos" / "train", chosen.count)
+        write(folder / "photos" / "test", 2)
         os.environ["WINNINGHAND_CACHE"] = str(folder / "cache")
         import torchvision
 
@@ -50,9 +56,10 @@ def main() -> None:
         for cores in sorted({int(part) for part in chosen.cores.split(",")}):
             os.sched_setaffinity(0, available[:cores])
             torch.set_num_threads(cores)
+            mine = partial(streamed, folder, cores) if chosen.stream else partial(ours, folder)
             ways: dict[str, Callable[[], None]] = {
-                "wh.load_images": lambda: ours(folder),
-                "ImageFolder in a DataLoader": lambda cores=cores: theirs(folder, cores),  # type: ignore[misc]
+                OURS: mine,
+                "ImageFolder in a DataLoader": partial(theirs, folder, cores, chosen.stream),
             }
             spent: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
             for _ in range(chosen.repeats):
@@ -61,13 +68,14 @@ def main() -> None:
             for way, taken in spent.items():
                 wall, processor = (median(one) for one in zip(*taken, strict=True))
                 rows.append((way, cores, chosen.count / wall / cores, 1000 * processor / chosen.count))
+    side = STREAMED_SIZE if chosen.stream else SIZE
     table = Table(
         "way", "cores", "images/s and core", "processor ms an image", "over ImageFolder",
         title=f"{chosen.count:,} JPEG files of {SHAPE[1]}×{SHAPE[0]} and {size / 1000:.0f} kB to "
-        f"{SIZE}×{SIZE}, {chosen.repeats} times in turn; {platform.machine()}, torch {torch.__version__}, "
+        f"{side}×{side}, {chosen.repeats} times in turn; {platform.machine()}, torch {torch.__version__}, "
         f"torchvision {torchvision.__version__}, Pillow {PIL.__version__}",
     )  # fmt: skip
-    references = {cores: speed for way, cores, speed, _ in rows if way != "wh.load_images"}
+    references = {cores: speed for way, cores, speed, _ in rows if way != OURS}
     for way, cores, speed, cost in rows:
         table.add_row(way, str(cores), f"{speed:,.0f}", f"{cost:.2f}", f"{speed / references[cores]:.2f}")
     Console(width=130).print(table)
@@ -109,16 +117,31 @@ def ours(folder: Path) -> None:
     assert images.train.size == (SIZE, SIZE)
 
 
-def theirs(folder: Path, cores: int) -> None:
+def streamed(folder: Path, cores: int) -> None:
+    """Go through an epoch of the streamed folder."""
+    import winninghand as wh
+    from winninghand.training.batches import batches_of
+
+    images = wh.load_images(folder / "photos", size=STREAMED_SIZE, stream=True)
+    batches = batches_of(images.train, BATCH, torch.device("cpu"), cores)
+    count = sum(len(labels) for _, labels in batches.epoch(0))
+    assert count == len(images.train) // BATCH * BATCH
+
+
+def theirs(folder: Path, cores: int, stream: bool) -> None:
     """Go once through the folder as torchvision's users do."""
     from torch.utils.data import DataLoader
     from torchvision import datasets, transforms
 
-    steps = [transforms.Resize(SIZE), transforms.CenterCrop(SIZE), transforms.PILToTensor()]
-    images = datasets.ImageFolder(folder / "photos", transforms.Compose(steps))
-    loader = DataLoader(images, batch_size=256, num_workers=cores)
+    steps = [transforms.Resize(SIZE), transforms.CenterCrop(SIZE)]
+    if stream:
+        steps = [transforms.RandomResizedCrop(STREAMED_SIZE)]
+    images = datasets.ImageFolder(
+        folder / "photos" / "train", transforms.Compose([*steps, transforms.PILToTensor()])
+    )
+    loader = DataLoader(images, BATCH, shuffle=stream, num_workers=cores, drop_last=stream)
     count = sum(len(labels) for _, labels in loader)
-    assert count == len(images)
+    assert count == (len(images) // BATCH * BATCH if stream else len(images))
 
 
 def timed(work: Callable[[], None]) -> tuple[float, float]:
