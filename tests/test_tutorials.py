@@ -20,6 +20,8 @@ def test_a_tutorial_runs(path, tmp_path, monkeypatch):
         pytest.skip("there is no C compiler")
     # Shells in its cells call the command of this environment.
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    # Two tests run at once, and threads that wait for each other take longer than one.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     notebook = nbformat.read(path, as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)
     nbclient.NotebookClient(
