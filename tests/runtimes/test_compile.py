@@ -161,7 +161,8 @@ def test_what_the_engine_cannot_run_is_run_by_the_next_best(caplog):
         caplog.clear()
     said = [one.partition(", not by the engine: ")[::2] for one in said]
     unknown = "the engine does not know the operation "
-    assert said[0] == ("this card is run by ONNX Runtime", "the engine does not know softmax, the operation _softmax")
+    named = "the engine does not know softmax, the operation _softmax"
+    assert said[0] == ("this card is run by ONNX Runtime", named)
     assert said[1][0] == "this card is run by PyTorch"
     assert said[1][1].startswith(f"{unknown}_local_scalar_dense; nor by ONNX Runtime: its network cannot be")
     assert len(said) == 2
