@@ -12,11 +12,12 @@ import torch
 from PIL import Image
 
 import winninghand as wh
+from winninghand.augmentation import make_domain
 from winninghand.evaluation import accuracy
 from winninghand.images.picture_files import PictureFiles
 from winninghand.recipe import make_recipe
 from winninghand.training.batches import batches_of
-from winninghand.training.data import channel_statistics
+from winninghand.training.data import channel_statistics, training_profile
 from winninghand.training.streaming import AHEAD
 
 CPU = torch.device("cpu")
@@ -142,6 +143,25 @@ def test_the_reading_ends_with_the_loop(images):
 def test_the_statistics_are_those_of_the_images_in_memory(folder, images):
     held = wh.load_images(folder, size=16)
     assert channel_statistics(images.train) == channel_statistics(held.train)
+
+
+def test_a_profile_of_large_images_is_made_in_parts(images, monkeypatch):
+    made, counts = make_domain("gaussian"), []
+    whole = training_profile(make_domain("clean"), images.train, 0, CPU)
+    monkeypatch.setattr("winninghand.training.data._PROFILE_PIXELS", 30 * 16 * 16)
+    parts = training_profile(make_domain("clean"), images.train, 0, CPU)
+    torch.testing.assert_close(parts.mean, whole.mean)
+    torch.testing.assert_close(parts.clean.spread, whole.clean.spread)
+    views = type(made).views
+
+    def counted(self, batch, generator):
+        counts.append((len(batch), generator.initial_seed()))
+        return views(self, batch, generator)
+
+    monkeypatch.setattr(type(made), "views", counted)
+    training_profile(made, images.train, 0, CPU)
+    assert [count for count, _ in counts] == [30, 30, 20]
+    assert len({seed for _, seed in counts}) == 3
 
 
 def test_a_card_does_not_depend_on_the_workers_and_a_resumed_one_is_the_same(images, tmp_path):

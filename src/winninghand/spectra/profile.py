@@ -42,8 +42,12 @@ class SpectralProfile:
 
         `clean` holds the images as they were before augmentation.
         """
-        logs = log_spectra(images)
-        return cls(logs.mean(dim=0), logs.std(dim=0), None if clean is None else cls.of(clean))
+        return cls.of_spectra(log_spectra(images), None if clean is None else log_spectra(clean))
+
+    @classmethod
+    def of_spectra(cls, spectra: Tensor, clean: Tensor | None = None) -> SpectralProfile:
+        """Return the profile of images by their `log_spectra`, (N, rows, columns), N ≥ 2: see `of`."""
+        return cls(spectra.mean(dim=0), spectra.std(dim=0), None if clean is None else cls.of_spectra(clean))
 
     def check(self, size: tuple[int, int]) -> None:
         """Raise `InputError` unless it can be the profile of images of `size` (H, W)."""

@@ -17,7 +17,7 @@ from winninghand.compression.masks import EXAMPLES_AT_ONCE
 from winninghand.images import Split
 from winninghand.images.checks import StreamedImages
 from winninghand.images.image_set import balanced_sample
-from winninghand.spectra import SpectralProfile
+from winninghand.spectra import SpectralProfile, log_spectra
 
 Triple = tuple[float, float, float]
 
@@ -27,6 +27,7 @@ LEAST_STEPS = 8
 
 # A profile's mean is known to within 2% of its spread from this many images.
 _PROFILE_IMAGES = 2048
+_PROFILE_PIXELS = _PROFILE_IMAGES * 64 * 64
 _IMAGES_AT_ONCE = 1024
 
 
@@ -129,9 +130,15 @@ def training_profile(domain: Domain, split: Split, seed: int, device: torch.devi
     """Return the spectral profile of a seeded sample of the split under the domain's own change.
 
     Padding, crop and flip are left out: no test image has their black margin. The profile of the same
-    images without augmentation is in its `clean`.
+    images without augmentation is in its `clean`. Images beyond 64×64 pixels are looked at in parts, each of
+    which has random numbers of its own.
     """
     indices = split.balanced_sample(min(len(split), _PROFILE_IMAGES), seed)
-    images = torch.from_numpy(split.images[indices]).to(device)
-    views = domain.plain().views(images, generator_of(device, seed, "profile"))
-    return SpectralProfile.of(views[-1], clean=to_unit(images)).to("cpu")
+    at_once = max(1, _PROFILE_PIXELS // math.prod(split.size))
+    shown, clean = [], []
+    for start in range(0, len(indices), at_once):
+        images = torch.from_numpy(split.images[indices[start : start + at_once]]).to(device)
+        generator = generator_of(device, seed, "profile", *([start] if start else []))
+        shown.append(log_spectra(domain.plain().views(images, generator)[-1]))
+        clean.append(log_spectra(to_unit(images)))
+    return SpectralProfile.of_spectra(torch.cat(shown), torch.cat(clean)).to("cpu")
