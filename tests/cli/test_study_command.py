@@ -9,6 +9,7 @@ import pytest
 
 import winninghand as wh
 from winninghand.evaluation import Measurement
+from winninghand.studies.work import TrainAndMeasure
 from winninghand.zoo import MODELS
 
 STUDY = """
@@ -157,3 +158,22 @@ def test_a_study_measures_the_fourier_heatmaps_that_it_asks_for(run, place):
     code, _, err = run(*words)
     assert code == 2
     assert "no finished run of the study fits {'compression.method': 'ft'}" in err.replace("\n", " ")
+
+
+def test_a_run_that_fails_is_told_below_the_tables_of_the_others(run, place, monkeypatch):
+    right = TrainAndMeasure.__call__
+
+    def call(self, task):
+        if task.spec.recipe.compression.method == "lrr":
+            raise wh.InputError("no")
+        return right(self, task)
+
+    monkeypatch.setattr(TrainAndMeasure, "__call__", call)
+    (place / "study.toml").write_text(STUDY[: STUDY.index("[zoo]")])
+    code, _, err = run("study", "study.toml", "--data", "tiny.npz", "--out", "out")
+    assert code == 2
+    assert err.splitlines()[-1].startswith("winninghand: 1 of 2 runs failed, first lrr-clean-0-")
+    (done,) = wh.Results("out").measured
+    assert done.name in (place / "out/log.md").read_text()
+    assert "dense" in (place / "out/table.md").read_text()
+    assert "C1" in (place / "out/claims.md").read_text()

@@ -63,7 +63,7 @@ def study(
     from winninghand.report.study_tables import DECK_COLUMNS, deck_rows, write_claims, write_tables
     from winninghand.report.terminal import console, print_missing, print_models
     from winninghand.results import Results, ResultsWriter, RunResult
-    from winninghand.studies import Publisher, load_study, run_study
+    from winninghand.studies import Publisher, RunsFailedError, load_study, run_study
     from winninghand.studies.fourier import measure_fourier
 
     asked = load_study(file)
@@ -88,15 +88,21 @@ def study(
     decks: list[RunResult] = []
     order: dict[str, int] = {}
     written = 0.0
-    for run in run_study(asked, images, out, console.print, finished, who, trust, yes):
-        order = order or {one["run"]: place for place, one in enumerate(Results(out).study["runs"])}
-        if run.about.kind == "deck":
-            decks.append(run)
-            continue
-        done.append(run)
-        if run.name not in known and time.monotonic() - written > _SECONDS_BETWEEN_TABLES:
-            write_tables(asked.title, [*order], sorted(done, key=lambda one: order[one.name]), out)
-            written = time.monotonic()
+    failure: RunsFailedError | None = None
+    try:
+        for run in run_study(asked, images, out, console.print, finished, who, trust, yes):
+            order = order or {one["run"]: place for place, one in enumerate(Results(out).study["runs"])}
+            if run.about.kind == "deck":
+                decks.append(run)
+                continue
+            done.append(run)
+            if run.name not in known and time.monotonic() - written > _SECONDS_BETWEEN_TABLES:
+                write_tables(asked.title, [*order], sorted(done, key=lambda one: order[one.name]), out)
+                written = time.monotonic()
+    except RunsFailedError as error:  # it is told last, below the tables of what is done
+        failure = error
+    if failure is not None and not done:
+        raise failure
     if not done and not known and Results(out).diverged:
         raise InputError(f"all trainings of the study diverged; {out / 'failures'} says where")
     if not done:
@@ -106,10 +112,13 @@ def study(
     print_models(columns, rows, asked.title)
     if decks:
         print_models(DECK_COLUMNS, deck_rows(decks), "decks")
-    measure_fourier(asked, images, out, done, console.print, trust)
-    if zoo is not None:
-        Publisher(asked, images, zoo, out, console.print, trust).publish(done)
+    if failure is None:
+        measure_fourier(asked, images, out, done, console.print, trust)
+        if zoo is not None:
+            Publisher(asked, images, zoo, out, console.print, trust).publish(done)
     print_models(*write_claims(Results(out).claims, out), "claims")
+    if failure is not None:
+        raise failure
 
 
 def _executor(

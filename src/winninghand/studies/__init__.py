@@ -1,6 +1,7 @@
 """Studies: many runs by one plan, and how their models are published."""
 
 from winninghand.studies.executors import EXECUTORS, Done, Executor, Failed, Task
+from winninghand.studies.failures import RunsFailedError
 from winninghand.studies.graph import Plan, planned, run_specs
 from winninghand.studies.publish import Publisher
 from winninghand.studies.run_spec import RunSpec
@@ -15,6 +16,7 @@ __all__ = [
     "Plan",
     "Publisher",
     "RunSpec",
+    "RunsFailedError",
     "Study",
     "Task",
     "load_study",

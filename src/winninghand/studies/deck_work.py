@@ -44,7 +44,10 @@ def made_deck(
     paths = card_paths(task, out)
     for path in paths.values():
         if not path.exists():
-            raise InputError(f"{path} is needed for the deck {task.name}; train it, or leave the deck out")
+            raise InputError(
+                f"the deck {task.name} needs {path}, which is gone, and its run is done already; put it "
+                "back, leave the deck out, or train anew with another --out"
+            )
     cards = {name: load_card(path, trust=trust) for name, path in paths.items()}
     if task.domains:
         name = _best(cards)

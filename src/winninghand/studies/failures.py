@@ -18,6 +18,14 @@ ATTEMPTS = 3
 """How often a run is tried that fails for another reason than its input."""
 
 
+class RunsFailedError(RuntimeError):
+    """Some runs or decks of a study failed; all others are done, and their results are written."""
+
+
+class InputsFailedError(RunsFailedError, InputError):
+    """The same, where it was the input's fault each time."""
+
+
 @dataclass
 class Failures:
     """What became of the runs that failed or diverged: told at once, written down, and told at the end."""
@@ -97,8 +105,8 @@ class Failures:
         name, first = next(iter(failed.items()))
         message = f"{len(failed)} of {total} failed, first {name}: {first}"
         if all(isinstance(error, InputError) for error in failed.values()):
-            raise InputError(message)
-        raise RuntimeError(message) from first
+            raise InputsFailedError(message)
+        raise RunsFailedError(message) from first
 
     def _blocked(self, task: AnyTask, error: BlockedError) -> None:
         log = str(Path("failures") / f"{task.parent.name if task.parent else task.name}.log")

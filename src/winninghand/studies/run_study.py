@@ -47,7 +47,7 @@ def run_study(
 
     A run that fails is reported to `announce` at once, with the place of its log, and the others go on. It is
     tried `ATTEMPTS` times, unless its input is at fault. One whose training diverges is done. At the end
-    `InputError` says how many failed, or `RuntimeError` where that was not the input's fault.
+    `RunsFailedError` says how many failed; it is an `InputError` too where that was the input's fault.
     """
     chosen = _made(executor)
     plan = planned(study, trust, yes)
