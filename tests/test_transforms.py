@@ -1,6 +1,4 @@
 import pickle
-import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -156,15 +154,6 @@ def test_what_this_machine_cannot_apply_is_refused_when_it_is_made(monkeypatch):
     assert missing_corruptions(["frost"])
     with pytest.raises(wh.InputError, match="pip install"):
         wh.transforms.Corrupt("frost", 1)
-
-
-@pytest.mark.parametrize("page", ["corruptions", "augmentation"])
-def test_the_pages_example_runs(page):
-    text = (Path(__file__).parents[1] / "docs" / f"{page}.md").read_text(encoding="utf-8")
-    example = re.search(r"## As a transform\n.*?```python\n(.*?)```", text, re.DOTALL).group(1)
-    names = {}
-    exec(example, names)
-    assert names["images"].shape == (8, 3, 32, 32) and names["label"] == 7
 
 
 def test_a_corruption_takes_another_sets_parameters_and_saves_as_jpeg():
