@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 import winninghand as wh
-from winninghand.corruptions import write_archive
+from winninghand.corruptions import corruption_names, missing_corruptions, write_archive
 from winninghand.studies import load_study, run_study
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -51,7 +51,8 @@ def prepare(folder: Path) -> None:
     generator = np.random.default_rng(0)
     _write_cifar(folder / "data/cifar-10-batches-py", generator)
     images = wh.load_images("cifar10", root=folder / "data")
-    write_archive(images.test.images, images.test.labels, folder / "data/CIFAR-10-C", "common")
+    here = [name for name in corruption_names("common") if not missing_corruptions([name])]
+    write_archive(images.test.images, images.test.labels, folder / "data/CIFAR-10-C", here)
     for path in ("recipe.toml", "recipes/cifar10-cpu.toml"):
         (folder / path).parent.mkdir(exist_ok=True)
         (folder / path).write_text(RECIPE)
