@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 import prepared_world
 import winninghand as wh
+from winninghand import recipe
 from winninghand.base import catalog
 from winninghand.base.registry import Registry
 
@@ -32,6 +34,12 @@ PAGES = [
 ]
 
 
+class OneEpoch(recipe.FineTuning):
+    """What `wh.compress` trains by here: a page shows its defaults, which would take a minute."""
+
+    epochs: int = 1
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
@@ -49,6 +57,8 @@ def place(world, tmp_path, monkeypatch):
     monkeypatch.chdir(place)
     monkeypatch.syspath_prepend(place)
     monkeypatch.setenv("WINNINGHAND_CACHE", str(place / "cache"))
+    monkeypatch.setattr(recipe, "FineTuning", OneEpoch)
+    monkeypatch.setattr(import_module("winninghand.training.train"), "LEAST_STEPS", 1)
     # The words of a script that shows what an exported file says.
     monkeypatch.setattr(sys, "argv", ["classify", "a.onnx", "a.jpg"])
     for registry in vars(catalog).values():
