@@ -80,8 +80,8 @@ def test_a_network_of_one_s_own_goes_the_whole_way_and_only_where_it_is_trusted(
 
 def test_every_command_that_opens_a_model_takes_it():
     opening = {"model", "card", "cards", "architecture", "recipe", "file"}
-    for name, place in COMMANDS.items():
-        file, _, function = place.partition(":")
+    for name, command in COMMANDS.items():
+        file, _, function = command.place.partition(":")
         parameters = inspect.signature(getattr(import_module(f"winninghand.cli.{file}"), function)).parameters
         if opening & parameters.keys():
             assert "trust" in parameters, name

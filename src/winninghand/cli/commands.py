@@ -8,32 +8,85 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
+from winninghand.cli.completion import PROGRAM
+
+
+class Command(NamedTuple):
+    """A command: where its function lies, what people do with it, and examples, each in one line."""
+
+    place: str
+    """`file:function` of this folder."""
+    task: str
+    """The heading that it stands under in the program's help."""
+    examples: tuple[str, ...]
+
+
 COMMANDS = {
-    "demo": "study:demo",
-    "train": "train:train",
-    "evaluate": "evaluate:evaluate",
-    "heatmap": "evaluate:heatmap",
-    "inspect": "show:inspect",
-    "deck": "deck:deck",
-    "specialize": "specialize:specialize",
-    "profile": "profile:profile",
-    "predict": "predict:predict",
-    "benchmark": "benchmark:benchmark",
-    "import": "exchange:import_",
-    "export": "exchange:export",
-    "corrupt": "corrupt:corrupt",
-    "show-augmentation": "train:show_augmentation",
-    "study": "study:study",
-    "report": "report:report",
-    "theory": "theory:theory",
-    "names": "show:names",
-    "zoo": "show:zoo",
+    "demo": Command("study:demo", "Begin", ("winninghand demo --out runs/demo",)),
+    "zoo": Command("show:zoo", "Begin", ("winninghand zoo",)),
+    "names": Command("show:names", "Begin", ("winninghand names methods",)),
+    "train": Command(
+        "train:train",
+        "Train",
+        (
+            "winninghand train recipe.toml --data photos --size 64 --out runs/a",
+            "winninghand train --set compression.method=gmp --dry-run",
+        ),
+    ),
+    "specialize": Command(
+        "specialize:specialize", "Train", ("winninghand specialize a.card a.deck --domains clean,augmix",)
+    ),
+    "show-augmentation": Command(
+        "train:show_augmentation", "Train", ("winninghand show-augmentation recipe.toml --out views.png",)
+    ),
+    "evaluate": Command(
+        "evaluate:evaluate",
+        "Measure",
+        (
+            "winninghand evaluate zoo:cifar10-lrr95-hand --data cifar10 --limit 1000",
+            "winninghand evaluate a.card --corruptions fog,snow --baseline b.card",
+        ),
+    ),
+    "inspect": Command("show:inspect", "Measure", ("winninghand inspect zoo:cifar10-lrr95-deck",)),
+    "heatmap": Command("evaluate:heatmap", "Measure", ("winninghand heatmap a.card --out map.svg",)),
+    "benchmark": Command("benchmark:benchmark", "Measure", ("winninghand benchmark a.card --batch 1,64",)),
+    "predict": Command("predict:predict", "Play", ("winninghand predict a.deck photos/ --csv answers.csv",)),
+    "deck": Command(
+        "deck:deck",
+        "Play",
+        (
+            "winninghand deck a.deck a.card b.card --gate average",
+            "winninghand deck a.deck runs/ --gate weighted --budget 3MB --data digits",
+        ),
+    ),
+    "profile": Command(
+        "profile:profile", "Play", ("winninghand profile a.deck --data cifar10 --out b.deck",)
+    ),
+    "import": Command(
+        "exchange:import_",
+        "Exchange",
+        ("winninghand import weights.pt a.card --architecture resnet18 --classes cifar10",),
+    ),
+    "export": Command(
+        "exchange:export",
+        "Exchange",
+        (
+            "winninghand export a.card a.onnx",
+            "winninghand export a.card a.onnx --quantize int8 --data cifar10",
+        ),
+    ),
+    "corrupt": Command(
+        "corrupt:corrupt", "Exchange", ("winninghand corrupt --data cifar10 --out data/CIFAR-10-C",)
+    ),
+    "study": Command("study:study", "Study", ("winninghand study study.toml --out runs/study --plan",)),
+    "report": Command("report:report", "Study", ("winninghand report runs/study --latex tables",)),
+    "theory": Command("theory:theory", "Study", ("winninghand theory --target a.card --epsilon 0.01",)),
 }
-"""Where each command's function lies, as `file:function` of this folder, in the order of the help."""
+"""All commands by name, in the order of the help."""
 
 RESUMED = frozenset({"demo", "train", "corrupt", "study"})
 """Commands that go on where they were when they are run again."""
@@ -42,26 +95,33 @@ RESUMED = frozenset({"demo", "train", "corrupt", "study"})
 def make_program(words: Sequence[str]) -> typer.Typer:
     """Return the program that understands `words`: of one command where they name one, or else of all."""
     program = typer.Typer(
-        name="winninghand",
+        name=PROGRAM,
         help="Compact, accurate and robust image classifiers, played as decks.",
-        add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     program.callback(invoke_without_command=True)(_without_command)
     for name in words[:1] if words and words[0] in COMMANDS else COMMANDS:
-        file, _, function = COMMANDS[name].partition(":")
-        program.command(name)(getattr(import_module(f"winninghand.cli.{file}"), function))
+        place, task, examples = COMMANDS[name]
+        file, _, function = place.partition(":")
+        # In help, what an empty line divides are lines.
+        shown = "\n\n".join(("Examples:" if len(examples) > 1 else "Example:", *examples))
+        program.command(name, rich_help_panel=task, epilog=shown)(
+            getattr(import_module(f"winninghand.cli.{file}"), function)
+        )
     return program
 
 
 def _without_command(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print what a report of a fault should say, and leave.")
+    ] = False,
 ) -> None:
     if version:
-        from winninghand.base.version import __version__
+        from winninghand.cli.about import about
 
-        typer.echo(__version__)
+        for line in about():
+            typer.echo(line)
     elif context.invoked_subcommand is None:
         typer.echo(context.get_help())

@@ -13,6 +13,7 @@ import typer
 
 from winninghand.base.errors import InputError, counted
 from winninghand.base.files import check_apart
+from winninghand.cli import completion
 from winninghand.cli.options import (
     GateSetting,
     Root,
@@ -38,9 +39,13 @@ _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "M
 
 def deck(
     out: Annotated[Path, typer.Argument(metavar="OUT.deck", callback=output_file)],
-    cards: Annotated[list[Path], typer.Argument(metavar="CARD|DIR ...")],
+    cards: Annotated[list[Path], typer.Argument(metavar="CARD|DIR ...", autocompletion=completion.models)],
     gate: Annotated[
-        str, typer.Option(help="How cards are chosen; see 'winninghand names gates'.")
+        str,
+        typer.Option(
+            help="How cards are chosen; see 'winninghand names gates'.",
+            autocompletion=completion.names("gates"),
+        ),
     ] = "spectral",
     budget: Annotated[
         str | None, typer.Option(help="Choose cards, best first, for at most this size, such as 3MB.")
@@ -56,7 +61,9 @@ def deck(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Fit the gate and the temperatures on this data's training images.", metavar="NAME|PATH"
+            help="Fit the gate and the temperatures on this data's training images.",
+            metavar="NAME|PATH",
+            autocompletion=completion.names("image_sets"),
         ),
     ] = None,
     root: Root = None,

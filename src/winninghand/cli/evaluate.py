@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from winninghand.cli import completion
 from winninghand.cli.options import (
     Adapt,
     Corruptions,
@@ -52,6 +53,7 @@ def evaluate(
             metavar="MODEL",
             help="Another model, for mCE against it and paired differences from it.",
             callback=of_zoo,
+            autocompletion=completion.models,
         ),
     ] = None,
     cells: Annotated[
@@ -61,7 +63,9 @@ def evaluate(
     order: Annotated[
         str,
         typer.Option(
-            help="Which corrupted images come together: cells, mixed, gradual or correlated.", metavar="NAME"
+            help="Which corrupted images come together: cells, mixed, gradual or correlated.",
+            metavar="NAME",
+            autocompletion=completion.words("cells", "mixed", "gradual", "correlated"),
         ),
     ] = "cells",
     parameters: Parameters = "auto",

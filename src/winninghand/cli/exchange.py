@@ -9,6 +9,7 @@ import typer
 
 from winninghand.base.errors import InputError
 from winninghand.base.files import check_apart, checked_output
+from winninghand.cli import completion
 from winninghand.cli.options import (
     Model,
     Root,
@@ -33,7 +34,10 @@ Numbers = Annotated[str | None, typer.Option(metavar="R,G,B", help="For images i
 
 def import_(
     checkpoints: Annotated[list[Path], typer.Argument(metavar="CHECKPOINT ... OUT.card|OUT.deck")],
-    architecture: Annotated[str, typer.Option(help="See 'winninghand names networks'.")],
+    architecture: Annotated[
+        str,
+        typer.Option(help="See 'winninghand names networks'.", autocompletion=completion.names("networks")),
+    ],
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of the architecture; may be repeated."),
@@ -98,7 +102,11 @@ def export(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Whose training images whole numbers are calibrated on.", metavar="NAME|PATH"),
+        typer.Option(
+            help="Whose training images whole numbers are calibrated on.",
+            metavar="NAME|PATH",
+            autocompletion=completion.names("image_sets"),
+        ),
     ] = None,
     root: Root = None,
     skip_broken: SkipBroken = False,

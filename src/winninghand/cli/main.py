@@ -23,6 +23,7 @@ import winninghand
 from winninghand.base.deprecation import OldNameWarning
 from winninghand.base.errors import InputError, shown
 from winninghand.base.files import DISK_ERRORS
+from winninghand.cli import completion
 from winninghand.cli.commands import RESUMED, make_program
 
 _INTERRUPTED = 130
@@ -46,6 +47,8 @@ def main() -> None:
 def _run(words: list[str], interrupted: Callable[[], bool] = lambda: False) -> int:
     try:
         _check_surroundings(words)
+        if completion.is_asked(words):
+            return completion.answer(words, make_program)
         # The parser turns an interruption into an exit code.
         code: int = make_program(words)(args=words, standalone_mode=False) or 0
         sys.stdout.flush()

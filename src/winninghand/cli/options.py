@@ -12,6 +12,7 @@ import typer
 
 from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write, checked_output, expanded
+from winninghand.cli import completion
 
 if TYPE_CHECKING:
     from winninghand.decks.gate import GateSettings
@@ -59,12 +60,20 @@ STANDARD_OUTPUT = "-"
 """What `--json` takes for standard output."""
 
 Model = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="A .card or .deck file, or zoo:NAME.", callback=of_zoo)
+    Path,
+    typer.Argument(
+        metavar="MODEL",
+        help="A .card or .deck file, or zoo:NAME.",
+        callback=of_zoo,
+        autocompletion=completion.models,
+    ),
 ]
 Data = Annotated[
     str,
     typer.Option(
-        help="digits, cifar10, cifar100, a folder, a .npz file or hf:OWNER/NAME.", metavar="NAME|PATH"
+        help="digits, cifar10, cifar100, a folder, a .npz file or hf:OWNER/NAME.",
+        metavar="NAME|PATH",
+        autocompletion=completion.names("image_sets"),
     ),
 ]
 Root = Annotated[
@@ -88,7 +97,9 @@ Size = Annotated[
 Transform = Annotated[
     str | None,
     typer.Option(
-        help="How: crop the middle, squash the whole, or pad it with black.", metavar="crop|squash|pad"
+        help="How: crop the middle, squash the whole, or pad it with black.",
+        metavar="crop|squash|pad",
+        autocompletion=completion.words("crop", "squash", "pad"),
     ),
 ]
 Limit = Annotated[
@@ -96,19 +107,27 @@ Limit = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 Corruptions = Annotated[
-    str, typer.Option(help="common, extra, all, bar, imagenet_bar or a name; several are joined by commas.")
+    str,
+    typer.Option(
+        help="common, extra, all, bar, imagenet_bar or a name; several are joined by commas.",
+        autocompletion=completion.joined("corruptions", "common", "extra", "all", "bar", "imagenet_bar"),
+    ),
 ]
 Severities = Annotated[str, typer.Option(help="A range such as 1-5, or numbers joined by commas.")]
 Parameters = Annotated[
     str,
     typer.Option(
-        help="Whose severities: auto (by size), cifar10-c, tiny-imagenet-c or imagenet-c.", metavar="NAME"
+        help="Whose severities: auto (by size), cifar10-c, tiny-imagenet-c or imagenet-c.",
+        metavar="NAME",
+        autocompletion=completion.words("auto", "cifar10-c", "tiny-imagenet-c", "imagenet-c"),
     ),
 ]
 SavedAs = Annotated[
     str,
     typer.Option(
-        help="jpeg saves images as ImageNet-C's are, at quality 85; pixels does not.", metavar="NAME"
+        help="jpeg saves images as ImageNet-C's are, at quality 85; pixels does not.",
+        metavar="NAME",
+        autocompletion=completion.words("jpeg", "pixels"),
     ),
 ]
 Adapt = Annotated[
@@ -124,6 +143,7 @@ Engine = Annotated[
         "--engine",
         help="What runs the model: torch, sparse (non-zero weights alone) or onnx; auto is torch.",
         metavar="NAME",
+        autocompletion=completion.words("auto", "torch", "sparse", "onnx"),
     ),
 ]
 Trust = Annotated[

@@ -9,13 +9,28 @@ import typer
 
 from winninghand.base.errors import InputError, counted
 from winninghand.base.files import check_apart, checked_output
+from winninghand.cli import completion
 from winninghand.cli.options import Root, SkipBroken, Trust, image_places, output_file
 from winninghand.zoo import PREFIX
 
 
 def profile(
-    model: Annotated[Path, typer.Argument(metavar="CARD|DECK", help="A .card or .deck file, or zoo:NAME.")],
-    data: Annotated[str, typer.Option(help="The image set that it was trained on.", metavar="NAME|PATH")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="CARD|DECK",
+            help="A .card or .deck file, or zoo:NAME.",
+            autocompletion=completion.models,
+        ),
+    ],
+    data: Annotated[
+        str,
+        typer.Option(
+            help="The image set that it was trained on.",
+            metavar="NAME|PATH",
+            autocompletion=completion.names("image_sets"),
+        ),
+    ],
     root: Root = None,
     skip_broken: SkipBroken = False,
     out: Annotated[
@@ -23,7 +38,12 @@ def profile(
         typer.Option(help="The file to write; without it, the model's own.", callback=output_file),
     ] = None,
     domain: Annotated[
-        str | None, typer.Option(help="Training domain of cards that do not know theirs.", metavar="NAME")
+        str | None,
+        typer.Option(
+            help="Training domain of cards that do not know theirs.",
+            metavar="NAME",
+            autocompletion=completion.names("domains"),
+        ),
     ] = None,
     trust: Trust = False,
 ) -> None:

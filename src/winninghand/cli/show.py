@@ -8,12 +8,18 @@ from typing import Annotated
 import typer
 
 from winninghand.catalog import KINDS
+from winninghand.cli import completion
 from winninghand.cli.options import Json, Model, Trust, file_of, write_json
 
 
 def names(
     kind: Annotated[
-        str | None, typer.Argument(metavar="[KIND]", help=f"{', '.join(KINDS)}; all of them, without.")
+        str | None,
+        typer.Argument(
+            metavar="[KIND]",
+            help=f"{', '.join(KINDS)}; all of them, without.",
+            autocompletion=completion.words(*KINDS),
+        ),
     ] = None,
 ) -> None:
     """List what can be named in recipes and options.

@@ -9,6 +9,7 @@ import typer
 
 from winninghand.base.errors import InputError
 from winninghand.base.files import check_apart
+from winninghand.cli import completion
 from winninghand.cli.options import (
     Data,
     Device,
@@ -29,7 +30,8 @@ def specialize(
     card: Model,
     out: Annotated[Path, typer.Argument(metavar="OUT.deck", callback=output_file)],
     domains: Annotated[
-        str, typer.Option(help="Training domains, joined by commas.")
+        str,
+        typer.Option(help="Training domains, joined by commas.", autocompletion=completion.joined("domains")),
     ] = "clean,gaussian,augmix",
     epochs: Annotated[int, typer.Option(min=1, help="Epochs for each domain.")] = 2,
     data: Data = "digits",
@@ -39,7 +41,11 @@ def specialize(
         int | None, typer.Option(min=1, help="Train on a seeded, class-balanced sample of so many images.")
     ] = None,
     gate: Annotated[
-        str, typer.Option(help="How norms are chosen; see 'winninghand names gates'.")
+        str,
+        typer.Option(
+            help="How norms are chosen; see 'winninghand names gates'.",
+            autocompletion=completion.names("gates"),
+        ),
     ] = "weighted",
     changes: GateSetting = None,
     seed: Seed = 0,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from winninghand.base.errors import InputError
+from winninghand.cli import completion
 from winninghand.cli.options import Data, Json, Root, Threads, Trust, output_folder
 
 if TYPE_CHECKING:
@@ -43,7 +44,12 @@ def study(
         float | None, typer.Option(min=0, help="Share of a GPU that each run gets, such as 0.25.")
     ] = None,
     executor: Annotated[
-        str | None, typer.Option(help="Who does the runs: `winninghand names executors`.", metavar="NAME")
+        str | None,
+        typer.Option(
+            help="Who does the runs: `winninghand names executors`.",
+            metavar="NAME",
+            autocompletion=completion.names("executors"),
+        ),
     ] = None,
     zoo: Annotated[
         Path | None,

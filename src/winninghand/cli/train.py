@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from winninghand.cli import completion
 from winninghand.cli.options import (
     Data,
     Device,
@@ -37,7 +38,11 @@ def train(
     root: Root = None,
     network: Annotated[
         str | None,
-        typer.Option(help="The recipe's network, by a name of `winninghand names networks`.", metavar="NAME"),
+        typer.Option(
+            help="The recipe's network, by a name of `winninghand names networks`.",
+            metavar="NAME",
+            autocompletion=completion.names("networks"),
+        ),
     ] = None,
     size: Size = None,
     transform: Transform = None,
@@ -48,11 +53,20 @@ def train(
     ),
     changes: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Lay a value over the recipe; may be repeated."),
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Lay a value over the recipe; may be repeated.",
+            autocompletion=completion.settings,
+        ),
     ] = None,
     log: Annotated[
         list[str] | None,
-        typer.Option(metavar="tensorboard|wandb|mlflow", help="Log the training there too; may be repeated."),
+        typer.Option(
+            metavar="tensorboard|wandb|mlflow",
+            help="Log the training there too; may be repeated.",
+            autocompletion=completion.names("loggers"),
+        ),
     ] = None,
     device: Device = None,
     threads: Threads = None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
 import tempfile
 import time
@@ -20,6 +19,7 @@ from torch.nn import functional
 
 from winninghand.base.device import bf16_pays
 from winninghand.base.errors import InputError, checked_whole
+from winninghand.base.machine import processor
 from winninghand.base.threads import usable_cores
 from winninghand.cards import Card
 from winninghand.decks import Deck, load
@@ -107,16 +107,7 @@ def machine(threads: int) -> dict[str, str | int]:
         except metadata.PackageNotFoundError:
             continue
     cores = max(1, round(usable_cores()))
-    return {"processor": _processor(), "cores": cores, "threads": threads, **versions}
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, "") or platform.processor() or platform.machine()
+    return {"processor": processor(), "cores": cores, "threads": threads, **versions}
 
 
 def like_photographs(count: int, model: Card | Deck) -> Tensor:
