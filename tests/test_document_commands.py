@@ -73,6 +73,12 @@ def test_every_command_of_a_block_has_the_options_that_it_is_given():
     assert [fault for page, line in commands for fault in told(page, line)] == []
 
 
+def test_every_example_of_the_help_has_the_options_that_it_is_given():
+    examples = {name: command.examples for name, command in COMMANDS.items()}
+    assert all(examples.values())
+    assert [fault for name in examples for one in examples[name] for fault in told(name, one)] == []
+
+
 def test_every_command_within_a_sentence_has_the_options_that_it_is_given():
     commands = [(page, words) for page, text in PAGES.items() for words in INLINE.findall(text)]
     assert len(commands) > 20

@@ -66,10 +66,6 @@ def test_help_needs_no_torch_for_any_command():
     )
 
 
-def test_the_version(run):
-    assert run("--version") == (0, f"{wh.__version__}\n", "")
-
-
 def test_names_of_one_kind_and_of_all(run):
     assert run("names", "gates")[1:] == ("\n".join(wh.names("gates")) + "\n", "")
     code, out, _ = run("names")
@@ -225,6 +221,6 @@ def test_a_part_that_fails_deep_within_is_told_of_in_one_line(monkeypatch, capsy
 
 def test_the_package_can_be_run():
     done = subprocess.run(
-        [sys.executable, "-m", "winninghand", "--version"], capture_output=True, text=True, check=True
+        [sys.executable, "-m", "winninghand", "names", "gates"], capture_output=True, text=True, check=True
     )
-    assert done.stdout.strip() == wh.__version__
+    assert done.stdout.split() == list(wh.names("gates"))
