@@ -44,8 +44,12 @@ def lines():
 def parse(words):
     """Let the program read words as it does, but do nothing: no file is looked for, no command runs."""
     name, *rest = words
-    assert name in COMMANDS, f"winninghand {name} is no command"
     group = typer.main.get_command(make_program([name]))
+    if name.startswith("-"):
+        own = [option for parameter in group.params for option in parameter.opts]
+        assert name in (*own, "--help"), f"winninghand has no option {name}"
+        return
+    assert name in COMMANDS, f"winninghand {name} is no command"
     command = group.commands[name]
     for parameter in command.params:
         parameter.callback = None
