@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from hashlib import blake2b
+from dataclasses import replace
 from pathlib import Path
 from unicodedata import normalize
 
 import numpy as np
 
 from winninghand.base.errors import InputError, checked_classes, counted, shown
-from winninghand.images.checks import BoolArray, Int64Array
+from winninghand.images.checks import Int64Array
+from winninghand.images.class_files import Classes, ClassFiles, named
 from winninghand.images.image_set import ImageSet, Split
-from winninghand.images.pictures import (
-    Other,
-    OtherSizeError,
-    Picture,
-    image_files,
-    is_picture,
-    left_out,
-    listed,
-)
+from winninghand.images.label_files import label_file, labelled, without_labels
+from winninghand.images.pictures import Other, OtherSizeError, Picture, image_files, is_picture, left_out
 from winninghand.images.preparation import Origin, Preparation
 from winninghand.images.source import Source, drawn_set, picture_set
 
@@ -41,47 +32,8 @@ _SPLITS = {
 _PASSED_OVER = (".", "__MACOSX")
 """How the names of folders begin that no person made."""
 _DEEPEST = 8
-Classes = dict[str, list[Path]]
-
-
-@dataclass(frozen=True)
-class _Files:
-    """The image files of each class; without test images these are drawn from those to train on."""
-
-    folder: Path
-    train: Classes
-    test: Classes | None
-    joined: bool = False
-
-    def check(self) -> None:
-        """Raise `InputError` where test images are to be drawn and a class cannot spare one."""
-        lone = [name for name, paths in self.train.items() if len(paths) < 2]
-        if self.test is None and lone:
-            raise InputError(
-                f"{self.folder} has one image alone of {_named(lone)}; add some, or put test images into "
-                "a folder test/ beside train/"
-            )
-
-    def draw(self, kept: Int64Array, how: Preparation) -> BoolArray:
-        """Say of those files of all classes, by their places, which can be read, which are to test.
-
-        Of each class so many as wanted: those whose names have the least hashes. By the names, so that an
-        image that is added later, or cannot be read any more, hardly moves others to the other part.
-        """
-        labelled = [(path, number) for number, paths in enumerate(self.train.values()) for path in paths]
-
-        def rank(place: int) -> bytes:
-            name = normalize("NFC", labelled[kept[place]][0].relative_to(self.folder).as_posix())
-            return blake2b(f"{how.split_seed} {name}".encode("utf-8", "surrogateescape")).digest()
-
-        of_class: dict[int, list[int]] = defaultdict(list)
-        for place, index in enumerate(kept.tolist()):
-            of_class[labelled[index][1]].append(place)
-        is_test = np.zeros(len(kept), dtype=np.bool_)
-        for places in of_class.values():
-            count = min(max(1, round(len(places) * how.test_fraction)), len(places) - 1)
-            is_test[sorted(places, key=rank)[:count]] = True
-        return is_test
+_IMAGES = "images"
+"""Where Tiny-ImageNet keeps the images of `val/` and `test/`, which are in no class folders."""
 
 
 def class_folders(folder: Path) -> Source | None:
@@ -90,20 +42,23 @@ def class_folders(folder: Path) -> Source | None:
     It holds one folder for each class, or such folders under `train/`, `val/` and `test/` (or the other names
     of these). Where there is no test folder that of validation images is it; where there is neither, test
     images are drawn from all that can be read. Where there are both, images for validation are put to those
-    to train on. A folder that holds nothing but one folder of folders stands for that. Classes are the sorted
-    names of the folders, in composed letters (NFC); images are files at any depth below, told by their
-    suffixes; other files are named in one line.
+    to train on. Images to test without class folders have their classes from a file beside them (see
+    `label_file`); where nothing names those of `test/`, `val/` is the test set. A folder that holds nothing
+    but one folder of folders stands for that. Classes are the sorted names of the folders, in composed
+    letters (NFC); images are files at any depth below, told by their suffixes; other files are named in one
+    line.
     Raises `InputError` where a split or a class has no images, for a single class, and where two splits have
     different classes.
     """
     if not folder.is_dir():
         return None
     place, others = _innermost(folder), list[Other]()
-    beside = [path for path in _entries(place) if is_picture(path)]
+    beside = _pictures_in(place)
     splits = _splits(place)
     if splits:
         files = _of_splits(place, splits, others)
         beside += [path for path in _folders(place) if path not in splits.values()]
+        beside += [path for split in splits.values() if _folders(split) for path in _pictures_in(split)]
     else:
         classes = _classes(place, others, optional=True)
         if not classes and not beside:
@@ -113,27 +68,25 @@ def class_folders(folder: Path) -> Source | None:
                 f"{place} holds {counted(len(beside), 'image')} and no class folders; put the images of "
                 "each class into a folder of its own"
             )
-        files = _Files(place, classes, None)
+        files = ClassFiles(place, classes, None)
     if len(files.train) < 2:
         raise InputError(
-            f"{place} has one class alone, {_named(files.train)}; a classifier needs two class folders"
+            f"{place} has one class alone, {named(files.train)}; a classifier needs two class folders"
         )
     try:
         checked_classes([*files.train])  # before anything is decoded
     except InputError as error:
         raise InputError(f"{place}: {error}") from None
-    parts = (files.train, files.test or {})
-    everything = [path for part in parts for paths in part.values() for path in paths]
     if others:
         _LOG.warning("%s: %s", shown(folder), left_out(others))
     if beside:
         _LOG.warning(
             "%s: left out, as it is in no class folder: %s",
             shown(folder),
-            _named(path.name for path in beside),
+            named(path.name for path in beside),
         )
     name = folder.resolve().name
-    return Source(name, tuple(everything), lambda how: _decode(name, files, how), files.test is None, True)
+    return Source(name, files.everything, lambda how: _decode(name, files, how), files.test is None, True)
 
 
 def _innermost(folder: Path) -> Path:
@@ -156,29 +109,43 @@ def _splits(place: Path) -> dict[str, Path]:
     A class may be called "train", too: so are they taken where none holds folders and others are beside.
     """
     folders = _folders(place)
-    named = [path for path in folders if path.name.lower() in _SPLITS]
-    if not named or (len(named) < len(folders) and not any(map(_folders, named))):
+    splits = [path for path in folders if path.name.lower() in _SPLITS]
+    if not splits or (len(splits) < len(folders) and not any(map(_folders, splits))):
         return {}
     found: dict[str, Path] = {}
-    for path in named:
+    for path in splits:
         kind = _SPLITS[path.name.lower()]
         if kind in found:
             raise InputError(f"{place} has two folders of {kind} images, {found[kind].name} and {path.name}")
         found[kind] = path
     if "train" not in found:
-        raise InputError(f"{place} has {_named(path.name for path in named)}, but no folder train; add one")
+        raise InputError(f"{place} has {named(path.name for path in splits)}, but no folder train; add one")
     return found
 
 
-def _of_splits(place: Path, splits: dict[str, Path], others: list[Other]) -> _Files:
-    found = {kind: _classes(path, others) for kind, path in splits.items()}
-    train, test = found["train"], found.get("test")
-    kept = found.get("validation")
+def _of_splits(place: Path, splits: dict[str, Path], others: list[Other]) -> ClassFiles:
+    found, label_files = {"train": _classes(splits["train"], others)}, []
+    for kind, split in splits.items():
+        if kind == "train":
+            continue
+        flat = _flat(split, found["train"])
+        around = [flat[0].parent, split, place] if flat else []
+        file = label_file(around)
+        if not flat:
+            found[kind] = _classes(split, others)
+        elif file is not None:
+            found[kind] = labelled(flat, file, found["train"])
+            label_files.append(file)
+        elif kind == "test" and "validation" in splits:
+            _LOG.warning("%s: left out, as nothing names the classes of its images", shown(split))
+        else:
+            raise without_labels(split, len(flat), around)
+    train, test, kept = found["train"], found.get("test"), found.get("validation")
     if test is None and kept is not None:
         test, kept, splits = kept, None, {**splits, "test": splits["validation"]}
     if test is not None and set(train) != set(test):
         sides = [
-            f"class {_named(sorted(set(one) - set(other)))} under {there.name}/ but not under {missing.name}/"
+            f"class {named(sorted(set(one) - set(other)))} under {there.name}/ but not under {missing.name}/"
             for one, other, there, missing in (
                 (train, test, splits["train"], splits["test"]),
                 (test, train, splits["test"], splits["train"]),
@@ -190,11 +157,23 @@ def _of_splits(place: Path, splits: dict[str, Path], others: list[Other]) -> _Fi
         unknown = sorted(set(kept) - set(train))
         if unknown:
             raise InputError(
-                f"{place} has class {_named(unknown)} under {splits['validation'].name}/ but not under "
+                f"{place} has class {named(unknown)} under {splits['validation'].name}/ but not under "
                 f"{splits['train'].name}/; add or remove it"
             )
         train = {name: [*paths, *kept.get(name, [])] for name, paths in train.items()}
-    return _Files(place, train, test, kept is not None)
+    return ClassFiles(place, train, test, kept is not None, tuple(label_files))
+
+
+def _flat(split: Path, classes: Classes) -> list[Path]:
+    """Return the images of a split that has no class folders, in it or in one folder `images`; else none."""
+    folders = _folders(split)
+    if [path.name for path in folders] == [_IMAGES] and _IMAGES not in classes:
+        split, folders = folders[0], _folders(folders[0])
+    return [] if folders else _pictures_in(split)
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    return [path for path in _entries(folder) if is_picture(path)]
 
 
 def _classes(split: Path, others: list[Other], optional: bool = False) -> Classes:
@@ -223,7 +202,7 @@ def _classes(split: Path, others: list[Other], optional: bool = False) -> Classe
     if empty:
         missed = [other for name in empty for other in beside[name]]
         also = f": {left_out(missed)}" if missed else ""
-        which = f"folder {split / empty[0]} holds" if len(empty) == 1 else f"folders {_named(empty)} hold"
+        which = f"folder {split / empty[0]} holds" if len(empty) == 1 else f"folders {named(empty)} hold"
         raise InputError(f"the class {which} no images{also}; add some or remove it")
     others += [other for found in beside.values() for other in found]
     return classes
@@ -241,11 +220,7 @@ def _folders(folder: Path) -> list[Path]:
     return [path for path in _entries(folder) if path.is_dir()]
 
 
-def _named(names: Iterable[str]) -> str:
-    return listed([repr(name) for name in names], ", ", 300)
-
-
-def _decode(name: str, files: _Files, how: Preparation) -> ImageSet:
+def _decode(name: str, files: ClassFiles, how: Preparation) -> ImageSet:
     files.check()
     if how.stream:
         return _streamed(name, files, how)
@@ -258,7 +233,7 @@ def _decode(name: str, files: _Files, how: Preparation) -> ImageSet:
     return replace(images, origin=replace(images.origin, joined=files.joined))
 
 
-def _streamed(name: str, files: _Files, how: Preparation) -> ImageSet:
+def _streamed(name: str, files: ClassFiles, how: Preparation) -> ImageSet:
     """Return the image set whose images stay in their files."""
     from winninghand.images.picture_files import PictureFiles  # of which others have no need
 
