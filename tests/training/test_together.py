@@ -88,14 +88,18 @@ def test_two_processes_train_what_one_does(tmp_path):
     assert said[1] == ""
 
 
-@pytest.mark.slow
-def test_two_processes_read_their_parts_of_streamed_images(tmp_path):
+def drawn_folder(root, count):
     generator = numpy.random.default_rng(0)
     for split, name in product(("train", "test"), ("a", "b")):
-        (tmp_path / split / name).mkdir(parents=True)
-        for number in range(40):
+        (root / split / name).mkdir(parents=True)
+        for number in range(count):
             pixels = generator.integers(0, 256, (20 + number, 30, 3), dtype=numpy.uint8)
-            Image.fromarray(pixels).save(tmp_path / split / name / f"{number}.jpg")
+            Image.fromarray(pixels).save(root / split / name / f"{number}.jpg")
+
+
+@pytest.mark.slow
+def test_two_processes_read_their_parts_of_streamed_images(tmp_path):
+    drawn_folder(tmp_path, 40)
     runs = {
         domain: work("lrr", streamed=str(tmp_path), domain=domain) for domain in ("augmix", "hybridaugment")
     }
@@ -131,6 +135,20 @@ def test_processes_that_disagree_are_refused(tmp_path):
     line = "process 1 of 2 has another run than process 0: training.epochs is 3 there and 2 here"
     assert all(line in one for one in said)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["work.json"]
+
+
+@pytest.mark.slow
+def test_processes_that_see_other_streamed_images_are_refused(tmp_path):
+    for name, count in (("here", 5), ("there", 5)):
+        drawn_folder(tmp_path / name, count)
+    (tmp_path / "there/train/b/3.jpg").unlink()
+    streamed, other = (str(tmp_path / name) for name in ("here", "there"))
+    runs = {"dense": work("dense", streamed=streamed, changed={"1": {"streamed": other}})}
+    codes, said = together(tmp_path / "run", runs, 2)
+    assert codes == [1, 1]
+    line = "process 1 of 2 has another run than process 0: its images or labels are others; give all of them"
+    assert all(line in one for one in said)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["work.json"]
 
 
 def test_synchronised_norms_are_torchs_for_one_process(monkeypatch):
