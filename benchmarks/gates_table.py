@@ -18,15 +18,16 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from benchmarks.choices import choices_by_cell
 from benchmarks.gate_study import Batches, GateStudy, Row, play, rows
 from benchmarks.tables import arguments, document, show, write
+from winninghand.base.charts import caption_of, svg
 from winninghand.base.files import atomic_write
 from winninghand.base.progress import progress_bar
 from winninghand.cards import Card
 from winninghand.corruptions import SEVERITIES
 from winninghand.decks import Deck, load_card, with_bn_adaptation
 from winninghand.decks.building import Built, build
+from winninghand.decks.choices import choices_chart
 from winninghand.decks.fitting import fitted
 from winninghand.decks.fitting_data import CLEAN, Condition, FittingData, collect
 from winninghand.decks.gate import gate_settings
@@ -143,7 +144,9 @@ def _report(study: GateStudy, built: Built, names: list[str], found: list[Row], 
         "gates.json": json.dumps(
             {"title": title, "rows": [row.to_json() for row in found], "shares": shares}
         ),
-        "choices.svg": choices_by_cell(shares),
+        "choices.svg": svg(
+            choices_chart(shares, caption=caption_of(wanted.data, len(study.answers.labels), 0))
+        ),
     }
     write(wanted.out, texts)
 

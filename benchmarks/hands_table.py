@@ -21,14 +21,15 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from benchmarks.choices import choices_by_cell
 from benchmarks.tables import arguments, document, show, write
+from winninghand.base.charts import caption_of, svg
 from winninghand.base.device import to_unit
 from winninghand.base.files import atomic_write
 from winninghand.base.progress import progress_bar
 from winninghand.cards import Card
 from winninghand.corruptions import SEVERITIES, corrupt
 from winninghand.decks import Deck, load
+from winninghand.decks.choices import card_names, choices_chart
 from winninghand.decks.fitting_data import CLEAN, Condition, Indices
 from winninghand.decks.opening import model_path
 from winninghand.evaluation import available, paired_difference
@@ -211,17 +212,13 @@ def _report(players: Sequence[Player], conditions: Sequence[Condition], images: 
     texts = {f"hands-{wanted.corruptions}.md": document(title, (FIGURES, rows), (DIFFERENCES, differences))}
     for player in players:
         if player.model.kind == "deck" and player is groups[player.name][0]:
-            texts[f"choices-{player.name}-{wanted.corruptions}.svg"] = choices_by_cell(
-                _shares(player, conditions)
-            )
+            chart = choices_chart(_shares(player, conditions), caption=caption_of(wanted.data, images, 0))
+            texts[f"choices-{player.name}-{wanted.corruptions}.svg"] = svg(chart)
     write(wanted.out, texts)
 
 
 def _shares(player: Player, conditions: Sequence[Condition]) -> list[dict[str, object]]:
-    names = [
-        f"{number}. {(card.metadata.domain or {}).get('name', 'card')}"
-        for number, card in enumerate(player.model.cards, start=1)
-    ]
+    names = card_names(player.model.cards)
     return [
         {"corruption": corruption, "severity": severity, "card": name, "weight": float(weight)}
         for (corruption, severity), shares in zip(conditions, player.shares, strict=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from winninghand.base.files import atomic_write
+from winninghand.base.charts import save_picture
 from winninghand.report.theory import check_chart
 from winninghand.theory.statements import STATEMENTS, TRIALS
 
@@ -20,9 +20,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs"), help="folder of the SVG files")
     folder = parser.parse_args().out
     for name in SHOWN:
-        with atomic_write(folder / f"theory-{name}.svg") as tmp:
-            tmp.write_text(check_chart(STATEMENTS[name].check(TRIALS, 0)), encoding="utf-8")
-        Console().print(f"wrote {folder / f'theory-{name}.svg'}")
+        chart = check_chart(STATEMENTS[name].check(TRIALS, 0))
+        Console().print(f"wrote {save_picture(chart, folder / f'theory-{name}.svg')}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from winninghand import metrics as metrics
     from winninghand import theory, transforms
     from winninghand.augmentation import augment
+    from winninghand.base.charts import save_picture
     from winninghand.base.version import __version__
     from winninghand.cards import Card
     from winninghand.catalog import names
@@ -48,6 +49,7 @@ _HOMES = {
     "load_images": "images",
     "names": "catalog",
     "network": "networks",
+    "save_picture": "base.charts",
     "specialize": "training.specializing",
     "train": "training",
 }
@@ -74,6 +76,7 @@ __all__ = [
     "load_images",
     "names",
     "network",
+    "save_picture",
     "specialize",
     "theory",
     "train",

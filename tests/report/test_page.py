@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from winninghand.base.charts import checked_picture_path, svg
 from winninghand.base.errors import InputError
 from winninghand.corruptions import corrupt
 from winninghand.evaluation import Cell, Outcome, RobustnessTable
 from winninghand.report.charts import accuracy_by_severity
-from winninghand.report.heatmap import checked_picture_path
 from winninghand.report.page import Page
 from winninghand.report.samples import contact_sheet
 
@@ -52,7 +52,7 @@ def outcome(accuracy):
 def test_the_chart_has_a_line_per_model():
     cells = tuple(Cell("contrast", severity, outcome(0.5)) for severity in (1, 2))
     table = RobustnessTable(outcome(0.9), cells, batch_size=256, seed=0)
-    text = accuracy_by_severity({"dense": table, "card <b>": table})
+    text = svg(accuracy_by_severity({"dense": table, "card <b>": table}))
     assert text.startswith("<svg")
     assert "dense" in text
     assert "card &lt;b&gt;" in text
@@ -102,7 +102,7 @@ def test_a_chart_stands_in_a_well_formed_page(tmp_path):
         ["model"],
         [["a"]],
         [],
-        accuracy_by_severity({"a": table}),
+        svg(accuracy_by_severity({"a": table})),
         Image.new("RGB", (6, 2)),
         ["fog"],
     )
@@ -113,4 +113,4 @@ def test_a_chart_stands_in_a_well_formed_page(tmp_path):
 def test_what_drawing_needs_is_missed_before_anything_is_measured(monkeypatch):
     monkeypatch.setitem(sys.modules, "vl_convert", None)
     with pytest.raises(InputError, match=r"pip install 'winninghand\[report\]'"):
-        checked_picture_path("map.svg")
+        checked_picture_path("map.svg", is_chart=True)

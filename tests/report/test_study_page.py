@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from in_browser import CHROMIUM, in_browser
 
 import winninghand as wh
 from winninghand.evaluation import CLEAN, Cell, Heatmap
@@ -26,7 +27,6 @@ from winninghand.results.outcomes import Outcome, write_outcomes
 SHIPPED = Path(__file__).parents[2] / "studies/cifar10-cpu/results"
 EVALUATION = {"corruptions": "fog", "severities": [1, 5], "limit": 20, "seed": 0, "batch_size": 256}
 HOSTILE = "</script><script>alert(1)</script>"
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
 class Tables(HTMLParser):
@@ -215,23 +215,6 @@ def test_the_latex_document_compiles(study, tmp_path):
     done = subprocess.run(words, cwd=tmp_path / "latex", capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "latex/report.pdf").stat().st_size > 10_000
-
-
-def in_browser(page, tmp_path, address="", script=""):
-    """Return the page as a browser has it after a while, and what stands on its console."""
-    copy = tmp_path / "seen.html"
-    body, end, rest = page.rpartition("</body>")
-    copy.write_text(f"{body}<script>{script}</script>{end}{rest}", encoding="utf-8")
-    words = [CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
-    words += [
-        f"--user-data-dir={tmp_path / 'profile'}",
-        "--virtual-time-budget=20000",
-        "--window-size=390,800",
-    ]
-    done = subprocess.run(
-        [*words, "--dump-dom", f"file://{copy}{address}"], capture_output=True, text=True, timeout=120
-    )
-    return done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
 
 @pytest.mark.slow

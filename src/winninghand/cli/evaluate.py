@@ -161,17 +161,17 @@ def heatmap(
     json: Json = None,
 ) -> None:
     """Draw a card's or a deck's error under one added spatial frequency at a time."""
+    from winninghand.base.charts import checked_picture_path, save_picture
     from winninghand.base.files import check_apart
     from winninghand.base.progress import progress_bar
     from winninghand.base.threads import use_threads
     from winninghand.cli.loading import images_for
     from winninghand.cli.measuring import about, opened
     from winninghand.evaluation import fourier_heatmap, heatmap_shape
-    from winninghand.report.heatmap import checked_picture_path, draw_heatmap
     from winninghand.report.terminal import print_heatmap
     from winninghand.spectra import half_plane
 
-    checked_picture_path(out)
+    checked_picture_path(out, is_chart=True)
     check_apart([out, file_of(json)], [model, *image_places(data, root)])
     use_threads(threads)
     player = opened(model, device, trust)
@@ -180,7 +180,8 @@ def heatmap(
         model.name, len(half_plane(*heatmap_shape(images.test.size, side))), "frequencies"
     ) as progress:
         table = fourier_heatmap(player, images.test, norm, limit, seed, progress=progress, side=side)
-    draw_heatmap(table, f"{model.name}: error with one frequency of norm {norm:g} added", out)
+    title = f"{model.name}: error with one frequency of norm {norm:g} added"
+    save_picture(table.plot(images.name, title), out)
     print_heatmap(table)
     write_json({**about(model, data, images), "seed": seed, **table.to_json()}, json)
 

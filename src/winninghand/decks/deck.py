@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, cast
@@ -22,7 +22,10 @@ from winninghand.decks.gate import FITTED_VALUES, GATES, FittedScores, Gate, Gat
 from winninghand.networks.entering import check_outputs, check_values, copied
 
 if TYPE_CHECKING:
+    import altair
+
     from winninghand.decks.shared_body import SharedBody
+    from winninghand.images import Split
 
 # Whether its cards are played together is found out when they are played first.
 _UNKNOWN: Final = "unknown"
@@ -193,6 +196,33 @@ class Deck(nn.Module):
     def reset(self) -> None:
         """Begin a new stream of images: forget what the gate remembers of earlier ones."""
         self._gate.reset()
+
+    def plot_choices(
+        self,
+        split: Split,
+        corruptions: str | Sequence[str] = "common",
+        severities: Iterable[int] = (1, 2, 3, 4, 5),
+        limit: int | None = 200,
+        seed: int = 0,
+        batch_size: int = 256,
+        data: str = "",
+        title: str = "",
+    ) -> altair.Chart:
+        """Return an Altair chart of who plays when: the mean weight of each card by corruption and severity.
+
+        The gate looks at a seeded, class-balanced sample of `limit` images of a split (None: all), clean and
+        corrupted as in `wh.evaluate`, in batches of one corruption at one severity; no card is run. Notebooks
+        show the chart; `wh.save_picture` writes it as SVG or PNG. Its caption names the number of images and
+        the seed, and the `data` where it is given. Raises `InputError` where altair, of the extra `report`,
+        is not installed, for a corruption that is not known or not to be had, and for what is out of range.
+        """
+        # Only who draws needs what draws.
+        from winninghand.base.charts import drawing
+        from winninghand.decks.choices import choices_of, plot_of
+
+        drawing()
+        choices = choices_of(self, split, corruptions, severities, limit, seed, batch_size)
+        return plot_of(choices, data, title)
 
     def play(self, images: Tensor, weights: Tensor) -> Tensor:
         """Return log-probabilities (N, classes) under given weights (N, cards).

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,9 @@ from winninghand.evaluation.measurement import (
 )
 from winninghand.evaluation.table import CLEAN
 from winninghand.spectra import basis_images, half_plane, on_whole_plane
+
+if TYPE_CHECKING:
+    import altair
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,19 @@ class Heatmap:
         height, width = (length // step * step for length in self.errors.shape)
         blocks = self.errors[:height, :width].reshape(height // step, step, width // step, step)
         return np.asarray(blocks.mean(axis=(1, 3)), dtype=np.float64)
+
+    def plot(self, data: str = "", title: str = "") -> altair.Chart:
+        """Return the map as an Altair chart, zero frequency in its middle.
+
+        Notebooks show it; `wh.save_picture` writes it as SVG or PNG. Its caption names the number of images
+        and the seed, and the `data` where it is given. Raises `InputError` where altair, of the extra
+        `report`, is not installed.
+        """
+        from winninghand.base.charts import caption_of  # who measures alone needs none of it
+        from winninghand.evaluation.heatmap_chart import heatmap_chart
+
+        title = title or f"Error with one frequency of norm {self.norm:g} added"
+        return heatmap_chart(self.errors, title, caption_of(data, self.images, self.seed))
 
     def to_json(self) -> dict[str, Any]:
         """Return the figures as plain values."""

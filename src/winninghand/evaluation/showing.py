@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from winninghand.base.extras import needed
+from winninghand.base.chart_style import DASHES, LIGHT, SHAPES, Look
+from winninghand.base.charts import colour_of, dash_of, drawing, in_style, shape_of
 from winninghand.base.html import Markup, html_table
+from winninghand.corruptions import family_of
 
 if TYPE_CHECKING:
     import altair
@@ -18,12 +20,12 @@ Accuracies = Mapping[tuple[str, int], float]
 _MEAN = "mean"
 
 
-def chart_of(title: str, clean: float, accuracies: Accuracies) -> altair.LayerChart:
-    """Return a chart of accuracy by severity: thin lines for corruptions, a thick black one for their mean.
+def chart_of(title: str, caption: str, clean: float, accuracies: Accuracies) -> altair.LayerChart:
+    """Return a chart of accuracy by severity: thin lines for corruptions, a thick one for their mean.
 
     All lines begin at severity 0, with the accuracy on clean images.
     """
-    alt = needed("altair", "report", "to draw charts")
+    alt = drawing()
     names = list(dict.fromkeys(name for name, _ in accuracies))
     rows = [_point(name, 0, clean) for name in (*names, _MEAN)]
     rows += [_point(name, severity, value) for (name, severity), value in accuracies.items()]
@@ -35,16 +37,29 @@ def chart_of(title: str, clean: float, accuracies: Accuracies) -> altair.LayerCh
         y=alt.Y("accuracy:Q", title="accuracy").scale(zero=False).axis(format=".0%"),
         tooltip=["corruption:N", "severity:O", alt.Tooltip("accuracy:Q", format=".2%")],
     )
-    # The scheme has twenty colours, the usual one ten, and there are fifteen corruptions in `common`.
-    colour = alt.Color("corruption:N", title=None, sort=names).scale(scheme="tableau20").legend(symbolLimit=0)
-    thin = (
-        base.transform_filter(alt.datum.corruption != _MEAN).mark_line(strokeWidth=1.2).encode(color=colour)
+    looks, legend = looks_of(names), alt.Legend(labelExpr="replace(datum.label, /_/g, ' ')")
+    single = base.transform_filter(alt.datum.corruption != _MEAN).encode(
+        color=colour_of("corruption", looks, legend)
     )
-    thick = base.transform_filter(alt.datum.corruption == _MEAN).mark_line(
-        strokeWidth=4, color="black", point=alt.OverlayMarkDef(color="black")
+    thin = single.mark_line(strokeWidth=1.2).encode(strokeDash=dash_of("corruption", looks))
+    marks = single.mark_point(size=28, filled=True, opacity=1).encode(
+        shape=shape_of("corruption", looks, legend)
     )
-    chart: altair.LayerChart = (thin + thick).properties(width=420, height=320, title=title)
-    return chart
+    thick = base.transform_filter(alt.datum.corruption == _MEAN).mark_line(strokeWidth=4, color=LIGHT["ink"])
+    chart: altair.LayerChart = (thin + marks + thick).properties(width=420, height=320)
+    return in_style(chart, title, caption)
+
+
+def looks_of(names: Sequence[str]) -> dict[str, Look]:
+    """Return a look for each corruption: a colour for its family, shapes and dashes within the family."""
+    families: dict[str, list[str]] = {}
+    for name in names:
+        families.setdefault(family_of(name), []).append(name)
+    return {
+        name: Look(f"c{number % 8}", SHAPES[place % len(SHAPES)], list(DASHES[place % len(DASHES)]))
+        for number, members in enumerate(families.values())
+        for place, name in enumerate(members)
+    }
 
 
 def _point(name: str, severity: int, accuracy: float) -> dict[str, Any]:

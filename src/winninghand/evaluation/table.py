@@ -280,18 +280,23 @@ class RobustnessTable(Measured):
         title = f"{self!r}, {counted(len(self.clean.correct), 'image')}"
         return html_of(title, {(cell.corruption, cell.severity): cell.accuracy for cell in self.cells})
 
-    def plot(self) -> altair.LayerChart:
+    def plot(self, data: str = "", title: str = "") -> altair.LayerChart:
         """Return an Altair chart of accuracy by severity, a line for each corruption and one for their mean.
 
-        Notebooks show it; `.save("chart.svg")` writes it. Raises `InputError` where altair, of the extra
-        `report`, is not installed, and where nothing but clean images was measured.
+        Colours stand for families of corruptions, shapes and dashes for those of one family. Notebooks show
+        it; `wh.save_picture` writes it as SVG or PNG. Its caption names the number of images and the seed,
+        and the `data` where it is given. Raises `InputError` where altair, of the extra `report`, is not
+        installed, and where nothing but clean images was measured.
         """
+        from winninghand.base.charts import caption_of  # who measures alone needs none of it
         from winninghand.evaluation.showing import chart_of
 
         if not self.cells:
             raise InputError("there is no corruption to draw; evaluate with some")
         accuracies = {(cell.corruption, cell.severity): cell.accuracy for cell in self.cells}
-        return chart_of(f"{self._in_short} (black: mean)", self.clean_accuracy, accuracies)
+        caption = caption_of(data, len(self.clean.correct), self.seed)
+        title = title or f"Accuracy by severity: {self._in_short}"
+        return chart_of(title, f"{caption}; the thick line is the mean", self.clean_accuracy, accuracies)
 
     def to_pandas(self) -> Any:  # noqa: ANN401 (a pandas.DataFrame)
         """Return the rows as a pandas data frame; `InputError` where pandas is not installed."""

@@ -1,20 +1,27 @@
-"""Charts as SVG text, drawn without a browser or a network."""
+"""Charts of several models side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import ModuleType
 from typing import TYPE_CHECKING
 
-from winninghand.base.extras import needed
+from winninghand.base.chart_style import looks
+from winninghand.base.charts import colour_of, dash_of, drawing, in_style, shape_of
 from winninghand.evaluation import RobustnessTable
 
 if TYPE_CHECKING:
     import altair
 
+_WIDE, _NARROW = (520, 300), (250, 240)
 
-def accuracy_by_severity(tables: Mapping[str, RobustnessTable]) -> str:
-    """Return an SVG of accuracy against severity, one line per model; severity 0 is clean."""
+
+def accuracy_by_severity(
+    tables: Mapping[str, RobustnessTable], caption: str = "", narrow: bool = False
+) -> altair.LayerChart:
+    """Return a chart of accuracy against severity, one line per model; severity 0 is clean.
+
+    A narrow one has its legend below, and is readable on a telephone.
+    """
     alt = drawing()
     rows = []
     for model, table in tables.items():
@@ -23,42 +30,15 @@ def accuracy_by_severity(tables: Mapping[str, RobustnessTable]) -> str:
             {"model": model, "severity": severity, "accuracy": table.by_severity(severity)}
             for severity in sorted({cell.severity for cell in table.cells})
         ]
-    chart = (
-        alt.Chart(alt.Data(values=rows))
-        .mark_line(point=True, strokeWidth=2)
-        .encode(
-            x=alt.X("severity:O", title="severity of the corruptions (0: clean)").axis(labelAngle=0),
-            y=alt.Y("accuracy:Q", title="accuracy").scale(zero=False).axis(format=".0%"),
-            color=alt.Color("model:N", title=None, sort=list(tables)).scale(scheme="tableau10"),
-        )
-        .properties(width=520, height=300)
+    look = looks(list(tables))
+    legend = alt.Legend(orient="bottom", columns=1) if narrow else alt.Legend()
+    width, height = _NARROW if narrow else _WIDE
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        x=alt.X("severity:O", title="severity of the corruptions (0: clean)").axis(labelAngle=0),
+        y=alt.Y("accuracy:Q", title="accuracy").scale(zero=False).axis(format=".0%"),
+        color=colour_of("model", look, legend),
     )
-    return svg(chart)
-
-
-def svg(chart: altair.Chart) -> str:
-    """Return the chart as SVG text."""
-    text: str = _converter().vegalite_to_svg(chart.to_json())
-    return text
-
-
-def png(chart: altair.Chart) -> bytes:
-    """Return the chart as a PNG, at two pixels for each of its units."""
-    content: bytes = _converter().vegalite_to_png(chart.to_json(), scale=2)
-    return content
-
-
-def drawing() -> ModuleType:
-    """Return altair; `InputError` says how to install what charts need."""
-    _converter()
-    return needed("altair", "report", "to draw charts")
-
-
-def _converter() -> ModuleType:
-    return needed("vl_convert", "report", "to draw charts")
-
-
-def library() -> str:
-    """Return Vega, Vega-Lite and Vega-Embed as one script for pages, which gives them to `window`."""
-    text: str = _converter().javascript_bundle()
-    return text.replace("</script", "<\\/script")
+    lines = base.mark_line(strokeWidth=2).encode(strokeDash=dash_of("model", look))
+    points = base.mark_point(filled=True, opacity=1, size=60).encode(shape=shape_of("model", look, legend))
+    chart: altair.LayerChart = (lines + points).properties(width=width, height=height)
+    return in_style(chart, caption=caption)

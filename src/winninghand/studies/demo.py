@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
+from winninghand.base.charts import drawing, save_picture, svg
 from winninghand.base.device import best_device, to_unit
-from winninghand.base.files import atomic_write
 from winninghand.base.progress import with_progress
 from winninghand.cards import Card
 from winninghand.decks import Deck
@@ -21,7 +21,7 @@ from winninghand.evaluation import (
 )
 from winninghand.images import ImageSet, load_images
 from winninghand.recipe import Recipe, make_recipe
-from winninghand.report.charts import accuracy_by_severity, drawing
+from winninghand.report.charts import accuracy_by_severity
 from winninghand.report.page import Page, template_engine
 from winninghand.report.samples import contact_sheet
 from winninghand.report.terminal import console, print_missing, print_models
@@ -113,8 +113,7 @@ def _show(contenders: Mapping[str, Contender], images: ImageSet, out: Path) -> N
     rows = [player.row(name) for name, player in contenders.items()]
     tables = {name: player.table for name, player in contenders.items()}
     chart = accuracy_by_severity(tables)
-    with atomic_write(out / "accuracy.svg") as tmp:
-        tmp.write_text(chart, encoding="utf-8")
+    save_picture(chart, out / "accuracy.svg")
     corruptions = tables["dense"].corruptions
     page = Page(
         title="Winning Hand: compact cards on the digits",
@@ -125,7 +124,7 @@ def _show(contenders: Mapping[str, Contender], images: ImageSet, out: Path) -> N
         columns=COLUMNS,
         rows=rows,
         notes=_notes(contenders, images),
-        chart=chart,
+        chart=svg(chart),
         sheet=contact_sheet(images.test.images[:20], corruptions),
         corruptions=corruptions,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import mean
 from time import perf_counter
 
+from winninghand.base.charts import drawing, save_picture
 from winninghand.base.errors import percent
 from winninghand.base.files import atomic_write
 from winninghand.base.progress import with_progress
@@ -16,7 +17,6 @@ from winninghand.cards import Card
 from winninghand.evaluation import Measurement
 from winninghand.images import ImageSet
 from winninghand.recipe import make_recipe
-from winninghand.report.charts import drawing
 from winninghand.report.page import template_engine
 from winninghand.report.terminal import console, print_missing
 from winninghand.report.theory import Section, check_chart, write_theory_page
@@ -110,8 +110,7 @@ def run_theory(
     seconds["statements"] = perf_counter() - start
     proven = Proven(ticket, cells, seconds)
     for name, (_, check) in zip(STATEMENTS, checks, strict=True):
-        with atomic_write(out / f"{name}.svg") as tmp:
-            tmp.write_text(check_chart(check), encoding="utf-8")
+        save_picture(check_chart(check), out / f"{name}.svg")
     save_ticket(ticket, out / "theory.ticket")
     with atomic_write(out / "theory.json") as tmp:
         tmp.write_text(json.dumps(proven.document(), indent=1) + "\n", encoding="utf-8")

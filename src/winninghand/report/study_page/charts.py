@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from winninghand.report.charts import drawing
-from winninghand.report.heatmap import frequency_axes
+from winninghand.base.chart_style import SHAPES
+from winninghand.base.chart_style import looks as looks_of
+from winninghand.base.charts import drawing
+from winninghand.evaluation.heatmap_chart import frequency_axes
 
 if TYPE_CHECKING:
     import altair
 
 Spec = dict[str, Any]
 
-_COLOURS, _SHAPES = 8, ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross")
 _DENSE, _DECK = "dense", "deck"
 
 
@@ -25,10 +26,7 @@ def looks(series: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Return a colour and a shape for each series; together they tell many apart, also without colours."""
     own = {_DENSE: ("var(--dense)", "square"), _DECK: ("var(--deck)", "diamond")}
     others = [name for name in series if name not in own]
-    return own | {
-        name: (f"var(--c{place % _COLOURS})", _SHAPES[place % len(_SHAPES)])
-        for place, name in enumerate(others)
-    }
+    return own | {name: (f"var(--{look.colour})", look.shape) for name, look in looks_of(others).items()}
 
 
 def by_sparsity(
@@ -159,12 +157,12 @@ def dumbbells(ends: Mapping[str, str], y: str, x_title: str, form: str) -> Spec:
             .scale(domain=list(ends.values()), range=[f"var(--e{place})" for place in range(len(ends))])
             .legend(None),
             shape=alt.Shape("what:N", title=None)
-            .scale(domain=list(ends.values()), range=list(_SHAPES[: len(ends)]))
+            .scale(domain=list(ends.values()), range=list(SHAPES[: len(ends)]))
             .legend(None),
             tooltip=[f"{y}:N", alt.Tooltip("what:N", title=" "), alt.Tooltip("value:Q", format=".2%")],
         )
     )
-    marked = [[name, f"var(--e{place})", _SHAPES[place]] for place, name in enumerate(ends.values())]
+    marked = [[name, f"var(--e{place})", SHAPES[place]] for place, name in enumerate(ends.values())]
     return _spec(alt.layer(bars, marks), layout="rows", legend=marked)
 
 
@@ -184,10 +182,10 @@ def effects() -> Spec:
     bars = base.mark_rule(strokeWidth=2).encode(x=x, x2="high:Q")
     dots = base.mark_point(filled=True, size=80, opacity=1).encode(
         x="effect:Q",
-        shape=alt.Shape("verdict:N").scale(domain=list(VERDICTS), range=list(_SHAPES[:3])).legend(None),
+        shape=alt.Shape("verdict:N").scale(domain=list(VERDICTS), range=list(SHAPES[:3])).legend(None),
         tooltip=["label:N", "verdict:N", alt.Tooltip("effect:Q", format="+.2%")],
     )
-    marked = [[name, f"var(--{name})", _SHAPES[place]] for place, name in enumerate(VERDICTS)]
+    marked = [[name, f"var(--{name})", SHAPES[place]] for place, name in enumerate(VERDICTS)]
     return _spec(alt.layer(zero.encode(x="x:Q"), bars, dots), layout="rows", legend=marked, drawn="low")
 
 

@@ -1,7 +1,7 @@
 "use strict";
 // Draws the charts of the page from its data, and lets the filters act on charts and tables alike.
 (() => {
-  const { figures, looks } = JSON.parse(document.getElementById("data").textContent);
+  const { figures, looks, config } = JSON.parse(document.getElementById("data").textContent);
   const form = document.getElementById("filters");
   const fields = [...form.querySelectorAll("fieldset")];
   const PLACE = ["method", "domain", "network", "protocol"];
@@ -11,20 +11,6 @@
     "triangle-up": "M8 2l7 12H1z", "triangle-down": "M8 14L1 2h14z", cross: "M6 2h4v4h4v4h-4v4H6v-4H2V6h4z",
   };
   const protocolCount = document.querySelectorAll('fieldset[data-key="protocol"] input').length;
-  const variable = (name) => `var(--${name})`;
-  const text = { font: "inherit", labelFontSize: 11, titleFontSize: 12, titleFontWeight: 400 };
-  const inks = { labelColor: variable("muted"), titleColor: variable("muted") };
-  const CONFIG = {
-    background: "transparent",
-    font: "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Liberation Sans', sans-serif",
-    view: { stroke: null },
-    axis: { ...text, ...inks, gridColor: variable("line"), domainColor: variable("line"), tickColor: variable("line"), titlePadding: 8 },
-    legend: { ...text, ...inks, symbolStrokeWidth: 0 },
-    header: { labelColor: variable("ink"), labelFontSize: 12, labelFontWeight: 600, labelLimit: 320 },
-    text: { color: variable("ink") },
-  };
-  for (const part of ["axis", "legend"]) delete CONFIG[part].font;
-
   // ---- what the filters let through
 
   const chosen = () => {
@@ -127,7 +113,7 @@
     }
     // Named, and not values within a layer, so that all layers share them.
     spec.datasets = { rows };
-    spec.config = CONFIG;
+    spec.config = config;
     return spec;
   };
 

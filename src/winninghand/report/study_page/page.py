@@ -7,9 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from winninghand.base.chart_style import DARK, LIGHT, as_variables, variables, vega_config
+from winninghand.base.charts import drawing, library
 from winninghand.base.files import atomic_write
 from winninghand.base.version import __version__
-from winninghand.report.charts import drawing, library
 from winninghand.report.page import template_engine, without_controls
 from winninghand.report.study_page.charts import looks
 from winninghand.report.study_page.figure import MEAN, Figure
@@ -38,7 +39,7 @@ def write_page(report: Report, path: Path | str) -> None:
         report=report,
         mean=MEAN,
         version=__version__,
-        style=_part("page.css"),
+        style=_part("page.css").replace("/*light*/", variables(LIGHT)).replace("/*dark*/", variables(DARK)),
         script=_part("page.js"),
         library=library(),
         data=_as_script(_payload(report)),
@@ -52,6 +53,7 @@ def _payload(report: Report) -> dict[str, Any]:
     return {
         "figures": {figure.name: _figure(figure) for figure in report.figures},
         "looks": looks(report.series),
+        "config": vega_config(as_variables(), ground="transparent"),
     }
 
 

@@ -1,56 +1,35 @@
-"""A Fourier heatmap as a picture."""
+"""A Fourier heatmap as a chart."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from winninghand.base.errors import InputError, shown
-from winninghand.base.files import atomic_write
-from winninghand.evaluation import Heatmap
-from winninghand.report.charts import drawing, png, svg
+import numpy as np
+import numpy.typing as npt
+
+from winninghand.base.charts import drawing, in_style
 
 if TYPE_CHECKING:
     import altair
 
 _SIDE = 420
-_SUFFIXES = (".svg", ".png")
 
 
-def checked_picture_path(path: Path | str) -> Path:
-    """Return a path that a picture can be written to.
+def heatmap_chart(errors: npt.NDArray[np.float64], title: str, caption: str) -> altair.Chart:
+    """Return the chart of errors (rows, columns): colour is the error, 0 to 100% so that maps compare.
 
-    Raises `InputError` for an unknown suffix, and where what is needed to draw is not installed.
+    The colours are viridis, which people who are colour-blind read as well, and which is even in grey.
     """
-    if Path(path).suffix.lower() not in _SUFFIXES:
-        raise InputError(f"a heatmap is drawn as .svg or .png, not as {str(path)!r}; rename it")
-    drawing()
-    return Path(path)
-
-
-def draw_heatmap(heatmap: Heatmap, title: str, path: Path | str) -> None:
-    """Draw the map with zero frequency in the middle, as SVG or PNG by the suffix."""
-    suffix = checked_picture_path(path).suffix.lower()
-    chart = heatmap_chart(heatmap, title)
-    with atomic_write(path) as tmp:
-        if suffix == ".svg":
-            tmp.write_text(svg(chart), encoding="utf-8")
-        else:
-            tmp.write_bytes(png(chart))
-
-
-def heatmap_chart(heatmap: Heatmap, title: str) -> altair.Chart:
-    """Return the chart: colour is the error, 0 to 100% so that maps of several models compare."""
-    height, width = heatmap.errors.shape
+    height, width = errors.shape
     cells = [
         {"vertical": row - height // 2, "horizontal": column - width // 2, "error": error}
-        for row, errors in enumerate(heatmap.errors.tolist())
-        for column, error in enumerate(errors)
+        for row, line in enumerate(errors.tolist())
+        for column, error in enumerate(line)
     ]
     alt = drawing()
     side = max(1, _SIDE // max(height, width))
     chart: altair.Chart = (
-        alt.Chart(alt.Data(values=cells), title=shown(title))
+        alt.Chart(alt.Data(values=cells))
         .mark_rect()
         .encode(
             **frequency_axes(height, width),
@@ -61,7 +40,7 @@ def heatmap_chart(heatmap: Heatmap, title: str) -> altair.Chart:
         # Whole pixels a cell, or seams show between the cells.
         .properties(width=side * width, height=side * height)
     )
-    return chart
+    return in_style(chart, title, caption)
 
 
 def frequency_axes(height: int, width: int, apart: int = 1) -> dict[str, Any]:
