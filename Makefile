@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TOOLS := $(VENV)-tools/bin
+RELEASE := $(VENV)-release
 NETWORKS := $(VENV)-networks
 ROBUSTBENCH := $(VENV)-robustbench
 
 # Processes that share the tests; give more cores more of them.
 WORKERS ?= 2
 
-.PHONY: demo test test-fast test-networks test-robustbench test-ray lint docs bench faults report-pictures lock audit sbom install clean
+.PHONY: demo test test-fast test-networks test-robustbench test-ray lint docs bench faults report-pictures lock audit sbom release release-dry-run install clean
 
 demo: install
 	$(BIN)/winninghand demo --out runs/demo
@@ -69,6 +70,20 @@ $(TOOLS):
 	$(PYTHON) -m venv $(VENV)-tools
 	$(TOOLS)/python -m pip install --quiet cyclonedx-bom pip-audit
 
+# Wheel and source distribution, checked and tried on each Python that is at hand (PYTHONS="PATH PATH" for others), a
+# tag, and notes: all in dist/. Nothing is published.
+release: $(RELEASE)/.installed
+	$(RELEASE)/bin/python -m release --python $(PYTHONS)
+
+# The same, without a tag, and in spite of what stands against a release.
+release-dry-run: $(RELEASE)/.installed
+	$(RELEASE)/bin/python -m release --dry-run --python $(PYTHONS)
+
+$(RELEASE)/.installed:
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet build cffconvert pyyaml twine
+	touch $@
+
 # The documents' pictures of a report; RESULTS is the folder of a study. It needs Chromium.
 RESULTS ?= studies/cifar10-cpu
 PICTURES ?= docs/report
@@ -110,4 +125,4 @@ $(ROBUSTBENCH)/.installed: pyproject.toml constraints-networks.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-networks $(VENV)-robustbench $(VENV)-tools dist build docs/api docs/_build site
+	rm -rf $(VENV) $(VENV)-networks $(VENV)-robustbench $(VENV)-tools $(RELEASE) dist build docs/api docs/_build site

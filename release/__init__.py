@@ -1,0 +1,1 @@
+"""How a release is made: `python -m release`, or `make release`. It is no part of what people install."""
