@@ -31,7 +31,7 @@ from packaging.utils import canonicalize_name
 PACKAGE = "winninghand"
 FLOORS = {
     **dict.fromkeys(["base", "errors", "registry", "files", "locks", "randomness", "progress"], -1),
-    **dict.fromkeys(["device", "version", "zoo", "pixels"], -1),
+    **dict.fromkeys(["device", "version", "zoo", "pixels", "hub"], -1),
     **dict.fromkeys(["images", "corruptions", "augmentation", "networks", "spectra"], 0),
     **dict.fromkeys(["cards", "compression", "transforms"], 1),
     **dict.fromkeys(["decks", "engine", "evaluation"], 2),

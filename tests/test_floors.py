@@ -12,7 +12,7 @@ SOURCE = Path(winninghand.__file__).parent
 
 # Every folder, and every file beside them, stands on one floor.
 FLOORS = {
-    **dict.fromkeys(["base", "zoo"], -1),
+    **dict.fromkeys(["base", "hub", "zoo"], -1),
     **dict.fromkeys(["images", "corruptions", "augmentation", "networks", "spectra"], 0),
     **dict.fromkeys(["cards", "compression", "transforms"], 1),
     **dict.fromkeys(["decks", "engine", "evaluation"], 2),
@@ -31,7 +31,8 @@ NEIGHBOURS = {
     "evaluation": {"decks"},
     "studies": {"report"},
     "training": {"recipe"},
-    "zoo": {"base"},
+    "hub": {"base"},
+    "zoo": {"base", "hub"},
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 

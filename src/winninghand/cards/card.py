@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 from pydantic import ValidationError
@@ -27,6 +27,10 @@ from winninghand.compression import prunable_weights
 from winninghand.networks import entering, laid_out, preprocessing_of
 from winninghand.networks.entering import check_outputs, check_values, copied
 from winninghand.spectra import SpectralProfile
+
+if TYPE_CHECKING:
+    from winninghand.hub.evaluation import Results
+    from winninghand.hub.uploading import Published
 
 # Buffers, besides the normalisation, that a card's state dict holds where the card has them.
 _PROFILE, _CLEAN, _SCALE = "profile_", "clean_profile_", "scale/"
@@ -300,6 +304,32 @@ class Card(OldCardNames, nn.Module):
         header, streams = pack_card(self.parts)
         check_outputs(self.network, self.input_size, len(self.classes))
         write_streams(path, {"kind": KIND, **header}, streams)
+
+    def push_to_hub(
+        self,
+        repository: str,
+        revision: str | None = None,
+        private: bool = False,
+        token: str | None = None,
+        licence: str | None = None,
+        data: str | None = None,
+        results: Results | None = None,
+    ) -> Published:
+        """Upload the card to `OWNER/NAME` on the Hugging Face hub, with a page made of its own facts.
+
+        The repository is made where it is not there, `private` if so wished, and gets one commit: the
+        file, `model.card`, and its page, `README.md`. `revision` is a branch, by default `main`; `token`
+        is by default that of `hf auth login` or of `HF_TOKEN`. `licence` is as the hub names it, such as
+        `mit`. `data` names the images that it was trained on. `results` are the table of `wh.evaluate`, or
+        the file of `winninghand evaluate --json`: they go into the hub's metadata. Without them the card's
+        own accuracies do, where `data` names their images.
+
+        Returns the address of that commit, which `wh.load` takes. Raises `InputError` for another
+        name, without a token, for results of another model, and where the hub cannot be reached or refuses.
+        """
+        from winninghand.cards.publishing import push  # no card that is played needs it
+
+        return push(self, repository, revision, private, token, licence, data, results)
 
     def __repr__(self) -> str:
         height, width = self.input_size

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from winninghand.base.errors import InputError, checked_path
 from winninghand.base.files import atomic_write
 from winninghand.cards.codec.tensors import uses_blocks
-from winninghand.zoo import PREFIX, ZOO
+from winninghand.zoo import PREFIX, file_of
 
 SCHEMA = 1
 
@@ -31,18 +31,36 @@ _INDEX = "index"
 DRAWN = "drawn"
 """Where a card's header says that its weights are a function of a seed."""
 
+_HUB = "hf:"
+
 # One key, because safetensors writes several in no fixed order.
 _KEY = "winninghand"
 _LONGEST_HEADER = 1 << 24
 
 
-def model_path(model: Path | str) -> Path:
-    """Return the file that `zoo:NAME` stands for; any other path is returned as it is.
+def model_path(model: Path | str, revision: str | None = None) -> Path:
+    """Return the file that `zoo:NAME` or `hf:OWNER/NAME` stands for; any other path is returned as it is.
 
-    Raises `InputError` for a name that the zoo does not have.
+    A model of the hub is fetched into the hub's cache where it is not there. `revision` is a branch, tag or
+    commit of it, which may also be written as `hf:OWNER/NAME@REVISION`; the newest of `main` where None.
+
+    Raises `InputError` for a name that the zoo does not have, for what the hub does not have or does not
+    give, and for a revision of what is not on the hub.
     """
-    path, text = checked_path("the model", model, "a path or zoo:NAME"), str(model)
-    return ZOO[text.removeprefix(PREFIX)] if text.startswith(PREFIX) else path
+    path, text = checked_path("the model", model, "a path, zoo:NAME or hf:OWNER/NAME"), str(model)
+    if text.startswith(_HUB):
+        from winninghand.hub.address import parse
+        from winninghand.hub.fetching import fetch
+
+        return fetch(parse(text, revision))
+    if revision is not None:
+        raise InputError(f"{text} is no hf:OWNER/NAME, which alone has revisions; leave it out")
+    return file_of(text.removeprefix(PREFIX)) if text.startswith(PREFIX) else path
+
+
+def model_digest(file: Path) -> str:
+    """Return a hash of a model's file, 16 hexadecimal digits, as in the results of studies."""
+    return _digest(file.read_bytes())
 
 
 def write_streams(

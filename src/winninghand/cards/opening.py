@@ -16,12 +16,14 @@ from winninghand.cards.container import model_path, read_streams
 from winninghand.cards.file import KIND, unpack_card
 
 CardLike: TypeAlias = Card | Path | str
-"""A card, its file, or `zoo:NAME`."""
+"""A card, its file, `zoo:NAME` or `hf:OWNER/NAME`."""
 
 
 def load_card(path: Path | str, network: nn.Module | None = None, trust: bool = False) -> Card:
     """Open what must be a card; see `winninghand.load`. Raises `InputError` for a deck too."""
     file = model_path(path)
+    if trust:
+        check_no_stranger(file)
     header, streams = read_streams(file)
     kind = header.pop("kind", None)
     if kind != KIND:
@@ -30,6 +32,17 @@ def load_card(path: Path | str, network: nn.Module | None = None, trust: bool = 
     # What is made in inference mode could never be trained.
     with torch.inference_mode(False):
         return Card(*unpack_card(header, streams, str(file), network, trust=trust))
+
+
+def check_no_stranger(file: Path) -> None:
+    """Raise `InputError` for a file of the hub, which may name any code that is installed here to be run."""
+    from winninghand.hub.address import address_of  # who trusts nothing needs none of it
+
+    if address_of(file) is not None:
+        raise InputError(
+            f"{file} comes from the hub, and code that it names is not run; look at it, and trust a copy "
+            "of it elsewhere"
+        )
 
 
 def opened(cards: Sequence[CardLike]) -> Sequence[Card]:

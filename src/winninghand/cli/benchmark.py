@@ -24,7 +24,8 @@ def benchmark(
     from winninghand.base.files import check_apart
     from winninghand.base.progress import progress_bar
     from winninghand.base.threads import use_threads
-    from winninghand.cli.measuring import digest_of, opened, portable
+    from winninghand.cards.container import model_digest
+    from winninghand.cli.measuring import opened, portable
     from winninghand.report.terminal import print_speeds
     from winninghand.runtimes import ROUNDS
     from winninghand.runtimes import benchmark as measured
@@ -38,7 +39,7 @@ def benchmark(
     print_speeds(speeds)
     document = {
         "model": portable(model),
-        "model_digest": digest_of(model),
+        "model_digest": model_digest(model),
         "machine": speeds.machine,
         "quiet": speeds.quiet,
         "rows": [asdict(row) for row in speeds.rows],

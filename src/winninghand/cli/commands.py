@@ -79,6 +79,14 @@ COMMANDS = {
             "winninghand export a.card a.onnx --quantize int8 --data cifar10",
         ),
     ),
+    "publish": Command(
+        "publish:publish",
+        "Exchange",
+        (
+            "winninghand publish a.card owner/name --licence mit --results figures.json",
+            "winninghand publish a.card owner/name --out folder",
+        ),
+    ),
     "corrupt": Command(
         "corrupt:corrupt", "Exchange", ("winninghand corrupt --data cifar10 --out data/CIFAR-10-C",)
     ),

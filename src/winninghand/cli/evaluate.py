@@ -188,7 +188,8 @@ def heatmap(
 
 def _compared(table: RobustnessTable, reference: RobustnessTable, baseline: Path) -> dict[str, Any]:
     """Print a table's figures against the baseline's, and return them as plain values."""
-    from winninghand.cli.measuring import as_given, digest_of, portable
+    from winninghand.cards.container import model_digest
+    from winninghand.cli.measuring import as_given, portable
     from winninghand.evaluation import compare, corruption_errors
     from winninghand.report.terminal import print_comparison
 
@@ -196,7 +197,7 @@ def _compared(table: RobustnessTable, reference: RobustnessTable, baseline: Path
     print_comparison(as_given(baseline), differences, errors)
     return {
         "baseline": portable(baseline),
-        "baseline_digest": digest_of(baseline),
+        "baseline_digest": model_digest(baseline),
         "differences": {name: vars(interval) for name, interval in differences.items()},
         **errors.to_json(),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from torch import nn
@@ -11,38 +10,40 @@ from winninghand.base.device import resolve_device
 from winninghand.base.progress import progress_bar
 from winninghand.base.version import __version__
 from winninghand.cards import Card
+from winninghand.cards.container import model_digest
 from winninghand.decks import Deck, load
 from winninghand.evaluation import Measurement, RobustnessTable, Sample
+from winninghand.hub.address import FILES, address_of
 from winninghand.images import ImageSet
 from winninghand.report.terminal import print_missing, say
-from winninghand.zoo import PREFIX, ZOO
+from winninghand.zoo import PREFIX, name_of
 
 
 def as_given(path: Path | str) -> str:
-    """Return the path of a model as people give it: zoo:NAME, or the path itself.
+    """Return the file of a model as people give it: zoo:NAME, hf:OWNER/NAME@COMMIT, or the path itself.
 
     Every run calls its card card.card, so the name of a file alone says nothing.
     """
-    path = str(path)
-    return next((f"{PREFIX}{name}" for name in ZOO if str(ZOO[name]) == path), path)
+    name, address = name_of(Path(path)), address_of(path)
+    if name is not None:
+        return f"{PREFIX}{name}"
+    if address is None:
+        return str(path)
+    # A file that is called as the library calls it is the only one there.
+    return str(address._replace(file=None) if address.file in FILES else address)
 
 
 def portable(path: Path | str) -> str:
-    """Return a path without what only this machine knows: zoo:NAME, a relative path, or a name alone."""
+    """Return a path without what only this machine knows: as people give it, or a name alone."""
     named = as_given(path)
     return Path(named).name if Path(named).is_absolute() else named
-
-
-def digest_of(model: Path) -> str:
-    """Return a hash of a model's file, 16 hexadecimal digits, as in the results of studies."""
-    return hashlib.blake2b(model.read_bytes(), digest_size=8).hexdigest()
 
 
 def about(model: Path, data: str, images: ImageSet) -> dict[str, str]:
     """Return what figures are of: the model and the test images, by name and by hash, and the version."""
     return {
         "model": portable(model),
-        "model_digest": digest_of(model),
+        "model_digest": model_digest(model),
         "data": portable(data),
         "test_digest": images.test.digest,
         "winninghand": __version__,

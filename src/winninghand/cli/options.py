@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def of_zoo(model: Path | None) -> Path | None:
-    """Return the file of a model that may be given as zoo:NAME."""
+    """Return the file of a model that may be given as zoo:NAME or hf:OWNER/NAME."""
     if model is None:
         return None
     from winninghand.decks import model_path
@@ -63,7 +63,7 @@ Model = Annotated[
     Path,
     typer.Argument(
         metavar="MODEL",
-        help="A .card or .deck file, or zoo:NAME.",
+        help="A .card or .deck file, zoo:NAME or hf:OWNER/NAME@REVISION.",
         callback=of_zoo,
         autocompletion=completion.models,
     ),

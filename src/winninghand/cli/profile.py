@@ -19,7 +19,7 @@ def profile(
         Path,
         typer.Argument(
             metavar="CARD|DECK",
-            help="A .card or .deck file, or zoo:NAME.",
+            help="A .card or .deck file, zoo:NAME or hf:OWNER/NAME.",
             autocompletion=completion.models,
         ),
     ],
@@ -53,8 +53,8 @@ def profile(
     from winninghand.report.terminal import say
     from winninghand.training.profiles import profiled
 
-    if out is None and str(model).startswith(PREFIX):
-        raise InputError(f"{model} is part of the library; say by --out where its copy is to be written")
+    if out is None and str(model).startswith((PREFIX, "hf:")):
+        raise InputError(f"{model} is not yours to change; say by --out where its copy is to be written")
     source = model_path(model)
     target = out or checked_output(source)
     check_apart([target], image_places(data, root))

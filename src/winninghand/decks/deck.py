@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import altair
 
     from winninghand.decks.shared_body import SharedBody
+    from winninghand.hub.evaluation import Results
+    from winninghand.hub.uploading import Published
     from winninghand.images import Split
 
 # Whether its cards are played together is found out when they are played first.
@@ -304,6 +306,27 @@ class Deck(nn.Module):
             check_outputs(card.network, card.input_size, len(card.classes))
         write_streams(path, {"kind": KIND, **header}, streams, once=shared_streams(streams))
 
+    def data_sheet(self) -> dict[str, str]:
+        """Return what it is as lines of a name and a text, for people; its cards have sheets of their own."""
+        from winninghand.decks.data_sheet import deck_sheet  # no deck that is played needs it
+
+        return deck_sheet(self.cards, self.gate, self.settings)
+
+    def push_to_hub(
+        self,
+        repository: str,
+        revision: str | None = None,
+        private: bool = False,
+        token: str | None = None,
+        licence: str | None = None,
+        data: str | None = None,
+        results: Results | None = None,
+    ) -> Published:
+        """Upload the deck to `OWNER/NAME` on the Hugging Face hub: see `Card.push_to_hub`."""
+        from winninghand.cards.publishing import push  # no deck that is played needs it
+
+        return push(self, repository, revision, private, token, licence, data, results)
+
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy or a pickle holds: all but the copies that it plays by."""
         return {**vars(self), "_body": _UNKNOWN}
@@ -323,9 +346,9 @@ class Deck(nn.Module):
         """Return its data sheet and its cards as HTML, which notebooks show."""
         # No deck that is played needs it.
         from winninghand.base.html import html_sheet, html_table
-        from winninghand.decks.data_sheet import CARD_COLUMNS, card_rows, deck_sheet
+        from winninghand.decks.data_sheet import CARD_COLUMNS, card_rows
 
-        sheet = html_sheet(deck_sheet(self.cards, self.gate, self.settings), repr(self))
+        sheet = html_sheet(self.data_sheet(), repr(self))
         return sheet + html_table(CARD_COLUMNS, card_rows(self.cards, self.temperatures.tolist()))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Deck:

@@ -16,23 +16,33 @@ from winninghand.cards.container import model_path, read_streams
 from winninghand.cards.file import KIND as CARD
 from winninghand.cards.file import unpack_card
 from winninghand.cards.inspection import Work
+from winninghand.cards.opening import check_no_stranger
 from winninghand.decks.bodies import shared_bodies
 from winninghand.decks.deck import Deck
 from winninghand.decks.file import KIND as DECK
 from winninghand.decks.file import unpack_deck
 
 
-def load(path: Path | str, network: nn.Module | None = None, trust: bool = False) -> Card | Deck:
-    """Open a card or a deck: a file, told by what it holds and not by its name, or `zoo:NAME`.
+def load(
+    path: Path | str, network: nn.Module | None = None, trust: bool = False, revision: str | None = None
+) -> Card | Deck:
+    """Open a card or a deck: a file, told by what it holds and not by its name, `zoo:NAME`, `hf:OWNER/NAME`.
 
     `network` is the module to fill where a network has no name that is known here: a card's, or a copy of it
     that of each such card of a deck. Nothing in the file is executed. With `trust` an import path in it
     may be followed: the code of that name, which must be installed here, is run to build the network.
 
-    Raises `InputError` for any other file, for a damaged one, and for a network of a library that is missing
-    or of an import path that is not trusted.
+    A model of the Hugging Face hub is fetched into the hub's cache; where the hub gives no answer it is taken
+    from there. `revision` is a branch, a tag or a commit, also as `hf:OWNER/NAME@REVISION`; by default the
+    newest. `hf:OWNER/NAME/FILE` names one of several files. No code that such a file names is run: `trust` is
+    refused.
+
+    Raises `InputError` for any other file, for a damaged one, for a network of a library that is missing
+    or of an import path that is not trusted, and for what is not on the hub, or may not be read there.
     """
-    path = model_path(path)
+    path = model_path(path, revision)
+    if trust:
+        check_no_stranger(path)
     header, streams = read_streams(path)
     # What is made in inference mode could never be trained.
     with torch.inference_mode(False):
@@ -67,11 +77,11 @@ def load_deck(deck: Deck | Path | str) -> Deck:
 def inspect_file(path: Path | str, trust: bool = False) -> dict[str, Any]:
     """Return what there is to know of the size of a card or deck, as plain values.
 
-    `path` is a file or `zoo:NAME`. The values are the counts of `Inspection.to_json`, `bytes`,
-    `entropy_bound_bytes`, and `macs` and `nonzero_macs`, the multiply-accumulates for one image, all of them
-    and those of weights that are not zero; for a card also its `metadata`. For a deck the counts are sums,
-    with the same of each of its cards under `cards`. What cards share counts once there: `bodies` says what
-    it costs, and `norms` of each card what its own norms and profile do. `trust` is as in `load`.
+    `path` is a file, `zoo:NAME` or `hf:OWNER/NAME`. The values are the counts of `Inspection.to_json`,
+    `bytes`, `entropy_bound_bytes`, and `macs` and `nonzero_macs`, the multiply-accumulates for one image,
+    all of them and those of weights that are not zero; for a card also its `metadata`. For a deck the counts
+    are sums, with the same of each of its cards under `cards`. What cards share counts once there: `bodies`
+    says what it costs, and `norms` of each card what its own norms and profile do. `trust` is as in `load`.
     """
     return inspected(load(path, trust=trust), model_path(path))
 

@@ -1,0 +1,100 @@
+"""Publishing a card or a deck on the hub: what its page says of it, and the upload."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from winninghand.cards.container import model_digest
+from winninghand.cards.metadata import CardMetadata
+from winninghand.hub.address import FILES, checked_repository
+from winninghand.hub.evaluation import Results, evaluation_of
+from winninghand.hub.folder import write_folder
+from winninghand.hub.page import About, Facts, checked_licence
+from winninghand.hub.uploading import Published, checked_branch, checked_token, upload
+
+# What a deck's page says of each card.
+_OF_A_CARD = ("network", "domain", "training images", "method", "training", "weights", "sparsity", "made by")
+
+
+class PublishedCard(Protocol):
+    """What is read of each card."""
+
+    metadata: CardMetadata
+
+    @property
+    def network_name(self) -> str:
+        """Name of the network."""
+
+    def data_sheet(self) -> dict[str, str]:
+        """Return what it is as lines of a name and a text."""
+
+
+class Publishable(Protocol):
+    """A card or a deck, as far as it is read here."""
+
+    @property
+    def kind(self) -> Literal["card", "deck"]:
+        """What it is."""
+
+    @property
+    def cards(self) -> tuple[Any, ...]:
+        """Its cards; a card's own is the card itself."""
+
+    def data_sheet(self) -> dict[str, str]:
+        """Return what it is as lines of a name and a text."""
+
+    def save(self, path: Path | str) -> None:
+        """Write it to one file."""
+
+
+def push(
+    model: Publishable,
+    repository: str,
+    revision: str | None = None,
+    private: bool = False,
+    token: str | None = None,
+    licence: str | None = None,
+    data: str | None = None,
+    results: Results | None = None,
+) -> Published:
+    """Upload a card or a deck to the hub as one commit: see `Card.push_to_hub`."""
+    checked_repository(repository), checked_branch(revision), checked_licence(licence)
+    token = checked_token(token)
+    with tempfile.TemporaryDirectory(prefix="winninghand-") as place:
+        file = Path(place) / f"model.{model.kind}"
+        model.save(file)
+        evaluation = None if results is None else evaluation_of(results, data, model_digest(file))
+        about = About(repository, revision, licence, data, evaluation)
+        folder = Path(place) / "repository"
+        write_folder(folder, file, facts_of(model), about)
+        return upload(folder, repository, "model", revision, private, token, FILES)
+
+
+def facts_of(model: Publishable) -> Facts:
+    """Return what a card or a deck says of itself on its page."""
+    cards: tuple[PublishedCard, ...] = model.cards
+    names = [card.network_name for card in cards]
+    methods = [_named(card.metadata.recipe, "compression", "method") for card in cards]
+    domains = [str((card.metadata.domain or {}).get("name", "")) for card in cards]
+    tags = [name for name in dict.fromkeys([*names, *methods, *domains]) if name]
+    sheets = [{**card.data_sheet(), **_trained_on(card.metadata)} for card in cards]
+    if model.kind == "card":
+        return Facts("card", sheets[0], (), cards[0].metadata.accuracies, tags)
+    rows = [{key: sheet[key] for key in _OF_A_CARD if key in sheet} for sheet in sheets]
+    return Facts("deck", model.data_sheet(), rows, {}, tags)
+
+
+def _trained_on(metadata: CardMetadata) -> dict[str, str]:
+    """Return how many training images a card knows of."""
+    count = _named(metadata.recipe, "specialization", "images")
+    return {"training images": f"{int(count):,}, for its norms"} if count.isdecimal() else {}
+
+
+def _named(table: Mapping[str, Any] | None, part: str, key: str) -> str:
+    """Return a value within a part of a recipe, which may be a stranger's; nothing where there is none."""
+    inner = (table or {}).get(part)
+    value = inner.get(key) if isinstance(inner, Mapping) else None
+    return str(value) if isinstance(value, str | int) and len(str(value)) <= 100 else ""

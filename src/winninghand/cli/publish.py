@@ -1,0 +1,109 @@
+"""`winninghand publish`: a model on the Hugging Face hub."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from winninghand.base.errors import InputError
+from winninghand.cli.options import Model, Trust
+
+if TYPE_CHECKING:
+    from winninghand.hub.evaluation import Evaluation
+
+
+def publish(
+    model: Model,
+    repository: Annotated[str, typer.Argument(metavar="OWNER/NAME", help="A repository of the hub.")],
+    revision: Annotated[
+        str | None, typer.Option(metavar="BRANCH", help="Branch to upload to; main, without.")
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="Let nobody else see a new repository.")] = False,
+    licence: Annotated[
+        str | None, typer.Option(metavar="NAME", help="As the hub names it, such as mit or cc-by-4.0.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What to call the images that it was trained on.")
+    ] = None,
+    results: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Figures for the page: what evaluate --json wrote of this model."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Write the repository here, and upload nothing.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the page, and upload nothing.")] = False,
+    trust: Trust = False,
+) -> None:
+    """Upload a card or a deck to the Hugging Face hub, with a page made of its own facts.
+
+    Its token is that of 'hf auth login', or of HF_TOKEN.
+    """
+    from winninghand.hub.address import FILES, checked_repository
+    from winninghand.hub.folder import PAGE, checked_folder
+    from winninghand.hub.page import checked_licence
+    from winninghand.hub.uploading import checked_branch, checked_token, upload
+    from winninghand.report.terminal import say
+
+    checked_repository(repository), checked_branch(revision), checked_licence(licence)
+    if out is not None:
+        if dry_run:
+            raise InputError("--dry-run writes nothing, and --out does; leave one of them out")
+        checked_folder(out)
+        for path in write_model(model, out, repository, revision, licence, data, results, trust):
+            say(f"{path}: {path.stat().st_size:,} bytes")
+        return
+    token = None if dry_run else checked_token(None)
+    with tempfile.TemporaryDirectory(prefix="winninghand-") as place:
+        folder = Path(place) / "repository"
+        files = write_model(model, folder, repository, revision, licence, data, results, trust)
+        sizes = ", ".join(f"{path.name} ({path.stat().st_size:,} bytes)" for path in files)
+        if dry_run:
+            typer.echo((folder / PAGE).read_text(encoding="utf-8"), nl=False)
+            say(f"would upload {sizes} to {repository}")
+            return
+        done = upload(folder, repository, "model", revision, private, token, FILES)
+    say(f"{done.url}: {sizes}")
+    say(f"{done.address} is this version")
+
+
+def write_model(
+    model: Path,
+    folder: Path,
+    repository: str,
+    revision: str | None = None,
+    licence: str | None = None,
+    data: str | None = None,
+    results: Path | None = None,
+    trust: bool = False,
+) -> tuple[Path, ...]:
+    """Write the repository of a model into a new folder: its file as it is, and its page. Return the files.
+
+    `model` is a file; of one of the zoo the page has its figures where `results` gives no others.
+    """
+    from winninghand.cards.container import model_digest
+    from winninghand.cards.publishing import facts_of
+    from winninghand.decks import load
+    from winninghand.hub.evaluation import evaluation_of
+    from winninghand.hub.folder import write_folder
+    from winninghand.hub.page import About
+
+    player = load(model, trust=trust)
+    found = _of_zoo(model) if results is None else evaluation_of(results, data, model_digest(model))
+    if data is None and found is not None and results is None:
+        data = found.data
+    return write_folder(folder, model, facts_of(player), About(repository, revision, licence, data, found))
+
+
+def _of_zoo(model: Path) -> Evaluation | None:
+    """Return the figures over all test images of a model of the zoo; None for any other."""
+    from winninghand.hub.evaluation import evaluation_of
+    from winninghand.results import zoo_records
+    from winninghand.zoo import name_of
+
+    name = name_of(model)
+    record = next((one for one in zoo_records() if one.name == name), None)
+    return None if record is None else evaluation_of(record.full.model_dump(), record.data, None)

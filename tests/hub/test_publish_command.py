@@ -1,0 +1,104 @@
+"""`winninghand publish`, and models of the hub on the command line."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from hub_server import TOKEN
+
+import winninghand as wh
+from winninghand.cards.container import model_digest
+from winninghand.cli import main
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["winninghand", *map(str, words)])
+        with pytest.raises(SystemExit) as leaving:
+            main()
+        printed = capsys.readouterr()
+        return leaving.value.code or 0, printed.out, printed.err
+
+    return call
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    module = wh.network("conv2", width=2, input_size=16, classes=2)
+    wh.Card.from_module(module, ["dark", "bright"], (16, 16)).save("a.card")
+    return tmp_path / "a.card"
+
+
+def test_publish_uploads_the_file_as_it_is(hub, run, file):
+    results = {"model_digest": model_digest(file), "data": "tiny", "images": 4, "clean_accuracy": 0.25}
+    (file.parent / "a.json").write_text(json.dumps(results))
+    code, out, err = run("publish", file, "us/small", "--results", "a.json", "--licence", "mit", "--private")
+    repository = hub.repositories["us/small"]
+    files = repository.content("main")
+    assert (code, out, repository.private) == (0, "", True)
+    assert f"hf:us/small@{repository.branches['main']} is this version" in err
+    assert files["model.card"] == file.read_bytes()
+    assert b"| clean | 25.0 |" in files["README.md"]
+    code, out, err = run("inspect", "hf:us/small@main", "--json", "-")
+    assert (code, json.loads(out)["bytes"]) == (0, file.stat().st_size)
+
+
+def test_the_repository_can_be_looked_at_before(hub, run, file):
+    code, page, err = run("publish", file, "us/small", "--dry-run")
+    assert (code, page.startswith("---\nlibrary_name: winninghand\n")) == (0, True)
+    assert "would upload model.card (" in err
+    code, _, _ = run("publish", file, "us/small", "--out", "folder")
+    assert code == 0
+    assert sorted(path.name for path in (file.parent / "folder").iterdir()) == ["README.md", "model.card"]
+    assert (file.parent / "folder/README.md").read_text() == page
+    assert hub.asked == []
+
+
+def test_a_model_of_the_zoo_has_its_figures_on_its_page(run, tmp_path):
+    code, page, _ = run("publish", "zoo:cifar10-bp95-clean", "us/bp", "--dry-run")
+    assert code == 0
+    assert "on CIFAR-10 (JPEG copy): 10,000 test images, seed 0" in page
+    assert "| robust: mean over 15 corruptions at severities 1, 2, 3, 4, 5 |" in page
+    assert "name: CIFAR-10 (JPEG copy)\n" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["publish", "a.card", "small"], "'small' is no name of a repository on the hub"),
+        (["publish", "a.card", "us/small", "--licence", "©"], "is no licence as the hub names them"),
+        (["publish", "a.card", "us/small", "--out", "full"], "full holds something"),
+        (["publish", "a.card", "us/small", "--out", "new", "--dry-run"], "--dry-run writes nothing"),
+        (["publish", "a.card", "us/small", "--out", "new", "--results", "no.json"], "cannot read no.json"),
+        (["publish", "a.card", "us/small", "--out", "new", "--results", "a.card"], "it is no JSON"),
+        (["publish", "missing.card", "us/small", "--out", "new"], "cannot load missing.card"),
+        (["publish", "a.card", "us/small"], "uploading needs a token"),
+        (["inspect", "hf:us/missing"], "hf:us/missing: there is no such repository"),
+        (["profile", "hf:us/small", "--data", "digits"], "say by --out where its copy is to be written"),
+    ],
+)
+def test_bad_input_is_told_in_one_line(hub, run, file, words, said, monkeypatch):
+    monkeypatch.delenv("HF_TOKEN")
+    (file.parent / "full").mkdir()
+    (file.parent / "full/a.txt").write_text("a")
+    code, out, err = run(*words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert said in err
+    assert not (file.parent / "new").exists()
+    assert hub.repositories == {}
+
+
+def test_without_a_network_it_is_one_line(file, tmp_path):
+    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "hf"), "HF_TOKEN": TOKEN}
+    environment = {**os.environ, **nowhere, "HF_HUB_OFFLINE": "0"}
+    program = "import sys; from winninghand.cli.main import _run; sys.exit({})"
+    calls = (["inspect", "hf:us/small@main"], ["publish", "a.card", "us/small"])
+    program = program.format(" + ".join(f"(_run({words}) == 2)" for words in calls))
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 2
+    assert done.stderr.count("hf:us/small: the hub cannot be reached (") == 2
