@@ -19,6 +19,7 @@ from winninghand.base.registry import Registry
 ROOT = Path(__file__).parent.parent
 ELSEWHERE = {
     "extending": "test_extending.py",
+    "hub": "hub/test_hub_page.py",
     "your-own-loop": "compression/test_your_own_loop.py",
     "theory": "theory/test_theory_page.py",
 }

@@ -13,6 +13,7 @@ import typer
 from winninghand.base import catalog
 from winninghand.base.registry import Registry
 from winninghand.cli.commands import COMMANDS, make_program
+from winninghand.hub.pins import Pin
 from winninghand.recipe import Recipe, make_recipe
 from winninghand.studies import Study
 
@@ -115,12 +116,14 @@ TABLES = {
         for number, table in enumerate(tables, 1)
     ],
 )
-def test_a_table_is_a_recipe_a_study_or_names_parts_of_a_package(page, table):
+def test_a_table_is_a_recipe_a_study_a_pin_or_names_parts_of_a_package(page, table):
     if "project" in table:
         points = table["project"]["entry-points"]
         assert points.keys() <= GROUPS
         for place in (place for group in points.values() for place in group.values()):
             assert re.fullmatch(r"[\w.]+:\w+", place)
+    elif "sha256" in table:
+        Pin.model_validate(table)
     elif table.keys() <= Recipe.model_fields.keys():
         # Where a library is not installed, its networks are not known.
         make_recipe(table, known_network=":" not in str(table.get("network")))

@@ -61,6 +61,7 @@ class Hub:
         self.large: dict[str, bytes] = {}
         self.lfs_above = 1 << 40
         self.asked: list[str] = []
+        self.owner = "us"
         self.fail: tuple[str, int] | None = None
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"hub": self}))
         self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
@@ -95,8 +96,8 @@ class Hub:
         if not owned:
             raise RefusedError(401)
         asked = json.loads(body)
-        name = f"{asked['organization'] or 'us'}/{asked['name']}"
-        if not name.startswith("us/"):
+        name = f"{asked['organization']}/{asked['name']}"
+        if asked["organization"] != self.owner:
             raise RefusedError(403)
         answer = {"url": f"{self.endpoint}/{name}"}
         if name in self.repositories:
