@@ -19,14 +19,14 @@ FLOORS = {
     **dict.fromkeys(["results", "theory", "exports", "metrics"], 3),
     **dict.fromkeys(["training", "recipe", "runtimes"], 4),
     **dict.fromkeys(["studies", "report"], 5),
-    **dict.fromkeys(["cli", "catalog", "__init__", "__main__"], 6),
+    **dict.fromkeys(["app", "cli", "catalog", "__init__", "__main__"], 6),
 }
 # On one floor a folder may know these neighbours, and no others.
 NEIGHBOURS = {
     "__init__": {"catalog"},
     "__main__": {"cli"},
     "cards": {"compression"},
-    "cli": {"__init__", "catalog"},
+    "cli": {"__init__", "app", "catalog"},
     "engine": {"decks"},
     "evaluation": {"decks"},
     "studies": {"report"},

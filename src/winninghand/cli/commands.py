@@ -55,6 +55,7 @@ COMMANDS = {
     "heatmap": Command("evaluate:heatmap", "Measure", ("winninghand heatmap a.card --out map.svg",)),
     "benchmark": Command("benchmark:benchmark", "Measure", ("winninghand benchmark a.card --batch 1,64",)),
     "predict": Command("predict:predict", "Play", ("winninghand predict a.deck photos/ --csv answers.csv",)),
+    "app": Command("app:app", "Play", ("winninghand app zoo:cifar10-lrr95-hand --data cifar10",)),
     "deck": Command(
         "deck:deck",
         "Play",

@@ -1,0 +1,49 @@
+"""Pictures to begin with: one of each class, of the images that come with the library or of any others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from winninghand.cards.images_for import images_for
+from winninghand.cards.player import Player
+from winninghand.images import load_images
+from winninghand.images.checks import UInt8Array
+
+MOST = 12
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Test images, uint8 (N, H, W, 3) of a model's input size, with the names of their classes.
+
+    `foreign` ones show none of what the model knows.
+    """
+
+    images: UInt8Array
+    labels: tuple[str, ...]
+    source: str
+    foreign: bool
+
+
+def samples_for(player: Player, name: str, data: str | None = None, root: Path | None = None) -> Samples:
+    """Return the first test image of each class, of the first 12 classes.
+
+    Without `data` they are handwritten digits, which come with the library. `name` is what errors call the
+    model. Raises `InputError` for images that cannot be had or do not fit the model: see `images_for`.
+    """
+    if data is None:
+        images = load_images("digits", size=player.input_size)
+    else:
+        images = images_for({name: player}, data, root)
+    labels = np.asarray(images.test.labels)
+    there, first = np.unique(labels, return_index=True)
+    places = first[:MOST]
+    return Samples(
+        np.stack([np.asarray(images.test.images[place : place + 1])[0] for place in places.tolist()]),
+        tuple(images.classes[label] for label in there[:MOST].tolist()),
+        images.name,
+        foreign=images.classes != player.classes,
+    )
