@@ -26,7 +26,7 @@ def main() -> int:
     given = parser.parse_args()
     version, told = version_of(ROOT), faults(ROOT)
     for fault in told:
-        print(f"against a release: {fault}")
+        print(f"against a release: {fault}", flush=True)
     if told and not given.dry_run:
         return 1
     try:

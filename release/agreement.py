@@ -31,13 +31,11 @@ def sections(root: Path) -> dict[str, tuple[str | None, str]]:
 def faults(root: Path) -> list[str]:
     """Return what stands against a release of a checkout, each in one line; an empty list for nothing."""
     version, found = version_of(root), []
+    date, text = sections(root).get(version, (None, ""))
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):
         found.append(f"pyproject.toml says {version}; set the version to be released, such as 1.2.3")
-    date, text = sections(root).get(version, (None, ""))
-    if not text:
-        found.append(
-            f"{CHANGELOG} tells nothing of {version}; make ## [Unreleased] ## [{version}] - YYYY-MM-DD"
-        )
+    elif not text:
+        found.append(f"{CHANGELOG} tells nothing of it; make ## [Unreleased] ## [{version}] - YYYY-MM-DD")
     elif date is None:
         found.append(f"{CHANGELOG} gives no date of {version}; write ## [{version}] - YYYY-MM-DD")
     elif sections(root).get("Unreleased", (None, ""))[1]:

@@ -74,7 +74,7 @@ def test_a_version_is_released_once(checkout):
     ("name", "old", "new", "said"),
     [
         ("pyproject.toml", "1.2.0", "1.2.0.dev0", "set the version to be released, such as 1.2.3"),
-        ("CHANGELOG.md", "[1.2.0]", "[1.3.0]", "CHANGELOG.md tells nothing of 1.2.0"),
+        ("CHANGELOG.md", "[1.2.0]", "[1.3.0]", "make ## [Unreleased] ## [1.2.0] - YYYY-MM-DD"),
         ("CHANGELOG.md", " - 2026-12-01", "", "CHANGELOG.md gives no date of 1.2.0"),
         ("CHANGELOG.md", "[Unreleased]\n", "[Unreleased]\n\n- One more.\n", "move them below ## [1.2.0]"),
         ("CITATION.cff", "1.2.0", "1.1.0", "CITATION.cff says version: 1.1.0; it must be 1.2.0"),
