@@ -7,7 +7,7 @@ from winninghand.base.charts import save_picture
 from winninghand.base.errors import InputError
 from winninghand.cards import Card
 from winninghand.decks import Deck
-from winninghand.evaluation import fourier_heatmap, heatmap_shape
+from winninghand.evaluation import fourier_heatmap, heatmap_norm, heatmap_shape
 from winninghand.images import Split
 from winninghand.spectra import basis_images
 
@@ -93,3 +93,10 @@ def test_large_images_have_the_papers_63_frequencies_along_an_axis():
         heatmap_shape((32, 32), 0)
     with pytest.raises(InputError, match="must be odd, such as 17, not 16"):
         heatmap_shape((32, 32), 16)
+
+
+def test_the_norm_is_the_papers_for_the_size():
+    assert heatmap_norm((32, 32)) == heatmap_norm((64, 48)) == 4.0
+    assert heatmap_norm((224, 224)) == heatmap_norm((65, 8)) == 15.7
+    assert heatmap_norm((224, 224), 3) == 3
+    assert fourier_heatmap(listening(0.9), GREY).norm == 4.0

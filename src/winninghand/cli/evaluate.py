@@ -143,8 +143,12 @@ def heatmap(
     root: Root = None,
     skip_broken: SkipBroken = False,
     norm: Annotated[
-        float, typer.Option(help="l2 norm of what is added to a channel, for values in 0..1.")
-    ] = 4.0,
+        float | None,
+        typer.Option(
+            help="l2 norm of what is added to a channel, for values in 0..1; if not given, 4, and 15.7 "
+            "beyond 64 pixels."
+        ),
+    ] = None,
     side: Annotated[
         int | None,
         typer.Option(
@@ -154,6 +158,9 @@ def heatmap(
         ),
     ] = None,
     limit: Limit = 200,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Images at once: those that a gate looks at together.")
+    ] = 256,
     seed: Seed = 0,
     device: Device = None,
     threads: Threads = None,
@@ -179,8 +186,8 @@ def heatmap(
     with progress_bar(
         model.name, len(half_plane(*heatmap_shape(images.test.size, side))), "frequencies"
     ) as progress:
-        table = fourier_heatmap(player, images.test, norm, limit, seed, progress=progress, side=side)
-    title = f"{model.name}: error with one frequency of norm {norm:g} added"
+        table = fourier_heatmap(player, images.test, norm, limit, seed, batch_size, progress, side)
+    title = f"{model.name}: error with one frequency of norm {table.norm:g} added"
     save_picture(table.plot(images.name, title), out)
     print_heatmap(table)
     write_json({**about(model, data, images), "seed": seed, **table.to_json()}, json)

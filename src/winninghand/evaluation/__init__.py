@@ -3,7 +3,7 @@
 from winninghand.evaluation.alexnet import ALEXNET_ERRORS, alexnet_corruption_errors
 from winninghand.evaluation.archives import find_archive, find_archives
 from winninghand.evaluation.comparison import CorruptionErrors, compare, corruption_errors, paired_difference
-from winninghand.evaluation.heatmap import Heatmap, fourier_heatmap, heatmap_shape
+from winninghand.evaluation.heatmap import Heatmap, fourier_heatmap, heatmap_norm, heatmap_shape
 from winninghand.evaluation.measurement import (
     Measurement,
     Sample,
@@ -53,6 +53,7 @@ __all__ = [
     "find_archive",
     "find_archives",
     "fourier_heatmap",
+    "heatmap_norm",
     "heatmap_shape",
     "milliseconds_per_image",
     "paired_difference",

@@ -129,13 +129,30 @@ def heatmap_shape(size: tuple[int, int], side: int | None = None) -> tuple[int, 
 
 # Far beyond what turns every pixel black or white, and far from where single precision ends.
 _LARGEST_NORM = 1e6
+_SMALL_NORM, _LARGE_NORM = 4.0, 15.7
+"""The paper's, of images of 32 and of 224 pixels."""
+
+
+def heatmap_norm(size: tuple[int, int], norm: float | None = None) -> float:
+    """Return the norm of what is added to images of a size: see `fourier_heatmap`.
+
+    Raises `InputError` unless it lies in (0, 1,000,000].
+    """
+    if norm is None:
+        return _SMALL_NORM if max(size) <= _ALL_UP_TO else _LARGE_NORM
+    if not 0 < norm <= _LARGEST_NORM:
+        raise InputError(
+            "the norm of the added basis images must be a positive number of at most "
+            f"{_LARGEST_NORM:,.0f}, not {norm}"
+        )
+    return norm
 
 
 @renamed_arguments(advance="progress")
 def fourier_heatmap(
     model: ModelLike,
     split: SplitLike,
-    norm: float = 4.0,
+    norm: float | None = None,
     limit: int | None = 200,
     seed: int = 0,
     batch_size: int = 256,
@@ -146,26 +163,24 @@ def fourier_heatmap(
 
     It and the images may be given by their paths, as in `evaluate`. Every channel of every image gets the
     basis image of l2 norm `norm`, in units of the full scale, under a random sign of its own; the sum is
-    clipped to [0, 1]. The paper takes 4 for 32×32 images and 15.7 for 224×224 ones. `limit` takes a seeded,
-    class-balanced sample. `side` takes the lowest side × side frequencies only; without it all count up to
-    64 pixels, and beyond these the lowest 63 × 63, as in the paper. A batch holds images of one frequency
-    only, since the gate of a deck looks at batches. `progress` is told of each frequency done. Raises
-    `InputError` unless `norm` lies in (0, 1,000,000], and `side` is odd or takes all frequencies.
+    clipped to [0, 1]. Without a `norm` it is the paper's: 4 up to 64 pixels, and 15.7 beyond these. `limit`
+    takes a seeded, class-balanced sample. `side` takes the lowest side × side frequencies only; without it
+    all count up to 64 pixels, and beyond these the lowest 63 × 63, as in the paper. A batch holds images of
+    one frequency only, since the gate of a deck looks at batches. `progress` is told of each frequency done.
+    Raises `InputError` unless `norm` lies in (0, 1,000,000], and `side` is odd or takes all frequencies.
     """
-    if not 0 < norm <= _LARGEST_NORM:
-        raise InputError(
-            "the norm of the added basis images must be a positive number of at most "
-            f"{_LARGEST_NORM:,.0f}, not {norm}"
-        )
+    if norm is not None:
+        heatmap_norm((1, 1), norm)  # before anything is opened
     model = as_model(model)
     split = as_split(model, split)
+    norm = heatmap_norm(split.size, norm)
     shape = heatmap_shape(split.size, side)
     indices = balanced_sample(split, limit, seed)
     clean = play(model, Sample(split, indices).batches(CLEAN, 0, batch_size))
     device = device_of(model)
     probe = _Probe(
         player_of(model),
-        to_unit(torch.from_numpy(split.images[indices]).to(device)),
+        torch.from_numpy(split.images[indices]).to(device),
         torch.from_numpy(split.labels[indices]).to(device),
         torch.from_numpy(indices).to(device),
         norm,
@@ -183,7 +198,7 @@ def fourier_heatmap(
 
 @dataclass(frozen=True)
 class _Probe:
-    """A player, and images (N, 3, H, W), labels (N,) and indices (N,) on its device."""
+    """A player, and images uint8 (N, H, W, 3), labels (N,) and indices (N,) on its device."""
 
     player: Player
     images: Tensor
@@ -196,7 +211,7 @@ class _Probe:
     @torch.inference_mode()
     def wrong_under(self, frequency: Tensor) -> Tensor:
         """Return how many images are answered wrongly, a scalar on the device."""
-        height, width = self.images.shape[2:]
+        height, width = self.images.shape[1:3]
         added = self.norm * basis_images(frequency[None].to(self.images.device), height, width)
         vertical, horizontal = frequency.tolist()
         rng = CounterRNG(f"{self.seed}/heatmap/{vertical}/{horizontal}", self.indices)
@@ -204,6 +219,7 @@ class _Probe:
         wrong = torch.zeros((), dtype=torch.int64, device=self.images.device)
         for start in range(0, len(self.labels), self.batch_size):
             part = slice(start, start + self.batch_size)
-            disturbed = (self.images[part] + signs[part] * added).clamp_(0, 1)
+            # Bytes until now, and in place: at 224 pixels a copy of a batch is 150 megabytes.
+            disturbed = to_unit(self.images[part]).addcmul_(signs[part], added).clamp_(0, 1)
             wrong += (self.player.answer(disturbed).outputs.argmax(dim=1) != self.labels[part]).sum()
         return wrong

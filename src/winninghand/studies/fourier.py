@@ -10,7 +10,7 @@ from winninghand.base.errors import InputError
 from winninghand.base.locks import folder_lock
 from winninghand.base.progress import progress_bar
 from winninghand.decks import load_card
-from winninghand.evaluation import fourier_heatmap, heatmap_shape
+from winninghand.evaluation import fourier_heatmap, heatmap_norm, heatmap_shape
 from winninghand.images import ImageSet
 from winninghand.results import RunResult
 from winninghand.results.fourier import fourier_path, read_fourier, write_fourier
@@ -39,11 +39,12 @@ def measure_fourier(
         if not any(run.chose(choice) for run in runs):
             raise InputError(f"no finished run of the study fits {choice} of report.fourier; mend the choice")
     chosen = [run for run in runs if any(run.chose(choice) for choice in study.report.fourier)]
+    norm = heatmap_norm(images.test.size, study.report.fourier_norm)
     with folder_lock(out):
         known = read_fourier(out / FOLDER)
         for run in chosen:
             found = known.get(run.name)
-            asked = (study.report.fourier_norm, study.evaluation.seed)
+            asked = (norm, study.evaluation.seed)
             if found is not None and (found.norm, found.seed) == asked:
                 continue
             path = card_of(out, run)
@@ -57,7 +58,7 @@ def measure_fourier(
                 table = fourier_heatmap(
                     card,
                     images.test,
-                    study.report.fourier_norm,
+                    norm,
                     study.report.fourier_limit,
                     study.evaluation.seed,
                     progress=progress,

@@ -74,14 +74,15 @@ class ReportPlan(BaseModel):
     """The `[report]` table: what is measured for the report alone.
 
     `fourier` asks for Fourier heatmaps of the cards of all runs whose choice holds the values of one of its
-    tables, over `fourier_limit` test images, with basis images of the norm `fourier_norm` added.
+    tables, over `fourier_limit` test images, with basis images of the norm `fourier_norm` added; without it
+    the norm is that of `fourier_heatmap`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     fourier: tuple[dict[str, Any], ...] = Field(default=(), strict=False)
     fourier_limit: int = Field(default=200, ge=1)
-    fourier_norm: float = Field(default=4.0, gt=0, le=1e6)
+    fourier_norm: float | None = Field(default=None, gt=0, le=1e6)
 
 
 class Study(BaseModel):
