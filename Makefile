@@ -11,7 +11,7 @@ ROBUSTBENCH := $(VENV)-robustbench
 # Processes that share the tests; give more cores more of them.
 WORKERS ?= 2
 
-.PHONY: demo test test-fast test-networks test-robustbench test-ray lint docs bench faults report-pictures lock audit sbom release release-dry-run install clean
+.PHONY: demo test test-fast test-large test-networks test-robustbench test-ray lint docs bench faults report-pictures lock audit sbom release release-dry-run install clean
 
 demo: install
 	$(BIN)/winninghand demo --out runs/demo
@@ -21,6 +21,10 @@ test: install
 
 test-fast: install
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal -m "not slow"
+
+# What takes minutes: a made-up ImageNet, streamed to two processes.
+test-large: install
+	$(BIN)/pytest -m large
 
 # With timm, torchvision and transformers, in an environment of its own: 6 GB.
 test-networks: $(NETWORKS)/.installed
