@@ -1,12 +1,13 @@
 """Decoding a folder of JPEG files, beside torchvision's ImageFolder with its transforms in a DataLoader.
 
-    python -m benchmarks.decoding [--stream] [--count 10240] [--cores 1,2] [--repeats 3]
+    python -m benchmarks.decoding [--stream [--layout LAYOUT]] [--count 10240] [--cores 1,2] [--repeats 3]
 
 Needs torchvision, and so the environment of `make test-networks`. Both bring 500×375 JPEG files to 64×64
 (shorter side, middle cut out) as bytes, in turn, on the same processor cores: here by the threads of
 `wh.load_images` with its cache empty, which is written too, there by as many workers as there are cores. With
 `--stream` it is an epoch of a training at 224×224 in a random order: random-resized crops in batches of 256,
-here by `training.workers` threads, there by torchvision's `RandomResizedCrop`. A file is read once before
+here by `training.workers` threads, there by torchvision's `RandomResizedCrop`. With `--layout parquet` or
+`tar` the same images lie in four shards here; torchvision's loader reads files. A file is read once before
 anything is timed, so that it lies in memory.
 """
 
@@ -31,6 +32,8 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.shards import write_shards
+
 SIZE, STREAMED_SIZE, BATCH = 64, 224, 256
 SHAPE = (375, 500)
 OURS = "winninghand"
@@ -40,6 +43,7 @@ def main() -> None:
     """Print images per second and core, and processor time per image, medians over the repeats."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     options.add_argument("--stream", action="store_true")
+    options.add_argument("--layout", choices=("folders", "parquet", "tar"), default="folders")
     options.add_argument("--count", type=int, default=10_240)
     options.add_argument("--cores", default=f"1,{len(os.sched_getaffinity(0))}")
     options.add_argument("--repeats", type=int, default=3)
@@ -50,13 +54,16 @@ def main() -> None:
         size = write(folder / "photos" / "train", chosen.count)
         write(folder / "photos" / "test", 2)
         os.environ["WINNINGHAND_CACHE"] = str(folder / "cache")
+        place = folder / "photos"
+        if chosen.layout != "folders":
+            place = write_shards(place, folder / "shards", chosen.layout, shards=4) / "data"
         import torchvision
 
         rows = []
         for cores in sorted({int(part) for part in chosen.cores.split(",")}):
             os.sched_setaffinity(0, available[:cores])
             torch.set_num_threads(cores)
-            mine = partial(streamed, folder, cores) if chosen.stream else partial(ours, folder)
+            mine = partial(streamed, place, cores) if chosen.stream else partial(ours, folder, place)
             ways: dict[str, Callable[[], None]] = {
                 OURS: mine,
                 "ImageFolder in a DataLoader": partial(theirs, folder, cores, chosen.stream),
@@ -73,7 +80,7 @@ def main() -> None:
         "way", "cores", "images/s and core", "processor ms an image", "over ImageFolder",
         title=f"{chosen.count:,} JPEG files of {SHAPE[1]}×{SHAPE[0]} and {size / 1000:.0f} kB to "
         f"{side}×{side}, {chosen.repeats} times in turn; {platform.machine()}, torch {torch.__version__}, "
-        f"torchvision {torchvision.__version__}, Pillow {PIL.__version__}",
+        f"torchvision {torchvision.__version__}, Pillow {PIL.__version__}; layout here: {chosen.layout}",
     )  # fmt: skip
     references = {cores: speed for way, cores, speed, _ in rows if way != OURS}
     for way, cores, speed, cost in rows:
@@ -108,21 +115,21 @@ def write(folder: Path, count: int) -> float:
     return float(np.mean([path.stat().st_size for path in made]))
 
 
-def ours(folder: Path) -> None:
-    """Load the folder with the cache empty."""
+def ours(folder: Path, place: Path) -> None:
+    """Load the images with the cache empty."""
     import winninghand as wh
 
     shutil.rmtree(folder / "cache", ignore_errors=True)
-    images = wh.load_images(folder / "photos", size=SIZE)
+    images = wh.load_images(place, size=SIZE)
     assert images.train.size == (SIZE, SIZE)
 
 
-def streamed(folder: Path, cores: int) -> None:
-    """Go through an epoch of the streamed folder."""
+def streamed(place: Path, cores: int) -> None:
+    """Go through an epoch of the streamed images."""
     import winninghand as wh
     from winninghand.training.batches import batches_of
 
-    images = wh.load_images(folder / "photos", size=STREAMED_SIZE, stream=True)
+    images = wh.load_images(place, size=STREAMED_SIZE, stream=True)
     batches = batches_of(images.train, BATCH, torch.device("cpu"), cores)
     count = sum(len(labels) for _, labels in batches.epoch(0))
     assert count == len(images.train) // BATCH * BATCH

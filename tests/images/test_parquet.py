@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from winninghand.base.errors import InputError
-from winninghand.images import checks, load_images
-from winninghand.images.parquet import shards
+from winninghand.images import checks, load_images, parquet
+from winninghand.images.shards import shards
 
 COPY = Path(__file__).parents[3] / "shared" / "data"
 
@@ -69,7 +69,8 @@ def test_fine_labels_are_preferred_and_unclear_ones_refused(folder):
 def test_incomplete_folders_are_refused(folder):
     data = folder / "data"
     (data / "train-00001-of-00002.parquet").rename(folder / "tmp")
-    with pytest.raises(InputError, match="1 of the 2 parquet files of the train split"):
+    said = r"1 of the 2 parquet files of the train split; fetch train-00001-of-00002\.parquet"
+    with pytest.raises(InputError, match=said):
         load_images(folder)
     (folder / "tmp").rename(data / "train-00001-of-00002.parquet")
     (data / "test-00000-of-00001.parquet").rename(folder / "tmp")
@@ -195,6 +196,25 @@ def test_what_a_file_makes_of_few_bytes_is_counted(tmp_path, pixels, write_parqu
     with_column(path, pa.nulls(10**6, pa.binary()), [0] * 10**6)  # nothing but rows
     with pytest.raises(InputError, match="would take 256,000,000 bytes"):
         load_images(tmp_path)
+
+
+def test_validation_images_are_for_tests_where_these_have_no_labels(folder, pixels, write_parquet, caplog):
+    data, names = folder / "data", ["cat", "dog"]
+    write_parquet(data / "test-00000-of-00001.parquet", pixels(2, seed=1), [-1, -1], names=names)
+    with pytest.raises(InputError, match=r"have no labels .*; add all parquet files of the validation split"):
+        load_images(folder)
+    write_parquet(data / "validation-00000-of-00001.parquet", pixels(1, seed=2), [1], names=names)
+    assert load_images(folder, size=8, stream=True).test.labels.tolist() == [1]
+    assert "its test images have no labels; those for validation take their place" in caplog.text
+    (data / "test-00000-of-00001.parquet").unlink()
+    assert load_images(folder).test.labels.tolist() == [1]
+
+
+def test_a_row_group_that_would_fill_the_memory_is_not_streamed(folder, monkeypatch):
+    monkeypatch.setattr(parquet, "TOGETHER", 100)
+    with pytest.raises(InputError, match=r"has a row group of [\d,]+ bytes, .*pyarrow: row_group_size=100"):
+        load_images(folder, size=8, stream=True)
+    assert len(load_images(folder).train) == 5
 
 
 def test_several_sets_in_one_folder_are_refused(folder):

@@ -14,7 +14,7 @@ from PIL import Image
 import winninghand as wh
 from winninghand.augmentation import make_domain
 from winninghand.evaluation import accuracy
-from winninghand.images.picture_files import PictureFiles
+from winninghand.images.streamed import StreamedPictures
 from winninghand.recipe import make_recipe
 from winninghand.training.batches import batches_of
 from winninghand.training.data import channel_statistics, training_profile
@@ -109,7 +109,7 @@ def test_an_images_crop_changes_with_the_epoch_and_with_nothing_else(images):
 
 def test_only_a_few_batches_are_in_memory(images, monkeypatch):
     alive, most, lock = set(), [], threading.Lock()
-    random_crop = PictureFiles.random_crop
+    random_crop = StreamedPictures.random_crop
 
     def counted(self, place, draws):
         pixels = random_crop(self, place, draws).copy()
@@ -119,7 +119,7 @@ def test_only_a_few_batches_are_in_memory(images, monkeypatch):
         weakref.finalize(pixels, alive.discard, id(pixels))
         return pixels
 
-    monkeypatch.setattr(PictureFiles, "random_crop", counted)
+    monkeypatch.setattr(StreamedPictures, "random_crop", counted)
     counts = []
     for repeats in (1, 4):
         split = images.train.take(np.tile(np.arange(80), repeats))

@@ -15,6 +15,7 @@ from PIL import Image
 from train_together import Smooth
 
 import winninghand as wh
+from benchmarks.shards import write_shards
 from winninghand.training import RunFolder
 
 SCRIPT = Path(__file__).parent / "train_together.py"
@@ -98,17 +99,21 @@ def drawn_folder(root, count):
 
 
 @pytest.mark.slow
-def test_two_processes_read_their_parts_of_streamed_images(tmp_path):
+def test_two_processes_read_their_parts_of_streamed_images(tmp_path, monkeypatch):
     drawn_folder(tmp_path, 40)
     runs = {
         domain: work("lrr", streamed=str(tmp_path), domain=domain) for domain in ("augmix", "hybridaugment")
     }
     assert together(tmp_path / "one", runs, 1)[0] == [0]
+    for kind in ("parquet", "tar"):
+        place = write_shards(tmp_path, tmp_path / kind, kind, rows=9) / "data"
+        runs[kind] = work("lrr", streamed=str(place), domain="augmix")
+    monkeypatch.setenv("WINNINGHAND_CACHE", str(tmp_path / "cache"))
     codes, said = together(tmp_path / "two", runs, 2)
     assert codes == [0, 0], said
-    for domain in runs:
-        difference, flips = apart(tmp_path / "one" / domain, tmp_path / "two" / domain)
-        assert difference < 1e-4 and flips == 0, (domain, difference)
+    for name, run in runs.items():
+        difference, flips = apart(tmp_path / "one" / run["domain"], tmp_path / "two" / name)
+        assert difference < 1e-4 and flips == 0, (name, difference)
 
 
 @pytest.mark.slow

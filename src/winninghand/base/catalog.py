@@ -154,7 +154,8 @@ LAYOUTS: Registry[Any] = Registry(
     "layouts",
     {
         "cifar batches": "winninghand.images.cifar:cifar_batches",
-        "parquet": "winninghand.images.parquet:parquet",
+        "parquet": "winninghand.images.shards:parquet",
+        "webdataset": "winninghand.images.shards:webdataset",
         "class folders": "winninghand.images.class_folders:class_folders",
         "npz": "winninghand.images.npz:npz",
     },

@@ -38,6 +38,6 @@ def images_for(
 
 
 def _told(images: ImageSet, data: str) -> ImageSet:
-    if data not in IMAGE_SETS and expanded(data).is_dir():
+    if data not in IMAGE_SETS and (expanded(data).is_dir() or "{" in data):
         say(images.summary())
     return images

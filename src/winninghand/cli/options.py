@@ -71,7 +71,7 @@ Model = Annotated[
 Data = Annotated[
     str,
     typer.Option(
-        help="digits, cifar10, cifar100, a folder, a .npz file or hf:OWNER/NAME.",
+        help="digits, cifar10, cifar100, a folder, a pattern of shards, a .npz file or hf:OWNER/NAME.",
         metavar="NAME|PATH",
         autocompletion=completion.names("image_sets"),
     ),
@@ -89,7 +89,7 @@ SkipBroken = Annotated[
     bool, typer.Option("--skip-broken", help="Leave out image files that cannot be read, and name them.")
 ]
 Stream = Annotated[
-    bool, typer.Option("--stream", help="Leave images in their class folders, to be read while it trains.")
+    bool, typer.Option("--stream", help="Leave images in their files, to be read while it trains.")
 ]
 Size = Annotated[
     int | None, typer.Option(min=1, help="Side in pixels that images are brought to.", metavar="N")

@@ -39,8 +39,8 @@ def decoded_once(source: Source, how: Preparation) -> ImageSet:
     if not source.files or how.stream:
         return source.decode(how)
     try:
-        folder = _cache() / "images" / _key(source, how)
-        as_they_are = _cache() / "images" / _key(source, how.model_copy(update={"size": None}))
+        folder = cache_folder() / "images" / _key(source, how)
+        as_they_are = cache_folder() / "images" / _key(source, how.model_copy(update={"size": None}))
     except (OSError, RuntimeError) as error:  # a file that went away, or no home folder
         _LOG.warning("%s is not cached: %s", shown(source.name), shown(error))
         return source.decode(how)
@@ -56,7 +56,8 @@ def decoded_once(source: Source, how: Preparation) -> ImageSet:
     return _read(folder, source.name, how) or images
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
+    """Return the folder that may be deleted at any time; `RuntimeError` where there is no home folder."""
     if chosen := os.environ.get("WINNINGHAND_CACHE"):
         return Path(chosen).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "winninghand"

@@ -9,6 +9,7 @@ from pathlib import Path
 from winninghand.base.errors import InputError, checked_path, counted, shown
 from winninghand.base.files import expanded
 from winninghand.base.registry import PartError, nearest
+from winninghand.images import shards
 from winninghand.images.cache import decoded_once
 from winninghand.images.hub import PREFIX, from_hub
 from winninghand.images.image_set import ImageSet
@@ -33,7 +34,9 @@ def load_images(
     """Return the image set that `source` names, decoded once and memory-mapped from then on.
 
     `source` is `digits`, `cifar10`, `cifar100`; a folder of class folders, by themselves or under `train/`,
-    `val/` and `test/`; a folder of parquet files in the hub's layout; an `.npz` file; or `hf:OWNER/NAME`.
+    `val/` and `test/`; a folder of parquet files in the hub's layout, or of WebDataset shards (tar files);
+    a brace pattern of either, such as `set/{train-{000..146},val-{000..006}}.tar`; an `.npz` file; or
+    `hf:OWNER/NAME`.
     `root` is the folder in which named sets are looked for before they are downloaded. `size`
     is the height and width (or the one side of a square) that all images are brought to;
     without it they keep their size, which must then be the same for all.
@@ -42,8 +45,9 @@ def load_images(
     `squash` changes the proportions, `pad` fills up with black. `skip_broken` leaves out files that
     cannot be read, and says so; otherwise all of them are named in one `InputError`. Of class folders without
     test images, the fraction `test_fraction` of each class is drawn as these by `split_seed`; one image of
-    each class at least, and the same ones each time. `stream` leaves the images of class folders in their
-    files: they are decoded when they are needed, and each step of a training sees a random part of each.
+    each class at least, and the same ones each time. `stream` leaves the images of class folders, parquet
+    files and shards in their files: they are decoded when they are needed, and each step of a training sees a
+    random part of each.
     These settings are those of a recipe's `[images]` table,
     and `card.metadata.preparation.model_dump()` gives those that a card was trained with.
 
@@ -79,8 +83,8 @@ def _loaded(source: str | Path, root: str | Path | None, how: Preparation) -> Im
     found = _found(source, folder)
     if how.stream and not found.streams:
         raise NoStreamError(
-            f"{shown(found.name)} cannot be streamed, which class folders can; leave out --stream (in Python "
-            "stream=True)"
+            f"{shown(found.name)} cannot be streamed, as class folders, parquet files and tar files can; "
+            "leave out --stream (in Python stream=True)"
         )
     return decoded_once(found, how)
 
@@ -93,6 +97,9 @@ def _found(source: str | Path, root: Path | None) -> Source:
     named = isinstance(source, str) and source in IMAGE_SETS
     if not named and path.exists():
         return _in_place(path)
+    found = shards.pattern(text)
+    if found is not None:
+        return found
     if isinstance(source, Path) or "/" in text or os.sep in text or path.suffix:
         raise InputError(f"there is no file or folder {text!r}; check the path")
     if text not in IMAGE_SETS:
@@ -117,5 +124,5 @@ def _in_place(path: Path) -> Source:
         raise InputError(f"the folder {str(path)!r} is empty; give one that holds images")
     raise InputError(
         f"{str(path)!r} holds no images in a known layout: class folders, alone or under train/ and "
-        "test/, parquet files of a train and a test split, or an .npz file"
+        "test/, parquet files or WebDataset shards of a train and a test split, or an .npz file"
     )

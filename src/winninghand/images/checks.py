@@ -85,6 +85,10 @@ class StreamedImages(ABC):
         Several threads may call it at a time.
         """
 
+    def order(self, generator: torch.Generator) -> torch.Tensor:
+        """Return all places in a random order, int64 (N,); one that is quick to read where this needs one."""
+        return torch.randperm(len(self), generator=generator)
+
     @abstractmethod
     def take(self, places: Int64Array) -> StreamedImages:
         """Return those at some places; nothing is decoded."""

@@ -14,9 +14,9 @@ from winninghand.base.errors import InputError
 from winninghand.images.checks import Int64Array, UInt8Array
 from winninghand.images.hub import PREFIX, from_hub
 from winninghand.images.image_set import ImageSet
-from winninghand.images.parquet import parquet
 from winninghand.images.plain_pickle import read_plain_pickle
 from winninghand.images.preparation import Preparation
+from winninghand.images.shards import parquet
 from winninghand.images.source import Source, image_set
 
 _SHAPE = (3, 32, 32)

@@ -14,7 +14,7 @@ from winninghand.images.checks import Int64Array
 from winninghand.images.class_files import Classes, ClassFiles, named
 from winninghand.images.image_set import ImageSet, Split
 from winninghand.images.label_files import label_file, labelled, without_labels
-from winninghand.images.pictures import Other, OtherSizeError, Picture, image_files, is_picture, left_out
+from winninghand.images.pictures import Other, Picture, image_files, is_picture, left_out
 from winninghand.images.preparation import Origin, Preparation
 from winninghand.images.source import Source, drawn_set, picture_set
 
@@ -235,21 +235,14 @@ def _decode(name: str, files: ClassFiles, how: Preparation) -> ImageSet:
 
 def _streamed(name: str, files: ClassFiles, how: Preparation) -> ImageSet:
     """Return the image set whose images stay in their files."""
-    from winninghand.images.picture_files import PictureFiles  # of which others have no need
-
-    if how.skip_broken:
-        raise InputError(
-            "streamed images are not read before they are needed, so that broken ones cannot be left out; "
-            "leave out --skip-broken or --stream (in Python skip_broken, stream)"
-        )
-    if how.size is None:
-        raise OtherSizeError(
-            "streamed images are brought to one size; give it, such as --size 224 (in Python size=224)"
-        )
+    # Of which others have no need.
+    from winninghand.images.picture_files import PictureFiles
+    from winninghand.images.streamed import streamed_split
 
     def split(classes: Classes) -> Split:
         names = tuple(str(path.relative_to(files.folder)) for paths in classes.values() for path in paths)
-        return Split(PictureFiles(files.folder, names, how.size or (0, 0), how.transform), _labels(classes))
+        source = PictureFiles(files.folder, names, _labels(classes))
+        return streamed_split(source, source.labels, how)
 
     train = split(files.train)
     if files.test is None:

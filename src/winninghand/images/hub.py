@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from winninghand.base.errors import InputError
-from winninghand.images.parquet import parquet_source, shards
+from winninghand.images.shards import shards, source_in
 from winninghand.images.source import Source
 
 PREFIX = "hf:"
@@ -22,7 +22,7 @@ def from_hub(source: str) -> Source:
     if not owner or not name:
         raise InputError(f"{source!r} is no address on the hub; write hf:OWNER/NAME")
     place = Path(_fetched(source, f"{owner}/{name}", folder)) / folder
-    return parquet_source(source, place, [path.relative_to(place) for path in place.rglob("*.parquet")])
+    return source_in(source, place, place.rglob("*.parquet"))
 
 
 def _fetched(source: str, repository: str, folder: str) -> str:
@@ -58,4 +58,4 @@ def _wanted(source: str, repository: str, folder: str) -> list[str]:
         return [f"{prefix}*{split}*.parquet" for split in ("train", "test")]
     inside = [Path(name.removeprefix(prefix)) for name in names if name.startswith(prefix)]
     found = shards(source, [path for path in inside if path.suffix == ".parquet"])
-    return [prefix + path.as_posix() for paths in found.values() for path in paths]
+    return [prefix + path.as_posix() for split in ("train", "test") for path in found[split]]

@@ -1,140 +1,57 @@
-"""Folders of parquet files in the layout of the Hugging Face hub, whatever their columns are called."""
+"""Image sets in parquet files in the layout of the Hugging Face hub, whatever their columns are called."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from winninghand.base.errors import InputError, brief, checked_classes
-from winninghand.images.checks import Int64Array, numbered
+from winninghand.base.errors import InputError, brief, shown
+from winninghand.images.checks import Int64Array
+from winninghand.images.encoded import TOGETHER, Encoded, file_stamp
+from winninghand.images.encoded_sets import encoded_set
 from winninghand.images.image_set import ImageSet
-from winninghand.images.parquet_files import arrow, batches, opened, unreadable
-from winninghand.images.pictures import Picture
+from winninghand.images.parquet_files import RowGroups, arrow, batches, opened, unreadable
 from winninghand.images.preparation import Preparation
-from winninghand.images.source import Source, picture_set
-
-_SHARD = re.compile(r"(\d{1,9})-of-(\d{1,9})")
-_NUMBER = re.compile(r"\d{1,9}")
-
-
-def shards(place: str, paths: Iterable[Path]) -> dict[str, tuple[Path, ...]]:
-    """Return the files of the `train` and of the `test` split among `paths`, each in sorted order.
-
-    `paths` are relative to `place`, which errors are headed by. The split is told by a file's name
-    (`train-00000-of-00001.parquet`) or its folder's (`train/0000.parquet`). Raises `InputError`
-    where a split or a shard is missing or doubled, or where several folders hold a set each.
-    """
-    sets: dict[Path, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
-    for path in sorted(paths):
-        split = _split_of(path)
-        if split is not None:
-            home = path.parent.parent if path.parent.name == split else path.parent
-            sets[home][split].append(path)
-    if len(sets) > 1:
-        names = ", ".join(sorted(str(home) for home in sets))
-        raise InputError(f"{place} holds several image sets; give one of them: {place}/ and one of {names}")
-    splits = next(iter(sets.values()), {})
-    for split in ("train", "test"):
-        if split not in splits:
-            raise InputError(f"{place} has no parquet file of the {split} split, such as {split}.parquet")
-        _check_complete(place, split, splits[split])
-    return {split: tuple(splits[split]) for split in ("train", "test")}
-
-
-def _split_of(path: Path) -> str | None:
-    for part in (path.stem, path.parent.name):
-        for word in re.split(r"[^a-z]+", part.lower()):
-            if word in ("train", "test"):
-                return word
-    return None
-
-
-def _check_complete(place: str, split: str, paths: Sequence[Path]) -> None:
-    """Raise `InputError` unless the files of a split have the numbers from 0 or 1 on, each once.
-
-    What else stands in their names is a fingerprint, or what a file manager adds to a copy.
-    """
-    found = [_SHARD.search(path.stem) for path in paths]
-    totals = {int(one[2]) for one in found if one}
-    if len(totals) > 1 or (totals and None in found):
-        raise InputError(
-            f"{place} holds parquet files of several divisions of the {split} split, such as "
-            f"{paths[0].name} and {paths[-1].name}; keep those of one"
-        )
-    if totals:
-        numbers = [int(one[1]) for one in found if one]
-        total, least = totals.pop(), 1
-    elif all(_NUMBER.fullmatch(path.stem) for path in paths):
-        numbers = [int(path.stem) for path in paths]
-        # Names such as 0003 count from the first file on, names such as 2017 from anywhere.
-        least = 1 if paths[0].stem.startswith("0") else min(numbers)
-        total = max(numbers) - min(min(numbers), least) + 1
-    else:
-        return
-    twice = [number for number, count in Counter(numbers).items() if count > 1]
-    if twice:
-        names = [path.name for path, number in zip(paths, numbers, strict=True) if number == twice[0]]
-        raise InputError(
-            f"{place} holds part {twice[0]} of the {split} split more than once ({', '.join(names)}); "
-            "keep one"
-        )
-    if len(numbers) != total:
-        raise InputError(
-            f"{place} holds {len(numbers)} of the {total} parquet files of the {split} split; "
-            "fetch the others"
-        )
-    if min(numbers) > least or max(numbers) - min(numbers) >= total:
-        raise InputError(
-            f"{place} numbers its {total} parquet files of the {split} split "
-            f"{min(numbers)} to {max(numbers)}; fetch them again"
-        )
-
+from winninghand.images.source import Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_LOG = logging.getLogger(__name__)
 _USUAL_LABELS = ("label", "labels", "fine_label")
+_LABELS_AT_ONCE = 4096
+_HIDDEN = -1
+"""The label of test images whose classes are not told."""
 
 
-def parquet(folder: Path) -> Source | None:
-    """Return the image set in `folder` or in one folder below it, or `None` where no parquet file is.
-
-    Raises `InputError` where a split or a shard is missing, or where several folders hold a set each.
-    """
-    found = sorted(folder.glob("*.parquet")) or sorted(folder.glob("*/*.parquet"))
-    if not found:
-        return None
-    return parquet_source(folder.resolve().name, folder, [path.relative_to(folder) for path in found])
+def parquet_source(name: str, files: Mapping[str, Sequence[Path]]) -> Source:
+    """Return the image set in the parquet files of each split."""
+    every = tuple(path for paths in files.values() for path in paths)
+    return Source(name, every, lambda how: _decode(name, files, how), streams=True)
 
 
-def parquet_source(name: str, folder: Path, paths: Iterable[Path]) -> Source:
-    """Return the image set in the parquet files `paths`, which are relative to `folder`."""
-    found = {
-        split: tuple(folder / path for path in files) for split, files in shards(str(folder), paths).items()
-    }
-    return Source(name, found["train"] + found["test"], lambda how: _decode(name, found, how))
-
-
-def _decode(name: str, files: dict[str, tuple[Path, ...]], how: Preparation) -> ImageSet:
-    classes = {split: _classes(paths) for split, paths in files.items()}
+def _decode(name: str, files: Mapping[str, Sequence[Path]], how: Preparation) -> ImageSet:
+    classes = {split: _classes(files[split]) for split in ("train", "test")}
     if classes["train"] != classes["test"]:
         raise InputError(f"{name}: the train and test parquet files name different classes; make them agree")
-    (train, first), (test, second) = (_contents(files[split]) for split in ("train", "test"))
-    try:
-        if classes["train"] is None:
-            first, second, names = numbered(first, second, (len(train), len(test)))
-        else:
-            names = checked_classes(classes["train"])
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from None
-    return picture_set(name, (train, first), (test, second), names, how)
+    train, test = (ParquetRows(files[split]) for split in ("train", "test"))
+    if (test.labels == _HIDDEN).all():
+        if "validation" not in files:
+            raise InputError(
+                f"{name}: its test images have no labels (all are {_HIDDEN}); add all parquet files of the "
+                "validation split, which then take their place"
+            )
+        _LOG.warning("%s: its test images have no labels; those for validation take their place", shown(name))
+        test = ParquetRows(files["validation"])
+    return encoded_set(name, train, test, classes["train"], how)
 
 
 def _classes(paths: Sequence[Path]) -> list[object] | None:
@@ -145,23 +62,68 @@ def _classes(paths: Sequence[Path]) -> list[object] | None:
     return named[0]
 
 
-def _contents(paths: Sequence[Path]) -> tuple[list[Picture], Int64Array]:
-    """Return the encoded pictures and the labels of a split."""
-    pictures: list[Picture] = []
-    labels: list[Int64Array] = []
-    _check_different(paths)
-    for path in paths:
-        before = len(pictures)
-        for images, marks in _batches(path):
-            for content in images:
-                row = len(pictures) - before
-                if content is None:
-                    raise InputError(f"{path} row {row} holds no image bytes; embed the image files")
-                pictures.append(Picture(f"{path} row {row}", content))
+class ParquetRows(Encoded):
+    """Pictures in the rows of parquet files.
+
+    Only labels and the lengths of row groups are read at once. A row is read with its whole group, which is
+    held for the next ones. Raises `InputError` for files that cannot be read and for rows without a label.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        _check_different(paths)
+        self._paths = paths
+        labels, groups = list[npt.NDArray[np.integer]](), list[tuple[int, int, int, int]]()
+        columns = []
+        for number, path in enumerate(paths):
+            file = opened(path)
+            columns.append(f"{_image_column(path, file.schema_arrow)}.bytes")
+            marks = _labels(path, _label_column(path, file.schema_arrow))
+            found = [file.metadata.row_group(group) for group in range(file.metadata.num_row_groups)]
+            groups += [(number, place, one.num_rows, one.total_byte_size) for place, one in enumerate(found)]
+            if min((one.num_rows for one in found), default=0) < 0 or len(marks) != file.metadata.num_rows:
+                raise unreadable(path, ValueError("its numbers of rows do not agree"))
             labels.append(marks)
-    if not pictures:
-        raise InputError(f"{paths[0]} holds no images")
-    return pictures, np.concatenate(labels)
+        self.labels = np.concatenate(labels)
+        if not len(self.labels):
+            raise InputError(f"{paths[0]} holds no images")
+        self._file, self._group, rows, self._bytes = np.array(groups, dtype=np.int64).T
+        self._ends = rows.cumsum()
+        self._starts = self._ends - rows
+        self._first = np.cumsum([0, *(len(marks) for marks in labels)])
+        self._held = RowGroups(paths, columns, 2 * TOGETHER)
+
+    def name(self, place: int) -> str:
+        """Return file and row of a picture."""
+        number = self._file[self._number(place)]
+        return f"{self._paths[number]} row {place - self._first[number]}"
+
+    def content(self, place: int) -> bytes:
+        """Return the encoded picture of a row; `InputError` where the row holds none."""
+        number = self._number(place)
+        contents = self._held.of(int(self._file[number]), int(self._group[number]))
+        row = place - int(self._starts[number])
+        content = contents[row] if row < len(contents) else None
+        if content is None:
+            raise InputError(f"{self.name(place)} holds no image bytes; embed the image files")
+        return content
+
+    def stamp(self, places: Int64Array) -> bytes:
+        """Return names and lengths of the files, and the places."""
+        return file_stamp(self._paths, places)
+
+    def groups(self) -> tuple[Int64Array, Int64Array]:
+        """Return the row group of each picture, and the bytes of each group."""
+        largest = int(self._bytes.argmax())
+        if self._bytes[largest] > TOGETHER:
+            raise InputError(
+                f"{self._paths[self._file[largest]]} has a row group of {self._bytes[largest]:,} bytes, and "
+                f"{TOGETHER:,} can be streamed; write the file with smaller ones, such as of 100 rows "
+                "(pyarrow: row_group_size=100)"
+            )
+        return np.repeat(np.arange(len(self._bytes)), self._ends - self._starts), self._bytes
+
+    def _number(self, place: int) -> int:
+        return int(np.searchsorted(self._ends, place, side="right"))
 
 
 def _check_different(paths: Sequence[Path]) -> None:
@@ -177,24 +139,21 @@ def _check_different(paths: Sequence[Path]) -> None:
             seen[digest] = path
 
 
-def _batches(path: Path) -> Iterator[tuple[list[bytes | None], Int64Array]]:
-    """Yield encoded pictures and labels by some rows at once."""
-    schema = opened(path).schema_arrow
-    image, label = _image_column(path, schema), _label_column(path, schema)
-    # Only the bytes of the pictures: the paths beside them are nobody's business.
-    for batch in batches(path, [f"{image}.bytes", label]):
+def _labels(path: Path, label: str) -> npt.NDArray[np.integer]:
+    """Return the labels of a file."""
+    found: list[npt.NDArray[np.integer]] = [np.empty(0, np.int64)]
+    for batch in batches(path, [label], _LABELS_AT_ONCE):
         marks = batch.column(label)
         if marks.null_count:
             raise InputError(f"{path} has rows without a label in column {label!r}; remove them")
         try:
             numbers = marks.to_numpy(zero_copy_only=False)
-            if (
-                numbers.dtype != np.uint64 or numbers.max(initial=0) < 2**63
-            ):  # larger ones would become negative
+            if numbers.dtype != np.uint64 or numbers.max(initial=0) < 2**63:  # larger ones would be negative
                 numbers = numbers.astype(np.int64)
-            yield batch.column(image).field("bytes").to_pylist(), numbers
+            found.append(numbers)
         except Exception as error:
             raise unreadable(path, error) from None
+    return np.concatenate([part for part in found if len(part)] or found)
 
 
 def _image_column(path: Path, schema: pa.Schema) -> str:

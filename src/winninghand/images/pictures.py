@@ -43,7 +43,7 @@ None of them holds another picture that its reader would hand on to a program, a
 """
 _NO_FORMAT = f": it is no {', '.join(FORMATS)}"
 _MOST_FILES = 2**22
-_SUFFIXES = {suffix for suffixes in FORMATS.values() for suffix in suffixes}
+SUFFIXES = {suffix for suffixes in FORMATS.values() for suffix in suffixes}
 
 
 Other = tuple[str, Path]
@@ -78,7 +78,7 @@ def image_files(folder: Path) -> tuple[list[Path], list[Other]]:
 
 def is_picture(path: Path) -> bool:
     """Say whether a path is a file whose suffix is that of a known format."""
-    return path.suffix.lower() in _SUFFIXES and path.is_file()
+    return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
 def left_out(others: Sequence[Other]) -> str:
@@ -123,7 +123,7 @@ MOST_PIXELS = 2**26
 """Of one picture, and of all that are decoded at a time: half a gigabyte of memory."""
 _PIXELS_OF_WEBP = 2.5
 """As many times the memory of others takes a WebP picture, whose reader keeps several copies."""
-_LARGEST_FILE = 2**28
+LARGEST_FILE = 2**28
 _SMALL_FILE = 2**24
 _MOST_SCANS = 100
 """Of a JPEG file. Each goes over the whole picture; ten are usual, a thousand take minutes."""
@@ -189,10 +189,10 @@ class OtherSizeError(InputError):
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture: its bytes, its file or opened already, and the name errors call it by."""
+    """A picture: its bytes or what reads them, its file, or opened already, and what errors call it."""
 
     name: str
-    content: bytes | Path | Image.Image
+    content: bytes | Path | Image.Image | Callable[[], bytes | Path]
 
 
 @dataclass(frozen=True)
@@ -374,7 +374,8 @@ def read(picture: Picture, prepared: Callable[[Image.Image], T]) -> T:
             _check_format(picture.name, picture.content)
             with _ROOM.of(_room_for(picture.name, picture.content)):
                 return prepared(picture.content.copy())
-        with _file(picture.name, picture.content) as file, _opened(picture.name, file) as image:
+        content = picture.content() if callable(picture.content) else picture.content
+        with _file(picture.name, content) as file, _opened(picture.name, file) as image:
             _check_scans(picture.name, image, file)
             with _ROOM.of(_room_for(picture.name, image)):
                 return prepared(image)
@@ -416,8 +417,8 @@ def _file(name: str, content: bytes | Path) -> BinaryIO:
     if isinstance(content, bytes):
         return io.BytesIO(content)
     size = regular(content).stat().st_size
-    if size > _LARGEST_FILE:
-        raise InputError(f"{name} is larger than {_LARGEST_FILE:,} bytes; give a smaller file")
+    if size > LARGEST_FILE:
+        raise InputError(f"{name} is larger than {LARGEST_FILE:,} bytes; give a smaller file")
     return io.BytesIO(content.read_bytes()) if size <= _SMALL_FILE else content.open("rb")
 
 

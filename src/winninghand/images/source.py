@@ -59,13 +59,18 @@ def image_set(
         images = ImageSet.from_arrays(_resized(train, how), _resized(test, how), classes, name)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
-    unknown = np.setdiff1d(images.test.labels, images.train.labels)
+    check_known(name, images.train.labels, images.test.labels, images.classes)
+    return replace(images, origin=Origin(how))
+
+
+def check_known(name: str, train: Int64Array, test: Int64Array, classes: Sequence[str]) -> None:
+    """Raise `InputError` where a class has test images but no training images, by their labels."""
+    unknown = np.setdiff1d(test, train)
     if len(unknown):
         raise InputError(
-            f"{name}: class {images.classes[unknown[0]]!r} has test images but no training images; "
+            f"{name}: class {classes[unknown[0]]!r} has test images but no training images; "
             "add some or leave it out of the test images"
         )
-    return replace(images, origin=Origin(how))
 
 
 def picture_set(

@@ -46,7 +46,7 @@ class StreamedSplit(Batches):
         Raises `InputError` that names a file that cannot be read.
         """
         generator = generator_of(torch.device("cpu"), *seed_parts, "order")
-        order = torch.randperm(len(self.labels), generator=generator)
+        order = self._images.order(generator)
         name = repr((*seed_parts, "crop"))
         starts = range(first * self.batch_size, len(self) * self.batch_size, self.batch_size)
         pool = ThreadPoolExecutor(self._workers, "loader")
