@@ -97,7 +97,7 @@ def _found(source: str | Path, root: Path | None) -> Source:
     named = isinstance(source, str) and source in IMAGE_SETS
     if not named and path.exists():
         return _in_place(path)
-    found = shards.pattern(text)
+    found = None if named else shards.pattern(text)
     if found is not None:
         return found
     if isinstance(source, Path) or "/" in text or os.sep in text or path.suffix:
