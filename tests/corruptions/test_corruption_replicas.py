@@ -23,8 +23,8 @@ def test_glass_copies_what_the_references_swap_through_views_copies(reach):
         for column in range(32 - reach, reach, -1):
             there = row + down[row, column], column + across[row, column]
             expected[row, column], expected[there] = expected[there], expected[row, column]
-    batch = [torch.from_numpy(array)[None] for array in (image, down, across)]
-    assert np.array_equal(displaced(*batch, reach)[0].numpy(), expected)
+    drawn = torch.from_numpy(reach - 1 - np.stack([down, across]))[None]
+    assert np.array_equal(displaced(torch.from_numpy(image)[None], drawn, reach)[0].numpy(), expected)
 
 
 @pytest.mark.parametrize("severity", SEVERITIES)

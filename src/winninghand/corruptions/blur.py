@@ -20,7 +20,9 @@ from winninghand.corruptions.kernels import (
     add_zoomed,
     blurred_across,
     blurred_down,
+    copy_around,
     disk_sums,
+    soften,
 )
 from winninghand.corruptions.parameters import (
     DEFOCUS,
@@ -38,6 +40,7 @@ from winninghand.corruptions.planes import (
     extended,
     gaussian_blurred,
     gaussian_kernel,
+    gaussian_radius,
     mirrored_101,
     replicated,
     streaked,
@@ -161,25 +164,28 @@ def glass_blur(images: Tensor, setting: Setting[Glass], rng: CounterRNG) -> Tens
     sigma, reach = sigma * setting.scale, max(1, round(reach * setting.scale))
     images = softened(images, sigma)
     for _ in range(rounds):
-        drawn = rng.integers(2 * reach, 2, *images.shape[1:3])
-        down, across = (reach - 1 - drawn).unbind(1)
-        images = displaced(images, down, across, reach)
+        images = displaced(images, rng.integers(2 * reach, 2, *images.shape[1:3]), reach)
     return softened(images, sigma)
 
 
-def displaced(images: Tensor, down: Tensor, across: Tensor, reach: int) -> Tensor:
-    """Return images (N, H, W, 3), each pixel copied from `down` rows below and `across` columns after.
+def displaced(images: Tensor, drawn: Tensor, reach: int) -> Tensor:
+    """Return images (N, H, W, 3), each pixel copied from `reach` − 1 − `drawn` rows below and columns after.
 
-    Both are int64 (N, H, W) in −reach .. reach − 1; the first reach + 1 rows and columns stay, and the
+    `drawn` is int64 (N, 2, H, W) in 0 .. 2 · reach − 1; the first reach + 1 rows and columns stay, and the
     last reach − 1. The benchmark means to swap pixels and, through views of one array, only copies them,
     from the last pixel to the first. A source that comes later has been copied to already, so that what
     is copied is what came there: a chain, which ends at the first source that comes before.
     """
+    if images.device.type == "cpu":
+        copied = images.clone(memory_format=torch.contiguous_format)
+        copy_around(copied.numpy(), drawn.numpy(), reach)
+        return copied
     count, height, width, _ = images.shape
     rows, columns = (torch.arange(length, device=images.device) for length in (height, width))
     moving = (
         ((rows > reach) & (rows <= height - reach))[:, None] & (columns > reach) & (columns <= width - reach)
     )
+    down, across = (reach - 1 - drawn).unbind(1)
     own = torch.arange(count * height * width, device=images.device)
     source = own + ((down * width + across) * moving).flatten()
     if reach > 1:
@@ -271,5 +277,10 @@ def gaussian_blur(images: Tensor, setting: Setting[float], _: CounterRNG) -> Ten
 
 def softened(images: Tensor, sigma: float) -> Tensor:
     """Return uint8 (N, H, W, 3) blurred by `sigma` pixels, truncated to whole levels."""
+    radius = gaussian_radius(sigma)
+    if images.device.type == "cpu" and radius < max(images.shape[1:3]):
+        result = torch.empty(images.shape, dtype=torch.uint8)
+        soften(images.contiguous().numpy(), np.array(gaussian_kernel(sigma, radius)), result.numpy())
+        return result
     planes = to_planes(images, torch.float64).div_(255)
     return to_images(gaussian_blurred(planes, sigma, replicated).mul_(255))

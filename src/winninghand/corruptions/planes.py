@@ -51,9 +51,14 @@ def gaussian_kernel(sigma: float, radius: int) -> list[float]:
     return kernel
 
 
+def gaussian_radius(sigma: float, truncate: float = 4.0) -> int:
+    """Return how many pixels a Gaussian reaches that is cut at `truncate` standard deviations."""
+    return int(truncate * sigma + 0.5)
+
+
 def gaussian_blurred(planes: Tensor, sigma: float, border: Border, truncate: float = 4.0) -> Tensor:
     """Return planes (…, H, W) blurred along both axes, the kernel cut at `truncate` standard deviations."""
-    radius = int(truncate * sigma + 0.5)
+    radius = gaussian_radius(sigma, truncate)
     if radius == 0:
         return planes
     if radius >= max(planes.shape[-2:]):
@@ -87,7 +92,7 @@ def _blurred_by_loops(planes: Tensor, kernel: list[float], border: Border) -> Te
 @lru_cache(maxsize=16)
 def _blurring(length: int, sigma: float, border: Border, truncate: float) -> Tensor:
     """Return the matrix float64 (length, length) of a blur that is wider than the axis is long."""
-    radius = int(truncate * sigma + 0.5)
+    radius = gaussian_radius(sigma, truncate)
     kernel = torch.tensor(gaussian_kernel(sigma, radius), dtype=torch.float64)
     rows = torch.arange(length)[:, None]
     sources = border(rows + torch.arange(-radius, radius + 1), length)
