@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from winninghand.base.randomness import CounterRNG
 from winninghand.corruptions.corrupt import corruption
-from winninghand.corruptions.kernels import grown_edges, nearest_costs
 from winninghand.corruptions.parameters import SPATTER, Setting, Splash
 from winninghand.corruptions.planes import (
     extended,
@@ -19,6 +19,13 @@ from winninghand.corruptions.planes import (
     replicated,
     to_images,
     to_planes,
+)
+from winninghand.corruptions.spatter_kernels import (
+    add_film,
+    grown_edges,
+    nearest_costs,
+    shade,
+    thin_edges,
 )
 
 WATER = (175, 238, 238)
@@ -59,14 +66,29 @@ def watered(images: Tensor, liquid: Tensor, level: float, farthest: float) -> Te
     # The benchmark's cast to 8 bits wraps; thick drops get holes.
     thickness = liquid.mul(255).int().bitwise_and_(255)
     distance = chamfer_distances(canny_edges(thickness, *EDGE_THRESHOLDS), min(farthest, 255))
+    return _filmed(images, _shade(distance).mul_(thickness), level)
+
+
+def _shade(distance: Tensor) -> Tensor:
+    """Return the light on the drops, int32 (N, H, W) in 0..255, by their pixels' distances to the edges."""
+    if distance.device.type == "cpu":
+        lit = torch.empty(distance.shape, dtype=torch.int32)
+        shade(distance.numpy(), lit.numpy())
+        return lit
     relief = _correlated(distance.double(), MEAN).div_(9).int()
-    shade = _correlated(_equalised(relief), SHADING).clamp_(0, 255)
-    shade = _correlated(shade, MEAN).double().div_(9).round_()
-    film = thickness * shade
-    film *= level / film.amax((1, 2), keepdim=True).clamp_(min=1)
-    film = film.float()
-    water = film.new_tensor(WATER).view(3, 1, 1)
-    return to_images(to_planes(images).add_(film[:, None] * water))
+    lit = _correlated(_equalised(relief), SHADING).clamp_(0, 255)
+    return _correlated(lit, MEAN).double().div_(9).round_().int()
+
+
+def _filmed(images: Tensor, film: Tensor, level: float) -> Tensor:
+    """Return images with a film of water, int32 (N, H, W), `level` of its colour where it is thickest."""
+    if images.device.type == "cpu":
+        result = torch.empty(images.shape, dtype=torch.uint8)
+        add_film(images.numpy(), film.numpy(), level, np.array(WATER, np.float32), result.numpy())
+        return result
+    depth = film * (level / film.amax((1, 2), keepdim=True).clamp_(min=1).double())
+    water = images.new_tensor(WATER, dtype=torch.float32).view(3, 1, 1)
+    return to_images(to_planes(images).add_(depth.float()[:, None] * water))
 
 
 def _correlated(planes: Tensor, kernel: tuple[tuple[int, ...], ...]) -> Tensor:
@@ -108,6 +130,11 @@ def canny_edges(layer: Tensor, low: int, high: int) -> Tensor:
     Sobel gradients with a replicated border and the magnitude |dx| + |dy|; a thinned edge pixel
     counts above `high`, or above `low` where it hangs together with one that counts.
     """
+    if layer.device.type == "cpu":
+        thin, strong = (torch.empty(layer.shape, dtype=torch.bool) for _ in range(2))
+        thin_edges(layer.numpy(), low, high, TANGENT, thin.numpy(), strong.numpy())
+        grown_edges(strong.numpy(), thin.numpy())
+        return strong
     across, down = _sobel(layer)
     magnitude = across.abs() + down.abs()
     thin = _is_peak(magnitude, across, down) & (magnitude > low)
@@ -150,10 +177,6 @@ def _is_peak(magnitude: Tensor, across: Tensor, down: Tensor) -> Tensor:
 
 def _grown(strong: Tensor, allowed: Tensor) -> Tensor:
     """Return all of `allowed` that hangs together with `strong`, diagonals included."""
-    if strong.device.type == "cpu":
-        grown = strong.contiguous()
-        grown_edges(grown.numpy(), allowed.contiguous().numpy())
-        return grown
     while True:
         near = functional.max_pool2d(strong[:, None].float(), 3, stride=1, padding=1)[:, 0] > 0
         grown = near & allowed
@@ -173,13 +196,13 @@ def chamfer_distances(marked: Tensor, largest: float) -> Tensor:
     to reach; so it is enough to know that one in each row, and to compare the rows.
     """
     height = marked.shape[1]
-    beside = _distances_in_row(marked)
     result = torch.full(marked.shape, largest, dtype=torch.float32, device=marked.device)
     if marked.device.type == "cpu":
         farthest = min(int(largest), height - 1)
         table = torch.stack([_costs(rows, marked.shape[2]) for rows in range(farthest + 1)])
-        nearest_costs(beside.numpy(), table.numpy(), largest, result.numpy())
+        nearest_costs(marked.numpy(), table.numpy(), largest, result.numpy())
         return result
+    beside = _distances_in_row(marked)
     for rows in range(min(int(largest), height - 1) + 1):
         costs = _costs(rows, marked.shape[2]).to(marked.device)
         reached = costs.index_select(0, beside.flatten()).view_as(result)
