@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from functools import cache
-
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
 from winninghand.base.randomness import CounterRNG
+from winninghand.corruptions.boxes import WEIGHT_BITS, boxes
 from winninghand.corruptions.corrupt import corruption
 from winninghand.corruptions.jpeg import saved_and_read
+from winninghand.corruptions.kernels import pixelated
 from winninghand.corruptions.parameters import (
     CONTRAST_FACTOR,
     ELASTIC,
@@ -43,7 +40,6 @@ def contrast(images: Tensor, setting: Setting[float], _: CounterRNG) -> Tensor:
 
 
 ELASTIC_TRUNCATE = 3
-LARGE = 2**14
 
 # Rounding must not take a constant area one level down.
 TIE = 1e-3
@@ -104,41 +100,20 @@ def _sampled(planes: Tensor, sources: Tensor, aligned: bool) -> Tensor:
 def pixelate(images: Tensor, setting: Setting[float], _: CounterRNG) -> Tensor:
     """Shrink with a box filter by the factor and enlarge with the nearest pixel, as Pillow does.
 
-    A box of one or two pixels is their mean, rounded after each axis. Wider ones, and images so large
-    that gathering their pixels takes longer, are Pillow's own work.
+    It averages across and then down, rounded to whole levels after each.
     """
-    height, width = images.shape[1:3]
-    wide = any(length > 2 * int(length * setting.values) for length in (height, width))
-    if wide or height * width >= LARGE:
-        return _pixelated_by_pillow(images, setting.values)
-    for axis in (2, 1):
-        low, high = _boxes(images.shape[axis], setting.values)
-        pair = [images.index_select(axis, place.to(images.device)).short() for place in (low, high)]
-        images = pair[0].add_(pair[1]).add_(1).bitwise_right_shift_(1).byte()
+    down, across = (boxes(length, setting.values) for length in images.shape[1:3])
+    if images.device.type == "cpu":
+        result = torch.empty(images.shape, dtype=torch.uint8)
+        parts = (down.edges, across.edges, down.shown, across.shown)
+        pixelated(images.numpy(), *(part.numpy() for part in parts), result.numpy())
+        return result
+    for axis, (edges, shown) in ((2, across), (1, down)):
+        first, end, weight = edges.to(images.device)
+        sums = functional.pad(images.long().movedim(axis, -1).cumsum(-1), (1, 0))
+        means = (sums[..., end] - sums[..., first]) * weight + 2 ** (WEIGHT_BITS - 1) >> WEIGHT_BITS
+        images = means.byte()[..., shown.to(images.device)].movedim(-1, axis)
     return images
-
-
-def _pixelated_by_pillow(images: Tensor, factor: float) -> Tensor:
-    result = torch.empty_like(images, device="cpu")
-    pixels = result.numpy()
-    for place, image in enumerate(images.cpu().numpy()):
-        height, width, _ = image.shape
-        small = Image.fromarray(image).resize(
-            (max(1, int(width * factor)), max(1, int(height * factor))), Image.Resampling.BOX
-        )
-        pixels[place] = np.asarray(small.resize((width, height), Image.Resampling.NEAREST))
-    return result.to(images.device)
-
-
-@cache
-def _boxes(length: int, factor: float) -> tuple[Tensor, Tensor]:
-    """Return the first and last source pixel of the box that every pixel of the result shows."""
-    small = int(length * factor)
-    width = length / small
-    shown = [math.floor((place + 0.5) * small / length) for place in range(length)]
-    low = [int(box * width + 0.5) for box in shown]
-    high = [int((box + 1) * width + 0.5) - 1 for box in shown]
-    return torch.tensor(low), torch.tensor(high)
 
 
 @corruption("jpeg_compression", "digital", group="common", deterministic=True, table=JPEG_QUALITY)
