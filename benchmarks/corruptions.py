@@ -123,7 +123,8 @@ def _peer() -> PeerCorrupt | None:
         return None
     cv2.setNumThreads(1)
     parts = imagecorruptions.corruptions
-    gaussian, np.float64 = parts.gaussian, np.float64
+    gaussian = parts.gaussian
+    setattr(np, "float_", np.float64)  # noqa: B010 (the name that NumPy 2 dropped, unknown to type checkers)
 
     def translated(*args: object, multichannel: bool = False, **kwargs: object) -> object:
         return gaussian(*args, channel_axis=-1 if multichannel else None, **kwargs)

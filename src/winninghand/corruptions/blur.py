@@ -269,7 +269,7 @@ def _summed_zooms(height: int, width: int, zooms: Zooms) -> tuple[Tensor, Tensor
     return down.flatten(1), across
 
 
-@corruption("gaussian_blur", "blur", group="extra", deterministic=True, table=GAUSSIAN_BLUR_SIGMA)
+@corruption("gaussian_blur", "blur", group="extra", deterministic=True, table=GAUSSIAN_BLUR_SIGMA, lean=True)
 def gaussian_blur(images: Tensor, setting: Setting[float], _: CounterRNG) -> Tensor:
     """Blur with a Gaussian, the edge pixels replicated."""
     return softened(images, setting.values * setting.scale)

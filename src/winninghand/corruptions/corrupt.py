@@ -36,7 +36,8 @@ class Corruption:
     Where the corruption has a `table` of published parameters, `function` takes a `Setting` in the
     severity's place. `family` is "noise", "blur", "weather", "digital", "occlusion", "warp" or a word of
     another package's own; `group` is what selects it together with others. A `deterministic` one draws no
-    random numbers. `unavailable` returns None, or one line: why this machine cannot apply the
+    random numbers. A `lean` one works on one image after the other, so that many at a time need little more
+    memory than a few. `unavailable` returns None, or one line: why this machine cannot apply the
     corruption, and the command that mends it.
     """
 
@@ -47,6 +48,7 @@ class Corruption:
     function: Function | SettingFunction
     unavailable: Callable[[], str | None]
     table: Table[Any] | None = None
+    lean: bool = False
 
     def apply(self, images: Tensor, severity: int, rng: CounterRNG, parameters: str = "auto") -> Tensor:
         """Return new images; `parameters` are those of `corrupt`."""
@@ -64,11 +66,12 @@ def corruption(
     deterministic: bool = False,
     unavailable: Callable[[], str | None] = lambda: None,
     table: Table[Any] | None = None,
+    lean: bool = False,
 ) -> Callable[[Function | SettingFunction], Corruption]:
     """Return a decorator that makes a function the corruption `name`."""
 
     def make(function: Function | SettingFunction) -> Corruption:
-        return Corruption(name, family, group, deterministic, function, unavailable, table)
+        return Corruption(name, family, group, deterministic, function, unavailable, table, lean)
 
     return make
 
@@ -136,6 +139,8 @@ EitherImages = npt.NDArray[np.uint8] | Tensor
 
 # A chunk's planes should fit a core's cache; a GPU wants them large.
 PIXELS_PER_CHUNK = {"cpu": 2**16, "cuda": 2**23}
+# Large enough that what is done once a chunk costs nothing, small enough to be no matter of memory.
+LEAN_FACTOR = 16
 SMALLEST_SIDE = 8
 _MOST_SEVERITIES = 1000
 
@@ -183,6 +188,7 @@ def corrupt(
         return single
     order = image_indices(indices, len(images), start)
     stream = f"{seed}/{name}/{level}"
+    chunk = _chunk_length(images, entry.lean)
 
     def apply(chunk: Tensor, rng: CounterRNG) -> Tensor:
         corrupted = entry.apply(chunk, level, rng, parameters)
@@ -195,10 +201,10 @@ def corrupt(
 
     if isinstance(images, Tensor):
         result = torch.empty(*images.shape[:3], 3, dtype=torch.uint8, device=images.device)
-        _fill(result, images, apply, stream, order)
+        _fill(result, images, apply, stream, order, chunk)
         return result
     array = np.empty((*images.shape[:3], 3), np.uint8)
-    _fill(torch.from_numpy(array), images, apply, stream, order)
+    _fill(torch.from_numpy(array), images, apply, stream, order, chunk)
     return array
 
 
@@ -227,16 +233,22 @@ def _no_severities(given: object) -> InputError:
     )
 
 
+def _chunk_length(images: EitherImages, lean: bool) -> int:
+    """Return how many images a corruption works on at a time."""
+    device = images.device.type if isinstance(images, Tensor) else "cpu"
+    most = PIXELS_PER_CHUNK.get(device, 2**16) * (LEAN_FACTOR if lean and device == "cpu" else 1)
+    return max(1, most // (images.shape[1] * images.shape[2]))
+
+
 def _fill(
     result: Tensor,
     images: EitherImages,
     apply: Callable[[Tensor, CounterRNG], Tensor],
     stream: str,
     order: Tensor,
+    length: int,
 ) -> None:
-    """Write the corrupted images into `result`, chunk by chunk."""
-    pixels = result.shape[1] * result.shape[2]
-    length = max(1, PIXELS_PER_CHUNK.get(result.device.type, 2**16) // pixels)
+    """Write the corrupted images into `result`, `length` at a time."""
     for begin in range(0, len(result), length):
         part = slice(begin, begin + length)
         rng = CounterRNG(stream, order[part].to(result.device))

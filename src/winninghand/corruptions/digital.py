@@ -7,10 +7,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from winninghand.base.randomness import CounterRNG
-from winninghand.corruptions.boxes import WEIGHT_BITS, boxes
+from winninghand.corruptions.boxes import HALF, WEIGHT_BITS, boxes, pixelated
 from winninghand.corruptions.corrupt import corruption
 from winninghand.corruptions.jpeg import saved_and_read
-from winninghand.corruptions.kernels import pixelated
 from winninghand.corruptions.parameters import (
     CONTRAST_FACTOR,
     ELASTIC,
@@ -96,7 +95,7 @@ def _sampled(planes: Tensor, sources: Tensor, aligned: bool) -> Tensor:
     )
 
 
-@corruption("pixelate", "digital", group="common", deterministic=True, table=PIXELATE_FACTOR)
+@corruption("pixelate", "digital", group="common", deterministic=True, table=PIXELATE_FACTOR, lean=True)
 def pixelate(images: Tensor, setting: Setting[float], _: CounterRNG) -> Tensor:
     """Shrink with a box filter by the factor and enlarge with the nearest pixel, as Pillow does.
 
@@ -105,18 +104,24 @@ def pixelate(images: Tensor, setting: Setting[float], _: CounterRNG) -> Tensor:
     down, across = (boxes(length, setting.values) for length in images.shape[1:3])
     if images.device.type == "cpu":
         result = torch.empty(images.shape, dtype=torch.uint8)
-        parts = (down.edges, across.edges, down.shown, across.shown)
-        pixelated(images.numpy(), *(part.numpy() for part in parts), result.numpy())
+        pixelated(
+            images.contiguous().numpy(),
+            down.edges.numpy(),
+            across.edges.numpy(),
+            down.shown.numpy(),
+            across.shown.numpy(),
+            result.numpy(),
+        )
         return result
     for axis, (edges, shown) in ((2, across), (1, down)):
         first, end, weight = edges.to(images.device)
         sums = functional.pad(images.long().movedim(axis, -1).cumsum(-1), (1, 0))
-        means = (sums[..., end] - sums[..., first]) * weight + 2 ** (WEIGHT_BITS - 1) >> WEIGHT_BITS
+        means = (sums[..., end] - sums[..., first]) * weight + HALF >> WEIGHT_BITS
         images = means.byte()[..., shown.to(images.device)].movedim(-1, axis)
     return images
 
 
-@corruption("jpeg_compression", "digital", group="common", deterministic=True, table=JPEG_QUALITY)
+@corruption("jpeg_compression", "digital", group="common", deterministic=True, table=JPEG_QUALITY, lean=True)
 def jpeg_compression(images: Tensor, setting: Setting[int], _: CounterRNG) -> Tensor:
     """Encode and decode every image by Pillow, at the given quality."""
     return saved_and_read(images, setting.values)

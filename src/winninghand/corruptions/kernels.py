@@ -18,43 +18,45 @@ Int64Array = npt.NDArray[np.int64]
 
 
 @compiled
+def weigh(total: FloatArray, line: FloatArray, weight: float) -> None:
+    """Write a line, as far as `total` is long, times a weight."""
+    for place in range(len(total)):
+        total[place] = line[place] * weight
+
+
+@compiled
+def add_pair(total: FloatArray, before: FloatArray, after: FloatArray, weight: float) -> None:
+    """Add the sum of two lines, as far as `total` is long, times a weight."""
+    for place in range(len(total)):
+        total[place] += (before[place] + after[place]) * weight
+
+
+@compiled
 def blurred_down(padded: FloatArray, kernel: FloatArray, result: FloatArray) -> None:
     """Blur (P, H + 2 · radius, W) along the rows' axis into `result` (P, H, W) by a symmetric kernel.
 
     From the outside inwards, as SciPy adds.
     """
     radius = len(kernel) // 2
-    count, height, width = result.shape
-    for plane in range(count):
-        for row in range(height):
-            total = result[plane, row]
-            centre = padded[plane, row + radius]
-            weight = kernel[radius]
-            for column in range(width):
-                total[column] = centre[column] * weight
+    for plane in range(len(result)):
+        for row in range(result.shape[1]):
+            total, centre = result[plane, row], row + radius
+            weigh(total, padded[plane, centre], kernel[radius])
             for reach in range(radius, 0, -1):
-                above, below = padded[plane, row + radius - reach], padded[plane, row + radius + reach]
-                weight = kernel[radius - reach]
-                for column in range(width):
-                    total[column] += (above[column] + below[column]) * weight
+                above, below = padded[plane, centre - reach], padded[plane, centre + reach]
+                add_pair(total, above, below, kernel[radius - reach])
 
 
 @compiled
 def blurred_across(padded: FloatArray, kernel: FloatArray, result: FloatArray) -> None:
     """Blur (P, H, W + 2 · radius) along the columns' axis into `result` (P, H, W)."""
     radius = len(kernel) // 2
-    count, height, width = result.shape
-    for plane in range(count):
-        for row in range(height):
+    for plane in range(len(result)):
+        for row in range(result.shape[1]):
             total, source = result[plane, row], padded[plane, row]
-            weight = kernel[radius]
-            for column in range(width):
-                total[column] = source[column + radius] * weight
+            weigh(total, source[radius:], kernel[radius])
             for reach in range(radius, 0, -1):
-                before, after = source[radius - reach :], source[radius + reach :]
-                weight = kernel[radius - reach]
-                for column in range(width):
-                    total[column] += (before[column] + after[column]) * weight
+                add_pair(total, source[radius - reach :], source[radius + reach :], kernel[radius - reach])
 
 
 @compiled
@@ -67,44 +69,35 @@ def soften(
     rows as the kernel is long are ever kept as fractions.
     """
     count, height, width, channels = images.shape
-    length, radius = width * channels, len(kernel) // 2
+    length, span, radius = width * channels, len(kernel), len(kernel) // 2
     margin = radius * channels
-    lines = np.empty((len(kernel), length), np.float64)
-    narrow = np.empty(length + 2 * margin, np.float64)
-    blurred = np.empty(length, np.float64)
-    inner = narrow[margin : margin + length]
+    fractions = np.empty((span, length), np.float64)
+    longer = np.empty(length + 2 * margin, np.float64)
+    inner, blurred = longer[margin : margin + length], np.empty(length, np.float64)
     for image in range(count):
         for row in range(-radius, height):
-            coming = row + radius
-            if coming < height:
-                line, pixels = lines[coming % len(kernel)], images[image, coming].reshape(length)
+            if row + radius < height:
+                coming = images[image, row + radius].reshape(length)
+                line = fractions[(row + radius) % span]
                 for place in range(length):
-                    line[place] = pixels[place] / 255
+                    line[place] = coming[place] / 255
             if row < 0:
                 continue
-            centre, weight = lines[row % len(kernel)], kernel[radius]
-            for place in range(length):
-                inner[place] = centre[place] * weight
+            weigh(inner, fractions[row % span], kernel[radius])
             for reach in range(radius, 0, -1):
-                above = lines[max(row - reach, 0) % len(kernel)]
-                below = lines[min(row + reach, height - 1) % len(kernel)]
-                weight = kernel[radius - reach]
-                for place in range(length):
-                    inner[place] += (above[place] + below[place]) * weight
+                above = fractions[max(row - reach, 0) % span]
+                below = fractions[min(row + reach, height - 1) % span]
+                add_pair(inner, above, below, kernel[radius - reach])
             for place in range(margin):
-                narrow[place] = inner[place % channels]
-                narrow[margin + length + place] = inner[length - channels + place % channels]
-            weight = kernel[radius]
-            for place in range(length):
-                blurred[place] = inner[place] * weight
+                longer[place] = inner[place % channels]
+                longer[margin + length + place] = inner[length - channels + place % channels]
+            weigh(blurred, inner, kernel[radius])
             for reach in range(radius, 0, -1):
-                before, after = narrow[margin - reach * channels :], narrow[margin + reach * channels :]
-                weight = kernel[radius - reach]
-                for place in range(length):
-                    blurred[place] += (before[place] + after[place]) * weight
-            pixels = result[image, row].reshape(length)
+                before, after = longer[margin - reach * channels :], longer[margin + reach * channels :]
+                add_pair(blurred, before, after, kernel[radius - reach])
+            levels = result[image, row].reshape(length)
             for place in range(length):
-                pixels[place] = np.uint8(np.int32(min(max(blurred[place] * 255, 0.0), 255.0)))
+                levels[place] = np.uint8(np.int32(min(max(blurred[place] * 255, 0.0), 255.0)))
 
 
 @compiled
@@ -229,80 +222,3 @@ def add_zoomed(
                 for column in range(width):
                     left = line[places[column]]
                     total[column] += left + (line[places[column] + 1] - left) * shares[column]
-
-
-HALF = 2**21
-"""Of Pillow's weights, which have 22 bits after the point."""
-
-
-@compiled
-def pixelated(
-    images: npt.NDArray[np.uint8],
-    down: Int64Array,
-    across: Int64Array,
-    rows: Int64Array,
-    columns: Int64Array,
-    result: npt.NDArray[np.uint8],
-) -> None:
-    """Average images (N, H, W, C) in boxes, across and then down, and show the boxes in `result`.
-
-    `down` and `across` (3, boxes) say where each box begins and ends on its axis, and the weight of its
-    pixels; `rows` and `columns` which box each of the axis's pixels shows.
-    """
-    count, height, width, channels = images.shape
-    length, narrow = width * channels, across.shape[1] * channels
-    # Boxes are of two lengths at most: sums of both kinds begin at every pixel, and boxes pick from them.
-    few = (across[1] - across[0]).min()
-    sums = np.empty(2 * length, np.int32)
-    fewer, more = sums[:length], sums[length:]
-    # Unsigned, so that no place counts from the end.
-    picked, weights = np.empty(narrow, np.uint64), np.empty(narrow, np.int64)
-    for place in range(narrow):
-        box, channel = divmod(place, channels)
-        longer = across[1, box] - across[0, box] - few
-        picked[place] = longer * length + across[0, box] * channels + channel
-        weights[place] = across[2, box]
-    shown = np.empty(length, np.uint64)
-    for place in range(length):
-        shown[place] = columns[place // channels] * channels + place % channels
-    averaged = np.empty((height, narrow), np.uint8)
-    total, levels = np.empty(narrow, np.int32), np.empty(narrow, np.uint8)
-    for image in range(count):
-        for row in range(height):
-            pixels = images[image, row].reshape(length)
-            for place in range(length):
-                fewer[place] = pixels[place]
-            for step in range(1, few):
-                add_line(fewer, pixels[step * channels :])
-            for place in range(length):
-                more[place] = fewer[place]
-            add_line(more, pixels[few * channels :])
-            for place in range(narrow):
-                total[place] = sums[picked[place]]
-            for place in range(narrow):
-                averaged[row, place] = (total[place] * weights[place] + HALF) >> 22
-        upper = 0
-        for box in range(down.shape[1]):
-            total[:] = 0
-            for row in range(down[0, box], down[1, box]):
-                add_line(total, averaged[row])
-            weight = down[2, box]
-            for place in range(narrow):
-                levels[place] = (total[place] * weight + HALF) >> 22
-            first = result[image, upper].reshape(length)
-            for place in range(length):
-                first[place] = levels[shown[place]]
-            lower = upper + 1
-            while lower < height and rows[lower] == box:
-                same = result[image, lower].reshape(length)
-                for place in range(length):
-                    same[place] = first[place]
-                lower += 1
-            upper = lower
-
-
-@compiled
-def add_line(total: npt.NDArray[np.int32], added: npt.NDArray[np.uint8]) -> None:
-    """Add a line to another, as far as it reaches."""
-    for place in range(len(added)):
-        total[place] += added[place]

@@ -86,9 +86,9 @@ def _filmed(images: Tensor, film: Tensor, level: float) -> Tensor:
         result = torch.empty(images.shape, dtype=torch.uint8)
         add_film(images.numpy(), film.numpy(), level, np.array(WATER, np.float32), result.numpy())
         return result
-    depth = film * (level / film.amax((1, 2), keepdim=True).clamp_(min=1).double())
-    water = images.new_tensor(WATER, dtype=torch.float32).view(3, 1, 1)
-    return to_images(to_planes(images).add_(depth.float()[:, None] * water))
+    depth = (film * (level / film.amax((1, 2), keepdim=True).clamp_(min=1).double())).float()
+    water = depth.new_tensor(WATER).view(3, 1, 1)
+    return to_images(to_planes(images).add_(depth[:, None] * water))
 
 
 def _correlated(planes: Tensor, kernel: tuple[tuple[int, ...], ...]) -> Tensor:

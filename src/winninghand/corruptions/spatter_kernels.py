@@ -59,11 +59,11 @@ def is_peak(magnitude: Int32Array, row: int, column: int, across: int, down: int
     here = magnitude[row, column]
     level, steep = abs(across) * tangent, abs(down) * 2**15
     if steep < level:
-        return here > magnitude[row, column - 1] and here >= magnitude[row, column + 1]
+        return bool(here > magnitude[row, column - 1] and here >= magnitude[row, column + 1])
     if steep > level + abs(across) * 2**16:
-        return here > magnitude[row - 1, column] and here >= magnitude[row + 1, column]
+        return bool(here > magnitude[row - 1, column] and here >= magnitude[row + 1, column])
     side = 1 if across ^ down < 0 else -1
-    return here > magnitude[row - 1, column + side] and here > magnitude[row + 1, column - side]
+    return bool(here > magnitude[row - 1, column + side] and here > magnitude[row + 1, column - side])
 
 
 @compiled
