@@ -26,10 +26,10 @@ def is_unreachable(error: Exception) -> bool:
     """Tell whether the hub gave no answer, or was in trouble, so that its cache may stand for it."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-    if isinstance(error, HfHubHTTPError):
-        return _status(error) >= 500
     if isinstance(error, LocalEntryNotFoundError):
         return True
+    if isinstance(error, HfHubHTTPError):
+        return _status(error) >= 500
     return not isinstance(error, InputError | HFValidationError) and not _is_of_disk(error)
 
 
