@@ -12,7 +12,9 @@ from hub_server import TOKEN, Repository
 from PIL import Image
 
 import winninghand as wh
-from winninghand.zoo import ZOO, name_of
+from winninghand.cli.measuring import as_given
+from winninghand.hub.uploading import upload
+from winninghand.zoo import ZOO
 
 RESULTS = {
     "data": "tiny",
@@ -197,6 +199,8 @@ def test_what_cannot_be_loaded_is_told_in_one_line(hub, card, monkeypatch):
     with pytest.raises(wh.InputError, match="comes from the hub, and code that it names is not run"):
         wh.load("hf:us/small", trust=True)
     assert same(wh.load("hf:us/many/a.card"), card)
+    kept = next(hub.cache.rglob("snapshots/*/a.card"))
+    assert as_given(kept) == f"hf:us/many/a.card@{hub.repositories['us/many'].branches['main']}"
 
 
 def test_what_cannot_be_pushed_is_told_in_one_line(hub, card, monkeypatch):
@@ -247,7 +251,7 @@ def test_a_model_of_the_zoo_may_be_pinned(hub, card, tmp_path):
         hub.repositories["us/small"].commit("main", {"model.card": b"another"})
         assert same(wh.load("zoo:far"), card)
         place = next((tmp_path / "cache").rglob(f"{done.commit}/model.card"))
-        assert name_of(place) == "far"
+        assert as_given(place) == "zoo:far"
         write("0" * 64)
         with pytest.raises(wh.InputError, match=r"has the SHA-256 .* as is pinned"):
             wh.load("zoo:far")
@@ -256,6 +260,16 @@ def test_a_model_of_the_zoo_may_be_pinned(hub, card, tmp_path):
             wh.load("zoo:far")
     finally:
         del ZOO._entries["far"]
+
+
+def test_a_folder_may_be_a_space(hub, tmp_path):
+    (tmp_path / "space/pictures").mkdir(parents=True)
+    (tmp_path / "space/app.py").write_text("print()")
+    (tmp_path / "space/pictures/a.png").write_bytes(b"a")
+    done = upload(tmp_path / "space", "us/page", "space")
+    assert hub.repositories["us/page"].content("main").keys() == {"app.py", "pictures/a.png"}
+    assert "POST /api/spaces/us/page/commit/main" in hub.asked
+    assert done.url.endswith(done.commit)
 
 
 def test_importing_and_loading_ask_no_hub():

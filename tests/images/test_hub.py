@@ -116,7 +116,7 @@ def test_what_the_hub_does_not_have_is_said_in_one_line(hub, tmp_path):
         ["hf:us/pets", "hf:us/nothing", "cifar10"], hub[0], tmp_path / "hub", root=tmp_path
     )
     assert several.startswith("InputError hf:us/pets holds several image sets; give one of them")
-    assert unknown.startswith("InputError hf:us/nothing cannot be fetched from the hub")
+    assert unknown.startswith("InputError hf:us/nothing: there is no such repository, or it is private")
     assert named.startswith("InputError cifar10 is not there (looked in cifar10, ")
     assert str(tmp_path) in named
     assert "--root" in named

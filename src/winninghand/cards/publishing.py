@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from winninghand.cards.container import model_digest
+from winninghand.cards.file import CardParts
 from winninghand.cards.metadata import CardMetadata
 from winninghand.hub.address import FILES, checked_repository
 from winninghand.hub.evaluation import Results, evaluation_of
@@ -22,7 +23,9 @@ _OF_A_CARD = ("network", "domain", "training images", "method", "training", "wei
 class PublishedCard(Protocol):
     """What is read of each card."""
 
-    metadata: CardMetadata
+    @property
+    def parts(self) -> CardParts:
+        """What it is made of, as its file holds it."""
 
     @property
     def network_name(self) -> str:
@@ -76,13 +79,17 @@ def push(
 def facts_of(model: Publishable) -> Facts:
     """Return what a card or a deck says of itself on its page."""
     cards: tuple[PublishedCard, ...] = model.cards
-    names = [card.network_name for card in cards]
-    methods = [_named(card.metadata.recipe, "compression", "method") for card in cards]
-    domains = [str((card.metadata.domain or {}).get("name", "")) for card in cards]
-    tags = [name for name in dict.fromkeys([*names, *methods, *domains]) if name]
-    sheets = [{**card.data_sheet(), **_trained_on(card.metadata)} for card in cards]
+    known = [card.parts.metadata for card in cards]
+    methods = [_named(metadata.recipe, "compression", "method") for metadata in known]
+    domains = [str((metadata.domain or {}).get("name", "")) for metadata in known]
+    tags = [
+        name for name in dict.fromkeys([*(card.network_name for card in cards), *methods, *domains]) if name
+    ]
+    sheets = [
+        {**card.data_sheet(), **_trained_on(metadata)} for card, metadata in zip(cards, known, strict=True)
+    ]
     if model.kind == "card":
-        return Facts("card", sheets[0], (), cards[0].metadata.accuracies, tags)
+        return Facts("card", sheets[0], (), known[0].accuracies, tags)
     rows = [{key: sheet[key] for key in _OF_A_CARD if key in sheet} for sheet in sheets]
     return Facts("deck", model.data_sheet(), rows, {}, tags)
 

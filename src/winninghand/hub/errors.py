@@ -12,11 +12,11 @@ _TOKEN = "log in by 'hf auth login', or set HF_TOKEN"
 
 @contextmanager
 def told(place: str, revision: str | None = None) -> Iterator[None]:
-    """Turn what the hub's library raises in the block into `InputError`; `place` is where it was to look."""
+    """Turn what the hub's library raises in the block into `InputError`; `place` is what was asked for."""
     try:
         yield
-    except InputError as error:
-        raise InputError(f"{place}: {error}") from error
+    except InputError:
+        raise
     # The library passes on whatever its network library raises, which changes with its version.
     except Exception as error:
         raise InputError(f"{place}: {_reason(error, revision)}") from error

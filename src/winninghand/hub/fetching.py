@@ -24,12 +24,12 @@ def fetch(address: Address) -> Path:
     from huggingface_hub import HfApi
 
     repository, file, revision = address
-    with told(str(address._replace(file=None, revision=None)), revision):
-        if file is not None and is_commit(revision) and (kept := _kept(address)) is not None:
-            return kept
-        api = HfApi()
+    if file is not None and is_commit(revision) and (kept := _kept(address)) is not None:
+        return kept
+    api = HfApi()
+    with told(_named(address), revision):
         try:
-            # Asked first, since the library tries for half a minute to download from a hub that is not there.
+            # Asked first: to download, the library tries for half a minute where no hub answers.
             found = api.model_info(repository, revision=revision, timeout=_SECONDS)
         except Exception as error:
             if is_unreachable(error) and (kept := _kept(address)) is not None:
@@ -59,11 +59,18 @@ def _chosen(address: Address, names: Sequence[str]) -> str:
     """Return which file of a repository is meant; `InputError` where it does not hold it, or several."""
     if address.file in names:
         return str(address.file)
-    if not names:
-        raise InputError("it holds no .card or .deck file, and nothing else is read; give another repository")
     if address.file is None and len(names) == 1:
         return names[0]
+    if not names:
+        raise InputError(
+            f"{_named(address)}: it holds no .card or .deck file, and nothing else is read; give another "
+            "repository"
+        )
     known = ", ".join(str(address._replace(file=name)) for name in names[:5])
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     fault = f"it does not hold {address.file}" if address.file else "it holds several models"
-    raise InputError(f"{fault}; give {'one of ' if len(names) > 1 else ''}{known}{more}")
+    raise InputError(f"{_named(address)}: {fault}; give {'one of ' if len(names) > 1 else ''}{known}{more}")
+
+
+def _named(address: Address) -> str:
+    return str(address._replace(file=None, revision=None))

@@ -99,7 +99,8 @@ def _prepare(api: HfApi, repository: str, kind: Kind, revision: str | None, priv
     )
     if private and not api.repo_info(repository, repo_type=kind).private:
         raise InputError(
-            "it is there already and public; make it private on its page, or leave out that it be private"
+            f"{PREFIX}{repository}: it is there already and public; make it private on its page, or "
+            "leave out that it be private"
         )
     if revision is not None:
         api.create_branch(repository, branch=revision, repo_type=kind, exist_ok=True)

@@ -29,21 +29,12 @@ def _fetched(source: str, repository: str, folder: str) -> str:
     """Return the folder in the hub's cache that holds the files wanted of a repository."""
     # Imported here, as it takes a third of a second and most image sets come from elsewhere.
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
 
-    try:
+    from winninghand.hub.errors import told
+
+    with told(source):
         wanted = _wanted(source, repository, folder)
         return snapshot_download(repository, repo_type="dataset", allow_patterns=wanted)
-    except InputError:
-        raise
-    except HFValidationError:
-        raise InputError(f"{source!r} is no address on the hub; write hf:OWNER/NAME") from None
-    # The hub's library passes on whatever its network library raises, which changes with its version.
-    except Exception as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise InputError(
-            f"{source} cannot be fetched from the hub ({reason}); check the name and the network"
-        ) from None
 
 
 def _wanted(source: str, repository: str, folder: str) -> list[str]:
