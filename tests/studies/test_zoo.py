@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -153,6 +154,28 @@ def test_the_table_goes_between_its_marks(published, tmp_path):
     (tmp_path / "b.md").write_text("no marks")
     with pytest.raises(InputError, match="no place"):
         write_zoo(metadata, tmp_path / "b.md")
+
+
+def test_a_newcomer_sees_few_models_each_by_what_runs_it_best(tmp_path):
+    (tmp_path / "a.md").write_text("<!-- zoo in short -->\n<!-- end of zoo in short -->\n")
+    write_zoo(zoo_records(), tmp_path / "a.md")
+    text, known = (tmp_path / "a.md").read_text(), {model.name: model for model in zoo_records()}
+    assert text.count("| `cifar10-") == 4
+    for name, milliseconds in (
+        ("cifar10-dense-clean", known["cifar10-dense-clean"].milliseconds),
+        ("cifar10-lrr95-hand", known["cifar10-lrr95-hand"].times["sparse"]),
+    ):
+        (row,) = [line for line in text.splitlines() if f"`{name}`" in line]
+        assert row.endswith(f"| {known[name].bytes:,} | {milliseconds:.2f} |")
+        assert f" | {100 * known[name].full.robust_accuracy:.1f} | " in row
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/studies.md"])
+def test_the_documents_show_the_zoo_that_is_shipped(document, tmp_path):
+    text = (Path(__file__).parents[2] / document).read_text(encoding="utf-8")
+    (tmp_path / "a.md").write_text(text, encoding="utf-8")
+    write_zoo(zoo_records(), tmp_path / "a.md")
+    assert (tmp_path / "a.md").read_text(encoding="utf-8") == text
 
 
 def test_a_study_without_a_dense_network_or_a_plan_is_not_published(published, tiny_images, tmp_path):
