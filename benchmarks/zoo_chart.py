@@ -7,8 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from winninghand.base.files import write_text
-from winninghand.report.charts import svg
+from winninghand.base.charts import save_picture
 from winninghand.report.zoo_chart import robust_by_size
 from winninghand.results import zoo_records
 
@@ -18,8 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("docs/zoo.svg"), help="the SVG file")
     out = parser.parse_args().out
-    write_text(svg(robust_by_size(zoo_records())), out)
-    Console().print(f"wrote {out}")
+    Console().print(f"wrote {save_picture(robust_by_size(zoo_records()), out)}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from winninghand.report.charts import svg
+from winninghand.base.charts import svg
 from winninghand.report.zoo_chart import robust_by_size
 from winninghand.results import zoo_records
 

@@ -6,14 +6,15 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from winninghand.report.charts import drawing
+from winninghand.base.chart_style import LIGHT
+from winninghand.base.charts import caption_of, drawing, in_style
 from winninghand.results import ZooRecord
 
 if TYPE_CHECKING:
     import altair
 
 _KINDS = ("dense network", "card", "deck")
-_COLOURS, _SHAPES = ("#55585c", "#0072b2", "#a3163a"), ("circle", "square", "diamond")
+_COLOURS, _SHAPES = [LIGHT[name] for name in ("dense", "c0", "deck")], ("circle", "square", "diamond")
 
 # Where a name stands, by how many points lie close to its own and have theirs already.
 _SIDES: tuple[dict[str, Any], ...] = (
@@ -53,15 +54,16 @@ def robust_by_size(models: Sequence[ZooRecord]) -> altair.LayerChart:
         )
     )
     dense = _of([row for row in rows if row["kind"] == _KINDS[0]])
-    line = dense.mark_rule(strokeDash=[4, 3], color="#8b8f94").encode(y=y)
+    line = dense.mark_rule(strokeDash=[4, 3], color=LIGHT["front"]).encode(y=y)
     names = [
         _of([row for place, row in enumerate(rows) if _neighbours(rows, place) == number])
         .mark_text(baseline="middle", **side)
         .encode(x=x, y=y, text="model:N")
         for number, side in enumerate(_SIDES)
     ]
+    measured_on = dict.fromkeys((model.data, model.full.images) for model in models)
     chart: altair.LayerChart = alt.layer(line, points, *names).properties(width=520, height=300)
-    return chart
+    return in_style(chart, caption=[caption_of(*measured) for measured in measured_on])
 
 
 def _of(rows: list[dict[str, Any]]) -> altair.Chart:
@@ -77,4 +79,4 @@ def _neighbours(rows: list[dict[str, Any]], place: int) -> int:
         abs(math.log10(row["kilobytes"] / kilobytes)) < _CLOSE[0] and abs(row["robust"] - robust) < _CLOSE[1]
         for row in rows[:place]
     ]
-    return min(sum(close), len(_SIDES) - 1)
+    return min(close.count(True), len(_SIDES) - 1)
