@@ -20,6 +20,7 @@ from winninghand.cli.options import (
     Severities,
     Size,
     SkipBroken,
+    Stream,
     Threads,
     Transform,
     image_places,
@@ -43,6 +44,7 @@ def corrupt(
     size: Size = None,
     transform: Transform = None,
     skip_broken: SkipBroken = False,
+    stream: Stream = False,
     corruptions: Corruptions = "common",
     severities: Severities = "1-5",
     limit: Limit = None,
@@ -74,7 +76,7 @@ def corrupt(
     levels = parse_severities(severities)
     if not (out / DESCRIPTION).is_file():  # no archive that would be gone on with
         check_apart([out / name for name in (DESCRIPTION, LABELS, SHEET)], image_places(data, root))
-    how = make_preparation(size, transform or "crop", skip_broken)
+    how = make_preparation(size, transform or "crop", skip_broken, stream=stream)
     use_threads(threads)
     image_set = images_as(how, data, root)
     split = image_set.test
@@ -99,7 +101,7 @@ def corrupt(
             parameters=parameters,
         )
     with atomic_write(out / SHEET) as tmp:
-        archive_sheet(archive, split.images[archive.indices], names).save(tmp)
+        archive_sheet(archive, split.images[archive.indices[: len(names)]], names).save(tmp)
     say(
         f"{out}: {counted(len(names), 'corruption')} at "
         f"{counted(len(archive.severities), 'severity', 'severities')} of {counted(len(part), 'image')}; "

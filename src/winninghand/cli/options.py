@@ -89,7 +89,7 @@ SkipBroken = Annotated[
     bool, typer.Option("--skip-broken", help="Leave out image files that cannot be read, and name them.")
 ]
 Stream = Annotated[
-    bool, typer.Option("--stream", help="Leave images in their files, to be read while it trains.")
+    bool, typer.Option("--stream", help="Leave images in their files, to be read when they are needed.")
 ]
 Size = Annotated[
     int | None, typer.Option(min=1, help="Side in pixels that images are brought to.", metavar="N")

@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,21 @@ _MOST_LABELS = 2**26
 """Of a file, which may pretend to be large; those of ImageNet are 250,000."""
 
 Progress = Callable[[str, int], None]
+
+
+class Streamed(Protocol):
+    """Images uint8 (N, H, W, 3) that are read, some at a time, when they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """That of the array which they would be."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, places: slice | Int64Array) -> UInt8Array: ...
+
+
+Pixels = UInt8Array | Streamed
 
 
 @dataclass(frozen=True)
@@ -214,7 +229,7 @@ def read_description(folder: Path) -> Description | None:
 
 
 def write_archive(
-    images: UInt8Array,
+    images: Pixels,
     labels: Int64Array,
     folder: Path | str,
     names: str | Sequence[str] = "common",
@@ -226,7 +241,7 @@ def write_archive(
 ) -> Archive:
     """Write `images` under every corruption that `names` selects to `folder`, and return the archive.
 
-    `images` is uint8 (N, H, W, 3) and may be memory-mapped; `labels` is whole numbers (N,);
+    `images` is uint8 (N, H, W, 3), and may be memory-mapped or streamed; `labels` is whole numbers (N,);
     `indices` (N,) are the images' places in their split when they are not the first ones in
     order. `progress` is called with each cell that is done, those found finished included. `parameters`
     are those of `corrupt`.
@@ -239,7 +254,7 @@ def write_archive(
     chosen = corruption_names(names)
     labels = np.asarray(labels)
     check_writable(images, labels, chosen)
-    images = images[..., None] if images.ndim == 3 else images
+    images = with_channels(images)
     description = describe(images, labels, severities, seed, indices, parameters)
     levels = description.severities
     archive = Archive(folder, np.asarray(labels, dtype=np.int64), levels, description)
@@ -258,7 +273,7 @@ def write_archive(
 
 
 def describe(
-    images: UInt8Array,
+    images: Pixels,
     labels: Int64Array,
     severities: Sequence[int],
     seed: int,
@@ -266,7 +281,7 @@ def describe(
     parameters: str,
 ) -> Description:
     """Return the description of an archive of these images."""
-    _, height, width, _ = images.shape
+    height, width = images.shape[1:3]
     order = None if indices is None else image_indices(indices, len(images), 0).tolist()
     return Description(
         seed=seed,
@@ -278,7 +293,7 @@ def describe(
 
 
 def _write_corruption(
-    archive: Archive, name: str, images: UInt8Array, description: Description, progress: Progress
+    archive: Archive, name: str, images: Pixels, description: Description, progress: Progress
 ) -> None:
     """Write one corruption's file, never holding more than a few million pixels in memory."""
     count, height, width = images.shape[:3]
@@ -325,18 +340,24 @@ def begin_archive(folder: Path, description: Description) -> None:
         )
 
 
-def check_writable(images: UInt8Array, labels: Int64Array, names: Sequence[str]) -> None:
+def check_writable(images: Pixels, labels: Int64Array, names: Sequence[str]) -> None:
     """Raise `InputError` where these cannot become an archive."""
     for reason in missing_corruptions(names).values():
         raise InputError(reason)
-    checked_images(images)
-    if is_single(images):
+    some = images if isinstance(images, np.ndarray) else images[:1]
+    checked_images(some)
+    if is_single(some):
         raise InputError("an archive takes many images (N, H, W, 3), not one")
     if np.shape(labels) != (len(images),) or labels.dtype.kind not in "iu":
         raise InputError(f"labels must be {len(images)} whole numbers, one per image")
 
 
-def _digest(images: UInt8Array, labels: Int64Array) -> str:
+def with_channels(images: Pixels) -> Pixels:
+    """Return grey images (N, H, W) as (N, H, W, 1), and others as they are."""
+    return images if len(images.shape) == 4 else np.asarray(images)[..., None]
+
+
+def _digest(images: Pixels, labels: Int64Array) -> str:
     """Return a digest of the clean images, their shape and their labels."""
     digest = hashlib.sha256(str(images.shape).encode())
     for begin in range(0, len(images), 1024):

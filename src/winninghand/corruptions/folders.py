@@ -19,6 +19,7 @@ from winninghand.corruptions.archive import (
     PIXELS_AT_ONCE,
     Archive,
     Int64Array,
+    Pixels,
     Progress,
     UInt8Array,
     begin_archive,
@@ -26,6 +27,7 @@ from winninghand.corruptions.archive import (
     describe,
     open_arrays,
     read_description,
+    with_channels,
 )
 from winninghand.corruptions.corrupt import CORRUPTIONS, SEVERITIES, corrupt, corruption_names
 from winninghand.corruptions.pictures import (
@@ -93,7 +95,7 @@ def open_archive(folder: Path | str) -> Archive | None:
 
 
 def write_folders(
-    images: UInt8Array,
+    images: Pixels,
     labels: Int64Array,
     classes: Sequence[str],
     folder: Path | str,
@@ -115,7 +117,7 @@ def write_folders(
     chosen = corruption_names(names)
     labels = np.asarray(labels, dtype=np.int64)
     check_writable(images, labels, chosen)
-    images = images[..., None] if images.ndim == 3 else images
+    images = with_channels(images)
     places = image_indices(indices, len(images), 0).numpy()
     order = np.lexsort((places, labels))
     folders = checked_class_names(classes, labels)
