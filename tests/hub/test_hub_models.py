@@ -167,7 +167,7 @@ def test_what_cannot_be_loaded_is_told_in_one_line(hub, card, monkeypatch):
     file = hub.repositories["us/small"].content("main")["model.card"]
     hub.repositories |= {"us/empty": Repository(), "us/many": Repository(), "us/bad": Repository()}
     hub.repositories |= {"us/private": Repository(private=True), "us/gated": Repository(gated=True)}
-    hub.repositories["us/empty"].commit("main", {"model.pkl": b"\x80\x04."})
+    hub.repositories["us/empty"].commit("main", {"model.pkl": b"\x80\x04.", "../../out.card": file})
     hub.repositories["us/many"].commit("main", {"a.card": file, "b.card": file})
     hub.repositories["us/bad"].commit("main", {"model.card": b"\x80\x04.", "run.py": b"boom"})
     hub.repositories["us/gated"].commit("main", {"model.card": file})
@@ -191,7 +191,11 @@ def test_what_cannot_be_loaded_is_told_in_one_line(hub, card, monkeypatch):
         with pytest.raises(wh.InputError, match=re.escape(said)) as told:
             wh.load(address)
         assert "\n" not in str(told.value)
-    assert not any(name in line for line in hub.asked for name in ("/run.py", "/model.pkl"))
+    assert not any(name in line for line in hub.asked for name in ("/run.py", "/model.pkl", "/out.card"))
+    hub.fail = ("/api/models/", 200)
+    with pytest.raises(wh.InputError, match=r"hf:us/small: the answer is none of a hub \("):
+        wh.load("hf:us/small")
+    hub.fail = None
     with pytest.raises(wh.InputError, match="names a revision, and so does revision='b'"):
         wh.load("hf:us/small@a", revision="b")
     with pytest.raises(wh.InputError, match=r"a\.card is no hf:OWNER/NAME"):

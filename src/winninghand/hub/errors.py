@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 from winninghand.base.errors import InputError, shown
 
+# What comes of an answer that is none of a hub, as of a page that a network puts before all others.
+_NO_ANSWER = (ValueError, LookupError, TypeError, AttributeError, AssertionError)
 _TOKEN = "log in by 'hf auth login', or set HF_TOKEN"
 
 
@@ -57,6 +59,8 @@ def _reason(error: Exception, revision: str | None) -> str:
             return f"the hub refuses it ({_first_line(error)})"
     if _is_of_disk(error):
         return f"its file cannot be kept ({_first_line(error)}); make room, or set HF_HOME to another folder"
+    if isinstance(error, _NO_ANSWER) and not isinstance(error, errors.LocalEntryNotFoundError):
+        return f"the answer is none of a hub ({_first_line(error)}); check the network and HF_ENDPOINT"
     if isinstance(error, errors.HfHubHTTPError):
         return f"the hub is in trouble ({_first_line(error)}); try again later"
     return f"the hub cannot be reached ({_first_line(error)}); check the network"

@@ -76,7 +76,8 @@ class Evaluation(BaseModel):
     def robust_means(self) -> str:
         """What the robust accuracy is a mean over, in words."""
         severities = sorted({cell.severity for cell in self.cells})
-        levels = ", ".join(map(str, severities))
+        whole = len(severities) > 2 and severities == list(range(severities[0], severities[-1] + 1))
+        levels = f"{severities[0]}-{severities[-1]}" if whole else ", ".join(map(str, severities))
         at = f"severity {levels}" if len(severities) == 1 else f"severities {levels}"
         return f"{counted(len(self.corruptions), 'corruption')} at {at}"
 

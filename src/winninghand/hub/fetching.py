@@ -35,7 +35,8 @@ def fetch(address: Address) -> Path:
             if is_unreachable(error) and (kept := _kept(address)) is not None:
                 return kept
             raise
-        names = sorted(one.rfilename for one in found.siblings or () if one.rfilename.endswith(SUFFIXES))
+        listed = [one.rfilename for one in found.siblings or ()]
+        names = sorted(one for one in listed if one.endswith(SUFFIXES) and ".." not in one.split("/"))
         return Path(api.hf_hub_download(repository, _chosen(address, names), revision=revision))
 
 
