@@ -9,8 +9,8 @@ from winninghand.corruptions import SEVERITIES
 from winninghand.corruptions.blur import displaced
 from winninghand.corruptions.parameters import MOTION
 from winninghand.corruptions.planes import streaked
+from winninghand.corruptions.plasma import plasma
 from winninghand.corruptions.spatter import canny_edges, chamfer_distances
-from winninghand.corruptions.weather import plasma
 
 
 @pytest.mark.parametrize("reach", [1, 2, 4])

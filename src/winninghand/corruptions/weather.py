@@ -34,6 +34,7 @@ from winninghand.corruptions.planes import (
     zoom_matrix,
     zoom_window,
 )
+from winninghand.corruptions.plasma import add_haze, plasma
 
 FIRST_ANGLE, ANGLES = -135, 90
 
@@ -176,37 +177,15 @@ def fog(images: Tensor, setting: Setting[Fog], rng: CounterRNG) -> Tensor:
     """
     strength, decay = setting.values
     _, height, width, _ = images.shape
-    haze = plasma(max(height, width), decay, rng)[:, None, :height, :width].mul_(255 * strength)
+    haze = plasma(max(height, width), decay, rng)
+    if images.device.type == "cpu":
+        result = torch.empty(images.shape, dtype=torch.uint8)
+        add_haze(images.numpy(), haze.numpy(), 255 * strength, result.numpy())
+        return result
+    haze = haze[:, None, :height, :width].mul_(255 * strength)
     planes = to_planes(images)
     brightest = planes.amax((1, 2, 3), keepdim=True)
     return to_images(planes.add_(haze).mul_(brightest / (brightest + 255 * strength)))
-
-
-def plasma(side: int, decay: float, rng: CounterRNG) -> Tensor:
-    """Return fractal maps float32 (N, S, S), S the next power of two, each from exactly 0 to exactly 1.
-
-    Diamond-square on a torus (Fournier, Fussell & Carpenter 1982): every step puts in each new
-    point the mean of its four neighbours and uniform noise, whose amplitude falls by decay².
-    """
-    amplitude = 1.0
-    grid = rng.uniform(1, 1).zero_()
-    while grid.shape[1] < side:
-        noise = rng.uniform(3, *grid.shape[1:]).sub_(0.5).mul_(2 * amplitude)
-        rows = grid + grid.roll(-1, 1)
-        columns = grid + grid.roll(-1, 2)
-        centre = (rows + rows.roll(-1, 2)).div_(4).add_(noise[:, 0])
-        right = (columns + centre + centre.roll(1, 1)).div_(4).add_(noise[:, 1])
-        below = (rows + centre + centre.roll(1, 2)).div_(4).add_(noise[:, 2])
-        grid = _interleaved(torch.stack([grid, right], 3), torch.stack([below, centre], 3))
-        amplitude /= decay**2
-    lowest, highest = grid.amin((1, 2), keepdim=True), grid.amax((1, 2), keepdim=True)
-    return grid.sub_(lowest).div_(highest - lowest)
-
-
-def _interleaved(even: Tensor, odd: Tensor) -> Tensor:
-    """Return (N, 2S, 2S) of rows (N, S, S, 2) that alternate."""
-    count, side = even.shape[:2]
-    return torch.stack([even, odd], 2).view(count, 2 * side, 2 * side)
 
 
 @corruption("brightness", "weather", group="common", deterministic=True, table=BRIGHTNESS_SHIFT)
