@@ -23,10 +23,11 @@ def write_shards(folder: Path, out: Path, kind: str, shards: int = 2, rows: int 
             for label, name in enumerate(classes)
             for path in sorted((folder / split / name).iterdir())
         ]
-        for number, part in enumerate(np.array_split(np.arange(len(pictures)), shards)):
+        parts = np.array_split(np.arange(len(pictures)), min(shards, len(pictures)))
+        for number, part in enumerate(parts):
             mine = [pictures[place] for place in part]
             if kind == "parquet":
-                name = f"{split}-{number:05}-of-{shards:05}.parquet"
+                name = f"{split}-{number:05}-of-{len(parts):05}.parquet"
                 write_parquet(out / "data" / name, mine, classes, rows)
             else:
                 write_tar(out / "data" / f"{split}-{number:06}.tar", mine)

@@ -213,3 +213,35 @@ def _zipped(entries: dict[str, bytes], how: int) -> bytes:
         for name, content in entries.items():
             archive.writestr(name, content)
     return file.getvalue()
+
+
+def tar_header(whole: bytes, other: bytes, chance: random.Random) -> bytes:
+    """Change a header of a tar file, a field of it or a few bytes, and make its checksum right."""
+    content = bytearray(whole)
+    start = chance.randrange(len(content) // 512) * 512
+    header = content[start : start + 512]
+    match chance.randrange(4):
+        case 0:  # name
+            header[:100] = chance.choice((b"../../evil.png", b"/etc/evil.cls", b"\xff\x1b.png", b"")).ljust(
+                100, b"\0"
+            )
+        case 1:  # size
+            sizes = (
+                b"77777777777\0",
+                b"00000000001\0",
+                b"\x80" + b"\xff" * 11,
+                b"\xff" * 12,
+                b"-0000000512\0",
+            )
+            header[124:136] = chance.choice(sizes)
+        case 2:  # kind: links, devices, folders, long names, PAX and sparse members
+            header[156:157] = chance.choice(
+                (b"1", b"2", b"3", b"5", b"6", b"L", b"K", b"x", b"g", b"S", b"~")
+            )
+        case _:
+            for _ in range(chance.randrange(1, 6)):
+                header[chance.randrange(512)] = chance.randrange(256)
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    content[start : start + 512] = header
+    return bytes(content)

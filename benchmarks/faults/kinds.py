@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import pickle
+import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -20,6 +21,7 @@ import winninghand as wh
 from benchmarks.faults import crafted, crafted_cards, crafted_tables
 from benchmarks.faults.damage import Damage
 from benchmarks.faults.examples import CLASSES, RECIPE, STUDY, digest, some_card, some_network
+from benchmarks.shards import add
 from winninghand.cards.importing import Import
 from winninghand.cards.prediction import Unreadable, predict, predictions
 from winninghand.corruptions import open_archive, write_archive
@@ -178,6 +180,14 @@ def _write_parquet(path: Path, seed: int) -> None:
         pq.write_table(table, path.parent / f"{split}-00000-of-00001.parquet")
 
 
+def _write_tar(path: Path, seed: int) -> None:
+    for number, split in enumerate(("train", "test")):
+        with tarfile.open(path.parent / f"{split}-000000.tar", "w") as archive:
+            for label, pixels in enumerate(_pixels(3, seed + number)):
+                add(archive, f"{label}.png", _png(pixels))
+                add(archive, f"{label}.cls", str(label).encode())
+
+
 def _write_npz(path: Path, seed: int) -> None:
     parts: dict[str, Any] = {"classes": np.array(CLASSES)}
     for number, split in enumerate(("train", "test")):
@@ -310,6 +320,7 @@ KINDS = {
     "parquet": Kind(
         "train-00000-of-00001.parquet", _write_parquet, _read_folder, (crafted_tables.parquet_table,)
     ),
+    "tar": Kind("train-000000.tar", _write_tar, _read_folder, (crafted.tar_header,)),
     "npz": Kind("a.npz", _write_npz, _read_images, (crafted.zip_entry,)),
     "npy": Kind("fog.npy", _write_archive, _read_archive, (crafted.npy_header,)),
     "labels": Kind("labels.npy", _write_archive, _read_archive, (crafted.npy_header,)),

@@ -54,11 +54,11 @@ def tar_index(path: Path) -> TarIndex:
     except (OSError, RuntimeError) as error:  # a file that went away, or no home folder
         _LOG.warning("the index of %s is not kept: %s", shown(path), shown(error))
         return _looked_through(path)
-    if kept.exists():
-        try:
+    try:
+        if kept.is_file():
             return TarIndex(**read_sealed(kept))
-        except (InputError, TypeError) as error:
-            _LOG.warning("looking through %s again: %s", shown(path), shown(error))
+    except (OSError, InputError, TypeError) as error:
+        _LOG.warning("looking through %s again: %s", shown(path), shown(error))
     found = _looked_through(path)
     try:
         write_sealed(vars(found), kept)
