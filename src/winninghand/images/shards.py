@@ -54,10 +54,15 @@ def webdataset(folder: Path) -> Source | None:
     """
     if not folder.is_dir():
         return None
-    found = [path for place in (folder, *_below(folder)) if not _below(place) for path in place.glob("*.tar")]
+    found = [path for place in (folder, *_below(folder)) for path in _tar_files(place)]
     if not any(_split_of(path.relative_to(folder)) for path in found):
         return None
     return source_in(folder.resolve().name, folder, found, TAR)
+
+
+def _tar_files(folder: Path) -> list[Path]:
+    found = list(folder.glob("*.tar"))
+    return [] if found and _below(folder) else found
 
 
 def _below(folder: Path) -> list[Path]:
