@@ -151,24 +151,23 @@ def test_a_stranger_among_questions_is_answered_by_a_line(picture):
 
 
 def test_a_space_is_a_folder_that_serves_the_model(tmp_path):
-    files = write_space(CARD, tmp_path / "space", title='A "card"')
-    assert [file.name for file in files] == [
-        "app.py",
-        "requirements.txt",
-        "README.md",
-        "cifar10-lrr95-clean.card",
-    ]
-    program, needs, page, model = files
-    (call,) = (node for node in ast.walk(ast.parse(program.read_text())) if isinstance(node, ast.Call)
-               and ast.unparse(node.func) == "serve")  # fmt: skip
+    files = write_space(CARD, tmp_path / "space", title='A "card"', licence="mit")
+    model, program, needs, page = files
+    assert [file.name for file in files] == ["model.card", "app.py", "requirements.txt", "README.md"]
+    calls = (node for node in ast.walk(ast.parse(program.read_text())) if isinstance(node, ast.Call))
+    (call,) = (call for call in calls if ast.unparse(call.func) == "serve")
     assert {word.arg: ast.literal_eval(word.value) for word in call.keywords} == {
         "host": "0.0.0.0",
         "port": 7860,
+        "name": 'A "card"',
     }
     assert needs.read_text() == f"winninghand[app]=={wh.__version__}\n"
     assert page.read_text().startswith('---\ntitle: "A \\"card\\""\n')
-    assert "app_file: app.py" in page.read_text()
+    assert "\nsdk: gradio\n" in page.read_text()
+    assert "\nlicense: mit\n" in page.read_text()
     assert wh.load(model).classes == wh.load(CARD).classes
+    with pytest.raises(wh.InputError, match="holds something"):
+        write_space(CARD, tmp_path / "space")
     with pytest.raises(wh.InputError, match="one line of text"):
         write_space(CARD, tmp_path / "other", title="two\nlines")
     assert not (tmp_path / "other").exists()

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 
 import numpy as np
@@ -84,6 +85,8 @@ def test_who_has_no_script_is_led_to_a_plain_page(address, photograph):
     wrong = [*parts[:2], ("file", "<i>.png", b"no picture")]
     assert said(sent(address, wrong)).startswith("&lt;i&gt;.png cannot be read as an image")
     assert "must be whole numbers" in said(sent(address, [("severity", None, b"much")]))
+    with pytest.raises(urllib.error.HTTPError, match="413"):
+        sent(address, [("file", "large.png", bytes(65 * 2**20))])
 
 
 def sent(address, parts):

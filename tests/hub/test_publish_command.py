@@ -44,6 +44,20 @@ def test_publish_uploads_the_file_as_it_is(hub, run, file):
     assert (code, json.loads(out)["bytes"]) == (0, file.stat().st_size)
 
 
+def test_the_app_of_a_model_is_published_as_a_space(hub, run, file):
+    code, _, err = run("publish", file, "us/play", "--space", "--licence", "mit")
+    files = hub.repositories["us/play"].content("main")
+    assert code == 0
+    assert files.keys() == {"README.md", "app.py", "model.card", "requirements.txt"}
+    assert files["model.card"] == file.read_bytes()
+    assert b'title: "play"\n' in files["README.md"]
+    assert "is this version" not in err
+    assert any("/api/spaces/us/play/" in asked for asked in map(str, hub.asked))
+    code, _, err = run("publish", file, "us/play", "--space", "--data", "tiny")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "leave them out beside --space" in err
+
+
 def test_the_repository_can_be_looked_at_before(hub, run, file):
     code, page, err = run("publish", file, "us/small", "--dry-run")
     assert (code, page.startswith("---\nlibrary_name: winninghand\n")) == (0, True)

@@ -152,7 +152,8 @@ def _spectra(player: Player, played: Played) -> str:
         f"<figcaption>{html_text(name)}</figcaption></figure>"
         for name, _, spectrum in [*own, *learned]
     )
-    beside = ", beside the mean of the images that the cards learned from" if learned else ""
+    who = "card" if player.gate is None else "cards"
+    beside = f", beside the mean of the images that the {who} learned from" if learned else ""
     return (
         f"<section><h2>Spectrum</h2><p>How much the picture holds of each frequency{beside}: logarithms of "
         "amplitudes. In the squares coarse stripes are in the middle, fine ones at the edge.</p>"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from winninghand.app.playground import Playground
 
 HOST, PORT = "127.0.0.1", 7860
-_LARGEST = "64mb"
+_LARGEST = 64  # megabytes of a picture
 _WHY = "to show a page"
 # Whatever a page or a library would like to fetch, a browser asks nobody but this server.
 _POLICY = (
@@ -127,6 +127,9 @@ def application(gradio: Any, playground: Playground) -> Any:  # noqa: ANN401 (Gr
     in_thread = needed("fastapi.concurrency", "app", _WHY).run_in_threadpool
 
     async def plain_page(request: Any) -> Any:  # noqa: ANN401 (Starlette's own)
+        if int(request.headers.get("content-length", 0)) > _LARGEST * 2**20:
+            text = f"the picture is larger than {_LARGEST} megabytes; give a smaller file"
+            return responses.PlainTextResponse(text, status_code=413)
         form = await request.form() if request.method == "POST" else request.query_params
         fields = {key: value for key, value in form.items() if isinstance(value, str)}
         sent, file = form.get("file"), None
@@ -145,7 +148,7 @@ def application(gradio: Any, playground: Playground) -> Any:  # noqa: ANN401 (Gr
         ssr_mode=False,
         pwa=False,
         mcp_server=False,
-        max_file_size=_LARGEST,
+        max_file_size=f"{_LARGEST}mb",
         theme=layout.theme(gradio),
         head=f"<style>{STYLE}{layout.STYLE}</style>",
     )

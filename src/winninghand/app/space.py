@@ -8,20 +8,22 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from winninghand.base.errors import InputError, counted
-from winninghand.base.files import atomic_write, checked_output
+from winninghand.base.files import atomic_write, write_text
 from winninghand.base.version import __version__
 from winninghand.cards.player import Player
 from winninghand.decks import load, model_path
+from winninghand.hub.folder import checked_folder
+from winninghand.hub.page import checked_licence
 
 # What a Space shows, and where: its proxy asks this port.
 _PORT = 7860
-_APP = '''"""The page of {name}; everything in it is winninghand's."""
+_APP = '''"""The page of a model; all that it does is the library's."""
 
 from pathlib import Path
 
 from winninghand.app import serve
 
-serve(Path(__file__).with_name({name!r}), host="0.0.0.0", port={port})
+serve(Path(__file__).with_name({model!r}), host="0.0.0.0", port={port}, name={title!r})
 '''
 _READ_ME = """---
 title: {quoted}
@@ -31,7 +33,7 @@ colorTo: gray
 sdk: gradio
 {gradio}app_file: app.py
 pinned: false
-tags:
+{licence}tags:
 - winninghand
 - image-classification
 - robustness
@@ -41,48 +43,57 @@ tags:
 
 {what}. Choose a picture, corrupt it, and see what each card says.
 
-It is a page of `winninghand`. On a machine of your own the same page is shown by:
+On a machine of your own `winninghand app` shows the same page:
 
 ```sh
-winninghand app {name}
+pip install '{needs}'
+winninghand app {model}
 ```
 """
 
 
 def write_space(
-    model: Path | str, folder: Path | str, title: str | None = None, trust: bool = False
+    model: Path | str,
+    folder: Path | str,
+    title: str | None = None,
+    licence: str | None = None,
+    trust: bool = False,
 ) -> tuple[Path, ...]:
-    """Write the folder of a Space: `app.py`, `requirements.txt`, `README.md` and the model's file.
+    """Write the folder of a Space: the model, `app.py`, `requirements.txt` and `README.md`; return the files.
 
-    `model` is a file or a name, as for `wh.load`, and `trust` as there; `title` is what the Space is called,
-    the file's name where None. `folder` is made where it is missing; files of these names in it are replaced.
-    The library is pinned to the version that runs, and Gradio to the one that is installed, where one is.
+    `model` is a file or a name, as for `wh.load`, and `trust` as there. `folder` is new or empty. `title` is
+    what the Space is called, the file's name where None; `licence` is one as the hub names it. The library is
+    pinned to the version that runs, and Gradio to the one that is installed, where one is.
 
-    Returns the four files. Raises `InputError` for a model that cannot be opened or needs a network that is
-    not the library's, and for a folder that cannot be written.
+    Raises `InputError` for a model that cannot be opened, a folder that holds anything, a full disk, and what
+    cannot be a title or a licence.
     """
-    player = load(model, trust=trust)
-    source = model_path(model)
-    folder = checked_output(folder, folder=True)
-    called = source.stem if title is None else title
+    checked_licence(licence)
+    folder, file = checked_folder(Path(folder)), model_path(model)
+    player = load(file, trust=trust)
+    called = file.stem if title is None else title
     if not called.strip() or not called.isprintable():
         raise InputError("the title of a Space must be one line of text; give another one")
-    if source.name in ("app.py", "requirements.txt", "README.md"):
-        raise InputError(f"a model cannot be called {source.name} in a Space; rename its file")
+    name, needs = f"model.{player.kind}", f"winninghand[app]=={__version__}"
     texts = {
-        "app.py": _APP.format(name=source.name, port=_PORT),
-        "requirements.txt": f"winninghand[app]=={__version__}\n",
+        "app.py": _APP.format(model=name, port=_PORT, title=called),
+        "requirements.txt": f"{needs}\n",
         "README.md": _READ_ME.format(
-            title=called, quoted=json.dumps(called), name=source.name, what=_what(player), gradio=_gradio()
+            title=called,
+            quoted=json.dumps(called),
+            gradio=_gradio(),
+            licence="" if licence is None else f"license: {licence}\n",
+            what=_what(player),
+            needs=needs,
+            model=name,
         ),
     }
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        with atomic_write(folder / name) as tmp:
-            tmp.write_text(text, encoding="utf-8")
-    with atomic_write(folder / source.name) as tmp:
-        shutil.copyfile(source, tmp)
-    return (*(folder / name for name in texts), folder / source.name)
+    with atomic_write(folder / name) as tmp:
+        shutil.copyfile(file, tmp)
+    for text in texts:
+        write_text(texts[text], folder / text)
+    return (folder / name, *(folder / text for text in texts))
 
 
 def _what(player: Player) -> str:

@@ -13,6 +13,7 @@ from winninghand.cli.options import Model, Trust
 
 if TYPE_CHECKING:
     from winninghand.hub.evaluation import Evaluation
+    from winninghand.hub.uploading import Kind
 
 
 def publish(
@@ -36,6 +37,7 @@ def publish(
         Path | None, typer.Option(metavar="FOLDER", help="Write the repository here, and upload nothing.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the page, and upload nothing.")] = False,
+    space: Annotated[bool, typer.Option("--space", help="Publish the model's app, as a Space.")] = False,
     trust: Trust = False,
 ) -> None:
     """Upload a card or a deck to the Hugging Face hub, with a page made of its own facts.
@@ -49,25 +51,37 @@ def publish(
     from winninghand.report.terminal import say
 
     checked_repository(repository), checked_branch(revision), checked_licence(licence)
+    if space and (data is not None or results is not None):
+        raise InputError("--data and --results are of a model's page; leave them out beside --space")
+
+    def write(folder: Path) -> tuple[Path, ...]:
+        if space:
+            from winninghand.app.space import write_space
+
+            return write_space(model, folder, repository.partition("/")[2], licence, trust)
+        return write_model(model, folder, repository, revision, licence, data, results, trust)
+
     if out is not None:
         if dry_run:
             raise InputError("--dry-run writes nothing, and --out does; leave one of them out")
         checked_folder(out)
-        for path in write_model(model, out, repository, revision, licence, data, results, trust):
+        for path in write(out):
             say(f"{path}: {path.stat().st_size:,} bytes")
         return
     token = None if dry_run else checked_token(None)
     with tempfile.TemporaryDirectory(prefix="winninghand-") as place:
         folder = Path(place) / "repository"
-        files = write_model(model, folder, repository, revision, licence, data, results, trust)
+        files = write(folder)
         sizes = ", ".join(f"{path.name} ({path.stat().st_size:,} bytes)" for path in files)
         if dry_run:
             typer.echo((folder / PAGE).read_text(encoding="utf-8"), nl=False)
             say(f"would upload {sizes} to {repository}")
             return
-        done = upload(folder, repository, "model", revision, private, token, FILES)
+        kind: Kind = "space" if space else "model"
+        done = upload(folder, repository, kind, revision, private, token, FILES)
     say(f"{done.url}: {sizes}")
-    say(f"{done.address} is this version")
+    if not space:
+        say(f"{done.address} is this version")
 
 
 def write_model(
