@@ -178,6 +178,12 @@ def test_links_and_devices_in_an_archive_are_refused(folder, kind):
         load_images(folder, size=8, stream=True)
 
 
+def test_compressed_shards_are_refused(folder):
+    (folder / "val-000000.tar").rename(folder / "val-000000.tar.gz")
+    with pytest.raises(InputError, match=r"holds val-000000\.tar\.gz, .*; unpack it to \.tar, such"):
+        load_images(folder)
+
+
 def test_archives_beside_what_was_unpacked_are_no_shards(folder):
     for split in ("train", "test"):
         for name in ("cat", "dog"):

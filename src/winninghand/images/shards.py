@@ -20,6 +20,7 @@ _SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(("val", "valid", "v
 _OF = re.compile(r"(\d{1,9})-of-(\d{1,9})")
 _LONGEST_NAMES = 300
 _MOST_SHARDS = 10**6
+_TARS = (".tar", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,21 @@ def webdataset(folder: Path) -> Source | None:
     """
     if not folder.is_dir():
         return None
-    found = [path for place in (folder, *_below(folder)) for path in _tar_files(place)]
-    if not any(_split_of(path.relative_to(folder)) for path in found):
+    every = [path for place in (folder, *_below(folder)) for path in _tar_files(place)]
+    found = [path for path in every if _split_of(path.relative_to(folder))]
+    if not found:
         return None
+    compressed = [path.name for path in found if path.suffix != TAR.suffix]
+    if compressed:
+        raise InputError(
+            f"{folder} holds {_listed(compressed)}, and members are read from their places in a file that is "
+            f"not compressed; unpack {_them(compressed)} to {TAR.suffix}, such as by gunzip"
+        )
     return source_in(folder.resolve().name, folder, found, TAR)
 
 
 def _tar_files(folder: Path) -> list[Path]:
-    found = list(folder.glob("*.tar"))
+    found = [path for path in folder.glob("*.tar*") if path.name.lower().endswith(_TARS)]
     return [] if found and _below(folder) else found
 
 
