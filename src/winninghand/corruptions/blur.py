@@ -22,6 +22,7 @@ from winninghand.corruptions.kernels import (
     blurred_down,
     copy_around,
     disk_sums,
+    mirror_around,
     soften,
 )
 from winninghand.corruptions.parameters import (
@@ -127,13 +128,15 @@ def _runs(radius: float, rim: float) -> _Runs:
     rest *= rest.abs() > EDGE * level
     level *= (known.sum() - rest.sum()) / (full.sum() * level)
     down, across = rest.nonzero(as_tuple=True)
+    # Four taps are added at a time: some without weight make up the number.
+    filled = (0, -len(down) % 4)
     halves = (disk.sum(1)[half : len(disk) - half].long() - 1) // 2
     return _Runs(
         halves.numpy(),
         (blur * level.sqrt()).numpy(),
-        down.numpy(),
-        across.numpy(),
-        rest[down, across].float().numpy(),
+        functional.pad(down, filled).numpy(),
+        functional.pad(across, filled).numpy(),
+        functional.pad(rest[down, across].float(), filled).numpy(),
     )
 
 
@@ -141,20 +144,19 @@ def _out_of_focus(images: Tensor, radius: float, rim: float) -> Tensor:
     """Return images correlated with a large disk, in the time of its rows and not of its pixels."""
     runs = _runs(radius, rim)
     whole, half = len(runs.halves) // 2, len(runs.blur) // 2
-    planes = to_planes(images, torch.int32).flatten(0, 1)
-    reach = whole + half
-    padded = extended(extended(planes, reach, mirrored_101, -2), reach, mirrored_101, -1).contiguous()
-    prefix = functional.pad(padded.cumsum(-1, dtype=torch.int32), (1, 0))
-    count, height, width = planes.shape
-    sums = torch.empty(count, height + 2 * half, width + 2 * half, dtype=torch.float64)
-    disk_sums(prefix.numpy(), runs.halves, sums.numpy())
-    narrow = torch.empty(count, height, width + 2 * half, dtype=torch.float64)
+    (count, height, width, channels), reach = images.shape, whole + half
+    planes = count * channels
+    padded = torch.empty(planes, height + 2 * reach, width + 2 * reach)
+    mirror_around(images.contiguous().numpy(), reach, padded.numpy())
+    sums = torch.empty(planes, height + 2 * half, width + 2 * half, dtype=torch.float64)
+    disk_sums(padded.numpy(), runs.halves, sums.numpy())
+    narrow = torch.empty(planes, height, width + 2 * half, dtype=torch.float64)
     blurred_down(sums.numpy(), runs.blur, narrow.numpy())
-    result = torch.empty(count, height, width, dtype=torch.float64)
+    result = torch.empty(planes, height, width, dtype=torch.float64)
     blurred_across(narrow.numpy(), runs.blur, result.numpy())
     if len(runs.weights):
-        add_taps(padded.float().numpy(), runs.down, runs.across, runs.weights, result.numpy())
-    return to_images(result.view(-1, 3, height, width))
+        add_taps(padded.numpy(), runs.down, runs.across, runs.weights, result.numpy())
+    return to_images(result.view(count, channels, height, width))
 
 
 @corruption("glass_blur", "blur", group="common", table=GLASS)

@@ -132,20 +132,42 @@ def smeared(
 
 
 @compiled
-def disk_sums(prefix: npt.NDArray[np.int32], halves: Int64Array, sums: npt.NDArray[np.float64]) -> None:
+def mirror_around(images: npt.NDArray[np.uint8], reach: int, padded: npt.NDArray[np.float32]) -> None:
+    """Write images (N, H, W, C) as planes (N · C, H + 2 · reach, W + 2 · reach), mirrored at the edges."""
+    count, height, width, channels = images.shape
+    for image in range(count):
+        for row in range(-reach, height + reach):
+            source = images[image, height - 1 - abs(height - 1 - abs(row))]
+            for channel in range(channels):
+                line = padded[image * channels + channel, row + reach]
+                for column in range(width):
+                    line[reach + column] = source[column, channel]
+                for step in range(1, reach + 1):
+                    line[reach - step] = line[reach + step]
+                    line[reach + width - 1 + step] = line[reach + width - 1 - step]
+
+
+@compiled
+def disk_sums(padded: npt.NDArray[np.float32], halves: Int64Array, sums: npt.NDArray[np.float64]) -> None:
     """Sum over a disk about every pixel, exactly: runs of its rows, of which the ends' prefix sums differ.
 
-    `prefix` int32 (P, H + 2 · radius, W + 2 · radius + 1) are sums along the columns from the left;
-    `halves` (2 · radius + 1,) say how far each of the disk's rows reaches to both sides.
+    `padded` (P, H + 2 · radius, W + 2 · radius) are whole levels; `halves` (2 · radius + 1,) say how far each
+    of the disk's rows reaches to both sides.
     """
     radius = len(halves) // 2
     count, height, width = sums.shape
+    prefix = np.zeros((padded.shape[1], padded.shape[2] + 1), np.int32)
     total = np.empty(width, np.int32)
     for plane in range(count):
+        for row in range(len(prefix)):
+            left = np.int32(0)
+            for column in range(padded.shape[2]):
+                left += np.int32(padded[plane, row, column])
+                prefix[row, column + 1] = left
         for row in range(height):
             total[:] = 0
             for place in range(len(halves)):
-                line = prefix[plane, row + place]
+                line = prefix[row + place]
                 before, after = line[radius - halves[place] :], line[radius + halves[place] + 1 :]
                 for column in range(width):
                     total[column] += after[column] - before[column]
@@ -161,17 +183,24 @@ def add_taps(
     weights: npt.NDArray[np.float32],
     result: npt.NDArray[np.float64],
 ) -> None:
-    """Add weighted pixels of (P, H + …, W + …) to `result` (P, H, W); places count from its corner."""
+    """Add weighted pixels of (P, H + …, W + …) to `result` (P, H, W); places count from its corner.
+
+    The number of taps is a multiple of four: so many are added up before a sum is stored.
+    """
     count, height, width = result.shape
     total = np.empty(width, np.float32)
     for plane in range(count):
         for row in range(height):
             total[:] = 0
-            for tap in range(len(weights)):
-                source = padded[plane, row + down[tap], across[tap] :]
-                weight = weights[tap]
+            for tap in range(0, len(weights), 4):
+                first = padded[plane, row + down[tap], across[tap] :]
+                second = padded[plane, row + down[tap + 1], across[tap + 1] :]
+                third = padded[plane, row + down[tap + 2], across[tap + 2] :]
+                fourth = padded[plane, row + down[tap + 3], across[tap + 3] :]
+                one, two, three, four = weights[tap], weights[tap + 1], weights[tap + 2], weights[tap + 3]
                 for column in range(width):
-                    total[column] += source[column] * weight
+                    value = total[column] + first[column] * one + second[column] * two
+                    total[column] = value + third[column] * three + fourth[column] * four
             for column in range(width):
                 result[plane, row, column] += total[column]
 
