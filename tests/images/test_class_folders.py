@@ -156,6 +156,10 @@ def test_splits_must_have_the_same_classes_and_images_in_each(folder):
     Image.new("RGB", (6, 8)).save(folder / "test" / "owl" / "0.png")
     with pytest.raises(InputError, match=r"class 'owl' under test/ but not under train/"):
         load_images(folder)
+    (folder / "test" / "owl").rename(folder / "train" / "owl")
+    for stream in (False, True):
+        with pytest.raises(InputError, match=r"class 'owl' under train/ but not under test/; add or remove"):
+            load_images(folder, size=8, stream=stream)
 
 
 def test_a_split_without_class_folders_is_refused(folder):
