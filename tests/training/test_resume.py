@@ -240,7 +240,7 @@ class StopAtStep(wh.Callback):
             raise KeyboardInterrupt
 
 
-def test_a_run_goes_on_within_an_epoch(tiny_images, tmp_path):
+def test_a_run_goes_on_within_an_epoch(tiny_images, tmp_path, caplog):
     often = RECIPE.training.model_copy(update={"checkpoint_minutes": 1e-9, "average": 0.5})
     recipe = RECIPE.model_copy(update={"training": often})
     wh.train(recipe, tiny_images, tmp_path / "whole")
@@ -249,6 +249,7 @@ def test_a_run_goes_on_within_an_epoch(tiny_images, tmp_path):
             wh.train(recipe, tiny_images, tmp_path / "stopped", callbacks=[StopAtStep(step)])
         state = RunFolder(tmp_path / "stopped").load_checkpoint(torch.device("cpu"))
         assert state["begun"]["measured"] > 0
+    assert any(line.endswith("going on from the middle of epoch 1 of 6") for line in caplog.messages)
     wh.train(recipe, tiny_images, tmp_path / "stopped")
     cards = [tmp_path / name / "card.card" for name in ("whole", "stopped")]
     assert cards[0].read_bytes() == cards[1].read_bytes()

@@ -252,8 +252,10 @@ class Progress(Callback):
         size, steps = trainer.batches.batch_size, len(trainer.batches)
         self._epochs = sum(schedule.epochs for schedule in trainer.schedules)
         done = len(trainer.metrics)
-        if 0 < done < self._epochs:
-            _LOG.warning("%s: going on from epoch %d of %d", trainer.folder.path, done + 1, self._epochs)
+        if (done > 0 or trainer.begun is not None) and done < self._epochs:
+            epoch = f"epoch {done + 1} of {self._epochs}"
+            where = epoch if trainer.begun is None else f"the middle of {epoch}"
+            _LOG.warning("%s: going on from %s", trainer.folder.path, where)
         elif steps < LEAST_STEPS:
             _LOG.warning(
                 "an epoch has only %s, of %d images; smaller batches learn more in it",
