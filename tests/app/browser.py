@@ -43,8 +43,8 @@ class Browser:
 
     def __exit__(self, *_):
         self._to.close()
-        self._process.terminate()
-        self._process.wait(timeout=20)
+        self._process.kill()
+        self._process.wait()
         self._from.close()
 
     def call(self, method, **parameters):
@@ -86,7 +86,7 @@ class Browser:
         assert "exceptionDetails" not in told, told
         return told["result"].get("value")
 
-    def until(self, script, seconds=30):
+    def until(self, script, seconds=60):
         """Return what an expression is worth as soon as that is true."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

@@ -14,6 +14,7 @@ from winninghand.app.panels import complaint, panel
 from winninghand.app.playground import Playground
 from winninghand.app.playing import play, prepared
 from winninghand.app.samples import Samples, samples_for
+from winninghand.app.server import opened
 from winninghand.app.space import write_space
 from winninghand.app.spectra import along_frequency, on_plane, profiles_of
 from winninghand.spectra import SpectralProfile, log_spectra
@@ -152,15 +153,20 @@ def test_a_stranger_among_questions_is_answered_by_a_line(picture):
 
 def test_a_space_is_a_folder_that_serves_the_model(tmp_path):
     files = write_space(CARD, tmp_path / "space", title='A "card"', licence="mit")
-    model, program, needs, page = files
-    assert [file.name for file in files] == ["model.card", "app.py", "requirements.txt", "README.md"]
+    model, samples, program, needs, page = files
+    names = ["model.card", "samples.npz", "app.py", "requirements.txt", "README.md"]
+    assert [file.name for file in files] == names
+    asked = opened(model, samples=samples, name="play").samples
+    assert (asked.labels, asked.source, asked.foreign) == (tuple("0123456789"), "digits", True)
+    assert np.array_equal(asked.images, samples_for(wh.load(CARD), "card").images)
     calls = (node for node in ast.walk(ast.parse(program.read_text())) if isinstance(node, ast.Call))
     (call,) = (call for call in calls if ast.unparse(call.func) == "serve")
-    assert {word.arg: ast.literal_eval(word.value) for word in call.keywords} == {
-        "host": "0.0.0.0",
-        "port": 7860,
-        "name": 'A "card"',
-    }
+    assert [ast.unparse(word) for word in call.keywords] == [
+        "host='0.0.0.0'",
+        "port=7860",
+        """name='A "card"'""",
+        "samples=here / 'samples.npz'",
+    ]
     assert needs.read_text() == f"winninghand[app]=={wh.__version__}\n"
     assert page.read_text().startswith('---\ntitle: "A \\"card\\""\n')
     assert "\nsdk: gradio\n" in page.read_text()

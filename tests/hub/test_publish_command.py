@@ -48,7 +48,7 @@ def test_the_app_of_a_model_is_published_as_a_space(hub, run, file):
     code, _, err = run("publish", file, "us/play", "--space", "--licence", "mit")
     files = hub.repositories["us/play"].content("main")
     assert code == 0
-    assert files.keys() == {"README.md", "app.py", "model.card", "requirements.txt"}
+    assert files.keys() == {"README.md", "app.py", "model.card", "requirements.txt", "samples.npz"}
     assert files["model.card"] == file.read_bytes()
     assert b'title: "play"\n' in files["README.md"]
     assert "is this version" not in err
@@ -56,6 +56,9 @@ def test_the_app_of_a_model_is_published_as_a_space(hub, run, file):
     code, _, err = run("publish", file, "us/play", "--space", "--data", "tiny")
     assert (code, err.count("\n")) == (2, 1)
     assert "leave them out beside --space" in err
+    code, _, err = run("publish", file, "us/play", "--samples", "digits")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "give --space, too" in err
 
 
 def test_the_repository_can_be_looked_at_before(hub, run, file):

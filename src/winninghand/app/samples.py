@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from winninghand.base.files import atomic_write
 from winninghand.cards.images_for import images_for
 from winninghand.cards.player import Player
 from winninghand.images import load_images
@@ -26,6 +27,24 @@ class Samples:
     labels: tuple[str, ...]
     source: str
     foreign: bool
+
+    def save(self, path: Path) -> None:
+        """Write them to one `.npz` file, whole or not at all."""
+        with atomic_write(path) as tmp, tmp.open("wb") as file:
+            np.savez_compressed(
+                file,
+                images=self.images,
+                labels=np.array(self.labels),
+                source=np.array(self.source),
+                foreign=np.array(self.foreign),
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> Samples:
+        """Return what `save` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            labels = tuple(str(label) for label in file["labels"])
+            return cls(file["images"], labels, str(file["source"]), bool(file["foreign"]))
 
 
 def samples_for(player: Player, name: str, data: str | None = None, root: Path | None = None) -> Samples:

@@ -41,6 +41,7 @@ def serve(
     device: str | None = None,
     trust: bool = False,
     name: str | None = None,
+    samples: Path | None = None,
     told: Callable[[str], object] = print,
 ) -> None:
     """Serve the page of a card or a deck until it is interrupted.
@@ -48,6 +49,7 @@ def serve(
     `model` is a file or a name, as for `wh.load`, and `trust` as there; `data` and `root` say which images
     are the samples, as for `wh.load_images`: without, handwritten digits. `host` and `port` are where it
     listens; port 0 is any that is free. `name` is what the page calls the model, its file's name where None.
+    `samples` is a file of samples that were chosen before, as `write_space` writes it, in place of `data`.
     `told` is called with the page's address as soon as it can be opened.
 
     Nothing leaves the machine: the page fetches nothing from elsewhere, and pictures are kept in a folder of
@@ -56,7 +58,7 @@ def serve(
     """
     with listening(host, port) as listener, tempfile.TemporaryDirectory(prefix="winninghand-app-") as folder:
         gradio = quiet_gradio(Path(folder))
-        playground = opened(model, data, root, device, trust, name)
+        playground = opened(model, data, root, device, trust, name, samples)
         _run(application(gradio, playground), listener, told)
 
 
@@ -67,16 +69,18 @@ def opened(
     device: str | None = None,
     trust: bool = False,
     name: str | None = None,
+    samples: Path | None = None,
 ) -> Playground:
     """Return a model with its samples: see `serve`."""
     from winninghand.app.playground import Playground
-    from winninghand.app.samples import samples_for
+    from winninghand.app.samples import Samples, samples_for
     from winninghand.base.device import resolve_device
     from winninghand.decks import load
 
     player = load(model, trust=trust).to(resolve_device(device))
     called = Path(model).name if name is None else name
-    return Playground(player, called, samples_for(player, called, data, root))
+    chosen = samples_for(player, called, data, root) if samples is None else Samples.load(samples)
+    return Playground(player, called, chosen)
 
 
 def listening(host: str, port: int) -> socket.socket:

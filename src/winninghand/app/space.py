@@ -7,6 +7,7 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from winninghand.app.samples import samples_for
 from winninghand.base.errors import InputError, counted
 from winninghand.base.files import atomic_write, write_text
 from winninghand.base.version import __version__
@@ -17,13 +18,15 @@ from winninghand.hub.page import checked_licence
 
 # What a Space shows, and where: its proxy asks this port.
 _PORT = 7860
+_SAMPLES = "samples.npz"
 _APP = '''"""The page of a model; all that it does is the library's."""
 
 from pathlib import Path
 
 from winninghand.app import serve
 
-serve(Path(__file__).with_name({model!r}), host="0.0.0.0", port={port}, name={title!r})
+here = Path(__file__).parent
+serve(here / {model!r}, host="0.0.0.0", port={port}, name={title!r}, samples=here / {samples!r})
 '''
 _READ_ME = """---
 title: {quoted}
@@ -57,16 +60,19 @@ def write_space(
     folder: Path | str,
     title: str | None = None,
     licence: str | None = None,
+    data: str | None = None,
+    root: Path | None = None,
     trust: bool = False,
 ) -> tuple[Path, ...]:
-    """Write the folder of a Space: the model, `app.py`, `requirements.txt` and `README.md`; return the files.
+    """Write the folder of a Space, and return its files: model, samples, program, requirements and page.
 
     `model` is a file or a name, as for `wh.load`, and `trust` as there. `folder` is new or empty. `title` is
-    what the Space is called, the file's name where None; `licence` is one as the hub names it. The library is
+    what the Space is called, the file's name where None; `licence` is one as the hub names it. `data` and
+    `root` say whose test images are the samples, as in `serve`; they become part of the Space. The library is
     pinned to the version that runs, and Gradio to the one that is installed, where one is.
 
-    Raises `InputError` for a model that cannot be opened, a folder that holds anything, a full disk, and what
-    cannot be a title or a licence.
+    Raises `InputError` for a model or images that cannot be opened, a folder that holds anything, a full
+    disk, and what cannot be a title or a licence.
     """
     checked_licence(licence)
     folder, file = checked_folder(Path(folder)), model_path(model)
@@ -75,8 +81,9 @@ def write_space(
     if not called.strip() or not called.isprintable():
         raise InputError("the title of a Space must be one line of text; give another one")
     name, needs = f"model.{player.kind}", f"winninghand[app]=={__version__}"
+    samples = samples_for(player, called, data, root)
     texts = {
-        "app.py": _APP.format(model=name, port=_PORT, title=called),
+        "app.py": _APP.format(model=name, port=_PORT, title=called, samples=_SAMPLES),
         "requirements.txt": f"{needs}\n",
         "README.md": _READ_ME.format(
             title=called,
@@ -91,9 +98,10 @@ def write_space(
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_write(folder / name) as tmp:
         shutil.copyfile(file, tmp)
+    samples.save(folder / _SAMPLES)
     for text in texts:
         write_text(texts[text], folder / text)
-    return (folder / name, *(folder / text for text in texts))
+    return (folder / name, folder / _SAMPLES, *(folder / text for text in texts))
 
 
 def _what(player: Player) -> str:

@@ -36,7 +36,7 @@ def app(
     from winninghand.cli.measuring import portable
 
     use_threads(threads)
-    serve(model, data, root, host, port, device, trust, portable(model), _told)
+    serve(model, data, root, host, port, device, trust, portable(model), told=_told)
 
 
 def _told(address: str) -> None:

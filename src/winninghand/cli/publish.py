@@ -38,6 +38,10 @@ def publish(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the page, and upload nothing.")] = False,
     space: Annotated[bool, typer.Option("--space", help="Publish the model's app, as a Space.")] = False,
+    samples: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|PATH", help="Whose test images are a Space's samples; digits, without."),
+    ] = None,
     trust: Trust = False,
 ) -> None:
     """Upload a card or a deck to the Hugging Face hub, with a page made of its own facts.
@@ -53,12 +57,15 @@ def publish(
     checked_repository(repository), checked_branch(revision), checked_licence(licence)
     if space and (data is not None or results is not None):
         raise InputError("--data and --results are of a model's page; leave them out beside --space")
+    if samples is not None and not space:
+        raise InputError("--samples are those of a Space; give --space, too, or leave them out")
 
     def write(folder: Path) -> tuple[Path, ...]:
         if space:
             from winninghand.app.space import write_space
 
-            return write_space(model, folder, repository.partition("/")[2], licence, trust)
+            title = repository.partition("/")[2]
+            return write_space(model, folder, title, licence, samples, trust=trust)
         return write_model(model, folder, repository, revision, licence, data, results, trust)
 
     if out is not None:
