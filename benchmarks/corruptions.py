@@ -180,10 +180,9 @@ def _table(own: dict[str, float], other: dict[str, float], how: str, known: Reco
         script, package = recorded.get(name, (None, None))
         table.add_row(*_row(name, seconds, script, package, "" if name in other else " *"))
     common = [name for name in own if name in RECORDED_AT_32]
-    if not common:
-        return table
+    others = [name for name in common if name != "glass_blur"]
     table.add_section()
-    for chosen in (common, [name for name in common if name != "glass_blur"]):
+    for chosen in (common, others) if 0 < len(others) < len(common) else (common,) if common else ():
         total = sum(own[name] for name in chosen) / len(chosen)
         sums = [sum(recorded[name][place] for name in chosen) / len(chosen) for place in (0, 1)]
         lacking = sum(name not in other for name in chosen)
