@@ -13,6 +13,7 @@ from torch import Tensor
 
 from winninghand.base.compiled import compiled
 
+UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
 
 # Pillow's weights are whole numbers; half of what is cut off rounds.
@@ -61,72 +62,83 @@ def _shown(length: int, count: int) -> list[int]:
 
 @compiled
 def pixelated(
-    images: npt.NDArray[np.uint8],
+    images: UInt8Array,
     down: Int64Array,
     across: Int64Array,
     rows: Int64Array,
     columns: Int64Array,
-    result: npt.NDArray[np.uint8],
+    result: UInt8Array,
 ) -> None:
     """Average images (N, H, W, C) in boxes, across and then down, and show the boxes in `result`.
 
-    `down` and `across` (3, boxes) say where each box begins and ends on its axis, and the weight of its
-    pixels; `rows` and `columns` which box each of the axis's pixels shows.
+    `down` and `across` are the axes' `edges`, `rows` and `columns` which box each pixel shows.
     """
     count, height, width, channels = images.shape
     length, narrow = width * channels, across.shape[1] * channels
-    # Boxes are of two lengths at most: sums of both kinds begin at every pixel, and boxes pick from them.
-    few = (across[1] - across[0]).min()
-    sums = np.empty(2 * length, np.int32)
-    fewer, more = sums[:length], sums[length:]
-    # Unsigned, so that no place counts from the end.
-    picked, weights = np.empty(narrow, np.uint64), np.empty(narrow, np.int64)
-    for place in range(narrow):
-        box, channel = divmod(place, channels)
-        longer = across[1, box] - across[0, box] - few
-        picked[place] = longer * length + across[0, box] * channels + channel
-        weights[place] = across[2, box]
+    averaged, levels = np.empty((height, narrow), np.uint8), np.empty((down.shape[1], narrow), np.uint8)
+    # Unsigned, here and below: such places never count from the end, which costs a look at each.
     shown = np.empty(length, np.uint64)
     for place in range(length):
         shown[place] = columns[place // channels] * channels + place % channels
-    averaged = np.empty((height, narrow), np.uint8)
-    total, levels = np.empty(narrow, np.int32), np.empty(narrow, np.uint8)
     for image in range(count):
+        average_across(images[image].reshape(height, length), across, channels, averaged)
+        average_down(averaged, down, levels)
+        lines = result[image].reshape(height, length)
         for row in range(height):
-            pixels = images[image, row].reshape(length)
-            for place in range(length):
-                fewer[place] = pixels[place]
-            for step in range(1, few):
-                add_line(fewer, pixels[step * channels :])
-            for place in range(length):
-                more[place] = fewer[place]
-            add_line(more, pixels[few * channels :])
-            for place in range(narrow):
-                total[place] = sums[picked[place]]
-            for place in range(narrow):
-                averaged[row, place] = (total[place] * weights[place] + HALF) >> WEIGHT_BITS
-        upper = 0
-        for box in range(down.shape[1]):
-            total[:] = 0
-            for row in range(down[0, box], down[1, box]):
-                add_line(total, averaged[row])
-            weight = down[2, box]
-            for place in range(narrow):
-                levels[place] = (total[place] * weight + HALF) >> WEIGHT_BITS
-            first = result[image, upper].reshape(length)
-            for place in range(length):
-                first[place] = levels[shown[place]]
-            lower = upper + 1
-            while lower < height and rows[lower] == box:
-                same = result[image, lower].reshape(length)
+            line, box = lines[row], rows[row]
+            if row > 0 and rows[row - 1] == box:
+                same = lines[row - 1]
                 for place in range(length):
-                    same[place] = first[place]
-                lower += 1
-            upper = lower
+                    line[place] = same[place]
+                continue
+            for place in range(length):
+                line[place] = levels[box, shown[place]]
 
 
 @compiled
-def add_line(total: npt.NDArray[np.int32], added: npt.NDArray[np.uint8]) -> None:
+def average_across(lines: UInt8Array, edges: Int64Array, channels: int, averaged: UInt8Array) -> None:
+    """Write the means of boxes of pixels next to each other, for lines (H, W · C), into (H, boxes · C)."""
+    length, narrow = lines.shape[1], averaged.shape[1]
+    # Boxes have one length or two, which differ by one: sums of both begin at every pixel, for boxes to pick.
+    few = (edges[1] - edges[0]).min()
+    sums, total = np.empty(2 * length, np.int32), np.empty(narrow, np.int32)
+    fewer, more = sums[:length], sums[length:]
+    picked, weights = np.empty(narrow, np.uint64), np.empty(narrow, np.int64)
+    for place in range(narrow):
+        box, channel = divmod(place, channels)
+        is_longer = edges[1, box] - edges[0, box] - few
+        picked[place] = is_longer * length + edges[0, box] * channels + channel
+        weights[place] = edges[2, box]
+    for row in range(len(lines)):
+        pixels = lines[row]
+        for place in range(length):
+            fewer[place] = pixels[place]
+        for step in range(1, few):
+            add_line(fewer, pixels[step * channels :])
+        for place in range(length):
+            more[place] = fewer[place]
+        add_line(more, pixels[few * channels :])
+        for place in range(narrow):
+            total[place] = sums[picked[place]]
+        for place in range(narrow):
+            averaged[row, place] = (total[place] * weights[place] + HALF) >> WEIGHT_BITS
+
+
+@compiled
+def average_down(lines: UInt8Array, edges: Int64Array, averaged: UInt8Array) -> None:
+    """Write the means of boxes of lines (H, …) into (boxes, …)."""
+    total = np.empty(lines.shape[1], np.int32)
+    for box in range(len(averaged)):
+        first, end, weight = edges[:, box]
+        total[:] = 0
+        for row in range(first, end):
+            add_line(total, lines[row])
+        for place in range(len(total)):
+            averaged[box, place] = (total[place] * weight + HALF) >> WEIGHT_BITS
+
+
+@compiled
+def add_line(total: npt.NDArray[np.int32], added: UInt8Array) -> None:
     """Add a line to another, as far as it reaches."""
     for place in range(len(added)):
         total[place] += added[place]
