@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from winninghand.images import ImageSet, load_images
     from winninghand.networks import network
     from winninghand.recipe import Recipe
+    from winninghand.report.samples import contact_sheet
     from winninghand.results import Results
     from winninghand.runtimes import compile  # noqa: A004 (the public name)
     from winninghand.training import Callback, compress, train
@@ -43,6 +44,7 @@ _HOMES = {
     "augment": "augmentation",
     "compile": "runtimes",
     "compress": "training",
+    "contact_sheet": "report.samples",
     "corrupt": "corruptions",
     "evaluate": "evaluation",
     "load": "decks.opening",
@@ -70,6 +72,7 @@ __all__ = [
     "augment",
     "compile",
     "compress",
+    "contact_sheet",
     "corrupt",
     "evaluate",
     "load",

@@ -119,6 +119,7 @@ def vega_config(colours: Mapping[str, str], font: str = FONT, ground: str | None
             "domainColor": colours["line"],
             "tickColor": colours["line"],
             "titlePadding": 8,
+            "labelSeparation": 6,
             "titleLimit": 0,
         },
         "legend": {**texts, **inks, "titleLimit": 0, "symbolLimit": 0, "symbolSize": 70},

@@ -24,6 +24,7 @@ from winninghand.cli.options import (
     Threads,
     Transform,
     image_places,
+    output_file,
     output_folder,
     parse_severities,
 )
@@ -56,10 +57,18 @@ def corrupt(
             help="arrays, as CIFAR-10-C's, or folders of JPEG files, as ImageNet-C's.", metavar="NAME"
         ),
     ] = "arrays",
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            help="Contact sheet to draw, .png or .svg; without it, samples.png in the folder.",
+            callback=output_file,
+        ),
+    ] = None,
     threads: Threads = None,
 ) -> None:
     """Write corrupted test images as an archive; run again on the same folder, it goes on where it was."""
-    from winninghand.base.files import atomic_write, check_apart
+    from winninghand.base.charts import caption_of, checked_picture_path, save_picture
+    from winninghand.base.files import check_apart
     from winninghand.base.progress import progress_bar
     from winninghand.base.threads import use_threads
     from winninghand.cli.loading import images_as
@@ -74,6 +83,8 @@ def corrupt(
         raise InputError(f"--layout must be arrays or folders, not {shown(repr(layout))}")
     checked_parameters(parameters)
     levels = parse_severities(severities)
+    picture = checked_picture_path(out / SHEET if sheet is None else sheet)
+    check_apart([sheet], image_places(data, root))
     if not (out / DESCRIPTION).is_file():  # no archive that would be gone on with
         check_apart([out / name for name in (DESCRIPTION, LABELS, SHEET)], image_places(data, root))
     how = make_preparation(size, transform or "crop", skip_broken, stream=stream)
@@ -100,10 +111,11 @@ def corrupt(
             progress=lambda name, severity: progress(len(part), f"{name} {severity}"),
             parameters=parameters,
         )
-    with atomic_write(out / SHEET) as tmp:
-        archive_sheet(archive, split.images[archive.indices[: len(names)]], names).save(tmp)
+    caption = caption_of(image_set.name, len(part), seed)
+    shown_first = split.images[archive.indices[: len(names)]]
+    save_picture(archive_sheet(archive, shown_first, names, caption), picture)
     say(
         f"{out}: {counted(len(names), 'corruption')} at "
         f"{counted(len(archive.severities), 'severity', 'severities')} of {counted(len(part), 'image')}; "
-        f"to look at: {out / SHEET}"
+        f"to look at: {picture}"
     )

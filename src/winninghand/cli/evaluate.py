@@ -78,11 +78,18 @@ def evaluate(
     device: Device = None,
     threads: Threads = None,
     trust: Trust = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="Also write a page to this .html file: charts, tables, who plays when.", callback=output_file
+        ),
+    ] = None,
     json: Json = None,
 ) -> None:
     """Measure a card or a deck on clean and corrupted test images."""
     from winninghand.base.files import check_apart
     from winninghand.base.threads import use_threads
+    from winninghand.cli.evaluation_page import check_page, write_page
     from winninghand.cli.loading import images_for
     from winninghand.cli.measuring import about, announced, measured, opened, portable
     from winninghand.decks import with_bn_adaptation
@@ -100,7 +107,9 @@ def evaluate(
     on_cpu = checked_engine(engine, device, adapt is not None) not in ("auto", "torch")
     device = "cpu" if on_cpu else device
     read = [model, *image_places(data, root)] + ([] if baseline is None else [baseline])
-    check_apart([cells, file_of(json)], read)
+    check_apart([cells, html, file_of(json)], read)
+    if html is not None:
+        check_page(html)
     if cells is not None:
         checked_rows_path(cells)
     use_threads(threads)
@@ -126,6 +135,9 @@ def evaluate(
     if baseline is not None and reference is not None:
         other = measured(baseline.name, run_by(engine, reference), measurement, sample)
         document |= _compared(table, other, baseline)
+    if html is not None:
+        pair = None if baseline is None else (baseline, document["differences"])
+        write_page(html, (model, data), player, table, sample, pair)
     if alexnet:
         errors = alexnet_corruption_errors(table, len(images.classes))
         print_alexnet_errors(errors, table)

@@ -249,6 +249,11 @@ class Sample:
             for start in range(0, len(images), batch_size):
                 yield Batch(images[start : start + batch_size], labels[start : start + batch_size])
 
+    def image(self, name: str, severity: int, place: int) -> UInt8Array:
+        """Return the image at one place of the sample, uint8 (H, W, 3), under a corruption or `clean`."""
+        found: UInt8Array = self._images(name, severity, slice(place, place + 1))[0]
+        return found
+
     def _images(self, name: str, severity: int, places: slice | Int64Array) -> UInt8Array:
         """Return the images of a cell at some places of the sample."""
         archived, indices = self._archived(name, severity), self.indices[places]
@@ -276,7 +281,7 @@ def play(model: nn.Module, batches: Iterable[Batch], classes: int | None = None)
     """
     player = player_of(model)
     player.reset()
-    parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    parts: list[tuple[Tensor, ...]] = []
     for batch in batches:
         answer = player.answer(to_unit(torch.from_numpy(batch.images).to(player.device)))
         outputs, highest = answer.outputs.shape[1], int(batch.labels.max())
@@ -285,7 +290,8 @@ def play(model: nn.Module, batches: Iterable[Batch], classes: int | None = None)
         confidence, choice = answer.outputs.float().softmax(dim=1).max(dim=1)
         correct = choice == torch.from_numpy(batch.labels).to(player.device)
         passes = (answer.weights > 0).sum(dim=1).float()
-        parts.append((correct, confidence, passes))
+        weights = (answer.weights.float(),) if player.kind == "deck" else ()
+        parts.append((correct, confidence, passes, *weights))
     if classes is not None and player.kind == "module" and outputs > classes:
         warnings.warn(
             f"the module gives {outputs} outputs and the labels name {classes} classes; an answer beyond "

@@ -20,10 +20,13 @@ Accuracies = Mapping[tuple[str, int], float]
 _MEAN = "mean"
 
 
-def chart_of(title: str, caption: str, clean: float, accuracies: Accuracies) -> altair.LayerChart:
+def chart_of(
+    title: str, caption: str, clean: float, accuracies: Accuracies, narrow: bool = False
+) -> altair.LayerChart:
     """Return a chart of accuracy by severity: thin lines for corruptions, a thick one for their mean.
 
-    All lines begin at severity 0, with the accuracy on clean images.
+    All lines begin at severity 0, with the accuracy on clean images. A narrow chart has its legend below, and
+    is readable on a telephone.
     """
     alt = drawing()
     names = list(dict.fromkeys(name for name, _ in accuracies))
@@ -37,7 +40,7 @@ def chart_of(title: str, caption: str, clean: float, accuracies: Accuracies) -> 
         y=alt.Y("accuracy:Q", title="accuracy").scale(zero=False).axis(format=".0%"),
         tooltip=["corruption:N", "severity:O", alt.Tooltip("accuracy:Q", format=".2%")],
     )
-    looks, legend = looks_of(names), alt.Legend(labelExpr="replace(datum.label, /_/g, ' ')")
+    looks, legend = looks_of(names), _legend(narrow)
     single = base.transform_filter(alt.datum.corruption != _MEAN).encode(
         color=colour_of("corruption", looks, legend)
     )
@@ -46,8 +49,14 @@ def chart_of(title: str, caption: str, clean: float, accuracies: Accuracies) -> 
         shape=shape_of("corruption", looks, legend)
     )
     thick = base.transform_filter(alt.datum.corruption == _MEAN).mark_line(strokeWidth=4, color=LIGHT["ink"])
-    chart: altair.LayerChart = (thin + marks + thick).properties(width=420, height=320)
+    chart: altair.LayerChart = (thin + marks + thick).properties(width=240 if narrow else 420, height=320)
     return in_style(chart, title, caption)
+
+
+def _legend(narrow: bool) -> altair.Legend:
+    below = {"orient": "bottom", "columns": 2} if narrow else {}
+    legend: altair.Legend = drawing().Legend(labelExpr="replace(datum.label, /_/g, ' ')", **below)
+    return legend
 
 
 def looks_of(names: Sequence[str]) -> dict[str, Look]:

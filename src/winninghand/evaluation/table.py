@@ -51,12 +51,14 @@ class Outcome:
     """Per image: was the model right, how sure was it, how many networks were run.
 
     `correct` is bool (N,), `confidence` the probability of the answer, float32 (N,) in [0, 1],
-    `passes` the number of forward passes, float32 (N,); 1 for anything that is not a deck.
+    `passes` the number of forward passes, float32 (N,); 1 for anything that is not a deck. `weights` is what
+    a deck's gate gave each card, float32 (N, cards); None for anything else, and where it was not kept.
     """
 
     correct: npt.NDArray[np.bool_]
     confidence: npt.NDArray[np.float32]
     passes: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float32] | None = None
 
     def __repr__(self) -> str:
         return f"Outcome({self.accuracy:.1%} of {counted(len(self.correct), 'image')})"
@@ -78,7 +80,8 @@ class Outcome:
 
     def at(self, places: Int64Array) -> Outcome:
         """Return the outcome on the images at `places` (M,)."""
-        return Outcome(self.correct[places], self.confidence[places], self.passes[places])
+        weights = None if self.weights is None else self.weights[places]
+        return Outcome(self.correct[places], self.confidence[places], self.passes[places], weights)
 
     def figures(self) -> dict[str, float]:
         """Return accuracy with its 95% interval, calibration errors and mean passes."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from winninghand.base.chart_style import looks
 from winninghand.base.charts import colour_of, dash_of, drawing, in_style, shape_of, svg
 from winninghand.base.files import atomic_write
-from winninghand.report.page import template_engine, without_controls
+from winninghand.base.version import __version__
+from winninghand.report.page import Chart, page_style, rendered
 from winninghand.theory.statements import Check, Statement
 
 if TYPE_CHECKING:
@@ -36,25 +36,31 @@ def write_theory_page(
     sections: Sequence[Section],
     statements: Sequence[tuple[Statement, Check]],
 ) -> None:
-    """Write the page; it needs no other file and no network."""
-    jinja2 = template_engine()
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, finalize=without_controls
-    )
-    template = files("winninghand.report").joinpath("theory.html.jinja").read_text(encoding="utf-8")
-    text = environment.from_string(template).render(
+    """Write the page; it needs no other file, no network and no script."""
+    text = rendered(
+        "theory.html.jinja",
         title=title,
         introduction=introduction,
         sections=sections,
-        statements=[statement for statement, _ in statements],
-        charts=[svg(check_chart(check)) for _, check in statements],
+        statements=[(statement, _chart(check)) for statement, check in statements],
+        style=page_style(),
+        version=__version__,
     )
     with atomic_write(path) as tmp:
         tmp.write_text(text, encoding="utf-8")
 
 
-def check_chart(check: Check) -> altair.LayerChart:
-    """Return a chart of a check: what was measured as points and lines, bounds as dashed lines."""
+def _chart(check: Check) -> Chart:
+    return Chart(
+        f"{check.y} against {check.x}", svg(check_chart(check)), svg(check_chart(check, narrow=True))
+    )
+
+
+def check_chart(check: Check, narrow: bool = False) -> altair.LayerChart:
+    """Return a chart of a check: what was measured as points and lines, bounds as dashed lines.
+
+    A narrow one has its legend below, and is readable on a telephone.
+    """
     alt = drawing()
     rows = [
         {"series": point.series, "x": point.x, "y": point.y}
@@ -67,7 +73,7 @@ def check_chart(check: Check) -> altair.LayerChart:
     }
     across = alt.Scale(type="log" if check.x == "1/ε" else "linear", zero=False, nice=False)
     up = alt.Scale(type="log" if check.logarithmic else "linear")
-    legend = alt.Legend()
+    legend = alt.Legend(orient="bottom", columns=1) if narrow else alt.Legend()
     base = alt.Chart(alt.Data(values=rows)).encode(
         x=alt.X("x:Q", title=check.x, scale=across),
         y=alt.Y("y:Q", title=check.y, scale=up),
@@ -75,7 +81,7 @@ def check_chart(check: Check) -> altair.LayerChart:
     )
     lines = base.mark_line(strokeWidth=2).encode(strokeDash=dash_of("series", look))
     points = base.mark_point(filled=True, opacity=1, size=40).encode(shape=shape_of("series", look, legend))
-    chart: altair.LayerChart = (lines + points).properties(width=460, height=260)
+    chart: altair.LayerChart = (lines + points).properties(width=240 if narrow else 460, height=260)
     return in_style(chart)
 
 

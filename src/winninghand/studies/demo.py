@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from winninghand.base.charts import drawing, save_picture, svg
+from winninghand.base.charts import caption_of, drawing, save_picture
 from winninghand.base.device import best_device, to_unit
 from winninghand.base.progress import with_progress
 from winninghand.cards import Card
@@ -22,12 +22,26 @@ from winninghand.evaluation import (
 from winninghand.images import ImageSet, load_images
 from winninghand.recipe import Recipe, make_recipe
 from winninghand.report.charts import accuracy_by_severity
-from winninghand.report.page import Page, template_engine
+from winninghand.report.page import Page, Section, Step, Table, Tile, template_engine
 from winninghand.report.samples import contact_sheet
+from winninghand.report.sections import choices_in, choices_section, models_section, samples_section
 from winninghand.report.terminal import console, print_missing, print_models
 from winninghand.training import train
 
 COLUMNS = ("model", "clean accuracy", "robust accuracy", "bytes", "ms per image", "passes")
+
+_STEPS = (
+    Step("Play the deck on pictures of your own, of any size.", "winninghand predict deck.deck PICTURE.png"),
+    Step(
+        "Look at one model by itself: severity by severity, and at whom a deck plays when.",
+        "winninghand evaluate deck.deck --html deck.html",
+    ),
+    Step(
+        "Train a card on your own photographs, a folder for each class.",
+        "winninghand train --data photographs --size 64 --out runs/a",
+    ),
+    Step("See the cards and decks that come with the library.", "winninghand zoo"),
+)
 
 # One dense phase and four rounds reach 90%; the dense network trains as many epochs in all.
 _EPOCHS, _PHASES, _FRACTION, _SPARSITY = 8, 5, 0.44, 0.9
@@ -112,40 +126,68 @@ def _measured(model: Card | Deck, path: Path, images: ImageSet, measurement: Mea
 def _show(contenders: Mapping[str, Contender], images: ImageSet, out: Path) -> None:
     rows = [player.row(name) for name, player in contenders.items()]
     tables = {name: player.table for name, player in contenders.items()}
-    chart = accuracy_by_severity(tables)
-    save_picture(chart, out / "accuracy.svg")
-    corruptions = tables["dense"].corruptions
+    caption = caption_of("digits", len(images.test), 0)
+    save_picture(accuracy_by_severity(tables, caption), out / "accuracy.svg")
+    introduction = (
+        "A dense network, cards pruned to 90% by learning-rate rewinding in two training domains, "
+        "and the deck of both. All were trained for the same number of epochs from seed 0."
+    )
     page = Page(
-        title="Winning Hand: compact cards on the digits",
-        introduction=(
-            "A dense network, cards pruned to 90% by learning-rate rewinding in two training domains, "
-            "and the deck of both. All were trained for the same number of epochs from seed 0."
-        ),
-        columns=COLUMNS,
-        rows=rows,
-        notes=_notes(contenders, images),
-        chart=svg(chart),
-        sheet=contact_sheet(images.test.images[:20], corruptions),
-        corruptions=corruptions,
+        "Demo",
+        "Winning Hand: compact cards on the digits",
+        [introduction],
+        _tiles(contenders),
+        [
+            Section(
+                "Models", _notes(contenders, images), tables=[Table(COLUMNS, rows), _differences(contenders)]
+            ),
+            models_section(tables, caption),
+            *_choices(contenders, caption),
+            samples_section(contact_sheet(images.test, tables["dense"].corruptions, data="digits")),
+            Section("What to do next", steps=_STEPS),
+        ],
     )
     page.write(out / "report.html")
     print_models(COLUMNS, rows, f"digits, {len(images.test)} test images, one seed")
     console.print(f"the page: {out / 'report.html'}")
 
 
+def _tiles(contenders: Mapping[str, Contender]) -> list[Tile]:
+    """Return each model's robust accuracy as a key figure."""
+    return [
+        Tile(
+            f"{name}, robust",
+            f"{player.table.robust_accuracy:.1%}",
+            f"{player.table.clean_accuracy:.1%} clean, {player.path.stat().st_size / 1000:,.0f} kB",
+        )
+        for name, player in contenders.items()
+    ]
+
+
+def _choices(contenders: Mapping[str, Contender], caption: str) -> list[Section]:
+    """Return whom the last deck played when."""
+    *_, last = contenders.values()
+    choices = choices_in(last.table, last.model.cards)
+    return [] if choices is None else [choices_section(choices, caption)]
+
+
 def _notes(contenders: Mapping[str, Contender], images: ImageSet) -> list[str]:
     first = contenders["dense"].table
-    notes = [
-        f"handwritten digits, {len(images.test)} test images, one seed. Robust accuracy is the mean over "
+    note = (
+        f"Handwritten digits, {len(images.test)} test images, one seed. Robust accuracy is the mean over "
         f"{len(first.corruptions)} corruptions at five severities; decks saw batches of {first.batch_size} "
-        "images of one corruption. Milliseconds are the median at batches of 64 on this machine.",
+        "images of one corruption. Milliseconds are the median at batches of 64 on this machine."
+    )
+    return [note, *(f"Left out: {name}: {reason}" for name, reason in first.missing.items())]
+
+
+def _differences(contenders: Mapping[str, Contender]) -> Table:
+    """Return by how much each model's robust accuracy exceeds the dense network's."""
+    first = contenders["dense"].table
+    rows = [
+        [name, compare(player.table, first)["robust_accuracy"].in_points]
+        for name, player in contenders.items()
+        if name != "dense"
     ]
-    notes += [f"Left out: {name}: {reason}" for name, reason in first.missing.items()]
-    for name, player in contenders.items():
-        if name != "dense":
-            change = compare(player.table, first)["robust_accuracy"]
-            notes.append(
-                f"{name}: robust accuracy {100 * change.mean:+.1f} points against the dense network "
-                f"(95% paired bootstrap over images {100 * change.low:+.1f} to {100 * change.high:+.1f})."
-            )
-    return notes
+    title = "Robust accuracy against the dense network"
+    return Table(["model", "points, with the 95% interval (paired by image, bootstrap)"], rows, title)

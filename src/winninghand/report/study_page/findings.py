@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from winninghand.base.errors import counted
 from winninghand.evaluation import Interval, paired_difference
 from winninghand.report.aggregation import corruptions_of
+from winninghand.report.page import Step, Tile
 from winninghand.report.study_page.cards import dense_of
 from winninghand.report.study_page.figure import MEAN, Figure, Row
 from winninghand.report.study_page.shown import Shown
@@ -17,15 +17,6 @@ from winninghand.results import Results
 
 _CLOSE = 0.02
 """What counts as close to a dense network's robust accuracy."""
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A figure that is worth a large number: what it is of, the number, and a line on it."""
-
-    title: str
-    value: str
-    note: str
 
 
 def introduction(results: Results) -> str:
@@ -41,6 +32,25 @@ def introduction(results: Results) -> str:
         f"{len(runs)} of {counted(planned, 'run')} are finished{decks}, measured on "
         f"{counted(first.images, 'test image')} of {first.about.data}{cells}."
     )
+
+
+def next_steps(results: Results) -> list[Step]:
+    """Say what can be done with a study from here; DIR stands for its folder."""
+    steps = []
+    if len(results.finished) < len(results.study["runs"]):
+        words = "Not all runs are finished. Start the study again: it goes on where it stopped."
+        steps.append(Step(words, "winninghand study STUDY.toml --out DIR"))
+    words = "Put the tables into a paper, as LaTeX, or into other programs, as CSV."
+    steps.append(Step(words, "winninghand report DIR --latex tables --csv tables"))
+    if not results.decks:
+        words = "Make a deck of the study's cards: its gate plays the cards that fit the images."
+        steps.append(Step(words, "winninghand deck a.deck DIR --gate weighted"))
+    words = "Look at one card by itself, corruption by corruption."
+    steps.append(Step(words, "winninghand evaluate CARD --html card.html"))
+    return [
+        *steps,
+        Step("See which spatial frequencies disturb it.", "winninghand heatmap CARD --out map.svg"),
+    ]
 
 
 def tiles(cards: Sequence[Shown], decks: Sequence[Row], claims: Figure | None) -> list[Tile]:

@@ -7,16 +7,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from winninghand.base.chart_style import DARK, LIGHT, as_variables, variables, vega_config
+from winninghand.base.chart_style import as_variables, vega_config
 from winninghand.base.charts import drawing, library
 from winninghand.base.files import atomic_write
 from winninghand.base.version import __version__
-from winninghand.report.page import template_engine, without_controls
+from winninghand.report.page import page_style, rendered, template_engine
 from winninghand.report.study_page.charts import looks
 from winninghand.report.study_page.figure import MEAN, Figure
 from winninghand.report.study_page.report import Report
 
 _DIGITS = 6
+_FOLDER = "winninghand.report.study_page"
 
 
 def check_drawing() -> None:
@@ -27,19 +28,13 @@ def check_drawing() -> None:
 
 def write_page(report: Report, path: Path | str) -> None:
     """Write the page: words, charts and tables that filters act on; it can be read without a script."""
-    jinja2 = template_engine()
-    environment = jinja2.Environment(
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        finalize=without_controls,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    text = environment.from_string(_part("page.html.jinja")).render(
+    text = rendered(
+        "page.html.jinja",
+        _FOLDER,
         report=report,
         mean=MEAN,
         version=__version__,
-        style=_part("page.css").replace("/*light*/", variables(LIGHT)).replace("/*dark*/", variables(DARK)),
+        style=page_style() + _part("study.css"),
         script=_part("page.js"),
         library=library(),
         data=_as_script(_payload(report)),
@@ -80,4 +75,4 @@ def _as_script(payload: object) -> str:
 
 
 def _part(name: str) -> str:
-    return files("winninghand.report.study_page").joinpath(name).read_text(encoding="utf-8")
+    return files(_FOLDER).joinpath(name).read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from winninghand.base.errors import InputError
+from winninghand.report.page import Step, Tile
 from winninghand.report.study_page.cards import (
     accuracy_figure,
     calibration_figure,
@@ -21,7 +22,7 @@ from winninghand.report.study_page.evidence import (
     run_figure,
 )
 from winninghand.report.study_page.figure import MEAN, PLACE, Figure
-from winninghand.report.study_page.findings import Tile, findings, introduction, tiles
+from winninghand.report.study_page.findings import findings, introduction, next_steps, tiles
 from winninghand.report.study_page.frequencies import fourier_figure
 from winninghand.report.study_page.latex import write_latex
 from winninghand.report.study_page.markdown import write_markdown
@@ -42,6 +43,7 @@ class Report:
     tiles: Sequence[Tile]
     findings: Sequence[str]
     figures: Sequence[Figure]
+    steps: Sequence[Step]
     series: Sequence[str]
     filters: dict[str, list[str]]
 
@@ -78,6 +80,7 @@ class Report:
             tiles(cards, decks, judged),
             findings(cards, decks, judged),
             [figure for figure in figures if figure is not None],
+            next_steps(results),
             list(dict.fromkeys(card.place.series for card in cards)),
             {**{key: values for key, values in filters.items() if len(values) > 1}, "seed": [MEAN, *seeds]},
         )

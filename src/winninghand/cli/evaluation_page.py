@@ -1,0 +1,57 @@
+"""The page that `winninghand evaluate --html` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from winninghand.base.errors import InputError, shown
+from winninghand.cards import Card
+from winninghand.cli.measuring import portable
+from winninghand.decks import Deck
+from winninghand.evaluation import Interval, RobustnessTable, Sample
+
+
+def check_page(path: Path) -> None:
+    """Raise `InputError` for a path that ends otherwise than a page, and where what it needs is missing."""
+    from winninghand.base.charts import drawing  # no other command's start needs them
+    from winninghand.report.page import template_engine
+
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"a page is written as .html, not as {shown(repr(str(path)))}; rename it")
+    drawing()
+    template_engine()
+
+
+def write_page(
+    path: Path,
+    of: tuple[Path, str],
+    player: Card | Deck,
+    table: RobustnessTable,
+    sample: Sample,
+    compared: tuple[Path, Mapping[str, Any]] | None,
+) -> None:
+    """Write the page of a model's file and data; `compared` names a baseline and the differences from it."""
+    from winninghand.report.evaluation_page import Evaluated, evaluation_page
+    from winninghand.report.samples import sample_sheet
+    from winninghand.report.sections import choices_in
+    from winninghand.report.terminal import say
+
+    model, data = of
+    differences = None
+    if compared is not None:
+        differences = {name: Interval(**interval) for name, interval in compared[1].items()}
+    found = Evaluated(
+        portable(model),
+        portable(data),
+        player.kind,
+        model.stat().st_size,
+        table,
+        sample_sheet(sample, table) if table.cells else None,
+        choices_in(table, player.cards) if player.kind == "deck" else None,
+        None if compared is None else portable(compared[0]),
+        differences,
+    )
+    evaluation_page(found).write(path)
+    say(f"written: {path}")

@@ -1,0 +1,163 @@
+"""The pages of demo, evaluation and study in a browser: nothing sticks out, and its console stays empty."""
+
+import re
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from in_browser import CHROMIUM, told_by
+
+import winninghand as wh
+from winninghand.evaluation import Cell, Interval, Outcome, RobustnessTable
+from winninghand.report.evaluation_page import Evaluated, evaluation_page
+from winninghand.report.page import Page, Section, Table, Tile
+from winninghand.report.samples import contact_sheet
+from winninghand.report.sections import choices_in, models_section, samples_section
+from winninghand.report.study_page import Report, write_page
+
+SHIPPED = Path(__file__).parents[2] / "studies/cifar10-cpu/results"
+CARD = Path(__file__).parents[1] / "data/version_0_1.card"
+VOID = {"img", "meta", "br"}
+# What is wider than the page, unless it stands in a box that scrolls by itself.
+WIDER = """
+const tell = () => {
+  const root = document.documentElement, out = [];
+  if (root.scrollWidth > root.clientWidth) out.push(["the page", root.scrollWidth]);
+  for (const one of document.body.querySelectorAll("*")) {
+    const box = one.getBoundingClientRect();
+    if (!box.width || one.closest(".scroll") || one.closest("#vg-tooltip-element")) continue;
+    if (box.right > root.clientWidth + 0.5 || box.left < -0.5) out.push(one.outerHTML.slice(0, 99));
+  }
+  const svg = [...document.querySelectorAll("figure svg")].filter((one) => one.getBoundingClientRect().width);
+  const small = svg.flatMap((one) => [...one.querySelectorAll("text")])
+    .filter((one) => one.getBoundingClientRect().width && one.getAttribute("opacity") !== "0")
+    .map((one) => Math.hypot(one.getScreenCTM().a, one.getScreenCTM().b));
+  const found = { out, width: root.clientWidth, scale: Math.min(...small), charts: svg.length };
+  document.title = JSON.stringify(found);
+};
+new MutationObserver(tell).observe(document.documentElement, { attributeFilter: ["data-drawn"] });
+addEventListener("load", () => setTimeout(tell, 200));
+"""
+
+
+class Checked(HTMLParser):
+    """Refuses tags that are closed in another order than they were opened."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def table(accuracy, cards=0):
+    def outcome(share):
+        weights = np.eye(cards, dtype=np.float32)[np.arange(40) % cards] if cards else None
+        return Outcome(np.arange(40) < 40 * share, np.ones(40, np.float32), np.ones(40, np.float32), weights)
+
+    cells = tuple(
+        Cell(name, level, outcome(accuracy - 0.1 * level))
+        for name in ("gaussian_noise", "motion_blur", "jpeg_compression")
+        for level in (1, 3, 5)
+    )
+    return RobustnessTable(outcome(0.95), cells, 256, 0, {"frost": "its textures are not there"})
+
+
+@cache
+def sheet():
+    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    return contact_sheet(images, ["gaussian_noise", "contrast"], (1, 5))
+
+
+def demo(path):
+    """Write a page as the demo's."""
+    tables = {"dense": table(0.9), "a card with a long name": table(0.8), "deck": table(0.9, cards=2)}
+    rows = [[name, "95.0%", "60.0%", "1,234,567", "0.123", "1.00"] for name in tables]
+    columns = ["model", "clean accuracy", "robust accuracy", "bytes", "ms per image", "passes"]
+    sections = [
+        Section("Models", ["a note"], tables=[Table(columns, rows)]),
+        models_section(tables, "digits, 40 images, seed 0"),
+        samples_section(sheet()),
+    ]
+    Page("Demo", "A page", ["words"], [Tile("robust", "60.0%", "note")], sections).write(path)
+
+
+def evaluation(path):
+    """Write a page as that of `evaluate --html`."""
+    measured = table(0.9, cards=2)
+    card = wh.load(CARD)
+    found = Evaluated(
+        "runs/a-long-name-without-any-space-in-it/deck.deck",
+        "digits",
+        "deck",
+        356_184,
+        measured,
+        sheet(),
+        choices_in(measured, [card, card]),
+        "dense.card",
+        {"robust_accuracy": Interval(0.1, 0.05, 0.15)},
+    )
+    evaluation_page(found).write(path)
+
+
+def study(path):
+    """Write the page of the study that the repository has."""
+    write_page(Report.of(wh.Results(SHIPPED)), path)
+
+
+PAGES = {"demo": demo, "evaluation": evaluation, "study": study}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_sticks_out_of_a_page(tmp_path, name, width):
+    PAGES[name](tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    found, console = told_by(text, tmp_path, WIDER, width, dark=width == 390)
+    assert console == []
+    assert found["out"] == []
+    assert found["width"] == width
+    assert found["charts"] >= {"demo": 1, "evaluation": 2, "study": 7}[name]
+    assert found["scale"] >= 0.9  # texts keep their size, whatever the width
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_reads_without_a_script(tmp_path, name):
+    PAGES[name](tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    if name == "study":
+        assert text.count("<noscript>") == text.count('<div class="drawing">') > 0
+    else:
+        Checked(text)
+        assert "<script" not in text
+        assert not re.search(r'(src|href)="(?!data:|#)', text)
+        names = re.findall(r' id="([^"]*)"', text)
+        assert len(names) == len(set(names))
+    assert "What to do next" in text or name == "demo"
+    assert "prefers-color-scheme: dark" in text and "@media print" in text
+
+
+def test_the_page_of_an_evaluation_says_what_was_measured(tmp_path):
+    evaluation(tmp_path / "page.html")
+    text = re.sub(r"<[^>]*>", "|", (tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert "digits, 40 images, seed 0; 3 corruptions, generated images" in text
+    assert "Left out: frost: its textures are not there." in text
+    assert re.search(r"\|motion blur\|+80\.0\|+60\.0\|+40\.0\|+60\.0\|", text)
+    assert re.search(r"\|motion blur\|+50\|+50\|", text)
+    assert "+10.00 (+5.00 to +15.00)" in text
+    assert "It is weakest under noise (60.0%)." in text or "It is weakest under blur (60.0%)." in text
