@@ -40,6 +40,11 @@ def test_the_contact_sheet_shows_the_archive(run, tmp_path, digits):
     assert np.array_equal(row[:, 68 : 68 + 64 : 2], archive.cell("fog", 2)[1])
     assert np.array_equal(row[:, 136 : 136 + 64 : 2], archive.cell("fog", 4)[1])
     assert sheet[:, :150].min() < 100
+    elsewhere = tmp_path / "a.svg"
+    assert run(*CORRUPT, "--corruptions", "contrast,fog", "--out", tmp_path, "--sheet", elsewhere)[0] == 0
+    assert elsewhere.read_text().count("<image ") == 2
+    code, _, err = run(*CORRUPT, "--corruptions", "fog", "--out", tmp_path / "b", "--sheet", "a.jpg")
+    assert (code, "written as .svg or .png" in err, (tmp_path / "b").exists()) == (2, True, False)
 
 
 def test_a_second_run_keeps_what_is_there_and_adds_the_rest(run, tmp_path):

@@ -55,6 +55,21 @@ def test_one_document_on_standard_output_and_tables_beside_it(run, place):
     assert "mCE against 1.card" in err
 
 
+def test_a_page_is_written_beside(run, place):
+    words = ("--limit", 6, "--baseline", "1.card", "--html", "a.html")
+    code, out, err = run(*EVALUATE, *words)
+    assert (code, out, "written: a.html" in err) == (0, "", True)
+    page = (place / "a.html").read_text()
+    assert "tiny.npz, 6 images, seed 0; 2 corruptions" in page
+    assert "Against 1.card" in page and "Who plays when" not in page
+    assert page.count("data:image/png") == 2
+    wh.Deck([wh.load("0.card"), wh.load("1.card")], "average").save("a.deck")
+    assert run("evaluate", "a.deck", *EVALUATE[2:], "--limit", 4, "--html", "a.html")[0] == 0
+    assert "Who plays when" in (place / "a.html").read_text()
+    code, _, err = run(*EVALUATE, "--html", "a.pdf")
+    assert (code, "a page is written as .html, not as 'a.pdf'; rename it" in err) == (2, True)
+
+
 def test_the_table_and_the_document_say_which_group_was_measured(run, place):
     words = ("--data", "tiny.npz", "--limit", 4, "--severities", 3, "--json", "-")
     code, out, err = run("evaluate", "0.card", *words, "--corruptions", "bar", "--baseline", "1.card")

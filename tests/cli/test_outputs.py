@@ -39,6 +39,7 @@ def place(tmp_path, monkeypatch):
 OUTPUTS = [
     ("evaluate", "a.card", "--json"),
     ("evaluate", "a.card", "--cells"),
+    ("evaluate", "a.card", "--html"),
     ("heatmap", "a.card", "--out"),
     ("heatmap", "a.card", "--out", "a.svg", "--json"),
     ("inspect", "a.card", "--json"),
@@ -53,7 +54,14 @@ OUTPUTS = [
     ("corrupt", "--out"),
     ("demo", "--out"),
 ]
-SUFFIXES = {"--cells": ".csv", "heatmap": ".svg", "export": ".onnx", "import": ".card", "--out": ".png"}
+SUFFIXES = {
+    "--cells": ".csv",
+    "--html": ".html",
+    "heatmap": ".svg",
+    "export": ".onnx",
+    "import": ".card",
+    "--out": ".png",
+}
 
 
 @pytest.mark.parametrize("words", OUTPUTS, ids=" ".join)
@@ -84,6 +92,7 @@ def test_a_deck_too(check_refusal, place, words):
     [
         (("evaluate", "a.card", "--json", "a.card"), "would be replaced"),
         (("evaluate", "a.card", "--json", "x.csv", "--cells", "./x.csv"), "written twice"),
+        (("evaluate", "a.card", "--json", "x.html", "--html", "./x.html"), "written twice"),
         (("inspect", "a.card", "--json", "a.card"), "would be replaced"),
         (("predict", "a.card", "picture.png", "--json", "picture.png"), "would be replaced"),
         (("deck", "a.card", "a.card", "--gate", "average"), "named as a card"),

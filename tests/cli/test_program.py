@@ -165,6 +165,7 @@ def test_warnings_of_the_library_are_one_line_and_others_are_left_alone(run, mon
     ("library", "words", "extra"),
     [
         ("altair", ("heatmap", "a.card", "--out", "map.svg"), "report"),
+        ("jinja2", ("evaluate", "a.card", "--html", "a.html"), "report"),
         ("onnx", ("export", "a.card", "a.onnx"), "export"),
         ("pyarrow", ("evaluate", "a.card", "--data", "parquet"), "parquet"),
     ],

@@ -16,7 +16,8 @@ from rich.table import Table
 import winninghand as wh
 from winninghand.base.progress import progress_bar
 from winninghand.report import terminal
-from winninghand.report.page import Page
+from winninghand.report.page import Chart, Page, Section, Step, Tile
+from winninghand.report.page import Table as PageTable
 from winninghand.report.study_tables import markdown
 
 STRANGE = "cat\x1b[2K\r\t\n\u202egpj\x9b[bold]"
@@ -154,9 +155,9 @@ def test_progress_notes(capsys, monkeypatch):
 def test_markdown_and_html(tmp_path):
     assert markdown(["a|b"], [[STRANGE]]).splitlines() == [r"| a\|b |", "| --- |", f"| {SHOWN} |"]
     pytest.importorskip("jinja2")
-    page = Page(
-        STRANGE, "<script>", [STRANGE], [["<b>"]], ["\u202e"], "<svg/>", Image.new("RGB", (2, 2)), ["a"]
-    )
+    chart = Chart("\u202e", "<svg/>", "<svg/>")
+    section = Section("a", ["\u202e"], [chart], [PageTable([STRANGE], [["<b>"]])], steps=[Step("b", STRANGE)])
+    page = Page("<i>", STRANGE, ["<script>"], [Tile(STRANGE, "1")], [section])
     page.write(tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text()
     assert f"<title>{SHOWN}</title>" in text

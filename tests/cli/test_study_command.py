@@ -137,7 +137,8 @@ def test_the_demo_leaves_cards_a_deck_and_a_page(run, tmp_path, monkeypatch):
         assert re.search(rf"<td>{name.replace('-', ' ')}</td>\s*<td>{accuracy:.1%}</td>", page)
         assert f"<td>{size}</td>" in page
     assert len(wh.load(tmp_path / "deck.deck").cards) == 2
-    assert page.count("<svg") == 1
+    assert page.count("<svg") == 4  # two charts, each wide and narrow
+    assert "Who plays when" in page and "What to do next" in page
 
 
 def test_a_study_measures_the_fourier_heatmaps_that_it_asks_for(run, place):

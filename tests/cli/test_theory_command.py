@@ -24,7 +24,7 @@ def test_a_card_is_found_in_a_random_network_and_its_answers_are_proved(run, tmp
     assert ticket.bound == written["bound"]
     page = (tmp_path / "out/theory.html").read_text()
     assert "Proved: at no image whatever" in page
-    assert page.count("<svg") == 11
+    assert page.count("<svg") == 22
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def _told(curves: Sequence[Curve]) -> str:
 
 
 def _image(image: Image.Image, text: str) -> str:
-    return f'<img src="{data_uri(image, 1)}" alt="{html_text(text)}">'
+    return f'<img src="{data_uri(image)}" alt="{html_text(text)}">'
 
 
 def _percent(share: float) -> str:

@@ -112,7 +112,7 @@ class ContactSheet:
             parts.append(
                 f'<image x="{self.margin}" y="{2 * _TEXT + number * self.row[1]}" '
                 f'width="{strip.shape[1] * self.scale}" height="{strip.shape[0] * self.scale}" '
-                f'style="image-rendering:pixelated" href="{data_uri(strip)}"/>'
+                f'style="image-rendering:pixelated" href="{data_uri(Image.fromarray(strip))}"/>'
             )
         for text, x, y, anchor in self.texts():
             parts.append(
@@ -183,10 +183,10 @@ def sample_sheet(sample: Sample, table: RobustnessTable) -> ContactSheet:
     return ContactSheet(names, (CLEAN, *map(str, levels)), tuple(strips))
 
 
-def data_uri(strip: UInt8Array) -> str:
-    """Return an image, uint8 (H, W, 3), as the text of a PNG data URI."""
+def data_uri(image: Image.Image) -> str:
+    """Return an image as the text of a PNG data URI."""
     buffer = io.BytesIO()
-    Image.fromarray(strip).save(buffer, "PNG", optimize=True)
+    image.save(buffer, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

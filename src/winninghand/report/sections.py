@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 
 import numpy as np
+from PIL import Image
 
 from winninghand.base.charts import svg
 from winninghand.cards import Card
@@ -113,7 +114,9 @@ def samples_section(sheet: ContactSheet) -> Section:
         "What the corruptions look like",
         [f"Each strip shows one image from left to right: {levels}."],
         strips=[
-            Strip(_spaced(name), data_uri(strip), f"an image under {_spaced(name)}: {levels}")
+            Strip(
+                _spaced(name), data_uri(Image.fromarray(strip)), f"an image under {_spaced(name)}: {levels}"
+            )
             for name, strip in zip(sheet.names, sheet.strips, strict=True)
         ],
     )
