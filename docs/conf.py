@@ -33,6 +33,7 @@ PACKAGES = (
     "winninghand.training",
     "winninghand.results",
     "winninghand.studies",
+    "winninghand.app",
 )
 
 project = "Winning Hand"

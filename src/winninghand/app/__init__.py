@@ -5,7 +5,8 @@ Two pages show it: `layout`, by Gradio, and `plain`, without a script. `server` 
 and `space` writes them into a folder for a hub.
 """
 
+from winninghand.app.playing import CardSays, Played, Says, play
 from winninghand.app.server import serve
 from winninghand.app.space import write_space
 
-__all__ = ["serve", "write_space"]
+__all__ = ["CardSays", "Played", "Says", "play", "serve", "write_space"]
