@@ -18,45 +18,43 @@ Int64Array = npt.NDArray[np.int64]
 
 
 @compiled
-def weigh(total: FloatArray, line: FloatArray, weight: float) -> None:
-    """Write a line, as far as `total` is long, times a weight."""
-    for place in range(len(total)):
-        total[place] = line[place] * weight
-
-
-@compiled
-def add_pair(total: FloatArray, before: FloatArray, after: FloatArray, weight: float) -> None:
-    """Add the sum of two lines, as far as `total` is long, times a weight."""
-    for place in range(len(total)):
-        total[place] += (before[place] + after[place]) * weight
-
-
-@compiled
 def blurred_down(padded: FloatArray, kernel: FloatArray, result: FloatArray) -> None:
     """Blur (P, H + 2 · radius, W) along the rows' axis into `result` (P, H, W) by a symmetric kernel.
 
-    From the outside inwards, as SciPy adds.
+    From the outside inwards, as SciPy adds. Lines of small images are short: a call for each would cost more.
     """
     radius = len(kernel) // 2
-    for plane in range(len(result)):
-        for row in range(result.shape[1]):
-            total, centre = result[plane, row], row + radius
-            weigh(total, padded[plane, centre], kernel[radius])
+    count, height, width = result.shape
+    for plane in range(count):
+        for row in range(height):
+            total = result[plane, row]
+            centre = padded[plane, row + radius]
+            weight = kernel[radius]
+            for column in range(width):
+                total[column] = centre[column] * weight
             for reach in range(radius, 0, -1):
-                above, below = padded[plane, centre - reach], padded[plane, centre + reach]
-                add_pair(total, above, below, kernel[radius - reach])
+                above, below = padded[plane, row + radius - reach], padded[plane, row + radius + reach]
+                weight = kernel[radius - reach]
+                for column in range(width):
+                    total[column] += (above[column] + below[column]) * weight
 
 
 @compiled
 def blurred_across(padded: FloatArray, kernel: FloatArray, result: FloatArray) -> None:
     """Blur (P, H, W + 2 · radius) along the columns' axis into `result` (P, H, W)."""
     radius = len(kernel) // 2
-    for plane in range(len(result)):
-        for row in range(result.shape[1]):
+    count, height, width = result.shape
+    for plane in range(count):
+        for row in range(height):
             total, source = result[plane, row], padded[plane, row]
-            weigh(total, source[radius:], kernel[radius])
+            weight = kernel[radius]
+            for column in range(width):
+                total[column] = source[column + radius] * weight
             for reach in range(radius, 0, -1):
-                add_pair(total, source[radius - reach :], source[radius + reach :], kernel[radius - reach])
+                before, after = source[radius - reach :], source[radius + reach :]
+                weight = kernel[radius - reach]
+                for column in range(width):
+                    total[column] += (before[column] + after[column]) * weight
 
 
 @compiled
@@ -98,6 +96,20 @@ def soften(
             levels = result[image, row].reshape(length)
             for place in range(length):
                 levels[place] = np.uint8(np.int32(min(max(blurred[place] * 255, 0.0), 255.0)))
+
+
+@compiled
+def weigh(total: FloatArray, line: FloatArray, weight: float) -> None:
+    """Write a line, as far as `total` is long, times a weight."""
+    for place in range(len(total)):
+        total[place] = line[place] * weight
+
+
+@compiled
+def add_pair(total: FloatArray, before: FloatArray, after: FloatArray, weight: float) -> None:
+    """Add the sum of two lines, as far as `total` is long, times a weight."""
+    for place in range(len(total)):
+        total[place] += (before[place] + after[place]) * weight
 
 
 @compiled
