@@ -66,8 +66,8 @@ def without_margin(image: Image.Image) -> Image.Image:
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Write a picture in few colours, which keeps it small."""
-    image.quantize(COLOURS).save(path, optimize=True)
+    """Write a picture in few colours, those of small marks among them, which keeps it small."""
+    image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
     print(f"written: {path}")  # noqa: T201
 
 
