@@ -28,7 +28,8 @@ LEAST_STEPS = 8
 # A profile's mean is known to within 2% of its spread from this many images.
 _PROFILE_IMAGES = 2048
 _PROFILE_PIXELS = _PROFILE_IMAGES * 64 * 64
-_IMAGES_AT_ONCE = 1024
+# As many images as a sum over their pixels looks at: 1,024 of 64×64.
+_PIXELS_AT_ONCE = 1024 * 64 * 64
 
 
 def generator_of(device: torch.device, *parts: int | str) -> torch.Generator:
@@ -112,8 +113,9 @@ def channel_statistics(split: Split) -> tuple[Triple, Triple]:
     if isinstance(split.images, StreamedImages):
         split = split.take(split.balanced_sample(min(len(split), _PROFILE_IMAGES), 0))
     counts = np.zeros((3, 256), dtype=np.int64)
-    for start in range(0, len(split), _IMAGES_AT_ONCE):
-        images = split.images[start : start + _IMAGES_AT_ONCE]
+    at_once = max(1, _PIXELS_AT_ONCE // math.prod(split.size))
+    for start in range(0, len(split), at_once):
+        images = split.images[start : start + at_once]
         counts += [np.bincount(images[..., channel].reshape(-1), minlength=256) for channel in range(3)]
     moments = []
     for weights in counts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import tempfile
 import time
 from collections.abc import Collection, Mapping, Sequence
@@ -365,7 +366,11 @@ class Run:
         # The one time that a run looks at the test images.
         parts = {"validation": choosing, "test": self.images.test}
         try:
-            measured = {name: accuracy(card, part) for name, part in parts.items() if part is not None}
+            measured = {
+                name: accuracy(card, part, _images_at_once(part))
+                for name, part in parts.items()
+                if part is not None
+            }
         except InputError as error:
             # Weights can be finite, and yet too large for finite answers.
             raise DivergedError(
@@ -392,6 +397,11 @@ class Run:
         images = torch.from_numpy(fitting.images[indices]).to(device)
         views = self._domain.views(images, generator_of(device, seed, "quantization"))
         return card.quantized(settings.weights, views.flatten(0, 1), settings.norms)
+
+
+def _images_at_once(split: Split) -> int:
+    """Return how many images a finished card sees at once: 256 up to 128×128 pixels, fewer of larger ones."""
+    return max(1, min(256, 256 * 128 * 128 // math.prod(split.size)))
 
 
 def _checkpoint(meter: Meter, minutes: float) -> Checkpoint:
