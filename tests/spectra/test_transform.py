@@ -12,3 +12,11 @@ def test_matrix_products_give_the_spectra_of_the_fft(size):
         transformed = log_spectra(images)
     torch.testing.assert_close(LogSpectra(size)(images), transformed, rtol=0, atol=1e-4)
     torch.testing.assert_close(log_spectra(images), transformed, rtol=0, atol=1e-4)
+
+
+def test_spectra_of_many_large_images_are_those_of_each():
+    images = torch.rand(35, 3, 66, 70)
+    whole = log_spectra(images)
+    assert whole.shape == (35, 32, 17)
+    for place in (0, 31, 32, 34):
+        torch.testing.assert_close(whole[place], log_spectra(images[place : place + 1])[0])

@@ -80,6 +80,7 @@ _FLOOR = 1e-2
 
 # Up to this side, one small image takes the processor longer to start an FFT on than to multiply out.
 _LARGEST_PRODUCT = 64
+_TRANSFORMED_AT_ONCE = 32
 
 
 def log_spectra(images: Tensor) -> Tensor:
@@ -95,6 +96,9 @@ def log_spectra(images: Tensor) -> Tensor:
     if images.device.type == "cpu" and max(size) <= _LARGEST_PRODUCT and not torch.is_autocast_enabled("cpu"):
         # Not through the module's call, which takes as long as one of the products.
         return _products(size).forward(images)
+    if images.device.type == "cpu" and len(images) > _TRANSFORMED_AT_ONCE:
+        # A processor gains nothing from more, and the amplitudes take several times the images' memory.
+        return torch.cat([log_spectra(part) for part in images.split(_TRANSFORMED_AT_ONCE)])
     amplitudes = torch.fft.rfft2(images, norm="ortho").abs()
     logs = torch.fft.fftshift(amplitudes.add_(_FLOOR).log_().mean(dim=1), dim=-2)
     grid = _grid(logs.shape[-2], logs.shape[-1])
