@@ -112,7 +112,7 @@ def train(
 
 def show_augmentation(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml")],
-    out: Annotated[Path, typer.Option(help="The picture, a .png file.", callback=output_file)] = Path(
+    out: Annotated[Path, typer.Option(help="The picture, .png or .svg.", callback=output_file)] = Path(
         "augmentation.png"
     ),
     data: Data = "digits",
@@ -125,22 +125,20 @@ def show_augmentation(
 ) -> None:
     """Draw samples and mean spectra of all training domains, the recipe's with its own parameters."""
     from winninghand.augmentation import DOMAINS, make_domain
-    from winninghand.base.errors import InputError
-    from winninghand.base.files import atomic_write, check_apart
+    from winninghand.base.charts import checked_picture_path, save_picture
+    from winninghand.base.files import check_apart
     from winninghand.cli.loading import images_as
     from winninghand.recipe import load_recipe
     from winninghand.report.domains import domains_sheet
     from winninghand.report.terminal import say
 
-    if out.suffix.lower() != ".png":
-        raise InputError(f"the picture is a .png file, not {str(out)!r}; rename it")
+    checked_picture_path(out)
     check_apart([out], [recipe, *image_places(data, root)])
     checked = load_recipe(recipe, image_changes(size, transform, skip_broken), trust)
     own = make_domain(checked.domain)
     domains = {name: own if name == own.name else make_domain(name) for name in DOMAINS.usable()}
-    sheet = domains_sheet(domains, images_as(checked.images, data, root).train, seed)
-    with atomic_write(out) as tmp:
-        sheet.save(tmp, "PNG")
+    images = images_as(checked.images, data, root)
+    save_picture(domains_sheet(domains, images.train, seed, images.name), out)
     say(f"{out}: eight views a domain, their mean log spectrum, and its change from the images as they are")
 
 

@@ -144,7 +144,7 @@ def contact_sheet(
         images = images.images[: len(names)]
     places = [row % len(images) for row in range(len(names))]
     strips = [
-        _strip(
+        side_by_side(
             [
                 images[place],
                 *(corrupt(images[place][None], name, level, seed=seed, start=place)[0] for level in levels),
@@ -164,7 +164,7 @@ def archive_sheet(
     `images` are its clean images, uint8 (N, H, W, 3); row i shows image i modulo N.
     """
     strips = [
-        _strip([images[place], *(archive.cell(name, level)[place] for level in archive.severities)])
+        side_by_side([images[place], *(archive.cell(name, level)[place] for level in archive.severities)])
         for place, name in ((row % len(images), name) for row, name in enumerate(names))
     ]
     return ContactSheet(tuple(names), ("clean", *map(str, archive.severities)), tuple(strips), shown(caption))
@@ -178,7 +178,9 @@ def sample_sheet(sample: Sample, table: RobustnessTable) -> ContactSheet:
     for row, name in enumerate(names):
         place = row % len(sample.indices)
         strips.append(
-            _strip([sample.image(CLEAN, 0, place), *(sample.image(name, level, place) for level in levels)])
+            side_by_side(
+                [sample.image(CLEAN, 0, place), *(sample.image(name, level, place) for level in levels)]
+            )
         )
     return ContactSheet(names, (CLEAN, *map(str, levels)), tuple(strips))
 
@@ -190,7 +192,7 @@ def data_uri(image: Image.Image) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _strip(images: Sequence[UInt8Array]) -> UInt8Array:
+def side_by_side(images: Sequence[UInt8Array]) -> UInt8Array:
     """Return images of one size side by side, a white gap between two."""
     gap = np.full((images[0].shape[0], _GAP, 3), 255, np.uint8)
     parts = [part for image in images for part in (image, gap)]
