@@ -173,6 +173,7 @@ def test_an_archive_of_other_images_is_one_line(run, place):
     [
         (("--cells", "cells.txt"), "cells.txt"),
         (("--baseline", "missing.card"), "missing.card"),
+        (("--alexnet",), "AlexNet's errors are those on ImageNet's 1,000 classes"),
     ],
 )
 def test_bad_options_are_refused_before_anything_is_measured(run, place, words, named):

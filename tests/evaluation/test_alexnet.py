@@ -43,7 +43,7 @@ def test_errors_of_twenty_per_cent_are_divided_by_the_sum_over_severities():
 @pytest.mark.parametrize(
     ("how", "classes", "message"),
     [
-        ({}, 10, "ImageNet's 1,000 classes, and the model has 10"),
+        ({}, 10, "ImageNet's 1,000 classes, and the images have 10; leave out"),
         ({"parameters": "cifar10-c"}, 1000, "use --parameters imagenet-c"),
         ({"severities": (1, 3)}, 1000, "use --severities 1-5"),
         ({"errors": {"saturate": (20,) * 5}}, 1000, "use --corruptions common"),

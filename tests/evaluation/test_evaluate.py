@@ -119,6 +119,17 @@ def test_an_archive_of_bar_lies_in_a_folder_of_its_own(threshold, tiny_images, o
     assert cells["fog"].accuracy == 0
 
 
+def test_an_archive_of_other_parameters_is_refused_unless_the_figures_name_them(
+    threshold, tiny_images, tmp_path
+):
+    split = tiny_images.test
+    write_archive(split.images, split.labels, tmp_path, "fog", [1], parameters="imagenet-c")
+    with pytest.raises(InputError, match="parameters of imagenet-c, and the figures would name cifar10-c"):
+        evaluate(threshold, split, "fog", [1], archive=tmp_path)
+    table = evaluate(threshold, split, "fog", [1], archive=tmp_path, parameters="imagenet-c")
+    assert table.parameters == "imagenet-c" and table.cells[0].source == "archive"
+
+
 def test_a_folder_without_an_archive_is_refused(threshold, tiny_images, tmp_path):
     with pytest.raises(InputError, match="holds no archive"):
         evaluate(threshold, tiny_images.test, "fog", archive=tmp_path)

@@ -103,9 +103,11 @@ def test_files_that_are_no_pictures_are_counted_in_one_line(folder, caplog):
 
 def test_folders_that_link_to_themselves_end(folder):
     (folder / "train" / "dog" / "again").symlink_to(folder / "train" / "dog")
-    (folder / "train" / "dog" / "loop.png").symlink_to(folder / "train" / "dog" / "loop.png")
     (folder / "train" / "cat" / "other.png").symlink_to(folder / "train" / "dog" / "0.png")
     assert load_images(folder).train.labels.tolist() == [0, 0, 0, 0, 1, 1]
+    (folder / "train" / "dog" / "loop.png").symlink_to(folder / "train" / "dog" / "loop.png")
+    with pytest.raises(InputError, match=r"loop\.png cannot be read"):
+        load_images(folder)
 
 
 @pytest.mark.parametrize("target", ["/", "..", "../.."])

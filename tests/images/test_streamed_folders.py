@@ -133,3 +133,19 @@ def test_a_random_part_is_where_its_box_says(tmp_path, own, orientation):
         edge = 4 if own[0] < 100 else 2
         np.testing.assert_allclose(upright[..., 0].mean(1), rows, atol=edge)
         np.testing.assert_allclose(upright[..., 1].mean(0), columns, atol=edge)
+
+
+def test_a_link_to_what_is_gone_is_a_broken_image(folder, caplog, monkeypatch, tmp_path):
+    monkeypatch.setenv("WINNINGHAND_CACHE", str(tmp_path / "cache"))
+    link = sorted((folder / "train").iterdir())[0] / "gone.jpg"
+    link.symlink_to("nowhere.jpg")
+    with pytest.raises(wh.InputError, match=r"gone\.jpg cannot be read"):
+        _ = wh.load_images(folder, size=32, stream=True).train.digest
+    with pytest.raises(wh.InputError, match=r"gone\.jpg cannot be read"):
+        wh.load_images(folder, size=32)
+    for _ in range(2):  # the second time from the cache
+        images = wh.load_images(folder, size=32, skip_broken=True)
+        assert "gone.jpg" in caplog.text and "not cached" not in caplog.text
+        caplog.clear()
+    link.unlink()
+    assert len(images.train) == len(wh.load_images(folder, size=32).train)

@@ -11,6 +11,8 @@ from pydantic import Field, create_model
 import winninghand as wh
 from winninghand.recipe import Recipe, Training, make_recipe
 from winninghand.training import RunFolder, identity
+from winninghand.training.identity import disagreement
+from winninghand.training.identity import identity as identity_of
 
 TINY = {
     "network": {"name": "conv2", "width": 2, "input_size": 16},
@@ -193,3 +195,17 @@ def test_a_run_that_nothing_tells_apart_is_not_answered(name, tiny_images, tmp_p
     (tmp_path / name).touch()
     with pytest.raises(wh.InputError, match=r"holds a run, but no run\.json"):
         wh.train(TINY, tiny_images, tmp_path)
+
+
+def test_processes_differ_in_what_is_named(tiny_images):
+    one = identity_of(make_recipe(TINY), tiny_images)
+
+    def apart(exclude=(), **training):
+        other = make_recipe({**TINY, "training": {**TINY["training"], **training}})
+        return disagreement(identity_of(other, tiny_images, exclude=exclude), one)
+
+    assert apart() is None and apart(workers=3) is None
+    assert apart(checkpoint_minutes=1) == "training.checkpoint_minutes is 1.0 there and 0.0 here"
+    assert apart(exclude=["fc.weight"]) == 'exclude is ["fc.weight"] there and [] here'
+    assert disagreement({**one, "origin": "other"}, one) == "its network is another"
+    assert disagreement({**one, "data": "other"}, one) == "its images or labels are others"

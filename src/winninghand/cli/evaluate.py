@@ -92,10 +92,12 @@ def evaluate(
     from winninghand.cli.evaluation_page import check_page, write_page
     from winninghand.cli.loading import images_for
     from winninghand.cli.measuring import about, announced, measured, opened, portable
+    from winninghand.corruptions import published_set
     from winninghand.decks import with_bn_adaptation
     from winninghand.evaluation import (
         Measurement,
         alexnet_corruption_errors,
+        check_against_alexnet,
         checked_order,
         find_archives,
     )
@@ -123,6 +125,9 @@ def evaluate(
     measurement = Measurement(
         corruptions, chosen, limit, seed, batch_size, archives, arrangement, parameters, saved_as
     )
+    if alexnet:  # before anything is measured
+        made = published_set(*images.test.size, parameters)
+        check_against_alexnet(len(images.classes), measurement.names, measurement.severities, made)
     if adapt is not None:
         player = with_bn_adaptation(player, adapt)
     sample = announced(measurement, images)

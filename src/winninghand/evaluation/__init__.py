@@ -1,6 +1,6 @@
 """Measuring cards and decks on clean, corrupted and disturbed images."""
 
-from winninghand.evaluation.alexnet import ALEXNET_ERRORS, alexnet_corruption_errors
+from winninghand.evaluation.alexnet import ALEXNET_ERRORS, alexnet_corruption_errors, check_against_alexnet
 from winninghand.evaluation.archives import find_archive, find_archives
 from winninghand.evaluation.comparison import CorruptionErrors, compare, corruption_errors, paired_difference
 from winninghand.evaluation.heatmap import Heatmap, fourier_heatmap, heatmap_norm, heatmap_shape
@@ -45,6 +45,7 @@ __all__ = [
     "available",
     "balanced_sample",
     "bootstrap",
+    "check_against_alexnet",
     "checked_order",
     "compare",
     "corruption_errors",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from winninghand.base.errors import InputError
 from winninghand.corruptions import SEVERITIES
 from winninghand.evaluation.comparison import CorruptionErrors
@@ -30,32 +32,45 @@ ALEXNET_ERRORS = {
 }
 
 
+def check_against_alexnet(
+    classes: int, corruptions: Sequence[str], severities: Sequence[int], parameters: str
+) -> None:
+    """Raise `InputError` where AlexNet's errors say nothing of what is measured.
+
+    That is where the model tells other than ImageNet's 1,000 `classes` apart, where the images have other
+    `parameters` than ImageNet-C's, and where a severity or every common corruption is lacking.
+    """
+    if classes != IMAGENET_CLASSES:
+        raise InputError(
+            f"AlexNet's errors are those on ImageNet's 1,000 classes, and the images have {classes:,}; "
+            "leave out --alexnet"
+        )
+    if parameters != "imagenet-c":
+        raise InputError(
+            f"AlexNet's errors are those on ImageNet-C, and the images have the parameters of "
+            f"{parameters}; use --parameters imagenet-c"
+        )
+    if not ALEXNET_ERRORS.keys() & set(corruptions):
+        raise InputError("none of ImageNet-C's fifteen corruptions is measured; use --corruptions common")
+    if set(severities) != set(SEVERITIES):
+        raise InputError("an mCE against AlexNet takes all five severities; use --severities 1-5")
+
+
 def alexnet_corruption_errors(table: RobustnessTable, classes: int) -> CorruptionErrors:
     """Return a model's errors under each common corruption relative to AlexNet's published ones.
 
     The CE of a corruption is Σ error / Σ AlexNet's error over the five severities; the mCE is their
     mean (Hendrycks & Dietterich 2019, section 4.1). AlexNet's clean error is not published with them,
     so that there is no relative mCE. Corruptions beyond the fifteen are left out. Raises `InputError`
-    where the model tells other than ImageNet's 1,000 `classes` apart, where the images have other
-    parameters than ImageNet-C's, and where a severity or every common corruption is lacking.
+    as `check_against_alexnet` does.
     """
-    if classes != IMAGENET_CLASSES:
-        raise InputError(
-            f"AlexNet's errors are those on ImageNet's 1,000 classes, and the model has {classes}"
-        )
-    if table.parameters != "imagenet-c" and any(cell.source == "generated" for cell in table.cells):
-        raise InputError(
-            f"AlexNet's errors are those on ImageNet-C, and the images have the parameters of "
-            f"{table.parameters}; use --parameters imagenet-c"
-        )
-    ratios: dict[str, float | None] = {}
-    for name in table.corruptions:
-        if name not in ALEXNET_ERRORS:
-            continue
-        errors = {cell.severity: 1 - cell.accuracy for cell in table.cells if cell.corruption == name}
-        if set(errors) != set(SEVERITIES):
-            raise InputError("an mCE against AlexNet takes all five severities; use --severities 1-5")
-        ratios[name] = 100 * sum(errors.values()) / sum(ALEXNET_ERRORS[name])
-    if not ratios:
-        raise InputError("none of ImageNet-C's fifteen corruptions was measured; use --corruptions common")
+    severities = [cell.severity for cell in table.cells]
+    check_against_alexnet(classes, table.corruptions, severities, table.parameters)
+    sums: dict[str, float] = dict.fromkeys(set(table.corruptions) & ALEXNET_ERRORS.keys(), 0.0)
+    for cell in table.cells:
+        if cell.corruption in sums:
+            sums[cell.corruption] += 1 - cell.accuracy
+    ratios: dict[str, float | None] = {
+        name: 100 * sums[name] / sum(ALEXNET_ERRORS[name]) for name in table.corruptions if name in sums
+    }
     return CorruptionErrors(ratios, {})

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from winninghand.base.errors import InputError
-from winninghand.corruptions import Archive, corruption_names, open_archive
+from winninghand.corruptions import Archive, corruption_names, open_archive, published_set
 from winninghand.corruptions.pictures import severity_folders
 from winninghand.images import Split
 from winninghand.images.checks import Int64Array
@@ -61,12 +61,19 @@ def holds(archive: Archive, name: str, severity: int) -> bool:
     return severity in archive.severities and archive.has(name)
 
 
-def rows_of(archive: Archive, split: Split, indices: Int64Array) -> Int64Array:
+def rows_of(archive: Archive, split: Split, indices: Int64Array, parameters: str = "auto") -> Int64Array:
     """Return where the images of a split at `indices` stand in the archive's cells.
 
-    Raises `InputError` where the archive is not of this split, lacks some of these images or has a
-    damaged file.
+    Raises `InputError` where the archive is not of this split, lacks some of these images, has a
+    damaged file or says that it was made by other `parameters`, as figures name them.
     """
+    asked = published_set(*split.size, parameters)
+    if archive.description is not None and archive.description.parameters != asked:
+        own = archive.description.parameters
+        raise InputError(
+            f"{archive.folder} was made by the parameters of {own}, and the figures would name {asked}; "
+            f"use --parameters {own}, or choose another --root"
+        )
     places, count = archive.indices, len(split)
     if (archive.description is None and len(places) != count) or places.max(initial=0) >= count:
         raise InputError(

@@ -147,7 +147,7 @@ class Measurement:
             return split
         split = checked_split(split)
         indices = balanced_sample(split, self.limit, self.seed)
-        archives = tuple((one, rows_of(one, split, indices)) for one in self.archives)
+        archives = tuple((one, rows_of(one, split, indices, self.parameters)) for one in self.archives)
         return Sample(split, indices, self.seed, archives, self.parameters, self.saved_as)
 
     def cells(

@@ -73,8 +73,9 @@ def _key(source: Source, how: Preparation) -> str:
     asked = None if how.size is None else (how.size, how.transform)
     stamps = []
     for path in source.files:
-        status = path.stat()
-        stamps.append((str(path.resolve()), status.st_size, status.st_mtime_ns))
+        # A link to what is gone is a broken image, which may be left out.
+        status = path.stat() if path.exists() else path.lstat()
+        stamps.append((os.path.realpath(path), status.st_size, status.st_mtime_ns))
     identity = json.dumps([DECODE_VERSION, source.name, asked, division, stamps])
     return hashlib.sha256(identity.encode()).hexdigest()[:32]
 

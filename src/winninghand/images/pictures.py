@@ -77,8 +77,13 @@ def image_files(folder: Path) -> tuple[list[Path], list[Other]]:
 
 
 def is_picture(path: Path) -> bool:
-    """Say whether a path is a file whose suffix is that of a known format."""
-    return path.suffix.lower() in SUFFIXES and path.is_file()
+    """Say whether a path is a file whose suffix is that of a known format, or a link to one that is gone.
+
+    Such a link counts as a broken image: else a set would lose images as what it links to is moved.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        return False
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def left_out(others: Sequence[Other]) -> str:

@@ -107,11 +107,21 @@ def difference(present: Mapping[str, Any], asked: Mapping[str, Any], images: Ima
 
 
 def disagreement(present: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:
-    """Say in a few words in what one `identity` differs from another; None for the same."""
-    found = _first_difference(_flat(present["recipe"]), _flat(asked["recipe"]))
-    if found is not None or present == asked:
+    """Say in a few words in what one `identity` differs from another; None for the same.
+
+    What has no effect on the card counts, too, as all processes keep one checkpoint. How many threads
+    decode images is each machine's own.
+    """
+    own = {"training.workers"}
+    found = _first_difference(_flat(present["recipe"]), _flat(asked["recipe"]), own)
+    if found is not None:
         return found
-    return "its images or labels are others" if present["data"] != asked["data"] else "its network is another"
+    if present["data"] != asked["data"]:
+        return "its images or labels are others"
+    if present["origin"] != asked["origin"]:
+        return "its network is another"
+    rest = present.keys() - {"recipe", "data", "origin"}
+    return _first_difference({key: present[key] for key in rest}, {key: asked[key] for key in rest})
 
 
 def run_name(recipe: Recipe, table: Mapping[str, Any] | None = None) -> str:
@@ -235,10 +245,12 @@ def _flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     return flat
 
 
-def _first_difference(present: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:
+def _first_difference(
+    present: Mapping[str, Any], asked: Mapping[str, Any], passed_over: Collection[str] = _WITHOUT_EFFECT
+) -> str | None:
     # A name first: other settings follow from it.
     for key in sorted(
-        (present.keys() | asked.keys()) - _WITHOUT_EFFECT,
+        (present.keys() | asked.keys()).difference(passed_over),
         key=lambda key: (not key.endswith((".name", ".method")), key),
     ):
         if present.get(key) != asked.get(key):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
@@ -207,6 +208,8 @@ def join(precision: Precision, device: torch.device | str | None) -> Several:
         raise InputError(f"{local} processes need {local} GPUs, and there are {found}; begin {found} of them")
     for name in ("lightning_fabric.utilities.rank_zero", "lightning_fabric.utilities.distributed"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # The gradients of 1×1 convolutions have two names for one layout; copying them costs next to nothing.
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     sending_no_buffers: dict[str, Any] = {_buffers_are_sent(): False}
     fabric = Fabric(
         accelerator=there.type,
