@@ -121,24 +121,38 @@ def test_the_zoo_is_shown_and_written(run, tmp_path):
         assert f"| {name} | {figures} |" in (tmp_path / "a.md").read_text()
 
 
-def test_the_demo_leaves_cards_a_deck_and_a_page(run, tmp_path, monkeypatch):
+def test_the_demo_leaves_cards_a_deck_and_a_page_and_goes_on_where_it_was(run, tmp_path, monkeypatch):
     digits = wh.load_images("digits")
     few = wh.ImageSet(digits.train.take(np.arange(100)), digits.test.take(np.arange(20)), digits.classes)
     monkeypatch.setattr("winninghand.studies.demo.load_images", lambda name: few)
-    monkeypatch.setattr("winninghand.studies.demo.Measurement", lambda: Measurement("contrast,fog", (1, 5)))
+    monkeypatch.setattr(
+        "winninghand.studies.demo.Measurement",
+        lambda *_, **how: Measurement("contrast,fog", (1, 5), **how),
+    )
     monkeypatch.setattr("winninghand.studies.demo._EPOCHS", 1)
-    code, out, _ = run("demo", "--out", tmp_path)
+    code, out, err = run("demo", "--out", tmp_path)
     assert (code, out) == (0, "")
+    assert re.findall(r"^\[(\d)/6\]", err, re.MULTILINE) == list("123456")
     page = (tmp_path / "report.html").read_text()
-    for name in ("dense", "lrr-clean", "lrr-gaussian"):
-        card = wh.load(tmp_path / f"{name}.card")
-        size = f"{(tmp_path / f'{name}.card').stat().st_size:,}"
-        accuracy = wh.evaluate(card, few.test, "contrast", [1]).clean_accuracy
-        assert re.search(rf"<td>{name.replace('-', ' ')}</td>\s*<td>{accuracy:.1%}</td>", page)
-        assert f"<td>{size}</td>" in page
-    assert len(wh.load(tmp_path / "deck.deck").cards) == 2
     assert page.count("<svg") == 4  # two charts, each wide and narrow
     assert "Who plays when" in page and "What to do next" in page
+    for path, name in (
+        ("dense-clean.card", "dense network, clean"),
+        ("dense-augmix.card", "dense network, AugMix"),
+        ("lrr-augmix.card", "card, 90% sparse, AugMix"),
+        ("deck.deck", "deck of that card"),
+    ):
+        table = wh.evaluate(tmp_path / path, few.test, "contrast,fog", (1, 5))
+        size = f"{(tmp_path / path).stat().st_size:,}"
+        accuracies = [f"{table.clean_accuracy:.1%}", f"{table.robust_accuracy:.1%}", size, "1.00"]
+        assert re.search(rf"<td>{name}</td>\s*" + r"\s*".join(f"<td>{one}</td>" for one in accuracies), page)
+        assert re.search(f"{name}.*" + ".*".join(accuracies), err)
+    card, deck = wh.load(tmp_path / "lrr-augmix.card"), wh.load(tmp_path / "deck.deck")
+    assert all(one.network.fc.weight.equal(card.network.fc.weight) for one in deck.cards)
+    monkeypatch.setattr("winninghand.training.trainer.Trainer.run", None)
+    before = (tmp_path / "corrupted/fog.npy").stat().st_mtime_ns
+    assert run("demo", "--out", tmp_path)[0] == 0
+    assert (tmp_path / "corrupted/fog.npy").stat().st_mtime_ns == before
 
 
 def test_a_study_measures_the_fourier_heatmaps_that_it_asks_for(run, place):
