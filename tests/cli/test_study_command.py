@@ -121,6 +121,7 @@ def test_the_zoo_is_shown_and_written(run, tmp_path):
         assert f"| {name} | {figures} |" in (tmp_path / "a.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_demo_leaves_cards_a_deck_and_a_page_and_goes_on_where_it_was(run, tmp_path, monkeypatch):
     digits = wh.load_images("digits")
     few = wh.ImageSet(digits.train.take(np.arange(100)), digits.test.take(np.arange(20)), digits.classes)
