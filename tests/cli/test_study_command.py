@@ -131,6 +131,7 @@ def test_the_demo_leaves_cards_a_deck_and_a_page_and_goes_on_where_it_was(run, t
         lambda *_, **how: Measurement("contrast,fog", (1, 5), **how),
     )
     monkeypatch.setattr("winninghand.studies.demo._EPOCHS", 1)
+    monkeypatch.setattr("winninghand.studies.demo._NORMS_EPOCHS", 1)
     code, out, err = run("demo", "--out", tmp_path)
     assert (code, out) == (0, "")
     assert re.findall(r"^\[(\d)/6\]", err, re.MULTILINE) == list("123456")
