@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from winninghand.base.errors import InputError
-from winninghand.images import class_folders, load_images, pictures
+from winninghand.images import load_images, pictures
+from winninghand.images.folders import class_folders
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from winninghand.base.errors import InputError
-from winninghand.images import checks, load_images, parquet
-from winninghand.images.shards import shards
+from winninghand.images import checks, load_images
+from winninghand.images.shards import parquet
+from winninghand.images.shards.splits import shards_by_split
 
 COPY = Path(__file__).parents[3] / "shared" / "data"
 
@@ -108,7 +109,7 @@ def test_incomplete_folders_are_refused(folder):
 def test_missing_and_doubled_parts_are_refused(names, message):
     paths = [Path(f"{name}.parquet") for name in (*names, "test-00000-of-00001")]
     with pytest.raises(InputError, match=message):
-        shards("here", paths)
+        shards_by_split("here", paths)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def test_missing_and_doubled_parts_are_refused(names, message):
 )
 def test_whole_divisions_are_taken(names):
     paths = [Path(f"{name}.parquet") for name in (*names, "test")]
-    assert shards("here", paths)["train"] == tuple(paths[:-1])
+    assert shards_by_split("here", paths)["train"] == tuple(paths[:-1])
 
 
 def test_a_copy_under_any_name_is_refused(tmp_path, pixels, write_parquet):

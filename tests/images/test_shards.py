@@ -11,7 +11,7 @@ from PIL import Image
 from benchmarks.shards import add
 from winninghand.base.errors import InputError
 from winninghand.images import load_images
-from winninghand.images.shards import _expanded
+from winninghand.images.shards.braces import expanded_braces
 
 
 def picture(shade, form="JPEG"):
@@ -77,8 +77,8 @@ def test_labels_in_json_are_numbers_or_names_and_other_members_are_passed_over(f
 
 
 def test_patterns_stand_for_names_as_in_a_shell():
-    assert [*_expanded("a{8..10}.tar", "")] == ["a8.tar", "a9.tar", "a10.tar"]
-    assert [*_expanded("{t-{00..01},v-{a,b}}{,x}", "")] == [
+    assert [*expanded_braces("a{8..10}.tar")] == ["a8.tar", "a9.tar", "a10.tar"]
+    assert [*expanded_braces("{t-{00..01},v-{a,b}}{,x}")] == [
         *("t-00", "t-00x", "t-01", "t-01x", "v-a", "v-ax", "v-b", "v-bx"),
     ]
 

@@ -12,7 +12,7 @@ from PIL import Image
 import winninghand as wh
 from benchmarks.shards import write_shards
 from winninghand.images import streamed
-from winninghand.images.parquet_files import RowGroups
+from winninghand.images.shards.parquet_files import RowGroups
 from winninghand.recipe import make_recipe
 from winninghand.training.batches import batches_of
 

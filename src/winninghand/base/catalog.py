@@ -154,9 +154,9 @@ LAYOUTS: Registry[Any] = Registry(
     "layouts",
     {
         "cifar batches": "winninghand.images.cifar:cifar_batches",
-        "parquet": "winninghand.images.shards:parquet",
-        "webdataset": "winninghand.images.shards:webdataset",
-        "class folders": "winninghand.images.class_folders:class_folders",
+        "parquet": "winninghand.images.shards.layouts:parquet",
+        "webdataset": "winninghand.images.shards.layouts:webdataset",
+        "class folders": "winninghand.images.folders.class_folders:class_folders",
         "npz": "winninghand.images.npz:npz",
     },
     instance_of="collections.abc:Callable",

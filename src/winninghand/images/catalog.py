@@ -9,13 +9,13 @@ from pathlib import Path
 from winninghand.base.errors import InputError, checked_path, counted, shown
 from winninghand.base.files import expanded
 from winninghand.base.registry import PartError, nearest
-from winninghand.images import shards
 from winninghand.images.cache import decoded_once
 from winninghand.images.hub import PREFIX, from_hub
 from winninghand.images.image_set import ImageSet
 from winninghand.images.pictures import OtherSizeError, listed
 from winninghand.images.preparation import Preparation, make_preparation
 from winninghand.images.resizing import Size
+from winninghand.images.shards.layouts import pattern
 from winninghand.images.source import IMAGE_SETS, LAYOUTS, NoStreamError, Source, checked_source
 
 _LOG = logging.getLogger("winninghand")
@@ -97,7 +97,7 @@ def _found(source: str | Path, root: Path | None) -> Source:
     named = isinstance(source, str) and source in IMAGE_SETS
     if not named and path.exists():
         return _in_place(path)
-    found = None if named else shards.pattern(text)
+    found = None if named else pattern(text)
     if found is not None:
         return found
     if isinstance(source, Path) or "/" in text or os.sep in text or path.suffix:

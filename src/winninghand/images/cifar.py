@@ -16,7 +16,7 @@ from winninghand.images.hub import PREFIX, from_hub
 from winninghand.images.image_set import ImageSet
 from winninghand.images.plain_pickle import read_plain_pickle
 from winninghand.images.preparation import Preparation
-from winninghand.images.shards import parquet
+from winninghand.images.shards.layouts import parquet
 from winninghand.images.source import Source, image_set
 
 _SHAPE = (3, 32, 32)

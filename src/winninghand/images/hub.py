@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from winninghand.base.errors import InputError
-from winninghand.images.shards import shards, source_in
+from winninghand.images.shards.layouts import source_in
+from winninghand.images.shards.splits import shards_by_split
 from winninghand.images.source import Source
 
 PREFIX = "hf:"
@@ -48,5 +49,5 @@ def _wanted(source: str, repository: str, folder: str) -> list[str]:
     except Exception:
         return [f"{prefix}*{split}*.parquet" for split in ("train", "test")]
     inside = [Path(name.removeprefix(prefix)) for name in names if name.startswith(prefix)]
-    found = shards(source, [path for path in inside if path.suffix == ".parquet"])
+    found = shards_by_split(source, [path for path in inside if path.suffix == ".parquet"])
     return [prefix + path.as_posix() for split in ("train", "test") for path in found[split]]

@@ -9,7 +9,7 @@ from typing import Any
 from winninghand.base.errors import InputError
 from winninghand.base.extras import needed
 from winninghand.base.files import atomic_write
-from winninghand.images.parquet_files import batches, opened, unreadable
+from winninghand.images.shards.parquet_files import batches, opened, unreadable
 from winninghand.results.predecessor import from_schema_1, schema_1
 from winninghand.results.schema import CELL_COLUMNS, RUN_COLUMNS, arrow_schema, check_schema, pyarrow
 

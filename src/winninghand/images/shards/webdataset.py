@@ -13,8 +13,8 @@ from winninghand.images.encoded import Encoded, file_stamp
 from winninghand.images.encoded_sets import encoded_set
 from winninghand.images.image_set import ImageSet
 from winninghand.images.preparation import Preparation
+from winninghand.images.shards.tar_index import Label, TarIndex, tar_index
 from winninghand.images.source import Source
-from winninghand.images.tar_index import Label, TarIndex, tar_index
 
 _CLASS_NAMES = "classnames.txt"
 _LONGEST_CLASS_NAMES = 2**24

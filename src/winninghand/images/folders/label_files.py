@@ -8,7 +8,7 @@ from unicodedata import normalize
 
 from winninghand.base.errors import InputError, counted, shown
 from winninghand.base.files import regular
-from winninghand.images.class_files import Classes, named
+from winninghand.images.folders.class_files import Classes, named
 
 _NAMED = ("val_annotations.txt", "LOC_val_solution.csv")
 """Tiny-ImageNet's and that of ImageNet on Kaggle: each line begins with an image's name and its class."""

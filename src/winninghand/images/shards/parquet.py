@@ -18,8 +18,8 @@ from winninghand.images.checks import Int64Array
 from winninghand.images.encoded import TOGETHER, Encoded, file_stamp
 from winninghand.images.encoded_sets import encoded_set
 from winninghand.images.image_set import ImageSet
-from winninghand.images.parquet_files import RowGroups, arrow, batches, opened, unreadable
 from winninghand.images.preparation import Preparation
+from winninghand.images.shards.parquet_files import RowGroups, arrow, batches, opened, unreadable
 from winninghand.images.source import Source
 
 if TYPE_CHECKING:

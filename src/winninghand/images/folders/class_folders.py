@@ -11,9 +11,9 @@ import numpy as np
 
 from winninghand.base.errors import InputError, checked_classes, counted, shown
 from winninghand.images.checks import Int64Array
-from winninghand.images.class_files import Classes, ClassFiles, named
+from winninghand.images.folders.class_files import Classes, ClassFiles, named
+from winninghand.images.folders.label_files import label_file, labelled, without_labels
 from winninghand.images.image_set import ImageSet, Split
-from winninghand.images.label_files import label_file, labelled, without_labels
 from winninghand.images.pictures import Other, Picture, image_files, is_picture, left_out
 from winninghand.images.preparation import Origin, Preparation
 from winninghand.images.source import Source, drawn_set, picture_set
@@ -236,7 +236,7 @@ def _decode(name: str, files: ClassFiles, how: Preparation) -> ImageSet:
 def _streamed(name: str, files: ClassFiles, how: Preparation) -> ImageSet:
     """Return the image set whose images stay in their files."""
     # Of which others have no need.
-    from winninghand.images.picture_files import PictureFiles
+    from winninghand.images.folders.picture_files import PictureFiles
     from winninghand.images.streamed import streamed_split
 
     def split(classes: Classes) -> Split:

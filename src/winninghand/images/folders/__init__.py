@@ -1,0 +1,1 @@
+"""Folders of image files: which files are of which class and split."""

@@ -1,0 +1,1 @@
+"""Image sets in shards: parquet files, and tar files as WebDataset writes them."""
