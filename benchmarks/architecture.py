@@ -36,9 +36,9 @@ FLOORS = {
     **dict.fromkeys(["cards", "compression", "transforms"], 1),
     **dict.fromkeys(["decks", "engine", "evaluation"], 2),
     **dict.fromkeys(["results", "theory", "exports", "metrics"], 3),
-    **dict.fromkeys(["training", "recipe"], 4),
+    **dict.fromkeys(["training", "recipe", "runtimes"], 4),
     **dict.fromkeys(["studies", "report"], 5),
-    **dict.fromkeys(["cli", "app", "catalog", "__init__"], 6),
+    **dict.fromkeys(["cli", "app", "catalog", "__init__", "__main__"], 6),
 }
 FLOWS = {  # in this order: the first leaves the card that the others take
     "train": "recipe → card",
