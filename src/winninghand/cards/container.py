@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from winninghand.base.errors import InputError, checked_path
 from winninghand.base.files import atomic_write
 from winninghand.cards.codec.tensors import uses_blocks
+from winninghand.hub.address import PREFIX as HUB
 from winninghand.zoo import PREFIX, file_of
 
 SCHEMA = 1
@@ -30,8 +31,6 @@ _INDEX = "index"
 
 DRAWN = "drawn"
 """Where a card's header says that its weights are a function of a seed."""
-
-_HUB = "hf:"
 
 # One key, because safetensors writes several in no fixed order.
 _KEY = "winninghand"
@@ -48,7 +47,7 @@ def model_path(model: Path | str, revision: str | None = None) -> Path:
     give, and for a revision of what is not on the hub.
     """
     path, text = checked_path("the model", model, "a path, zoo:NAME or hf:OWNER/NAME"), str(model)
-    if text.startswith(_HUB):
+    if text.startswith(HUB):
         from winninghand.hub.address import parse
         from winninghand.hub.fetching import fetch
 

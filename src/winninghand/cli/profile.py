@@ -11,6 +11,7 @@ from winninghand.base.errors import InputError, counted
 from winninghand.base.files import check_apart, checked_output
 from winninghand.cli import completion
 from winninghand.cli.options import Root, SkipBroken, Trust, image_places, output_file
+from winninghand.hub.address import PREFIX as HUB
 from winninghand.zoo import PREFIX
 
 
@@ -53,7 +54,7 @@ def profile(
     from winninghand.report.terminal import say
     from winninghand.training.profiles import profiled
 
-    if out is None and str(model).startswith((PREFIX, "hf:")):
+    if out is None and str(model).startswith((PREFIX, HUB)):
         raise InputError(f"{model} is not yours to change; say by --out where its copy is to be written")
     source = model_path(model)
     target = out or checked_output(source)

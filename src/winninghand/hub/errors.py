@@ -9,7 +9,7 @@ from winninghand.base.errors import InputError, shown
 
 # What comes of an answer that is none of a hub, as of a page that a network puts before all others.
 _NO_ANSWER = (ValueError, LookupError, TypeError, AttributeError, AssertionError)
-_TOKEN = "log in by 'hf auth login', or set HF_TOKEN"
+LOG_IN = "log in by 'hf auth login', or set HFLOG_IN"
 
 
 @contextmanager
@@ -40,9 +40,9 @@ def _reason(error: Exception, revision: str | None) -> str:
 
     match error:
         case errors.GatedRepoError():
-            return f"it is gated; ask for access on its page, and {_TOKEN}"
+            return f"it is gated; ask for access on its page, and {LOG_IN}"
         case errors.RepositoryNotFoundError():
-            return f"there is no such repository, or it is private; check the name, or {_TOKEN}"
+            return f"there is no such repository, or it is private; check the name, or {LOG_IN}"
         case errors.RevisionNotFoundError():
             return f"it has no revision {revision or 'main'}; give another one, or none for the newest"
         case errors.DisabledRepoError():
@@ -52,7 +52,7 @@ def _reason(error: Exception, revision: str | None) -> str:
         case errors.HFValidationError():
             return "the hub takes no such name; give OWNER/NAME"
         case errors.HfHubHTTPError() if _status(error) == 401:
-            return f"the hub does not take the token; {_TOKEN}"
+            return f"the hub does not take the token; {LOG_IN}"
         case errors.HfHubHTTPError() if _status(error) == 403:
             return "the token does not permit this; give one that may write there, or another OWNER"
         case errors.HfHubHTTPError() if not is_unreachable(error):

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from winninghand.base.errors import InputError, counted, first_error
 from winninghand.base.files import regular
+from winninghand.hub.address import PREFIX
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -168,7 +169,7 @@ def _result(found: Evaluation, metric: str, value: float, changes: str | None = 
 
 def _dataset(data: str) -> str:
     """Return the identifier by which the hub groups results of one image set."""
-    return data.removeprefix("hf:")
+    return data.removeprefix(PREFIX)
 
 
 def _read(path: Path) -> object:

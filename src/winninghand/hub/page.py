@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from winninghand.base.errors import InputError, shown
 from winninghand.base.version import __version__
-from winninghand.hub.address import Address
+from winninghand.hub.address import PREFIX, Address
 from winninghand.hub.evaluation import Evaluation, eval_results, own_results
 
 _LICENCE = re.compile(r"[a-z0-9][a-z0-9.-]{0,60}")
@@ -116,7 +116,7 @@ def _metadata(facts: Facts, about: About) -> str:
         pipeline_tag="image-classification",
         license=about.licence,
         tags=["winninghand", facts.kind, *facts.tags],
-        datasets=[named.removeprefix("hf:")] if named and named.startswith("hf:") else None,
+        datasets=[named.removeprefix(PREFIX)] if named and named.startswith(PREFIX) else None,
         metrics=["accuracy"] if results else None,
         eval_results=results or None,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from winninghand.base.errors import InputError
 from winninghand.hub.address import PREFIX, checked_repository, checked_revision, is_commit
-from winninghand.hub.errors import told
+from winninghand.hub.errors import LOG_IN, told
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -81,10 +81,7 @@ def checked_token(token: str | None) -> str:
 
     found = token or get_token()
     if not found:
-        raise InputError(
-            "uploading needs a token of the hub, and there is none; log in by 'hf auth login', or set "
-            "HF_TOKEN"
-        )
+        raise InputError(f"uploading needs a token of the hub, and there is none; {LOG_IN}")
     return found
 
 

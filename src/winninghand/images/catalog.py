@@ -9,8 +9,9 @@ from pathlib import Path
 from winninghand.base.errors import InputError, checked_path, counted, shown
 from winninghand.base.files import expanded
 from winninghand.base.registry import PartError, nearest
+from winninghand.hub.address import PREFIX
 from winninghand.images.cache import decoded_once
-from winninghand.images.hub import PREFIX, from_hub
+from winninghand.images.hub import from_hub
 from winninghand.images.image_set import ImageSet
 from winninghand.images.pictures import OtherSizeError, listed
 from winninghand.images.preparation import Preparation, make_preparation

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from winninghand.base.errors import InputError
+from winninghand.hub.address import PREFIX
 from winninghand.images.checks import Int64Array, UInt8Array
-from winninghand.images.hub import PREFIX, from_hub
+from winninghand.images.hub import from_hub
 from winninghand.images.image_set import ImageSet
 from winninghand.images.plain_pickle import read_plain_pickle
 from winninghand.images.preparation import Preparation

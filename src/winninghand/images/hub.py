@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from winninghand.base.errors import InputError
+from winninghand.hub.address import PREFIX
 from winninghand.images.shards.layouts import source_in
 from winninghand.images.shards.splits import shards_by_split
 from winninghand.images.source import Source
-
-PREFIX = "hf:"
 
 
 def from_hub(source: str) -> Source:
