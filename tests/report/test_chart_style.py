@@ -3,7 +3,6 @@
 import re
 import sys
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -148,12 +147,3 @@ def test_what_draws_is_missed_in_one_line(monkeypatch, module):
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(wh.InputError, match=rf"^{module} is needed .* pip install 'winninghand\[report\]'$"):
         drawing()
-
-
-def test_the_app_has_the_same_colours():
-    style = (Path(wh.__file__).parent / "app/page.css").read_text(encoding="utf-8")
-    light, dark = (dict(re.findall(r"--wh-(\w+): (#\w+)", part)) for part in style.split(".dark", 1))
-    for ours, theirs in ((LIGHT, light), (DARK, dark)):
-        shared = [name for name in theirs if name in ours and name != "paper"]
-        assert len(shared) >= 13
-        assert {name: theirs[name] for name in shared} == {name: ours[name] for name in shared}

@@ -12,10 +12,24 @@ from winninghand.app.panels import heading
 from winninghand.app.playground import FIRST_CORRUPTION, FIRST_SEVERITY, Playground
 from winninghand.app.playing import MOST_SEVERE
 from winninghand.app.samples import Samples
+from winninghand.base.chart_style import DARK, LIGHT
 
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "Liberation Sans", "sans-serif"]
 STYLE = Path(__file__).with_name("layout.css").read_text(encoding="utf-8")
 _FOREIGN = "Handwritten digits, of which this model knows none: choose a photograph, or start with --data."
+_THEME = {
+    "body_background_fill": "paper",
+    "body_text_color": "ink",
+    "body_text_color_subdued": "muted",
+    "block_background_fill": "paper",
+    "block_border_color": "line",
+    "block_label_text_color": "muted",
+    "block_title_text_color": "ink",
+    "input_background_fill": "raised",
+    "slider_color": "accent",
+    "border_color_accent": "accent",
+}
+"""Gradio's names of what is coloured, and those of the colours."""
 # Files of pages that were closed are deleted after an hour; all of them when the program ends.
 _CACHE_SECONDS = (600, 3600)
 
@@ -81,32 +95,13 @@ def blocks(gradio: ModuleType, playground: Playground) -> Any:  # noqa: ANN401 (
 
 
 def theme(gradio: ModuleType) -> Any:  # noqa: ANN401 (Gradio's own)
-    """Return colours as those of `page.css`, and the fonts that the machine has."""
+    """Return the colours of charts and pages, and the fonts that the machine has."""
     # Gradio would fetch any font that is given as one of its own.
     own = gradio.themes.Base(font=FONT, font_mono=["ui-monospace", "monospace"], text_size="lg")
-    return own.set(
-        body_background_fill="#fff",
-        body_background_fill_dark="#15171a",
-        body_text_color="#1c1d1f",
-        body_text_color_dark="#e8e8e5",
-        body_text_color_subdued="#5c6066",
-        body_text_color_subdued_dark="#a3a8ae",
-        block_background_fill="#fff",
-        block_background_fill_dark="#15171a",
-        block_border_color="#dcdcd8",
-        block_border_color_dark="#34383d",
-        block_label_text_color="#5c6066",
-        block_label_text_color_dark="#a3a8ae",
-        block_title_text_color="#1c1d1f",
-        block_title_text_color_dark="#e8e8e5",
-        input_background_fill="#f6f6f3",
-        input_background_fill_dark="#1e2125",
-        slider_color="#0a5f95",
-        slider_color_dark="#7cc0f0",
-        color_accent="#0a5f95",
-        border_color_accent="#0a5f95",
-        border_color_accent_dark="#7cc0f0",
-    )
+    light = {key: LIGHT[name] for key, name in _THEME.items()}
+    dark = {f"{key}_dark": DARK[name] for key, name in _THEME.items()}
+    # Gradio has no dark form of this one.
+    return own.set(color_accent=LIGHT["accent"], **light, **dark)
 
 
 def _thumbnails(samples: Samples) -> list[tuple[Image.Image, str]]:

@@ -10,15 +10,15 @@ from PIL import Image
 from winninghand.app.drawing import Curve, chart, legend
 from winninghand.app.playing import Likeliest, Played, Says
 from winninghand.app.spectra import DomainProfile, along_frequency, domain_of, on_plane, profiles_of
+from winninghand.base.chart_style import COLOURS, coloured
 from winninghand.base.errors import counted
 from winninghand.base.html import Markup, html_text
 from winninghand.cards.player import Player
 from winninghand.report.samples import data_uri
 
-STYLE = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
+STYLE = coloured(Path(__file__).with_name("page.css").read_text(encoding="utf-8"), "wh-")
 """The style of both pages."""
 
-_COLOURS = 8
 _CLEAN = "as it is"
 
 
@@ -141,7 +141,7 @@ def _spectra(player: Player, played: Played) -> str:
     if played.severity:
         own.append((_under(played), "wh-corrupted", played.corrupted.spectrum))
     learned = [
-        (_domain(profile, player), f"wh-c{place % _COLOURS}", profile.mean)
+        (_domain(profile, player), f"wh-c{place % COLOURS}", profile.mean)
         for place, profile in enumerate(profiles)
     ]
     curves = [Curve(name, style, along_frequency(spectrum)) for name, style, spectrum in [*learned, *own]]

@@ -11,12 +11,12 @@ from torch import Tensor
 from winninghand.base.device import to_unit
 from winninghand.base.errors import InputError, checked_whole
 from winninghand.cards.player import Player
-from winninghand.corruptions import corrupt
+from winninghand.corruptions import SEVERITIES, corrupt
 from winninghand.images.checks import UInt8Array
 from winninghand.images.pictures import Picture, decode, without_remedy
 from winninghand.spectra import log_spectra
 
-MOST_SEVERE = 5
+MOST_SEVERE = SEVERITIES[-1]
 _SHOWN = 5
 
 Likeliest = tuple[tuple[str, float], ...]

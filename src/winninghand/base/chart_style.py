@@ -92,9 +92,15 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
     }
 
 
-def variables(colours: Mapping[str, str]) -> str:
-    """Return colours as variables of a style sheet."""
-    return " ".join(f"--{name}: {value};" for name, value in colours.items())
+def coloured(style: str, prefix: str = "") -> str:
+    """Return a style sheet with the colours as variables, in place of `/*light*/` and of `/*dark*/`.
+
+    `prefix` begins the variables' names, where a page has others of its own.
+    """
+    for place, colours in (("/*light*/", LIGHT), ("/*dark*/", DARK)):
+        variables = " ".join(f"--{prefix}{name}: {value};" for name, value in colours.items())
+        style = style.replace(place, variables)
+    return style
 
 
 def as_variables() -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from winninghand.base.chart_style import DASHES, LIGHT, SHAPES, Look
+from winninghand.base.chart_style import COLOURS, DASHES, LIGHT, SHAPES, Look
 from winninghand.base.charts import colour_of, dash_of, drawing, in_style, shape_of
 from winninghand.base.html import Markup, html_table
 from winninghand.corruptions import family_of
@@ -65,7 +65,7 @@ def looks_of(names: Sequence[str]) -> dict[str, Look]:
     for name in names:
         families.setdefault(family_of(name), []).append(name)
     return {
-        name: Look(f"c{number % 8}", SHAPES[place % len(SHAPES)], list(DASHES[place % len(DASHES)]))
+        name: Look(f"c{number % COLOURS}", SHAPES[place % len(SHAPES)], list(DASHES[place % len(DASHES)]))
         for number, members in enumerate(families.values())
         for place, name in enumerate(members)
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from winninghand.base.chart_style import DARK, LIGHT, variables
+from winninghand.base.chart_style import coloured
 from winninghand.base.errors import shown
 from winninghand.base.extras import needed
 from winninghand.base.files import atomic_write
@@ -121,8 +121,7 @@ def rendered(template: str, folder: str = "winninghand.report", **values: object
 
 def page_style() -> str:
     """Return the style sheet of all pages, with the colours of light and of dark ground."""
-    style = files("winninghand.report").joinpath("page.css").read_text(encoding="utf-8")
-    return style.replace("/*light*/", variables(LIGHT)).replace("/*dark*/", variables(DARK))
+    return coloured(files("winninghand.report").joinpath("page.css").read_text(encoding="utf-8"))
 
 
 def with_own_names(svg: str, prefix: str) -> str:
