@@ -1,6 +1,7 @@
 """What many tests share."""
 
 import os
+import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 
+from winninghand.cli import main
 from winninghand.images import ImageSet
 
 
@@ -38,3 +40,17 @@ def tiny_images():
         return images.astype(np.uint8), labels
 
     return ImageSet.from_arrays(split(128), split(32), ["dark", "bright"], name="tiny")
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the program in this process; return its exit code, standard output and standard error."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["winninghand", *(str(word) for word in words)])
+        with pytest.raises(SystemExit) as leaving:
+            main()
+        printed = capsys.readouterr()
+        return leaving.value.code or 0, printed.out, printed.err
+
+    return call

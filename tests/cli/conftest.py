@@ -1,22 +1,4 @@
-import sys
-
 import pytest
-
-from winninghand.cli import main
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the program in this process; return its exit code, standard output and standard error."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["winninghand", *(str(word) for word in words)])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        printed = capsys.readouterr()
-        return leaving.value.code or 0, printed.out, printed.err
-
-    return call
 
 
 @pytest.fixture

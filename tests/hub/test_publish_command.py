@@ -1,25 +1,11 @@
 """`winninghand publish`, and models of the hub on the command line."""
 
 import json
-import sys
 
 import pytest
 
 import winninghand as wh
 from winninghand.cards.container import model_digest
-from winninghand.cli import main
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["winninghand", *map(str, words)])
-        with pytest.raises(SystemExit) as leaving:
-            main()
-        printed = capsys.readouterr()
-        return leaving.value.code or 0, printed.out, printed.err
-
-    return call
 
 
 @pytest.fixture

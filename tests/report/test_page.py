@@ -2,11 +2,11 @@ import base64
 import io
 import re
 import sys
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from PIL import Image
+from strict_parser import StrictParser
 
 from winninghand.base.charts import checked_picture_path, save_picture, svg
 from winninghand.base.errors import InputError
@@ -15,33 +15,6 @@ from winninghand.evaluation import Cell, Outcome, RobustnessTable
 from winninghand.report.charts import accuracy_by_severity
 from winninghand.report.page import Chart, Page, Section, Shaded, Step, Strip, Table, Tile
 from winninghand.report.samples import contact_sheet, data_uri
-
-VOID = {"img", "meta", "br"}
-
-
-class StrictParser(HTMLParser):
-    """Refuses tags that are closed in another order than they were opened, and collects the table's cells."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.cells = [], []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        pass
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] in ("th", "td"):
-            self.cells.append(data)
 
 
 def outcome(accuracy):

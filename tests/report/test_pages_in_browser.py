@@ -2,12 +2,12 @@
 
 import re
 from functools import cache
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from in_browser import CHROMIUM, told_by
+from strict_parser import StrictParser
 
 import winninghand as wh
 from winninghand.evaluation import Cell, Interval, Outcome, RobustnessTable
@@ -19,7 +19,6 @@ from winninghand.report.study_page import Report, write_page
 
 SHIPPED = Path(__file__).parents[2] / "studies/cifar10-cpu/results"
 CARD = Path(__file__).parents[1] / "data/version_0_1.card"
-VOID = {"img", "meta", "br"}
 # What is wider than the page, unless it stands in a box that scrolls by itself.
 WIDER = """
 const tell = () => {
@@ -40,27 +39,6 @@ const tell = () => {
 new MutationObserver(tell).observe(document.documentElement, { attributeFilter: ["data-drawn"] });
 addEventListener("load", () => setTimeout(tell, 200));
 """
-
-
-class Checked(HTMLParser):
-    """Refuses tags that are closed in another order than they were opened."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open = []
-        self.feed(text)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag, attributes):
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        pass
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
 
 
 def table(accuracy, cards=0):
@@ -143,7 +121,7 @@ def test_a_page_reads_without_a_script(tmp_path, name):
     if name == "study":
         assert text.count("<noscript>") == text.count('<div class="drawing">') > 0
     else:
-        Checked(text)
+        StrictParser(text)
         assert "<script" not in text
         assert not re.search(r'(src|href)="(?!data:|#)', text)
         names = re.findall(r' id="([^"]*)"', text)
