@@ -11,7 +11,7 @@ from winninghand.app.drawing import Curve, chart, legend
 from winninghand.app.playing import Likeliest, Played, Says
 from winninghand.app.spectra import DomainProfile, along_frequency, domain_of, on_plane, profiles_of
 from winninghand.base.chart_style import COLOURS, coloured
-from winninghand.base.errors import counted
+from winninghand.base.errors import counted, spaced
 from winninghand.base.html import Markup, html_text
 from winninghand.cards.player import Player
 from winninghand.report.samples import data_uri
@@ -50,11 +50,6 @@ def complaint(message: str) -> Markup:
     return _section(f'<p class="wh-wrong" role="alert">{html_text(message)}</p>')
 
 
-def words(name: str) -> str:
-    """Return a name as words: `gaussian_noise` as gaussian noise."""
-    return name.replace("_", " ")
-
-
 def _section(*parts: str) -> Markup:
     return Markup(f'<div class="wh">{"".join(parts)}</div>')
 
@@ -63,14 +58,14 @@ def _sentence(played: Played) -> Markup:
     (before, surely), (after, less) = played.clean.likeliest[0], played.corrupted.likeliest[0]
     if not played.severity:
         return html_text(f"The picture as it is: {before} ({_percent(surely)}).")
-    how = f"Under {words(played.corruption)}, severity {played.severity}"
+    how = f"Under {spaced(played.corruption)}, severity {played.severity}"
     if before == after:
         return html_text(f"{how}, it is still {before}: {_percent(surely)} before, {_percent(less)} now.")
     return html_text(f"{how}, {before} ({_percent(surely)}) becomes {after} ({_percent(less)}).")
 
 
 def _under(played: Played) -> str:
-    return f"{words(played.corruption)}, severity {played.severity}" if played.severity else "severity 0"
+    return f"{spaced(played.corruption)}, severity {played.severity}" if played.severity else "severity 0"
 
 
 def _sides(played: Played, truth: str | None) -> Markup:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
-from winninghand.app.panels import complaint, panel, words
+from winninghand.app.panels import complaint, panel
 from winninghand.app.playing import Played, play, prepared
 from winninghand.app.samples import Samples
-from winninghand.base.errors import InputError, checked_whole
+from winninghand.base.errors import InputError, checked_whole, spaced
 from winninghand.base.html import Markup
 from winninghand.cards.player import Player
 from winninghand.corruptions import CORRUPTIONS, missing_corruptions
@@ -29,7 +29,7 @@ class Playground:
         usable = CORRUPTIONS.usable()
         self.missing = missing_corruptions(tuple(usable))
         self.corruptions = [
-            (f"{words(name)} ({one.family})", name)
+            (f"{spaced(name)} ({one.family})", name)
             for name, one in usable.items()
             if name not in self.missing
         ]

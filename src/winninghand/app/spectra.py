@@ -36,7 +36,7 @@ class DomainProfile:
 
 def domain_of(card: Card) -> str:
     """Return the name of the domain that a card learned under, "unknown" where it does not say."""
-    return str((card.metadata.domain or {}).get("name", "unknown"))
+    return card.metadata.domain_name or "unknown"
 
 
 def profiles_of(cards: Iterable[Card]) -> tuple[DomainProfile, ...]:

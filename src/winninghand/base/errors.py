@@ -94,6 +94,11 @@ def counted(number: int, thing: str, many: str | None = None) -> str:
     return f"{number:,} {thing if number == 1 else many or f'{thing}s'}"
 
 
+def spaced(name: str) -> str:
+    """Return a name as words: `gaussian_noise` as `gaussian noise`."""
+    return name.replace("_", " ")
+
+
 def with_article(thing: str) -> str:
     """Return the name of a thing or a type with `a` or `an` before it."""
     return f"{'an' if thing[:1].lower() in tuple('aeio') else 'a'} {thing}"

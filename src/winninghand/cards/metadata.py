@@ -70,6 +70,12 @@ class CardMetadata(BaseModel):
         return self.std
 
     @property
+    def domain_name(self) -> str | None:
+        """Name of the domain that it was trained in; None where that is not known."""
+        name = (self.domain or {}).get("name")
+        return None if name is None else str(name)
+
+    @property
     def validation_fraction(self) -> float:
         """Fraction of the training images that the recipe kept for choosing; 0 where it is not known."""
         training = (self.recipe or {}).get("training", {})

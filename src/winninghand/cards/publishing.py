@@ -81,7 +81,7 @@ def facts_of(model: Publishable) -> Facts:
     cards: tuple[PublishedCard, ...] = model.cards
     known = [card.parts.metadata for card in cards]
     methods = [_named(metadata.recipe, "compression", "method") for metadata in known]
-    domains = [str((metadata.domain or {}).get("name", "")) for metadata in known]
+    domains = [metadata.domain_name or "" for metadata in known]
     tags = [
         name for name in dict.fromkeys([*(card.network_name for card in cards), *methods, *domains]) if name
     ]

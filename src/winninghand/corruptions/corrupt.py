@@ -101,6 +101,14 @@ def missing_corruptions(names: Sequence[str]) -> dict[str, str]:
     return {name: reason for name, reason in reasons.items() if reason is not None}
 
 
+def available_names(selection: str | Sequence[str] = "common") -> tuple[str, ...]:
+    """Return the names that `selection` stands for; `InputError` where this machine cannot apply one."""
+    names = corruption_names(selection)
+    for name, reason in missing_corruptions(names).items():
+        raise InputError(f"{name} cannot be had here: {reason}; name others")
+    return names
+
+
 def family_of(name: str) -> str:
     """Return the family of a corruption, "other" for one that is not installed here.
 
@@ -188,7 +196,7 @@ def corrupt(
         return single
     order = image_indices(indices, len(images), start)
     stream = f"{seed}/{name}/{level}"
-    chunk = _chunk_length(images, entry.lean)
+    length = _chunk_length(images, entry.lean)
 
     def apply(chunk: Tensor, rng: CounterRNG) -> Tensor:
         corrupted = entry.apply(chunk, level, rng, parameters)
@@ -201,10 +209,10 @@ def corrupt(
 
     if isinstance(images, Tensor):
         result = torch.empty(*images.shape[:3], 3, dtype=torch.uint8, device=images.device)
-        _fill(result, images, apply, stream, order, chunk)
+        _fill(result, images, apply, stream, order, length)
         return result
     array = np.empty((*images.shape[:3], 3), np.uint8)
-    _fill(torch.from_numpy(array), images, apply, stream, order, chunk)
+    _fill(torch.from_numpy(array), images, apply, stream, order, length)
     return array
 
 

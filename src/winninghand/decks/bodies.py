@@ -144,7 +144,7 @@ def shared_bodies(cards: Sequence[Card], path: Path) -> list[dict[str, Any]]:
                 "bytes": sizes[str(numbers[0]), True],
                 "norms": [
                     {
-                        "domain": (cards[number].metadata.domain or {}).get("name"),
+                        "domain": cards[number].metadata.domain_name,
                         "parameters": cards[number].inspect().parameters - parameters,
                         "bytes": sizes[str(number), False],
                     }

@@ -12,14 +12,13 @@ from torch import Tensor
 
 from winninghand.base.charts import caption_of, drawing, in_style
 from winninghand.base.device import to_unit
-from winninghand.base.errors import InputError, checked_whole, shown
+from winninghand.base.errors import checked_whole, shown
 from winninghand.cards import Card
 from winninghand.corruptions import (
     SEVERITIES,
+    available_names,
     checked_severities,
     corrupt,
-    corruption_names,
-    missing_corruptions,
 )
 from winninghand.decks.fitting_data import CLEAN, Condition
 from winninghand.images.image_set import Split, checked_split
@@ -86,7 +85,7 @@ class Chooser(Protocol):
 def card_names(cards: Sequence[Card]) -> tuple[str, ...]:
     """Return a short name for each card: its number from 1, and the domain that it was trained in."""
     return tuple(
-        f"{number}. {shown((card.metadata.domain or {}).get('name') or 'card')}"
+        f"{number}. {shown(card.metadata.domain_name or 'card')}"
         for number, card in enumerate(cards, start=1)
     )
 
@@ -103,9 +102,7 @@ def choices_of(
 ) -> Choices:
     """Measure whom a deck plays when; the cards themselves are not run. See `Deck.plot_choices`."""
     split = checked_split(split)
-    names, levels = corruption_names(corruptions), checked_severities(severities)
-    for name, reason in missing_corruptions(names).items():
-        raise InputError(f"{name} cannot be had here: {reason}; name others")
+    names, levels = available_names(corruptions), checked_severities(severities)
     checked_whole("batch size", batch_size, 1)
     indices = split.balanced_sample(len(split) if limit is None else limit, seed)
     conditions = (CLEAN, *((name, level) for name in names for level in levels))

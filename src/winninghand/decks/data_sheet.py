@@ -34,7 +34,7 @@ def card_rows(cards: Sequence[Card], temperatures: Sequence[float]) -> list[tupl
         texts = (
             str(number),
             card.network_name,
-            (metadata.domain or {}).get("name"),
+            metadata.domain_name,
             compression.get("method") if isinstance(compression, dict) else None,
             (metadata.quantization or {}).get("weights", "as trained"),
             percent(card.inspect().sparsity),

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from winninghand.base.charts import caption_of
-from winninghand.base.errors import counted
+from winninghand.base.errors import counted, spaced
 from winninghand.decks.choices import Choices
 from winninghand.evaluation import Interval, RobustnessTable
 from winninghand.report.page import Page, Section, Step, Table, Tile
@@ -72,7 +72,7 @@ def _tiles(found: Evaluated) -> list[Tile]:
     worst = table.worst_cell
     if table.robust_interval is not None and worst is not None:
         tiles.append(Tile("Robust accuracy", f"{table.robust_accuracy:.1%}", _between(table.robust_interval)))
-        name = f"{worst.corruption.replace('_', ' ')}, severity {worst.severity}"
+        name = f"{spaced(worst.corruption)}, severity {worst.severity}"
         tiles.append(Tile("Worst cell", f"{worst.accuracy:.1%}", name))
     tiles.append(Tile("Size", f"{found.bytes / 1000:,.0f} kB", f"{table.mean_passes:.2f} networks per image"))
     return tiles
@@ -83,9 +83,7 @@ def _between(interval: Interval) -> str:
 
 
 def _compared(found: Evaluated) -> Section:
-    rows = [
-        [name.replace("_", " "), interval.in_points] for name, interval in (found.differences or {}).items()
-    ]
+    rows = [[spaced(name), interval.in_points] for name, interval in (found.differences or {}).items()]
     return Section(
         f"Against {found.baseline}",
         ["Points above it, with 95% intervals: paired by image, bootstrap over images."],

@@ -221,7 +221,7 @@ def prediction_document(
         "gate": model.gate,
         "runtime": runtime_of(model),
         "adaptation": adaptation_of(model),
-        "cards": [(card.metadata.domain or {}).get("name") for card in model.cards],
+        "cards": [card.metadata.domain_name for card in model.cards],
         "accuracy": None if confusion is None else confusion.accuracy.mean,
         "confusion": None if confusion is None else confusion.to_json(),
         "predictions": [_row(answer, known) for answer in answers if isinstance(answer, Prediction)],

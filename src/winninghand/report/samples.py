@@ -14,15 +14,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from winninghand.base.chart_style import DARK, FONT, LIGHT
 from winninghand.base.charts import caption_of
-from winninghand.base.errors import InputError, shown
+from winninghand.base.errors import shown
 from winninghand.base.svg_room import with_dark_form, with_room
 from winninghand.corruptions import (
     SEVERITIES,
     Archive,
+    available_names,
     checked_severities,
     corrupt,
-    corruption_names,
-    missing_corruptions,
 )
 from winninghand.evaluation import CLEAN, RobustnessTable, Sample
 from winninghand.images import Split
@@ -137,9 +136,7 @@ def contact_sheet(
     given. `wh.save_picture` writes the sheet as SVG or PNG. Raises `InputError` for a corruption that is not
     known or not to be had here, and for severities out of 1..5.
     """
-    names, levels = corruption_names(corruptions), checked_severities(severities)
-    for name, reason in missing_corruptions(names).items():
-        raise InputError(f"{name} cannot be had here: {reason}; name others")
+    names, levels = available_names(corruptions), checked_severities(severities)
     if isinstance(images, Split):
         images = images.images[: len(names)]
     places = [row % len(images) for row in range(len(names))]
@@ -153,7 +150,7 @@ def contact_sheet(
         for place, name in zip(places, names, strict=True)
     ]
     caption = caption_of(data, len(set(places)), seed)
-    return ContactSheet(names, ("clean", *map(str, levels)), tuple(strips), caption)
+    return ContactSheet(names, (CLEAN, *map(str, levels)), tuple(strips), caption)
 
 
 def archive_sheet(
@@ -167,7 +164,7 @@ def archive_sheet(
         side_by_side([images[place], *(archive.cell(name, level)[place] for level in archive.severities)])
         for place, name in ((row % len(images), name) for row, name in enumerate(names))
     ]
-    return ContactSheet(tuple(names), ("clean", *map(str, archive.severities)), tuple(strips), shown(caption))
+    return ContactSheet(tuple(names), (CLEAN, *map(str, archive.severities)), tuple(strips), shown(caption))
 
 
 def sample_sheet(sample: Sample, table: RobustnessTable) -> ContactSheet:

@@ -9,9 +9,10 @@ import numpy as np
 from PIL import Image
 
 from winninghand.base.charts import svg
+from winninghand.base.errors import spaced
 from winninghand.cards import Card
 from winninghand.decks.choices import Choices, card_names, choices_chart
-from winninghand.evaluation import RobustnessTable
+from winninghand.evaluation import CLEAN, RobustnessTable
 from winninghand.evaluation.showing import chart_of
 from winninghand.report.charts import accuracy_by_severity
 from winninghand.report.page import Chart, Section, Shaded, Strip, Table
@@ -33,12 +34,11 @@ def accuracy_section(table: RobustnessTable, caption: str) -> Section:
         found = [cells.get((name, level)) for level in levels]
         known = [value for value in found if value is not None]
         rows.append(
-            [_spaced(name), *("" if one is None else _shaded(one) for one in found), _shaded(mean(known))]
+            [spaced(name), *("" if one is None else _shaded(one) for one in found), _shaded(mean(known))]
         )
     means = [_shaded(table.by_severity(level)) for level in levels]
     rows.append(["mean", *means, _shaded(table.robust_accuracy)])
     wide, narrow = (chart_of("", caption, table.clean_accuracy, cells, one) for one in (False, True))
-    wide = wide.properties(width=_WIDE)
     return Section(
         "Corruption by corruption",
         [_SHADED],
@@ -60,7 +60,7 @@ def models_section(tables: Mapping[str, RobustnessTable], caption: str) -> Secti
         found = [
             mean(cell.accuracy for cell in one.cells if cell.corruption == name) for one in tables.values()
         ]
-        rows.append([_spaced(name), *map(_shaded, found)])
+        rows.append([spaced(name), *map(_shaded, found)])
     rows.append(["mean of the corruptions", *(_shaded(one.robust_accuracy) for one in tables.values())])
     wide, narrow = (accuracy_by_severity(tables, caption, one) for one in (False, True))
     wide = wide.properties(width=_WIDE)
@@ -77,7 +77,7 @@ def models_section(tables: Mapping[str, RobustnessTable], caption: str) -> Secti
 
 def choices_in(table: RobustnessTable, cards: Sequence[Card]) -> Choices | None:
     """Return whom a deck of these cards played when; None where no weights were measured."""
-    cells = [(("clean", 0), table.clean)]
+    cells = [((CLEAN, 0), table.clean)]
     cells += [((cell.corruption, cell.severity), cell.outcome) for cell in table.cells]
     weights = [one.weights.mean(axis=0) for _, one in cells if one.weights is not None]
     if len(weights) < len(cells):
@@ -90,7 +90,7 @@ def choices_in(table: RobustnessTable, cards: Sequence[Card]) -> Choices | None:
 def choices_section(choices: Choices, caption: str) -> Section:
     """Return whom a deck plays when, as a chart and as a table."""
     rows: list[list[str | Shaded]] = [
-        [_spaced(name), *(Shaded(f"{100 * weight:.0f}", weight) for weight in weights)]
+        [spaced(name), *(Shaded(f"{100 * weight:.0f}", weight) for weight in weights)]
         for name, weights in choices.by_corruption().items()
     ]
     wide = svg(choices_chart(choices.rows(), caption=caption))
@@ -114,9 +114,7 @@ def samples_section(sheet: ContactSheet) -> Section:
         "What the corruptions look like",
         [f"Each strip shows one image from left to right: {levels}."],
         strips=[
-            Strip(
-                _spaced(name), data_uri(Image.fromarray(strip)), f"an image under {_spaced(name)}: {levels}"
-            )
+            Strip(spaced(name), data_uri(Image.fromarray(strip)), f"an image under {spaced(name)}: {levels}")
             for name, strip in zip(sheet.names, sheet.strips, strict=True)
         ],
     )
@@ -124,7 +122,3 @@ def samples_section(sheet: ContactSheet) -> Section:
 
 def _shaded(accuracy: float) -> Shaded:
     return Shaded(f"{100 * accuracy:.1f}", 1 - accuracy)
-
-
-def _spaced(name: str) -> str:
-    return name.replace("_", " ")

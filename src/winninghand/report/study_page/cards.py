@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from winninghand.base.errors import spaced
 from winninghand.evaluation.table import CLEAN
 from winninghand.report.aggregation import (
     Spread,
@@ -64,7 +65,7 @@ def accuracy_figure(cards: Sequence[Shown], runs: Sequence[RunResult]) -> Figure
         interval("95% interval", "clean"),
         spread("robust", "robust"),
         interval("95% interval", "robust"),
-        *(spread(key.removeprefix("family_").replace("_", " "), key) for key in selections),
+        *(spread(spaced(key.removeprefix("family_")), key) for key in selections),
     ]
     sparsities = [card.place.sparsity for card in cards]
     protocols = list(dict.fromkeys(row["protocol"] for row in rows if row["protocol"]))
@@ -154,7 +155,7 @@ def corruption_figures(cards: Sequence[Shown], runs: Sequence[RunResult]) -> lis
             theirs = found[id(dense)]
             values = {key: _less(means[key], theirs[key]) for key in keys}
             differences.append(card.row(dense=dense.place.label, **values))
-    columns = [*place_columns(cards), *(percent(_spaced(name), key) for key, name in keys.items())]
+    columns = [*place_columns(cards), *(percent(spaced(name), key) for key, name in keys.items())]
     figures = [
         Figure(
             "corruptions",
@@ -167,7 +168,7 @@ def corruption_figures(cards: Sequence[Shown], runs: Sequence[RunResult]) -> lis
     ]
     if differences:
         columns = [*place_columns(cards), words("against", "dense")]
-        columns += [points(_spaced(name), key) for key, name in keys.items()]
+        columns += [points(spaced(name), key) for key, name in keys.items()]
         figures.append(
             Figure(
                 "against-dense",
@@ -194,10 +195,6 @@ def _mean(card: Shown, name: str) -> float | None:
 
 def _less(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one - other
-
-
-def _spaced(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def calibration_figure(cards: Sequence[Shown]) -> Figure:
