@@ -23,8 +23,8 @@ def test_weights_are_those_of_the_gate_and_of_an_evaluation(cards):
         *((name, level) for name in ("contrast", "gaussian_noise") for level in (1, 5)),
     )
     assert np.allclose(choices.weights.sum(axis=1), 1)
-    foggy = wh.corrupt(SPLIT.images, "gaussian_noise", 5, seed=3)
-    chosen = deck.choose(torch.from_numpy(foggy).permute(0, 3, 1, 2).float() / 255)
+    grainy = wh.corrupt(SPLIT.images, "gaussian_noise", 5, seed=3)
+    chosen = deck.choose(torch.from_numpy(grainy).permute(0, 3, 1, 2).float() / 255)
     assert np.allclose(choices.weights[-1], chosen.mean(dim=0), atol=1e-6)
     table = wh.evaluate(deck, SPLIT, **ASKED)
     measured = [table.clean, *(cell.outcome for cell in table.cells)]

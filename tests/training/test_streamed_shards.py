@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from small_photographs import draw_folders
 
 import winninghand as wh
 from benchmarks.shards import write_shards
@@ -24,14 +24,7 @@ LAYOUTS = ("folders", "parquet", "tar")
 def place(tmp_path_factory):
     """Return a folder with two classes of 30 pictures each, in three layouts; row groups of 8 rows."""
     place = tmp_path_factory.mktemp("shards")
-    generator = np.random.default_rng(0)
-    for split, count in (("train", 30), ("test", 3)):
-        for kind, name in enumerate(("ant", "bee")):
-            (place / "folders" / split / name).mkdir(parents=True)
-            for number in range(count):
-                small = generator.integers(0, 256, (4 + 6 * kind, 5, 3), dtype=np.uint8)
-                path = place / "folders" / split / name / f"{number:03}.jpg"
-                Image.fromarray(small).resize((40 + number % 7, 36)).save(path)
+    draw_folders(place / "folders", {"train": 30, "test": 3}, ("ant", "bee"), ".jpg")
     for kind in ("parquet", "tar"):
         write_shards(place / "folders", place / kind, kind, rows=8)
     return place

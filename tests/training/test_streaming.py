@@ -1,7 +1,6 @@
 """A training on streamed images: one order and one set of crops, whoever decodes them."""
 
 import gc
-import io
 import shutil
 import threading
 import weakref
@@ -9,7 +8,7 @@ import weakref
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from small_photographs import draw_folders
 
 import winninghand as wh
 from winninghand.augmentation import make_domain
@@ -27,15 +26,7 @@ CPU = torch.device("cpu")
 def folder(tmp_path_factory):
     """Two classes of 40 small drawn photographs each to train on, and four each to test."""
     place = tmp_path_factory.mktemp("streamed")
-    generator = np.random.default_rng(0)
-    for split, count in (("train", 40), ("val", 4)):
-        for kind, wnid in enumerate(("n01", "n02")):
-            (place / split / wnid).mkdir(parents=True)
-            for number in range(count):
-                small = generator.integers(0, 256, (4 + 6 * kind, 5, 3), dtype=np.uint8)
-                file = io.BytesIO()
-                Image.fromarray(small).resize((40 + number % 7, 36)).save(file, "JPEG")
-                (place / split / wnid / f"{number:03}.JPEG").write_bytes(file.getvalue())
+    draw_folders(place, {"train": 40, "val": 4}, ("n01", "n02"), ".JPEG")
     return place
 
 
