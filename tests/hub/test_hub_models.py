@@ -171,7 +171,7 @@ def test_what_cannot_be_loaded_is_told_in_one_line(hub, card, monkeypatch):
     hub.repositories["us/gated"].commit("main", {"model.card": file})
     monkeypatch.setenv("HF_TOKEN", "hf_of_somebody_else")
     cases = {
-        "hf:small": "is no name of a repository on the hub; give OWNER/NAME",
+        "hf:small": "'small' is no name of a repository on the hub; give OWNER/NAME",
         "hf:us/../small": "is no name of a repository on the hub; give OWNER/NAME",
         "hf:us/small/model.pkl": "'model.pkl' is no file that models are read from",
         "hf:us/small@": "is no revision; give a branch",

@@ -57,7 +57,8 @@ def _check_fits(name: str, card: Card, images: ImageSet) -> None:
     if card.classes != images.classes:
         raise InputError(
             f"{name} knows other classes than the images of {images.name} "
-            f"({_differing(card.classes, images)}); check which images these are"
+            f"({_differing(card.classes, images)}); give images of its classes, by --data on the command "
+            "line"
         )
     own, size = card.metadata.preparation, images.train.size
     if card.input_size != size:

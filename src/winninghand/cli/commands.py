@@ -52,8 +52,14 @@ COMMANDS = {
         ),
     ),
     "inspect": Command("show:inspect", "Measure", ("winninghand inspect zoo:cifar10-lrr95-deck",)),
-    "heatmap": Command("evaluate:heatmap", "Measure", ("winninghand heatmap a.card --out map.svg",)),
-    "benchmark": Command("benchmark:benchmark", "Measure", ("winninghand benchmark a.card --batch 1,64",)),
+    "heatmap": Command(
+        "evaluate:heatmap",
+        "Measure",
+        ("winninghand heatmap zoo:cifar10-lrr95-augmix --data cifar10 --out map.svg",),
+    ),
+    "benchmark": Command(
+        "benchmark:benchmark", "Measure", ("winninghand benchmark zoo:cifar10-lrr95-hand --batch 1,64",)
+    ),
     "predict": Command("predict:predict", "Play", ("winninghand predict a.deck photos/ --csv answers.csv",)),
     "app": Command("app:app", "Play", ("winninghand app zoo:cifar10-lrr95-hand --data cifar10",)),
     "deck": Command(
@@ -76,7 +82,7 @@ COMMANDS = {
         "exchange:export",
         "Exchange",
         (
-            "winninghand export a.card a.onnx",
+            "winninghand export zoo:cifar10-lrr95-hand hand.onnx",
             "winninghand export a.card a.onnx --quantize int8 --data cifar10",
         ),
     ),
@@ -85,7 +91,7 @@ COMMANDS = {
         "Exchange",
         (
             "winninghand publish a.card owner/name --licence mit --results figures.json",
-            "winninghand publish a.card owner/name --out folder",
+            "winninghand publish zoo:cifar10-lrr95-hand owner/name --dry-run",
         ),
     ),
     "corrupt": Command(

@@ -44,7 +44,7 @@ def parse(text: str, revision: str | None = None) -> Address:
     if at and revision is not None and own != revision:
         raise InputError(f"{shown(text)} names a revision, and so does revision={revision!r}; give one")
     revision = own if at else revision
-    checked_repository(f"{owner}/{name}")
+    repository = checked_repository(f"{owner}/{name}" if name else owner)
     if revision is not None:
         checked_revision(revision)
     if slash and (not file.endswith(SUFFIXES) or ".." in file.split("/") or file.startswith("/")):
@@ -52,7 +52,7 @@ def parse(text: str, revision: str | None = None) -> Address:
             f"{shown(repr(file))} is no file that models are read from; give one that ends with "
             f"{' or '.join(SUFFIXES)}, or {PREFIX}OWNER/NAME alone"
         )
-    return Address(f"{owner}/{name}", file or None, revision)
+    return Address(repository, file or None, revision)
 
 
 def checked_repository(text: str) -> str:
