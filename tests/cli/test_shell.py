@@ -5,6 +5,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 import shellingham
@@ -12,6 +13,10 @@ import shellingham
 import winninghand as wh
 from winninghand.cli import about
 from winninghand.cli.commands import COMMANDS
+from winninghand.corruptions.parameters import Parameters
+from winninghand.evaluation.orders import Order
+from winninghand.images.preparation import Transform
+from winninghand.runtimes.choosing import Engine
 
 
 @pytest.fixture
@@ -42,6 +47,19 @@ def test_commands_options_and_names_are_completed(complete):
     assert complete("train", "--set", "domain", "=", "pi") == ["pixmix"]  # …and here it does
     assert complete("evaluate", "a.card", "--engine", "=", "sp") == ["sparse"]
     assert complete("names", "cl") == ["claims"]
+
+
+@pytest.mark.parametrize(
+    ("command", "option", "taken"),
+    [
+        ("evaluate", "--order", Order),
+        ("evaluate", "--engine", Engine),
+        ("corrupt", "--transform", Transform),
+        ("corrupt", "--parameters", Parameters),
+    ],
+)
+def test_the_words_of_an_option_are_those_that_it_takes(complete, command, option, taken):
+    assert complete(command, option, "") == list(get_args(taken))
 
 
 def test_a_model_is_a_file_or_one_of_the_zoo(complete):
