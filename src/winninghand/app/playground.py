@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
@@ -55,12 +54,7 @@ class Playground:
 
     def answer(self, file: Path | None, name: str, sample: int, corruption: str, severity: int) -> Markup:
         """Return the answer, or what is wrong with the question, as HTML: see `play`."""
-        return told(lambda: panel(self.player, *self.play(file, name, sample, corruption, severity)))
-
-
-def told(made: Callable[[], Markup]) -> Markup:
-    """Return HTML, or the `InputError` that its making raised as HTML."""
-    try:
-        return made()
-    except InputError as error:
-        return complaint(str(error))
+        try:
+            return panel(self.player, *self.play(file, name, sample, corruption, severity))
+        except InputError as error:
+            return complaint(str(error))
