@@ -91,7 +91,7 @@ def test_imagenets_weights_bring_its_normalisation_and_size(name, tmp_path):
     module = small(name, stem_stride=4, classes=1000)
     card = imported(module.state_dict(), tmp_path, name)
     assert (card.metadata.mean, card.metadata.std) == IMAGENET
-    assert card.input_size == (224, 224)
+    assert card.input_size == (224, 224) and card.metadata.preparation.transform == "crop"
     assert imported(module.state_dict(), tmp_path, name, input_size=64).input_size == (64, 64)
 
 

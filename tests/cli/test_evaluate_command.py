@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 
 import winninghand as wh
 from winninghand.decks import with_bn_adaptation
@@ -193,6 +194,26 @@ def test_a_heatmap_is_drawn_and_told(run, place):
     assert document["norm"] == 4
     assert (place / "map.svg").read_text().startswith("<svg")
     assert "on average under one frequency" in err
+
+
+def test_a_card_that_learned_otherwise_is_measured_on_streamed_images(run, place, tiny_images):
+    for part, split in (("train", tiny_images.train), ("test", tiny_images.test)):
+        for number, label in enumerate(split.labels):
+            folder = place / "pets" / part / tiny_images.classes[label]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(split.images[number]).save(folder / f"{number:03d}.png")
+    module = wh.network("conv2", width=2, classes=2, input_size=16)
+    wh.Card.from_module(module, sorted(tiny_images.classes), (16, 16)).save("own.card")
+    documents = []
+    for words in ((), ("--stream",)):
+        how = ("--data", "pets", "--corruptions", "fog", "--severities", "1", "--json", "-")
+        code, out, err = run("evaluate", "own.card", *how, *words)
+        assert code == 0, err
+        assert ("streamed from their files" in err) == bool(words)
+        documents.append(json.loads(out)["cells"])
+    assert documents[0] == documents[1]
+    code, _, err = run("evaluate", "0.card", "--data", "tiny.npz", "--stream")
+    assert code == 2 and "cannot be streamed" in err
 
 
 @pytest.mark.parametrize("words", [("--out", "map.jpg"), ("--out", "map.svg", "--norm", "0")])

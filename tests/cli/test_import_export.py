@@ -39,6 +39,15 @@ def test_a_card_and_a_deck_are_made_of_checkpoints(run, place):
     assert deck.classes[0] == "airplane"
 
 
+def test_names_of_classes_come_from_a_file(run, place, check_refusal):
+    (place / "names.txt").write_text("n01\n n02 \n\nné\n", encoding="utf-8")
+    words = ("import", "0.pt", "a.card", "--architecture", "resnet20", "--classes")
+    assert run(*words, "names.txt")[0] == 0
+    assert wh.load("a.card").classes == ("n01", "n02", "né")
+    (place / "names.txt").write_bytes(b"\xff\xfe")
+    check_refusal(place, (*words, "names.txt"), "names.txt is no readable file of class names")
+
+
 def test_masks_of_a_file_of_their_own_are_multiplied_in(run, place, check_refusal):
     weights = torch.load("0.pt", weights_only=True)
     torch.save({"fc.weight": torch.tensor([[1, 0, 1, 0, 0, 0, 1, 0]] * 3, dtype=torch.int32)}, "mask.pth")

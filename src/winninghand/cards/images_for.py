@@ -21,12 +21,14 @@ def images_for(
     source: Path | str,
     root: Path | str | None = None,
     skip_broken: bool = False,
+    stream: bool = False,
 ) -> ImageSet:
     """Return the images of `source` at the size of models, prepared and divided as for their training.
 
-    Raises `InputError`, which calls a model by its name, where it has no cards, which remember that, where it
-    knows other classes or has another size than the first, and where its cards were trained on another part
-    of images that name no part for tests.
+    With `stream` they stay in their files, also where the training had them in memory. Raises `InputError`,
+    which calls a model by its name, where it has no cards, which remember that, where it knows other classes
+    or has another size than the first, and where its cards were trained on another part of images that name
+    no part for tests.
     """
     for name, model in models.items():
         if not model.cards:
@@ -35,10 +37,14 @@ def images_for(
                 "wh.load_images(…).test"
             )
     first = next(iter(models.values())).cards[0].metadata.preparation
-    how = first.model_copy(update={"skip_broken": skip_broken or first.skip_broken})
+    how = first.model_copy(
+        update={"skip_broken": skip_broken or first.skip_broken, "stream": stream or first.stream}
+    )
     try:
         images = load_images(source, root, **how.model_dump())
     except NoStreamError:  # a card that learned from class folders, and is measured on something else
+        if stream:
+            raise
         images = load_images(source, root, **how.model_copy(update={"stream": False}).model_dump())
     for name, model in models.items():
         for card in model.cards:
@@ -58,7 +64,7 @@ def _check_fits(name: str, card: Card, images: ImageSet) -> None:
         raise InputError(
             f"{name} knows other classes than the images of {images.name} "
             f"({_differing(card.classes, images)}); give images of its classes, by --data on the command "
-            "line"
+            "line, or import it with the names of its classes (--classes)"
         )
     own, size = card.metadata.preparation, images.train.size
     if card.input_size != size:

@@ -23,6 +23,7 @@ from winninghand.cli.options import (
     Seed,
     Severities,
     SkipBroken,
+    Stream,
     Threads,
     Trust,
     file_of,
@@ -42,6 +43,7 @@ def evaluate(
     data: Data = "digits",
     root: Root = None,
     skip_broken: SkipBroken = False,
+    stream: Stream = False,
     corruptions: Corruptions = "common",
     severities: Severities = "1-5",
     limit: Limit = None,
@@ -120,7 +122,7 @@ def evaluate(
     reference = None if baseline is None else opened(baseline, device, trust)
     if baseline is not None and reference is not None:
         models.setdefault(str(baseline), reference)
-    images = images_for(models, data, root, skip_broken)
+    images = images_for(models, data, root, skip_broken, stream)
     archives = find_archives(images.name, root, corruptions)
     measurement = Measurement(
         corruptions, chosen, limit, seed, batch_size, archives, arrangement, parameters, saved_as
@@ -159,6 +161,7 @@ def heatmap(
     data: Data = "digits",
     root: Root = None,
     skip_broken: SkipBroken = False,
+    stream: Stream = False,
     norm: Annotated[
         float | None,
         typer.Option(
@@ -199,7 +202,7 @@ def heatmap(
     check_apart([out, file_of(json)], [model, *image_places(data, root)])
     use_threads(threads)
     player = opened(model, device, trust)
-    images = images_for({str(model): player}, data, root, skip_broken)
+    images = images_for({str(model): player}, data, root, skip_broken, stream)
     with progress_bar(
         model.name, len(half_plane(*heatmap_shape(images.test.size, side))), "frequencies"
     ) as progress:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, checked_classes
 from winninghand.base.files import check_apart, checked_output
 from winninghand.cli import completion
 from winninghand.cli.options import (
@@ -43,7 +43,11 @@ def import_(
         typer.Option("--set", metavar="KEY=VALUE", help="A setting of the architecture; may be repeated."),
     ] = None,
     classes: Annotated[
-        str | None, typer.Option(help="cifar10, cifar100, or names joined by commas, in the labels' order.")
+        str | None,
+        typer.Option(
+            help="cifar10, cifar100, names joined by commas, or a file of one name a line, in the order "
+            "of the labels."
+        ),
     ] = None,
     mean: Numbers = None,
     std: Numbers = None,
@@ -172,7 +176,15 @@ def _class_names(text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
     task = TASKS.get(text)
-    return task.classes if task else tuple(name.strip() for name in text.split(","))
+    if task:
+        return task.classes
+    if not Path(text).is_file():
+        return tuple(name.strip() for name in text.split(","))
+    try:
+        lines = Path(text).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{text} is no readable file of class names ({error}); write one a line") from None
+    return checked_classes([line.strip() for line in lines if line.strip()])
 
 
 def _triple(text: str | None, option: str) -> Triple | None:

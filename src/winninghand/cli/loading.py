@@ -29,12 +29,16 @@ def images_of(recipe: Recipe, data: str, root: Path | None, trust: bool = False)
 
 
 def images_for(
-    models: Mapping[str, Card | Deck], data: str, root: Path | None, skip_broken: bool = False
+    models: Mapping[str, Card | Deck],
+    data: str,
+    root: Path | None,
+    skip_broken: bool = False,
+    stream: bool = False,
 ) -> ImageSet:
     """Return the images of `--data` for models, as for their training: see `cards.images_for`."""
     from winninghand.cards.images_for import images_for as prepared
 
-    return _told(prepared(models, data, root, skip_broken), data)
+    return _told(prepared(models, data, root, skip_broken, stream), data)
 
 
 def _told(images: ImageSet, data: str) -> ImageSet:

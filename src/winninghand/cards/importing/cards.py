@@ -93,13 +93,17 @@ def _card(weights: StateDict, values: Mapping[str, Any], masks: StateDict, wante
     known = (task.mean, task.std) if task else (asked.mean, asked.std) if asked else _AS_IT_IS
     mean, std = _checked(own or known, wanted)
     side = wanted.input_size or (task.side if task else None if asked is None else asked.size[0])
-    return Card.from_module(
+    card = Card.from_module(
         module,
         _classes(wanted.classes or (task.classes if task else None), cast("int", settings["classes"])),
         _input_size({} if is_outside(wanted.architecture) else settings, side),
         mean,
         std,
     )
+    cropped = task.cropped if task else asked is not None
+    if cropped:
+        card.metadata = card.metadata.changed(recipe={"images": {"transform": "crop"}})
+    return card
 
 
 def _masks(path: Path | str) -> StateDict:
