@@ -61,7 +61,14 @@ COMMANDS = {
         "benchmark:benchmark", "Measure", ("winninghand benchmark zoo:cifar10-lrr95-hand --batch 1,64",)
     ),
     "predict": Command("predict:predict", "Play", ("winninghand predict a.deck photos/ --csv answers.csv",)),
-    "app": Command("app:app", "Play", ("winninghand app zoo:cifar10-lrr95-hand --data cifar10",)),
+    "app": Command(
+        "app:app",
+        "Play",
+        (
+            "winninghand app runs/demo/deck.deck",
+            "winninghand app zoo:cifar10-lrr95-hand --data cifar10",
+        ),
+    ),
     "deck": Command(
         "deck:deck",
         "Play",

@@ -80,7 +80,10 @@ def prepared_images(source: str | Path, root: str | Path | None, how: Preparatio
 def _loaded(source: str | Path, root: str | Path | None, how: Preparation) -> ImageSet:
     folder = None if root is None else expanded(root)
     if folder is not None and not folder.is_dir():
-        raise InputError(f"root {str(root)!r} is not a folder; give the folder that holds the image sets")
+        raise InputError(
+            f"root {str(root)!r} is not a folder; give the folder that holds the image sets, or leave root "
+            "out to fetch a named one"
+        )
     found = _found(source, folder)
     if how.stream and not found.streams:
         raise NoStreamError(
