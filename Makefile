@@ -102,6 +102,7 @@ install: $(INSTALLED)
 
 # The constraints keep the CPU build of torch: an unpinned one brings gigabytes of CUDA libraries.
 $(INSTALLED): pyproject.toml constraints.txt
+	# It fetches PyTorch and much beside it, without a word: some minutes.
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[development]'
