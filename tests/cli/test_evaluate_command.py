@@ -2,6 +2,7 @@
 
 import json
 from hashlib import blake2b
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -196,14 +197,19 @@ def test_a_heatmap_is_drawn_and_told(run, place):
     assert "on average under one frequency" in err
 
 
-def test_a_card_that_learned_otherwise_is_measured_on_streamed_images(run, place, tiny_images):
+@pytest.fixture
+def pets(place, tiny_images):
+    """The images as class folders, and a card of their classes with norms."""
     for part, split in (("train", tiny_images.train), ("test", tiny_images.test)):
         for number, label in enumerate(split.labels):
             folder = place / "pets" / part / tiny_images.classes[label]
             folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(split.images[number]).save(folder / f"{number:03d}.png")
-    module = wh.network("conv2", width=2, classes=2, input_size=16)
+    module = wh.network("resnet20", width=2, classes=2)
     wh.Card.from_module(module, sorted(tiny_images.classes), (16, 16)).save("own.card")
+
+
+def test_a_card_that_learned_otherwise_is_measured_on_streamed_images(run, pets):
     documents = []
     for words in ((), ("--stream",)):
         how = ("--data", "pets", "--corruptions", "fog", "--severities", "1", "--json", "-")
@@ -214,6 +220,25 @@ def test_a_card_that_learned_otherwise_is_measured_on_streamed_images(run, place
     assert documents[0] == documents[1]
     code, _, err = run("evaluate", "0.card", "--data", "tiny.npz", "--stream")
     assert code == 2 and "cannot be streamed" in err
+
+
+def test_what_is_made_of_streamed_images_is_what_is_made_of_those_in_memory(run, pets):
+    out = {
+        ("profile", "own.card", "--domain", "clean", "--out"): ".card",
+        ("export", "own.card", "--quantize", "int8"): ".onnx",
+        ("deck",): ".deck",
+    }
+    for words, ending in out.items():
+        for name, how in (("kept", ()), ("streamed", ("--stream",))):
+            more = (f"{name}.card", "--limit", "20") if words == ("deck",) else ()
+            code, _, err = run(*words, f"{name}{ending}", *more, "--data", "pets", *how)
+            assert code == 0, err
+            assert ("streamed from their files" in err) == bool(how)
+    for ending in (".card", ".onnx", ".deck"):
+        assert Path(f"kept{ending}").read_bytes() == Path(f"streamed{ending}").read_bytes()
+    norms = ("--domains", "clean", "--epochs", "1", "--limit", "20", "--data", "pets", "--stream")
+    code, _, err = run("specialize", "own.card", "norms.deck", *norms)
+    assert code == 0 and "streamed from their files" in err, err
 
 
 @pytest.mark.parametrize("words", [("--out", "map.jpg"), ("--out", "map.svg", "--norm", "0")])

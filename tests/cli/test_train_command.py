@@ -1,8 +1,10 @@
 """`winninghand train`: with and without a recipe, stopped and gone on with."""
 
 import pytest
+import torch
 
 import winninghand as wh
+from winninghand.base import launch
 from winninghand.training.trainer import Trainer
 
 SMALL = ("--set", "network.width=2", "--set", "compression.method=dense", "--set", "training.epochs=2")
@@ -28,6 +30,25 @@ def test_a_recipe_s_network_may_be_named_anew(run, tmp_path):
     assert run(*words)[0] == 0
     code, _, err = run("train", "--network", "conv3", "--dry-run")
     assert code == 2 and "did you mean 'conv" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "device", "said"),
+    [
+        (3, "cpu", "--devices 3 begins 3 processes, and there are 2 cores for them; give --devices 2"),
+        (2, "cuda", "--devices 2 begins 2 processes, and there is 1 GPU for them; leave it out"),
+        (3, None, "and there are 2 cores for them; give --devices 2"),
+    ],
+)
+def test_more_processes_than_cores_or_gpus_are_refused_before_any_begins(
+    check_refusal, tmp_path, monkeypatch, count, device, said
+):
+    monkeypatch.setattr(launch, "usable_cores", lambda: 1.5)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    monkeypatch.setattr(launch.subprocess, "Popen", None)
+    where = () if device is None else ("--device", device)
+    check_refusal(tmp_path, ("train", "--devices", count, *where, "--out", tmp_path / "run"), said)
 
 
 def test_ctrl_c_says_where_it_was_and_the_same_command_goes_on(run, tmp_path, monkeypatch):

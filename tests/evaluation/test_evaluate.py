@@ -228,6 +228,9 @@ def test_an_archive_in_folders_gives_the_cells_that_are_saved_as_jpeg(threshold,
     table = evaluate(threshold, test, "contrast", (3,), archive=archives)
     made = evaluate(threshold, test, "contrast", (3,), saved_as="jpeg")
     assert [cell.source for cell in table.cells] == ["archive"]
+    assert (table.to_json()["saved_as"], table.parameters) == ("jpeg", made.parameters)
+    mixed = evaluate(threshold, test, "contrast,fog", (3,), archive=archives)
+    assert {cell.source for cell in mixed.cells} == {"archive", "generated"} and mixed.saved_as == "pixels"
     assert np.array_equal(table.cells[0].correct, made.cells[0].correct)
     assert len(order) == len(test)
 

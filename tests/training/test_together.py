@@ -16,6 +16,7 @@ from train_together import Smooth
 
 import winninghand as wh
 from benchmarks.shards import write_shards
+from winninghand.base.threads import usable_cores
 from winninghand.training import RunFolder
 
 SCRIPT = Path(__file__).parent / "train_together.py"
@@ -177,6 +178,7 @@ def test_synchronised_norms_are_torchs_for_one_process(monkeypatch):
         assert torch.allclose(one.float(), other.float(), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.skipif(usable_cores() <= 1, reason="two processes need two cores")
 def test_train_devices_is_one_command(tiny_images, tmp_path):
     folder = tmp_path / "images.npz"
     train, test = tiny_images.train, tiny_images.test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from typing import IO
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, counted
 from winninghand.base.threads import usable_cores
 
 _LAUNCHED = "WINNINGHAND_LAUNCHED"
@@ -27,6 +28,37 @@ _INTERRUPTED = 130
 def are_several() -> bool:
     """Say whether `torchrun`, or `launch`, has begun this process beside others."""
     return "TORCHELASTIC_RUN_ID" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1"
+
+
+def check_processes(count: int, device: str | None) -> None:
+    """Raise `InputError` for more processes than this machine has GPUs, or cores where they train on CPUs.
+
+    `device` is where they are to train, such as `cuda`; the best one for None.
+    """
+    if _kind(device) == "cuda":
+        import torch
+
+        there, what = torch.cuda.device_count(), "GPU"
+    else:
+        there, what = max(1, math.ceil(usable_cores())), "core"
+    if count <= there:
+        return
+    advice = f"give --devices {there}" if there > 1 else "leave it out"
+    if not there:
+        advice += ", and --device cpu"
+    raise InputError(
+        f"--devices {count} begins {count} processes, and there {'is' if there == 1 else 'are'} "
+        f"{counted(there, what)} for them; {advice}"
+    )
+
+
+def _kind(device: str | None) -> str:
+    """Return the kind of a device, such as `cuda`; only to find the best one PyTorch is imported."""
+    if device is None:
+        from winninghand.base.device import best_device
+
+        return best_device().type
+    return device.partition(":")[0]
 
 
 def launch(words: Sequence[str], count: int) -> int:

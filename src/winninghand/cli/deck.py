@@ -19,6 +19,7 @@ from winninghand.cli.options import (
     Root,
     Seed,
     SkipBroken,
+    Stream,
     Threads,
     Trust,
     image_places,
@@ -68,6 +69,7 @@ def deck(
     ] = None,
     root: Root = None,
     skip_broken: SkipBroken = False,
+    stream: Stream = False,
     limit: Annotated[int, typer.Option(min=20, help="Training images to fit on.")] = 1000,
     seed: Seed = 0,
     threads: Threads = None,
@@ -100,7 +102,8 @@ def deck(
         result = Deck(list(named.values()), gate, settings)
     else:
         size_limit = None if total is None else SizeLimit(total, [path.stat().st_size for path in named])
-        image_set = images_for({str(path): card for path, card in named.items()}, data, root, skip_broken)
+        by_name = {str(path): card for path, card in named.items()}
+        image_set = images_for(by_name, data, root, skip_broken, stream)
         result = _fitted(named, image_set, gate, settings, size_limit, limit, seed, fallback)
     result.save(out)
     say(f"{out}: {counted(len(result.cards), 'card')} under the gate {gate}, {out.stat().st_size:,} bytes")

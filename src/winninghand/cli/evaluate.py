@@ -148,7 +148,11 @@ def evaluate(
     if alexnet:
         errors = alexnet_corruption_errors(table, len(images.classes))
         print_alexnet_errors(errors, table)
-        document["alexnet"] = {"mce": errors.mean, "corruption_errors": dict(errors.absolute)}
+        document["alexnet"] = {
+            "mce": errors.mean,
+            "corruptions": len(errors.absolute),
+            "corruption_errors": dict(errors.absolute),
+        }
     if cells is not None:
         place = {key: described[key] for key in ("model", "data")}
         write_rows([{**place, "seed": seed, **row} for row in table.rows()], cells)

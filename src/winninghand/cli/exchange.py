@@ -15,6 +15,7 @@ from winninghand.cli.options import (
     Root,
     Seed,
     SkipBroken,
+    Stream,
     Trust,
     image_places,
     output_file,
@@ -114,6 +115,7 @@ def export(
     ] = None,
     root: Root = None,
     skip_broken: SkipBroken = False,
+    stream: Stream = False,
     limit: Annotated[
         int, typer.Option(min=1, help="Calibrate on a seeded, class-balanced sample of so many images.")
     ] = 256,
@@ -136,7 +138,7 @@ def export(
     if data is not None and form is None:
         raise InputError("--data is for --quantize int8; leave it out, or ask for whole numbers")
     found = load(model, trust=trust)
-    images = None if data is None else _calibration(found, data, root, skip_broken, limit, seed)
+    images = None if data is None else _calibration(found, data, root, skip_broken, stream, limit, seed)
     written = exported(found, out, form, images, opset)
     say(f"{out}: {out.stat().st_size:,} bytes, from {model.stat().st_size:,} in {portable(model)}")
     if isinstance(written, QuantizedFile):
@@ -156,7 +158,7 @@ def _whole_numbers(quantize: str | None) -> Literal["int8"] | None:
 
 
 def _calibration(
-    model: Card | Deck, data: str, root: Path | None, skip_broken: bool, limit: int, seed: int
+    model: Card | Deck, data: str, root: Path | None, skip_broken: bool, stream: bool, limit: int, seed: int
 ) -> Tensor:
     """Return a sample of the training images, float (N, 3, H, W) in [0, 1], brought to a model's size."""
     import torch
@@ -165,7 +167,9 @@ def _calibration(
     from winninghand.cli.loading import images_as
 
     own = model.cards[0].metadata.preparation
-    how = own.model_copy(update={"skip_broken": skip_broken or own.skip_broken})
+    how = own.model_copy(
+        update={"skip_broken": skip_broken or own.skip_broken, "stream": stream or own.stream}
+    )
     split = images_as(how, data, root).train
     return to_unit(torch.from_numpy(split.images[split.balanced_sample(limit, seed)]))
 

@@ -10,7 +10,7 @@ import typer
 from winninghand.base.errors import InputError, counted
 from winninghand.base.files import check_apart, checked_output
 from winninghand.cli import completion
-from winninghand.cli.options import Root, SkipBroken, Trust, image_places, output_file
+from winninghand.cli.options import Root, SkipBroken, Stream, Trust, image_places, output_file
 from winninghand.hub.address import PREFIX as HUB
 from winninghand.zoo import PREFIX
 
@@ -34,6 +34,7 @@ def profile(
     ],
     root: Root = None,
     skip_broken: SkipBroken = False,
+    stream: Stream = False,
     out: Annotated[
         Path | None,
         typer.Option(help="The file to write; without it, the model's own.", callback=output_file),
@@ -60,6 +61,6 @@ def profile(
     target = out or checked_output(source)
     check_apart([target], image_places(data, root))
     found = load(source, trust=trust)
-    images = images_for({str(source): found}, data, root, skip_broken)
+    images = images_for({str(source): found}, data, root, skip_broken, stream)
     profiled(found, images, domain).save(target)
     say(f"{target}: {counted(len(found.cards), 'profile')} made anew, {target.stat().st_size:,} bytes")

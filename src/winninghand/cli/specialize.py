@@ -18,6 +18,7 @@ from winninghand.cli.options import (
     Root,
     Seed,
     SkipBroken,
+    Stream,
     Threads,
     Trust,
     image_places,
@@ -37,6 +38,7 @@ def specialize(
     data: Data = "digits",
     root: Root = None,
     skip_broken: SkipBroken = False,
+    stream: Stream = False,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Train on a seeded, class-balanced sample of so many images.")
     ] = None,
@@ -71,7 +73,7 @@ def specialize(
     settings = settings_of_gate(gate, changes, **({} if gate == "average" else {"max_active": 1}))
     use_threads(threads)
     body = load_card(card, trust=trust)
-    images = images_for({str(card): body}, data, root, skip_broken)
+    images = images_for({str(card): body}, data, root, skip_broken, stream)
     with progress_bar("specializing", images_to_go(body, images, len(names), epochs, limit)) as progress:
         deck = specialized(
             body,

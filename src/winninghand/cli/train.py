@@ -81,9 +81,11 @@ def train(
 ) -> None:
     """Train the card that a recipe describes; run again on the same folder, it goes on where it was."""
     from winninghand.base.files import checked_output
-    from winninghand.base.launch import are_several, end_with_launcher, launch
+    from winninghand.base.launch import are_several, check_processes, end_with_launcher, launch
     from winninghand.base.threads import use_threads
 
+    if devices > 1 and not are_several():
+        check_processes(devices, device)
     if not dry_run:
         checked_output(out, folder=True)
         if devices > 1 and not are_several():
@@ -120,6 +122,7 @@ def show_augmentation(
     size: Size = None,
     transform: Transform = None,
     skip_broken: SkipBroken = False,
+    stream: Stream = False,
     seed: Seed = 0,
     trust: Trust = False,
 ) -> None:
@@ -134,7 +137,7 @@ def show_augmentation(
 
     checked_picture_path(out)
     check_apart([out], [recipe, *image_places(data, root)])
-    checked = load_recipe(recipe, image_changes(size, transform, skip_broken), trust)
+    checked = load_recipe(recipe, image_changes(size, transform, skip_broken, stream), trust)
     own = make_domain(checked.domain)
     domains = {name: own if name == own.name else make_domain(name) for name in DOMAINS.usable()}
     images = images_as(checked.images, data, root)

@@ -126,6 +126,11 @@ class Archive:
             return np.arange(len(self), dtype=np.int64)
         return np.array(self.description.indices, dtype=np.int64)
 
+    @property
+    def saved_as(self) -> str:
+        """How its images are saved, as `corrupt` names it."""
+        return "pixels"
+
     def path_of(self, name: str) -> Path:
         """Return where the images of one corruption are."""
         return self.folder / f"{name}.npy"

@@ -46,6 +46,11 @@ class FolderArchive(Archive):
 
     files: tuple[str, ...] = ()
 
+    @property
+    def saved_as(self) -> str:
+        """How its images are saved, as `corrupt` names it."""
+        return "jpeg"
+
     def path_of(self, name: str) -> Path:
         """Return the folder of one corruption."""
         return self.folder / name

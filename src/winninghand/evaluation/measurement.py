@@ -203,8 +203,18 @@ class Measurement:
             adaptation_of(model),
             self.order,
             self.parameters if size is None else published_set(*size, self.parameters),
-            self.saved_as,
+            self._saved_as(others),
         )
+
+    def _saved_as(self, cells: Sequence[Cell]) -> str:
+        """Return how the generated images of cells are saved; where none is, those of the archives."""
+        if any(cell.source == "generated" for cell in cells):
+            return self.saved_as
+        found = {
+            next(one.saved_as for one in self.archives if holds(one, cell.corruption, cell.severity))
+            for cell in cells
+        }
+        return " and ".join(sorted(found)) or self.saved_as
 
 
 @dataclass(frozen=True)

@@ -252,7 +252,7 @@ class RobustnessTable(Measured):
     the robust accuracy is a mean over the others only. `adaptation` is the prior of the batch-norm
     adaptation that was on, in images, None where it was off. `order` says which corrupted images came
     together: see `Measurement`. `parameters` names the published set whose severities generated images
-    have, and `saved_as` says whether they were saved as JPEG.
+    have. `saved_as` says how these were saved; where none was generated, how those of the archive are.
     """
 
     clean: Outcome
