@@ -12,6 +12,7 @@ from PIL import Image
 
 import winninghand as wh
 from winninghand.decks import with_bn_adaptation
+from winninghand.evaluation import heatmap
 
 
 @pytest.fixture
@@ -195,6 +196,16 @@ def test_a_heatmap_is_drawn_and_told(run, place):
     assert document["norm"] == 4
     assert (place / "map.svg").read_text().startswith("<svg")
     assert "on average under one frequency" in err
+
+
+def test_more_frequencies_than_usual_are_told_before_they_are_taken(run, place, monkeypatch):
+    monkeypatch.setattr(heatmap, "_ALL_UP_TO", 8)
+    monkeypatch.setattr(heatmap, "LOWEST_SIDE", 5)
+    words = ("heatmap", "0.card", "--data", "tiny.npz", "--out", "map.svg", "--limit", "4")
+    code, _, err = run(*words, "--side", "999")
+    assert code == 0
+    assert err.startswith("130 frequencies, each a pass over 4 images; without --side they are 13\n")
+    assert "each a pass" not in run(*words)[2]
 
 
 @pytest.fixture

@@ -58,6 +58,7 @@ def test_nothing_heavy_is_imported_for_the_digits():
         ("pictures", "unknown image set 'pictures', and no such folder; known: .*digits"),
         ("no/such/folder", "no file or folder 'no/such/folder'"),
         ("pictures.npz", "no file or folder 'pictures.npz'"),
+        ("shards/train-*.tar", r"no file or folder 'shards/train-\*\.tar'; name shards by numbers in braces"),
         ("hf:nobody", "hf:OWNER/NAME"),
     ],
 )

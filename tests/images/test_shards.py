@@ -1,7 +1,10 @@
 """WebDataset shards and brace patterns: what is read of strangers' archives, and what is refused."""
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import tarfile
 
 import numpy as np
@@ -179,7 +182,14 @@ def test_links_and_devices_in_an_archive_are_refused(folder, kind):
 
 
 def test_compressed_shards_are_refused(folder):
-    (folder / "val-000000.tar").rename(folder / "val-000000.tar.gz")
+    path = folder / "val-000000.tar"
+    whole = path.read_bytes()
+    for module, ending, tool in ((gzip, "gz", "gunzip"), (bz2, "bz2", "bunzip2"), (lzma, "xz", "unxz")):
+        path.write_bytes(module.compress(whole))
+        said = rf"\.tar is compressed, .* rename it to val-000000\.tar\.{ending}, and unpack it by {tool}$"
+        with pytest.raises(InputError, match=said):
+            load_images(folder, size=8, stream=True)
+    path.rename(folder / "val-000000.tar.gz")
     with pytest.raises(InputError, match=r"holds val-000000\.tar\.gz, .*; unpack it to \.tar, such"):
         load_images(folder)
 

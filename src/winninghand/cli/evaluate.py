@@ -193,13 +193,14 @@ def heatmap(
 ) -> None:
     """Draw a card's or a deck's error under one added spatial frequency at a time."""
     from winninghand.base.charts import checked_picture_path, save_picture
+    from winninghand.base.errors import counted
     from winninghand.base.files import check_apart
     from winninghand.base.progress import progress_bar
     from winninghand.base.threads import use_threads
     from winninghand.cli.loading import images_for
     from winninghand.cli.measuring import about, opened
     from winninghand.evaluation import fourier_heatmap, heatmap_shape
-    from winninghand.report.terminal import print_heatmap
+    from winninghand.report.terminal import print_heatmap, say
     from winninghand.spectra import half_plane
 
     checked_picture_path(out, is_chart=True)
@@ -207,9 +208,11 @@ def heatmap(
     use_threads(threads)
     player = opened(model, device, trust)
     images = images_for({str(model): player}, data, root, skip_broken, stream)
-    with progress_bar(
-        model.name, len(half_plane(*heatmap_shape(images.test.size, side))), "frequencies"
-    ) as progress:
+    count, usual = (len(half_plane(*heatmap_shape(images.test.size, one))) for one in (side, None))
+    if count > usual:
+        shown = counted(min(limit or len(images.test), len(images.test)), "image")
+        say(f"{count:,} frequencies, each a pass over {shown}; without --side they are {usual:,}")
+    with progress_bar(model.name, count, "frequencies") as progress:
         table = fourier_heatmap(player, images.test, norm, limit, seed, batch_size, progress, side)
     title = f"{model.name}: error with one frequency of norm {table.norm:g} added"
     save_picture(table.plot(images.name, title), out)

@@ -77,6 +77,12 @@ def prepared_images(source: str | Path, root: str | Path | None, how: Preparatio
     return images
 
 
+_BRACES = (
+    "name shards by numbers in braces, such as '{train-{000000..000146},val-{000000..000006}}.tar', or by "
+    "their folder"
+)
+
+
 def _loaded(source: str | Path, root: str | Path | None, how: Preparation) -> ImageSet:
     folder = None if root is None else expanded(root)
     if folder is not None and not folder.is_dir():
@@ -105,7 +111,8 @@ def _found(source: str | Path, root: Path | None) -> Source:
     if found is not None:
         return found
     if isinstance(source, Path) or "/" in text or os.sep in text or path.suffix:
-        raise InputError(f"there is no file or folder {text!r}; check the path")
+        advice = _BRACES if set(text) & set("*?[") else "check the path"
+        raise InputError(f"there is no file or folder {text!r}; {advice}")
     if text not in IMAGE_SETS:
         advice = nearest(text, IMAGE_SETS)
         raise InputError(f"unknown image set {shown(repr(text))}, and no such folder; {advice}")

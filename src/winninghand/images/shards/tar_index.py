@@ -27,6 +27,13 @@ _LONGEST_LABEL = 2**20
 _NUMBER = re.compile(r"[+-]?\d{1,18}")
 _BLOCK = 512
 _LONGEST_NAME = 200
+_COMPRESSIONS = (
+    (b"\x1f\x8b\x08", ".gz", "gunzip"),
+    (b"BZh", ".bz2", "bunzip2"),
+    (b"\xfd7zXZ\x00", ".xz", "unxz"),
+    (b"\x28\xb5\x2f\xfd", ".zst", "unzstd"),
+)
+"""First bytes of compressed files, what their names end with, and what unpacks them."""
 
 Label = int | str
 
@@ -102,7 +109,9 @@ def _looked_through(path: Path) -> TarIndex:
         raise
     # Broken archives raise nearly anything: TarError, EOFError, ValueError, OverflowError …
     except Exception as error:
-        raise InputError(f"{path} is not a readable tar file ({error}); fetch it again") from None
+        raise _compressed(path) or InputError(
+            f"{path} is not a readable tar file ({error}); fetch it again"
+        ) from None
     return _index(path, samples)
 
 
@@ -155,6 +164,19 @@ def _members(path: Path, file: BinaryIO) -> Iterator[tuple[str, int, int]]:
         raise _cut_off(path, f"after {last}")
     if any(mark):
         raise InputError(f"{path} is damaged after {last}; fetch it again")
+
+
+def _compressed(path: Path) -> InputError | None:
+    """Return what is to be said of a file that is compressed, by its first bytes; None for any other."""
+    with path.open("rb") as file:
+        begin = file.read(6)
+    for mark, ending, tool in _COMPRESSIONS:
+        if begin.startswith(mark):
+            return InputError(
+                f"{path} is compressed, and members are read from their places in a file that is not; rename "
+                f"it to {path.name}{ending}, and unpack it by {tool}"
+            )
+    return None
 
 
 def _cut_off(path: Path, where: str) -> InputError:
