@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 import winninghand as wh
-from winninghand.decks import with_bn_adaptation
+from winninghand.decks import fitting, with_bn_adaptation
 from winninghand.evaluation import heatmap
 
 
@@ -210,13 +210,13 @@ def test_more_frequencies_than_usual_are_told_before_they_are_taken(run, place, 
 
 @pytest.fixture
 def pets(place, tiny_images):
-    """The images as class folders, and a card of their classes with norms."""
+    """The images as class folders, and a card of their classes."""
     for part, split in (("train", tiny_images.train), ("test", tiny_images.test)):
         for number, label in enumerate(split.labels):
             folder = place / "pets" / part / tiny_images.classes[label]
             folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(split.images[number]).save(folder / f"{number:03d}.png")
-    module = wh.network("resnet20", width=2, classes=2)
+    module = wh.network("conv2", width=2, classes=2, input_size=16)
     wh.Card.from_module(module, sorted(tiny_images.classes), (16, 16)).save("own.card")
 
 
@@ -233,7 +233,8 @@ def test_a_card_that_learned_otherwise_is_measured_on_streamed_images(run, pets)
     assert code == 2 and "cannot be streamed" in err
 
 
-def test_what_is_made_of_streamed_images_is_what_is_made_of_those_in_memory(run, pets):
+def test_what_is_made_of_streamed_images_is_what_is_made_of_those_in_memory(run, pets, monkeypatch):
+    monkeypatch.setattr(fitting, "SEVERITIES", (3,))
     out = {
         ("profile", "own.card", "--domain", "clean", "--out"): ".card",
         ("export", "own.card", "--quantize", "int8"): ".onnx",
@@ -247,6 +248,8 @@ def test_what_is_made_of_streamed_images_is_what_is_made_of_those_in_memory(run,
             assert ("streamed from their files" in err) == bool(how)
     for ending in (".card", ".onnx", ".deck"):
         assert Path(f"kept{ending}").read_bytes() == Path(f"streamed{ending}").read_bytes()
+    module = wh.network("resnet20", width=2, classes=2)
+    wh.Card.from_module(module, ("bright", "dark"), (16, 16)).save("own.card")
     norms = ("--domains", "clean", "--epochs", "1", "--limit", "20", "--data", "pets", "--stream")
     code, _, err = run("specialize", "own.card", "norms.deck", *norms)
     assert code == 0 and "streamed from their files" in err, err
