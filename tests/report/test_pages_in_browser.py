@@ -96,6 +96,20 @@ def study(path):
     write_page(Report.of(wh.Results(SHIPPED)), path)
 
 
+# Of each table the columns that stand on the screen as it is opened, and the shadows that say there are more.
+SEEN = """
+addEventListener("load", () => setTimeout(() => {
+  const tables = [...document.querySelectorAll(".scroll")].map((box) => {
+    const edge = box.getBoundingClientRect().right + 0.5;
+    const heads = [...box.querySelectorAll("th")].filter((one) => one.getBoundingClientRect().right <= edge);
+    const look = getComputedStyle(box);
+    return { seen: heads.map((one) => one.textContent), moves: look.backgroundAttachment };
+  });
+  document.title = JSON.stringify(tables);
+}, 200));
+"""
+
+
 PAGES = {"demo": demo, "evaluation": evaluation, "study": study}
 
 
@@ -112,6 +126,21 @@ def test_nothing_sticks_out_of_a_page(tmp_path, name, width):
     assert found["width"] == width
     assert found["charts"] >= {"demo": 1, "evaluation": 2, "study": 7}[name]
     assert found["scale"] >= 0.9  # texts keep their size, whatever the width
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+@pytest.mark.parametrize(("name", "least"), [("demo", [4, 4]), ("evaluation", [5, 2]), ("study", [4])])
+def test_a_telephone_shows_the_columns_that_matter_and_says_that_there_are_more(tmp_path, name, least):
+    PAGES[name](tmp_path / "page.html")
+    found, _ = told_by((tmp_path / "page.html").read_text(encoding="utf-8"), tmp_path, SEEN, 390)
+    assert {one["moves"] for one in found} == {"local, local, scroll, scroll"}
+    for one, count in zip(found, least, strict=False):
+        assert len(one["seen"]) >= count, one
+    if name == "study":
+        assert found[0]["seen"][-2:] == ["clean", "robust"]
+    if name == "demo":
+        assert found[0]["seen"][:4] == ["model", "clean accuracy", "robust accuracy", "bytes"]
 
 
 @pytest.mark.parametrize("name", PAGES)

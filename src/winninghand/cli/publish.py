@@ -75,7 +75,6 @@ def publish(
         for path in write(out):
             say(f"{path}: {path.stat().st_size:,} bytes")
         return
-    token = None if dry_run else checked_token(None)
     with tempfile.TemporaryDirectory(prefix="winninghand-") as place:
         folder = Path(place) / "repository"
         files = write(folder)
@@ -84,6 +83,7 @@ def publish(
             typer.echo((folder / PAGE).read_text(encoding="utf-8"), nl=False)
             say(f"would upload {sizes} to {repository}")
             return
+        token = checked_token(None)  # after the model: what is none needs no token
         kind: Kind = "space" if space else "model"
         done = upload(folder, repository, kind, revision, private, token, FILES)
     say(f"{done.url}: {sizes}")

@@ -87,7 +87,8 @@ def run_demo(out: Path) -> None:
     contenders = {
         name: _measured(model, out / _FILES[name], images, measurement) for name, model in models.items()
     }
-    show(contenders, len(images.test), contact_sheet(images.test, measurement.names, data="digits"), out)
+    samples = contact_sheet(images.test, measurement.names, data="digits")
+    show(contenders, len(images.test), samples, out, _FILES[DECK])
     say(f"done in {time.monotonic() - started:.0f} seconds; the page: {out / 'report.html'}")
 
 

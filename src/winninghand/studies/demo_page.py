@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,18 +28,6 @@ _INTRODUCTION = (
     "A dense network as most people train it, one trained under AugMix, a card of which a tenth of the "
     "weights is left, and the deck of that card under three sets of norms. Dense networks and card were "
     "trained for the same number of epochs from seed 0."
-)
-_STEPS = (
-    Step("Play the deck on pictures of your own, of any size.", "winninghand predict deck.deck PICTURE.png"),
-    Step(
-        "Look at one model by itself: severity by severity, and at whom a deck plays when.",
-        "winninghand evaluate deck.deck --html deck.html",
-    ),
-    Step(
-        "Train a card on your own photographs, a folder for each class.",
-        "winninghand train --data photographs --size 64 --out runs/a",
-    ),
-    Step("See the cards and decks that come with the library.", "winninghand zoo"),
 )
 
 
@@ -63,10 +54,13 @@ class Contender:
         ]
 
 
-def show(contenders: Mapping[str, Contender], images: int, samples: ContactSheet, out: Path) -> None:
+def show(
+    contenders: Mapping[str, Contender], images: int, samples: ContactSheet, out: Path, deck: str
+) -> None:
     """Print the table, and write `report.html` and `accuracy.svg` to the folder `out`.
 
-    The models stand by their names, dense networks first and the deck last; `images` were measured.
+    The models stand by their names, dense networks first and the deck last; `images` were measured. `deck`
+    is the name of the deck's file in that folder.
     """
     rows = [player.row(name) for name, player in contenders.items()]
     tables = {name: player.table for name, player in contenders.items()}
@@ -84,11 +78,50 @@ def show(contenders: Mapping[str, Contender], images: int, samples: ContactSheet
             models_section(tables, caption),
             *_choices(contenders, caption),
             samples_section(samples),
-            Section("What to do next", steps=_STEPS),
+            next_section(out / deck),
         ],
     )
     page.write(out / "report.html")
     print_models(COLUMNS, rows, f"digits, {counted(images, 'test image')}, one seed")
+
+
+def next_section(deck: Path) -> Section:
+    """Return what to do next with the deck's file, in commands for the folder that the demo began in."""
+    program, file = shlex.quote(program_name()), shlex.quote(str(deck))
+    return Section(
+        "What to do next",
+        [
+            "Enter these commands in the folder in which you started the demo; PICTURE.png and photographs "
+            "are yours."
+        ],
+        steps=[
+            Step(
+                "Play the deck on pictures of your own, of any size.", f"{program} predict {file} PICTURE.png"
+            ),
+            Step(
+                "Look at one model by itself: severity by severity, and at whom a deck plays when.",
+                f"{program} evaluate {file} --html deck.html",
+            ),
+            Step(
+                "Train a card on your own photographs, a folder for each class.",
+                f"{program} train --data photographs --size 64 --out runs/a",
+            ),
+            Step("See the cards and decks that come with the library.", f"{program} zoo"),
+        ],
+    )
+
+
+def program_name() -> str:
+    """Return how to call winninghand: by its name where the shell finds it, else by the path of its script.
+
+    A path in the present folder is given from there, such as `.venv/bin/winninghand` after `make demo`.
+    """
+    name = "winninghand"
+    script = Path(sys.executable).with_name(name)
+    if shutil.which(name) or not script.is_file():
+        return name
+    here = Path.cwd()
+    return str(script.relative_to(here) if script.is_relative_to(here) else script)
 
 
 def _tiles(contenders: Mapping[str, Contender]) -> list[Tile]:

@@ -48,23 +48,26 @@ def accuracy_figure(cards: Sequence[Shown], runs: Sequence[RunResult]) -> Figure
         selections["no_overlap"] = kept
     rows = []
     for card in cards:
-        place = others.index(card.place.series) if card.place.series in others else (len(others) - 1) / 2
+        middle = others.index(card.place.series) if card.place.series in others else (len(others) - 1) / 2
         means = {key: _spread(key, card.runs, some) for key, some in selections.items()}
         rows.append(
             card.row(
                 panel=_panel(card, cards),
-                x=place_x(card.place.sparsity, place, len(others)),
+                x=place_x(card.place.sparsity, middle, len(others)),
                 **card.accuracy("clean"),
                 **card.accuracy("robust"),
                 **{key: value for mean in means.values() for key, value in mean.items()},
             )
         )
+    *place, seed, seeds = place_columns(cards)
     columns = [
-        *place_columns(cards),
+        *place,
         spread("clean", "clean"),
-        interval("95% interval", "clean"),
         spread("robust", "robust"),
-        interval("95% interval", "robust"),
+        seed,
+        seeds,
+        interval("95% interval, clean", "clean"),
+        interval("95% interval, robust", "robust"),
         *(spread(spaced(key.removeprefix("family_")), key) for key in selections),
     ]
     sparsities = [card.place.sparsity for card in cards]

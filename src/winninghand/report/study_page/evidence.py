@@ -81,17 +81,17 @@ def deck_figure(rows: Sequence[Row]) -> Figure | None:
         return None
     columns = [
         words("deck", "deck"),
+        percent("clean", "clean"),
+        percent("robust", "robust"),
+        number("bytes", "bytes"),
+        interval("95% interval, robust", "robust"),
         number("cards", "cards"),
         *([words("gate", "gate")] if any(row["gate"] for row in rows) else []),
         number("passes per image", "passes", ".2f"),
-        percent("clean", "clean"),
-        percent("robust", "robust"),
-        interval("95% interval", "robust"),
         percent("average card", "average"),
         percent("best card", "best"),
         points("gain on the best", "gain"),
-        interval("95% interval", "gain", signed=True),
-        number("bytes", "bytes"),
+        interval("95% interval, gain", "gain", signed=True),
         words("the best card", "best_card"),
     ]
     ends = {"average": "average of its cards", "best": "its best card", "robust": "the deck"}
