@@ -1,6 +1,7 @@
 """`winninghand evaluate` and `winninghand heatmap`."""
 
 import json
+import sys
 from hashlib import blake2b
 from pathlib import Path
 
@@ -34,6 +35,33 @@ def place(tmp_path, tiny_images, monkeypatch):
 
 
 EVALUATE = ("evaluate", "0.card", "--data", "tiny.npz", "--corruptions", "fog,contrast", "--severities=1,5")
+
+
+def few_of(name, folder):
+    """Write a few images of the classes and the size of a model of the zoo, and return their path."""
+    card = wh.load(f"zoo:{name}")
+    labels = np.arange(len(card.classes))
+    images = np.zeros((len(labels), *card.input_size, 3), np.uint8)
+    parts = {
+        f"{part}_{kind}": value
+        for part in ("train", "test")
+        for kind, value in (("images", images), ("labels", labels))
+    }
+    np.savez(folder / "few.npz", classes=np.array(card.classes), **parts)
+    return folder / "few.npz"
+
+
+def test_a_model_of_the_zoo_is_named_as_it_was_asked_for(run, place, monkeypatch):
+    code, _, err = run("evaluate", "zoo:cifar10-bp95-clean", "--data", "tiny.npz")
+    assert code == 2
+    assert "winninghand: zoo:cifar10-bp95-clean knows other classes than the images of tiny" in err
+    bars = []
+    monkeypatch.setattr(
+        "winninghand.cli.measuring.measured", lambda name, *_: bars.append(name) or sys.exit()
+    )
+    few = few_of("cifar10-bp95-clean", place)
+    run("evaluate", "zoo:cifar10-bp95-clean", "--data", few)
+    assert bars == ["zoo:cifar10-bp95-clean"]
 
 
 def test_one_document_on_standard_output_and_tables_beside_it(run, place):

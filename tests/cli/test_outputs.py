@@ -157,10 +157,17 @@ def test_a_disk_that_fills_leaves_the_old_file_and_one_line(tmp_path):
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "old"}
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="Linux only")
+def test_a_place_that_is_on_no_disk_is_told_as_such(run):
+    code, out, err = run("demo", "--out", "/proc/x")
+    assert (code, out) == (2, "")
+    assert err == "winninghand: cannot write /proc/x (no folder can be made in /proc); give another path\n"
+
+
 def test_a_full_disk_and_missing_rights_are_known_beforehand(tmp_path, monkeypatch):
     assert checked_output(tmp_path / "new/deep/a.json") == tmp_path / "new/deep/a.json"
     assert not (tmp_path / "new").exists()
-    full = type("Usage", (), {"free": 0})
+    full = type("Usage", (), {"free": 0, "total": 1})
     with monkeypatch.context() as patch:
         patch.setattr("shutil.disk_usage", lambda _: full)
         with pytest.raises(wh.InputError, match="No space left"):

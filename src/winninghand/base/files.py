@@ -179,7 +179,7 @@ def checked_output(path: Path | str, folder: bool = False) -> Path:
     """Return a path that a file, or a folder, can be written to, as far as that is known beforehand.
 
     Nothing is made or changed. Raises `InputError` for a file in the way of a folder and a folder in
-    that of a file, for missing rights and for a full disk.
+    that of a file, for missing rights, for a full disk and for a place that is on none.
     """
     target = _target(path, folder)
     with _told(target):
@@ -192,7 +192,11 @@ def checked_output(path: Path | str, folder: bool = False) -> Path:
         for one in needed:
             if not os.access(one, os.W_OK | (os.X_OK if one.is_dir() else 0)):
                 raise PermissionError(errno.EACCES, f"{one} may not be written to")
-        if not _is_stream(target) and shutil.disk_usage(place).free == 0:
+        room = None if _is_stream(target) else shutil.disk_usage(place)
+        if room is not None and room.free == 0:
+            if room.total == 0:  # as of /proc and /sys, which the system makes up
+                kind = "folder" if folder else "file"
+                raise InputError(f"cannot write {path} (no {kind} can be made in {place}); give another path")
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     return Path(path)
 

@@ -93,7 +93,7 @@ def evaluate(
     from winninghand.base.threads import use_threads
     from winninghand.cli.evaluation_page import check_page, write_page
     from winninghand.cli.loading import images_for
-    from winninghand.cli.measuring import about, announced, measured, opened, portable
+    from winninghand.cli.measuring import about, announced, as_given, measured, opened, portable
     from winninghand.corruptions import published_set
     from winninghand.decks import with_bn_adaptation
     from winninghand.evaluation import (
@@ -118,10 +118,10 @@ def evaluate(
         checked_rows_path(cells)
     use_threads(threads)
     player = opened(model, device, trust)
-    models = {str(model): player}
+    models = {as_given(model): player}
     reference = None if baseline is None else opened(baseline, device, trust)
     if baseline is not None and reference is not None:
-        models.setdefault(str(baseline), reference)
+        models.setdefault(as_given(baseline), reference)
     images = images_for(models, data, root, skip_broken, stream)
     archives = find_archives(images.name, root, corruptions)
     measurement = Measurement(
@@ -134,13 +134,13 @@ def evaluate(
         player = with_bn_adaptation(player, adapt)
     sample = announced(measurement, images)
     run = run_by(engine, player)
-    table = measured(model.name, run, measurement, sample)
+    table = measured(portable(model), run, measurement, sample)
     print_robustness(table)
     described = about(model, data, images)
     document = {**described, "runtime": runtime_of(run), **table.to_json()}
     document["archive"] = ", ".join(portable(archive.folder) for archive in archives) or None
     if baseline is not None and reference is not None:
-        other = measured(baseline.name, run_by(engine, reference), measurement, sample)
+        other = measured(portable(baseline), run_by(engine, reference), measurement, sample)
         document |= _compared(table, other, baseline)
     if html is not None:
         pair = None if baseline is None else (baseline, document["differences"])
@@ -198,7 +198,7 @@ def heatmap(
     from winninghand.base.progress import progress_bar
     from winninghand.base.threads import use_threads
     from winninghand.cli.loading import images_for
-    from winninghand.cli.measuring import about, opened
+    from winninghand.cli.measuring import about, as_given, opened, portable
     from winninghand.evaluation import fourier_heatmap, heatmap_shape
     from winninghand.report.terminal import print_heatmap, say
     from winninghand.spectra import half_plane
@@ -207,14 +207,14 @@ def heatmap(
     check_apart([out, file_of(json)], [model, *image_places(data, root)])
     use_threads(threads)
     player = opened(model, device, trust)
-    images = images_for({str(model): player}, data, root, skip_broken, stream)
+    images = images_for({as_given(model): player}, data, root, skip_broken, stream)
     count, usual = (len(half_plane(*heatmap_shape(images.test.size, one))) for one in (side, None))
     if count > usual:
         shown = counted(min(limit or len(images.test), len(images.test)), "image")
         say(f"{count:,} frequencies, each a pass over {shown}; without --side they are {usual:,}")
     with progress_bar(model.name, count, "frequencies") as progress:
         table = fourier_heatmap(player, images.test, norm, limit, seed, batch_size, progress, side)
-    title = f"{model.name}: error with one frequency of norm {table.norm:g} added"
+    title = f"{portable(model)}: error with one frequency of norm {table.norm:g} added"
     save_picture(table.plot(images.name, title), out)
     print_heatmap(table)
     write_json({**about(model, data, images), "seed": seed, **table.to_json()}, json)
