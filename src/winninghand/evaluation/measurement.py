@@ -373,9 +373,10 @@ def evaluate(
     """Measure a card, a deck or any classifier of float images in [0, 1] on clean and corrupted images.
 
     `model` may also be the path of a card or deck, or `zoo:NAME`; `split` name or path of images, of which a
-    card or deck gets the test images as for its training, and `InputError` where these have other classes. A
-    `Split` holds labels and no names of classes, which are not checked there. `corruptions` is `common`, `extra`, `all`,
-    `bar`, a name, several of these joined by commas, or a sequence of them; `severities` lie in 1..5. `limit`
+    card or deck gets the test images as for its training; images of other classes raise `InputError`. A
+    `Split` holds labels and no names of classes: these are not checked there. `corruptions` is `common`,
+    `extra`, `all`, `bar`, a name, several of these joined by commas, or a sequence of them; `severities` lie
+    in 1..5. `limit`
     takes a seeded, class-balanced sample of that many images, corrupted as they would be in the whole split.
     For a deck the size of a batch is part of the result, since a gate looks at batches, and so is which
     images come together: in the `order` `cells` those of one cell only, in `mixed`, `gradual` and
