@@ -59,13 +59,9 @@ def accuracy_figure(cards: Sequence[Shown], runs: Sequence[RunResult]) -> Figure
                 **{key: value for mean in means.values() for key, value in mean.items()},
             )
         )
-    *place, seed, seeds = place_columns(cards)
     columns = [
-        *place,
         spread("clean", "clean"),
         spread("robust", "robust"),
-        seed,
-        seeds,
         interval("95% interval, clean", "clean"),
         interval("95% interval, robust", "robust"),
         *(spread(spaced(key.removeprefix("family_")), key) for key in selections),
@@ -88,7 +84,7 @@ def accuracy_figure(cards: Sequence[Shown], runs: Sequence[RunResult]) -> Figure
             if len(kept) < len(names)
             else "."
         ),
-        columns,
+        _of(cards, columns),
         rows,
         [
             Chart(
@@ -101,13 +97,13 @@ def accuracy_figure(cards: Sequence[Shown], runs: Sequence[RunResult]) -> Figure
     )
 
 
-def place_columns(cards: Iterable[Shown]) -> list[Column]:
-    """Return the columns that say which card a row is of."""
+def _of(cards: Iterable[Shown], columns: Iterable[Column]) -> list[Column]:
+    """Return what says which card a row is of, the columns, and last what says of which seeds it is."""
     cards = list(cards)
-    columns = [words("card", "series"), words("domain", "domain")]
     several = [key for key in ("network", "protocol") if len({getattr(one.place, key) for one in cards}) > 1]
-    columns += [words(key, key) for key in several]
-    return [*columns, percent("sparsity", "sparsity", 1), words("seed", "seed"), number("seeds", "seeds")]
+    place = [words(key, key) for key in ("domain", *several)]
+    seeds = [words("seed", "seed"), number("seeds", "seeds")]
+    return [words("card", "series"), *place, percent("sparsity", "sparsity", 1), *columns, *seeds]
 
 
 def _panel(card: Shown, cards: Sequence[Shown]) -> str:
@@ -158,19 +154,19 @@ def corruption_figures(cards: Sequence[Shown], runs: Sequence[RunResult]) -> lis
             theirs = found[id(dense)]
             values = {key: _less(means[key], theirs[key]) for key in keys}
             differences.append(card.row(dense=dense.place.label, **values))
-    columns = [*place_columns(cards), *(percent(spaced(name), key) for key, name in keys.items())]
+    columns = [percent(spaced(name), key) for key, name in keys.items()]
     figures = [
         Figure(
             "corruptions",
             "Methods and corruptions",
             "Accuracy under each corruption, mean over severities and seeds, percent.",
-            columns,
+            _of(cards, columns),
             rows,
             [Chart("Accuracy, percent", corruption_map(keys, labels, "accuracy"))],
         )
     ]
     if differences:
-        columns = [*place_columns(cards), words("against", "dense")]
+        columns = [words("against", "dense")]
         columns += [points(spaced(name), key) for key, name in keys.items()]
         figures.append(
             Figure(
@@ -178,7 +174,7 @@ def corruption_figures(cards: Sequence[Shown], runs: Sequence[RunResult]) -> lis
                 "Corruptions, against the dense network",
                 "By how many points a card's accuracy exceeds that of the dense network of the same kind, "
                 "trained under the same domain where there is such a one, otherwise under clean.",
-                columns,
+                _of(cards, columns),
                 differences,
                 [
                     Chart(
@@ -212,7 +208,6 @@ def calibration_figure(cards: Sequence[Shown]) -> Figure:
                 values[f"{short}_corrupted"] = statistics.mean(cells)
         rows.append(card.row(**values))
     columns = [
-        *place_columns(cards),
         percent("ECE, clean", "ece_clean"),
         percent("ECE, corrupted", "ece_corrupted"),
         percent("RMS, clean", "rms_clean"),
@@ -224,7 +219,7 @@ def calibration_figure(cards: Sequence[Shown]) -> Figure:
         "Calibration",
         "The expected calibration error (ECE) is the mean gap between confidence and accuracy in 15 bins of "
         "confidence; less is better. Table: percent, with the root mean square (RMS) of the same gaps.",
-        columns,
+        _of(cards, columns),
         rows,
         [Chart("Expected calibration error", dumbbells(ends, "label", "expected calibration error", ".0%"))],
     )
