@@ -20,8 +20,13 @@ import numpy as np
 
 from winninghand.training import RunFolder
 
-# Processes, and threads of each.
-WAYS = {"one": (1, 1), "two": (2, 1), "one of two threads": (1, 2)}
+# Processes, threads of each, and whether batch-norms are over the images of all.
+WAYS = {
+    "one": (1, 1, True),
+    "two": (2, 1, True),
+    "two with norms of their own": (2, 1, False),
+    "one of two threads": (1, 2, True),
+}
 
 
 def write_images(path: Path) -> None:
@@ -66,13 +71,18 @@ def main() -> None:
         data = Path(place) / "images.npz"
         write_images(data)
         for number in range(options.rounds):
-            for way, (processes, threads) in WAYS.items():
+            for way, (processes, threads, synchronised) in WAYS.items():
                 out = Path(place) / f"{number}, {way}"
-                best[way] = max(best[way], images_per_second(data, out, processes, threads, settings))
+                norms = f"training.synchronised_norms={str(synchronised).lower()}"
+                speed = images_per_second(data, out, processes, threads, [*settings, norms])
+                best[way] = max(best[way], speed)
     found = {
         "images_per_second": {way: round(speed, 1) for way, speed in best.items()},
-        "two_over_one": round(best["two"] / best["one"], 3),
-        "two_over_two_threads": round(best["two"] / best["one of two threads"], 3),
+        **{
+            f"{way}_over_{other}".replace(" ", "_"): round(best[way] / best[other], 3)
+            for way in ("two", "two with norms of their own")
+            for other in ("one", "one of two threads")
+        },
         "load": os.getloadavg()[0],
     }
     print(json.dumps(found, indent=2))
