@@ -130,4 +130,4 @@ $(ROBUSTBENCH)/.installed: pyproject.toml constraints-networks.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV)-networks $(VENV)-robustbench $(VENV)-tools $(RELEASE) dist build docs/api docs/_build site
+	rm -rf $(VENV) $(VENV)-networks $(VENV)-robustbench $(VENV)-tools $(RELEASE) dist build docs/api docs/_build jupyter_execute site

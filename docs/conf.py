@@ -71,6 +71,7 @@ nb_execution_mode = "cache"
 nb_execution_cache_path = str(HERE / "_build/notebooks")
 nb_execution_timeout = 1200  # of one cell, for a machine that is slow or busy
 nb_execution_raise_on_error = True
+nb_execution_in_temp = True  # so that what the notebooks write is not left beside them
 nb_merge_streams = True
 copybutton_prompt_text = "$ "
 autodoc_member_order = "bysource"
