@@ -6,14 +6,14 @@ import threading
 
 import numpy as np
 import pytest
+import streamed_trainings
 import torch
-from small_photographs import draw_folders
+from streamed_trainings import draw_folders, drawn, same
 
 import winninghand as wh
 from benchmarks.shards import write_shards
 from winninghand.images import streamed
 from winninghand.images.shards.parquet_files import RowGroups
-from winninghand.recipe import make_recipe
 from winninghand.training.batches import batches_of
 
 CPU = torch.device("cpu")
@@ -42,33 +42,11 @@ def loaded(place, layout):
 
 
 def epoch(split, workers, *parts, first=0):
-    batches = batches_of(split, 8, CPU, workers)
-    return [(one.numpy().copy(), labels.numpy()) for one, labels in batches.epoch(*parts, first=first)]
-
-
-def same(some, others):
-    assert len(some) == len(others) > 0
-    for one, other in zip(some, others, strict=True):
-        np.testing.assert_array_equal(one[0], other[0])
-        np.testing.assert_array_equal(one[1], other[1])
+    return drawn(batches_of(split, 8, CPU, workers), *parts, first=first)
 
 
 def recipe(workers=1, **training):
-    return make_recipe(
-        {
-            "network": {"name": "conv2", "width": 2, "input_size": 16},
-            "images": {"size": 16, "stream": True},
-            "compression": {"method": "dense"},
-            "training": {
-                "epochs": 2,
-                "batch_size": 16,
-                "learning_rate": 0.05,
-                "precision": "32-true",
-                "workers": workers,
-                **training,
-            },
-        }
-    )
+    return streamed_trainings.recipe({"method": "dense"}, workers, **training)
 
 
 def test_the_three_layouts_give_the_same_batches_whoever_decodes_them(place):

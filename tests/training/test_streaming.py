@@ -7,14 +7,14 @@ import weakref
 
 import numpy as np
 import pytest
+import streamed_trainings
 import torch
-from small_photographs import draw_folders
+from streamed_trainings import draw_folders, drawn, same
 
 import winninghand as wh
 from winninghand.augmentation import make_domain
 from winninghand.evaluation import accuracy
 from winninghand.images.streamed import StreamedPictures
-from winninghand.recipe import make_recipe
 from winninghand.training.batches import batches_of
 from winninghand.training.data import channel_statistics, training_profile
 from winninghand.training.streaming import AHEAD
@@ -36,32 +36,8 @@ def images(folder):
 
 
 def recipe(workers, **training):
-    return make_recipe(
-        {
-            "network": {"name": "conv2", "width": 2, "input_size": 16},
-            "images": {"size": 16, "stream": True},
-            "compression": {"method": "lrr", "sparsity": 0.5, "fraction_per_round": 0.5},
-            "training": {
-                "epochs": 2,
-                "batch_size": 16,
-                "learning_rate": 0.05,
-                "precision": "32-true",
-                "workers": workers,
-                **training,
-            },
-        }
-    )
-
-
-def drawn(batches, *parts, first=0):
-    return [(one.numpy().copy(), labels.numpy()) for one, labels in batches.epoch(*parts, first=first)]
-
-
-def same(some, others):
-    assert len(some) == len(others)
-    for one, other in zip(some, others, strict=True):
-        np.testing.assert_array_equal(one[0], other[0])
-        np.testing.assert_array_equal(one[1], other[1])
+    compression = {"method": "lrr", "sparsity": 0.5, "fraction_per_round": 0.5}
+    return streamed_trainings.recipe(compression, workers, **training)
 
 
 def test_order_and_crops_do_not_depend_on_the_workers(images):
