@@ -143,6 +143,20 @@ def test_results_of_schema_1_are_read_and_go_on_as_of_today(tmp_path):
     assert list(after.claims) == list(before.claims)
 
 
+def test_results_from_before_a_column_was_added_are_read_and_go_on_as_of_today(writer, tmp_path):
+    writer.add(run_of("a"))
+    path = tmp_path / "results/cells/a.parquet"
+    table = pq.read_table(path).drop_columns(["weights"])
+    kept = {key: value for key, value in table.schema.metadata.items() if key != b"winninghand.digest"}
+    pq.write_table(table.replace_schema_metadata(kept), path)
+    (before,) = wh.Results(tmp_path).measured
+    assert before.clean.weights is None
+    writer.write_study("a title", "tiny", EVALUATION, PLANNED, wh.__version__)
+    assert "weights" in pq.read_schema(path).names
+    (after,) = wh.Results(tmp_path).measured
+    assert after.rows()[0]["accuracy"] == before.rows()[0]["accuracy"]
+
+
 def test_a_killed_write_is_not_read(writer, tmp_path):
     writer.add(run_of("a"))
     (tmp_path / "results/cells/.b.parquet.xyz.parquet").write_bytes(b"half")

@@ -7,6 +7,7 @@ import pytest
 import winninghand as wh
 from winninghand.base.deprecation import OldNameWarning
 from winninghand.base.errors import InputError
+from winninghand.report.study_page import Report
 from winninghand.results import Results
 from winninghand.studies import Study, planned, run_study
 from winninghand.studies.deck_work import deck_path
@@ -130,10 +131,27 @@ def test_a_finished_study_gets_decks_and_trains_nothing(finished, tiny_images, m
         table = wh.evaluate(player, tiny_images.test, "contrast,gaussian_noise", [5])
         assert [cell.accuracy for cell in deck.cells] == [cell.accuracy for cell in table.cells]
         assert deck.mean_passes == (2 if deck.about.gate == "average" else 1)
+        for cell, again in zip((deck.clean, *deck.cells), (table.clean, *table.cells), strict=True):
+            outcome = again if again is table.clean else again.outcome
+            assert cell.weights == outcome.mean_weights
+            assert sum(cell.weights) == pytest.approx(1)
         assert [card.metadata.recipe["seed"] for card in player.cards] == [int(deck.name[5])] * 2
     monkeypatch.setattr(TrainAndMeasure, "__call__", None)
     again = list(run_study(Study.model_validate(STUDY), tiny_images, out))
     assert [run.about for run in again] == [run.about for run in runs]
+
+
+def test_the_report_shows_who_plays_when(finished):
+    results = Results(finished[0])
+    (figure,) = [one for one in Report.of(results).figures if one.name == "choices"]
+    assert [(row["deck"], row["card"]) for row in figure.rows] == [
+        (deck, card) for deck in ("pair-0", "pair-1") for card in ("1. clean", "2. gaussian")
+    ]
+    deck = next(one for one in results.decks if one.name == "pair-1")
+    (noise,) = [cell for cell in deck.cells if cell.corruption == "gaussian_noise"]
+    shown = [column.title for column in figure.columns]
+    key = figure.columns[shown.index("gaussian noise")].keys[0]
+    assert [row[key] for row in figure.rows[2:]] == list(noise.weights)
 
 
 def test_claims_judge_the_decks(finished):

@@ -74,6 +74,13 @@ class Outcome:
         return float(self.passes.mean())
 
     @property
+    def mean_weights(self) -> tuple[float, ...] | None:
+        """The mean weight that a deck's gate gave each card; None where weights were not kept."""
+        if self.weights is None:
+            return None
+        return tuple(self.weights.mean(axis=0, dtype=np.float64).tolist())
+
+    @property
     def expected_calibration_error(self) -> float:
         """Mean gap between accuracy and confidence: see `expected_calibration_error`."""
         return expected_calibration_error(self.correct, self.confidence)

@@ -79,11 +79,11 @@ def choices_in(table: RobustnessTable, cards: Sequence[Card]) -> Choices | None:
     """Return whom a deck of these cards played when; None where no weights were measured."""
     cells = [((CLEAN, 0), table.clean)]
     cells += [((cell.corruption, cell.severity), cell.outcome) for cell in table.cells]
-    weights = [one.weights.mean(axis=0) for _, one in cells if one.weights is not None]
+    weights = [one.mean_weights for _, one in cells if one.weights is not None]
     if len(weights) < len(cells):
         return None
     conditions = tuple(place for place, _ in cells)
-    found = np.stack(weights).astype(np.float64)
+    found = np.array(weights)
     return Choices(conditions, card_names(cards), found, len(table.clean.correct), table.seed)
 
 

@@ -10,7 +10,7 @@ from winninghand.base.errors import InputError
 from winninghand.base.extras import needed
 from winninghand.base.files import atomic_write
 from winninghand.images.shards.parquet_files import batches, opened, unreadable
-from winninghand.results.predecessor import from_schema_1, schema_1
+from winninghand.results.predecessor import as_of_today, as_stored
 from winninghand.results.schema import CELL_COLUMNS, RUN_COLUMNS, arrow_schema, check_schema, pyarrow
 
 PARTS, WHOLE = "cells", "cells.parquet"
@@ -51,10 +51,10 @@ def read_cells(folder: Path) -> Any:  # noqa: ANN401 (pyarrow has no types)
 
 
 def convert_cells(folder: Path) -> None:
-    """Write files of schema 1 anew, so that all files of a growing study have the same columns."""
+    """Write files of earlier versions anew, so that all files of a growing study have the same columns."""
     schema = arrow_schema({**RUN_COLUMNS, **CELL_COLUMNS})
     for path in (*parts(folder), folder / WHOLE):
-        if path.is_file() and _schema_of(path) == 1:
+        if path.is_file() and not set(schema.names).issubset(opened(path).schema_arrow.names):
             write_cells(_read(path, schema), path)
 
 
@@ -73,8 +73,7 @@ def _read(path: Path, schema: Any) -> Any:  # noqa: ANN401 (pyarrow has no types
         metadata = found.metadata or {}
         number = _number(metadata.get(b"winninghand.schema", b"0"))
         check_schema(number, path)
-        if number == 1:
-            schema = schema_1(schema)
+        schema = as_stored(schema, number, found.names)
         lacking = set(schema.names) - set(found.names)
         if lacking:
             raise InputError(f"{path} lacks the column {sorted(lacking)[0]!r}; get it again")
@@ -86,7 +85,7 @@ def _read(path: Path, schema: Any) -> Any:  # noqa: ANN401 (pyarrow has no types
         except (ValueError, NotImplementedError) as error:  # those of pyarrow are of these kinds
             raise unreadable(path, error) from error
         digest = _digest(table)
-        table = from_schema_1(table) if number == 1 else table
+        table = as_of_today(table)
         _check(table, path)
         if metadata.get(_DIGEST) not in (None, digest):
             raise InputError(f"{path} is damaged: its content does not fit its digest; get it again")
@@ -108,6 +107,10 @@ def _check(table: Any, path: Path) -> None:  # noqa: ANN401 (pyarrow has no type
         (images + 7) // 8 for images in table.column("images").to_pylist()
     ]:
         wrong.append("correct")
+    weights = compute.list_flatten(table.column("weights").combine_chunks())
+    inside = compute.and_(compute.greater_equal(weights, -1e-6), compute.less_equal(weights, 1 + 1e-6))
+    if weights.null_count or not compute.all(inside, min_count=0).as_py():
+        wrong.append("weights")
     if wrong:
         raise InputError(f"{path} is damaged: its column {wrong[0]!r} holds what cannot be; get it again")
 
@@ -118,10 +121,6 @@ def _digest(table: Any) -> bytes:  # noqa: ANN401 (pyarrow has no types)
     for name in table.column_names:
         found.update(repr((name, table.column(name).to_pylist())).encode())
     return found.hexdigest().encode()
-
-
-def _schema_of(path: Path) -> int | None:
-    return _number((opened(path).schema_arrow.metadata or {}).get(b"winninghand.schema", b"0"))
 
 
 def _number(text: bytes) -> int | None:

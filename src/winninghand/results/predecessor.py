@@ -1,8 +1,9 @@
-"""What earlier versions wrote: the run folders of 0.1, and results of schema 1. It is read, never written."""
+"""What earlier versions wrote: the run folders of 0.1, and results with fewer columns. It is only read."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from winninghand.base.errors import InputError
 from winninghand.base.files import regular
 from winninghand.evaluation import CLEAN, Cell, Outcome
 from winninghand.results.runs import CellResult
-from winninghand.results.schema import CELL_COLUMNS, RUN_COLUMNS, arrow_schema, pyarrow
+from winninghand.results.schema import ADDED, CELL_COLUMNS, RUN_COLUMNS, arrow_schema, pyarrow
 
 NEW_IN_2 = (
     *("protocol", "gate", "nonzero", "macs", "nonzero_macs", "macs_trained"),
@@ -70,14 +71,15 @@ def card_before(folder: Path) -> dict[str, Any] | None:
         raise InputError(f"{path} is damaged; delete the folder to start again") from error
 
 
-def schema_1(schema: Any) -> Any:  # noqa: ANN401 (pyarrow has no types)
-    """Return the pyarrow schema without the columns that schema 1 has not."""
-    return pyarrow().schema([one for one in schema if one.name not in NEW_IN_2])
+def as_stored(schema: Any, number: int | None, names: Sequence[str]) -> Any:  # noqa: ANN401 (pyarrow)
+    """Return the pyarrow schema without the columns that a file of such a number and `names` may lack."""
+    new = {*(NEW_IN_2 if number == 1 else ()), *(name for name in ADDED if name not in names)}
+    return pyarrow().schema([one for one in schema if one.name not in new])
 
 
-def from_schema_1(table: Any) -> Any:  # noqa: ANN401 (pyarrow has no types)
-    """Return rows of schema 1 with the columns of today; what they hold is unknown."""
+def as_of_today(table: Any) -> Any:  # noqa: ANN401 (pyarrow has no types)
+    """Return rows of an earlier version with the columns of today; what those hold is unknown."""
     schema = arrow_schema({**RUN_COLUMNS, **CELL_COLUMNS})
-    for name in NEW_IN_2:
+    for name in [name for name in schema.names if name not in table.column_names]:
         table = table.append_column(name, pyarrow().nulls(len(table), schema.field(name).type))
     return table.select(schema.names).cast(schema)

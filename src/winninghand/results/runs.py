@@ -59,7 +59,11 @@ class _Recipe(BaseModel):
 
 @dataclass(frozen=True)
 class CellResult:
-    """One cell: its place, its figures as fractions, and which images were answered rightly, bool (N,)."""
+    """One cell: its place, its figures as fractions, and which images were answered rightly, bool (N,).
+
+    `weights` is the mean weight in [0, 1] that a deck's gate gave each of its cards; None of anything else,
+    and where it was not kept.
+    """
 
     corruption: str
     severity: int
@@ -71,17 +75,19 @@ class CellResult:
     rms_calibration_error: float
     mean_passes: float
     correct: npt.NDArray[np.bool_] = field(repr=False)
+    weights: tuple[float, ...] | None = None
 
     @classmethod
     def of(cls, cell: Cell) -> Self:
         """Return the result of a cell that was just measured."""
-        return cls(**cell.row(), correct=cell.correct)
+        return cls(**cell.row(), correct=cell.correct, weights=cell.outcome.mean_weights)
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         """Return the cell of a row."""
         values = {one.name: row[one.name] for one in fields(cls)}
-        return cls(**{**values, "correct": unpacked(row["correct"], row["images"])})
+        weights = None if row["weights"] is None else tuple(row["weights"])
+        return cls(**{**values, "correct": unpacked(row["correct"], row["images"]), "weights": weights})
 
     def row(self) -> dict[str, Any]:
         """Return the values of the cell's columns; which images were answered rightly is packed into bits."""

@@ -11,6 +11,9 @@ from winninghand.base.extras import needed
 SCHEMA = 2
 """Raised when a column changes its meaning or goes; new columns may be added under the same number."""
 
+ADDED = ("weights",)
+"""Columns that files of this schema may lack, since versions that wrote it had none of them."""
+
 RUN_COLUMNS = {
     "run": "string",
     "kind": "string",
@@ -59,6 +62,7 @@ CELL_COLUMNS = {
     "expected_calibration_error": "float64",
     "rms_calibration_error": "float64",
     "mean_passes": "float64",
+    "weights": "floats",
     "images": "int64",
     "correct": "binary",
 }
@@ -104,6 +108,7 @@ def arrow_schema(columns: dict[str, str]) -> Any:  # noqa: ANN401 (pyarrow has n
         "string": arrow.string(),
         "strings": arrow.list_(arrow.string()),
         "float64": arrow.float64(),
+        "floats": arrow.list_(arrow.float64()),
         "int64": arrow.int64(),
         "bool": arrow.bool_(),
         "binary": arrow.binary(),

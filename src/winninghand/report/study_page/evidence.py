@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from winninghand.evaluation import paired_difference
+import numpy as np
+
+from winninghand.base.errors import spaced
+from winninghand.evaluation import CLEAN, paired_difference
 from winninghand.evaluation.table import bootstrap
-from winninghand.report.study_page.charts import dumbbells, effects
+from winninghand.report.aggregation import corruptions_of
+from winninghand.report.study_page.charts import corruption_map, dumbbells, effects
 from winninghand.report.study_page.costs import TIMES
 from winninghand.report.study_page.figure import (
     Chart,
@@ -23,6 +27,7 @@ from winninghand.report.study_page.figure import (
 )
 from winninghand.report.study_page.shown import Shown
 from winninghand.results import Results, RunResult
+from winninghand.results.runs import shown
 
 
 def deck_rows(results: Results, cards: Sequence[Shown]) -> list[Row]:
@@ -107,6 +112,55 @@ def deck_figure(rows: Sequence[Row]) -> Figure | None:
         rows,
         charts,
     )
+
+
+def choices_figure(results: Results, cards: Sequence[Shown]) -> Figure | None:
+    """Return what weights gates gave the cards of their decks; those that average and choose none, apart."""
+    choosing = [deck for deck in results.decks if deck.cells and deck.about.gate != "average"]
+    decks = [deck for deck in choosing if all(cell.weights for cell in (deck.clean, *deck.cells))]
+    if not decks:
+        return None
+    singles = {card.runs[0].name: card for card in cards if len(card.runs) == 1}
+    keys = {f"c{place}": name for place, name in enumerate([CLEAN, *corruptions_of(decks)])}
+    rows: list[Row] = []
+    for deck in decks:
+        members = [singles[name] for name in deck.about.members if name in singles]
+        place = {key: _common(members, key) for key in ("method", "domain", "network", "protocol")}
+        means = {key: _mean_weights(deck, name) for key, name in keys.items()}
+        for index, name in enumerate(_names_of_cards(deck, members)):
+            weights = {key: None if found is None else found[index] for key, found in means.items()}
+            label = f"{deck.name} · {name}"
+            rows.append({**place, "seed": None, "label": label, "deck": deck.name, "card": name, **weights})
+    return Figure(
+        "choices",
+        "Who plays when",
+        "The mean weight that a deck's gate gave each of its cards, over images and severities, percent. A "
+        "card of weight 0 is not run.",
+        [
+            words("deck", "deck"),
+            words("card", "card"),
+            *(percent(spaced(name), key, 0) for key, name in keys.items()),
+        ],
+        rows,
+        [Chart("Weight of each card", corruption_map(keys, [row["label"] for row in rows], "weight"))],
+    )
+
+
+def _mean_weights(deck: RunResult, corruption: str) -> list[float] | None:
+    """Return the mean weight of each card over the severities of a corruption."""
+    cells = [cell.weights for cell in (deck.clean, *deck.cells) if cell.corruption == corruption]
+    return np.mean(cells, axis=0).tolist() if cells else None
+
+
+def _names_of_cards(deck: RunResult, members: Sequence[Shown]) -> list[str]:
+    """Return a short name of each card: its number, and its domain or else what the report calls it."""
+    count = len(deck.clean.weights or ())
+    names = [shown(domain) for domain in deck.about.choice.get("domains", ())]
+    if len(members) == count:
+        domains = [member.place.domain for member in members]
+        names = domains if len(set(domains)) == count else [member.place.label for member in members]
+    known = names if len(names) == count else ["card"] * count
+    return [f"{place}. {name}" for place, name in enumerate(known, start=1)]
 
 
 def claim_figures(results: Results) -> list[Figure]:

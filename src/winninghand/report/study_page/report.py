@@ -15,6 +15,7 @@ from winninghand.report.study_page.cards import (
 )
 from winninghand.report.study_page.costs import size_figure
 from winninghand.report.study_page.evidence import (
+    choices_figure,
     claim_figures,
     deck_figure,
     deck_rows,
@@ -65,6 +66,7 @@ class Report:
             size_figure(cards, decks),
             calibration_figure(cards),
             deck_figure(decks),
+            choices_figure(results, cards),
             *claims,
             failure_figure(results),
             run_figure(cards),
