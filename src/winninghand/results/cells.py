@@ -16,7 +16,14 @@ from winninghand.results.schema import CELL_COLUMNS, RUN_COLUMNS, arrow_schema, 
 PARTS, WHOLE = "cells", "cells.parquet"
 
 _DIGEST = b"winninghand.digest"
-_NEEDED = ("run", "kind", "measured_on", "data", "evaluation", *CELL_COLUMNS)
+_NEEDED = (
+    "run",
+    "kind",
+    "measured_on",
+    "data",
+    "evaluation",
+    *(name for name in CELL_COLUMNS if name != "weights"),
+)
 _FRACTIONS = (
     *("last_validation_accuracy", "validation_accuracy", "test_accuracy"),
     *("accuracy", "accuracy_low", "accuracy_high", "expected_calibration_error", "rms_calibration_error"),
