@@ -148,8 +148,9 @@ def choices_figure(results: Results, cards: Sequence[Shown]) -> Figure | None:
 
 def _mean_weights(deck: RunResult, corruption: str) -> list[float] | None:
     """Return the mean weight of each card over the severities of a corruption."""
-    cells = [cell.weights for cell in (deck.clean, *deck.cells) if cell.corruption == corruption]
-    return np.mean(cells, axis=0).tolist() if cells else None
+    cells = [cell for cell in (deck.clean, *deck.cells) if cell.corruption == corruption]
+    found = [cell.weights for cell in cells if cell.weights is not None]
+    return np.mean(found, axis=0).tolist() if found else None
 
 
 def _names_of_cards(deck: RunResult, members: Sequence[Shown]) -> list[str]:
