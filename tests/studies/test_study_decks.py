@@ -1,6 +1,7 @@
 """Decks of a study: planned by seed and protocol, measured once, and part of results and claims."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,7 @@ import winninghand as wh
 from winninghand.base.deprecation import OldNameWarning
 from winninghand.base.errors import InputError
 from winninghand.report.study_page import Report
-from winninghand.results import Results
+from winninghand.results import Results, ResultsWriter
 from winninghand.studies import Study, planned, run_study
 from winninghand.studies.deck_work import deck_path
 from winninghand.studies.work import TrainAndMeasure
@@ -194,3 +195,14 @@ def test_a_deck_whose_card_failed_is_told_and_made_later(tiny_images, tmp_path, 
     list(run_study(study, tiny_images, tmp_path))
     assert [deck.name for deck in Results(tmp_path).decks] == NAMES
     assert not Results(tmp_path).failed
+
+
+def test_finished_runs_are_told_by_the_whole_recipe_of_today(finished, tiny_images, tmp_path):
+    out = shutil.copytree(finished[0], tmp_path / "out")
+    run = Results(out).finished[0]
+    older = {**run.about.recipe, "training": {**run.about.recipe["training"]}}
+    del older["training"]["workers"]
+    ResultsWriter(out).add(replace(run, about=replace(run.about, recipe=older)))
+    assert "workers" not in Results(out).finished[0].about.recipe["training"]
+    again = list(run_study(Study.model_validate(STUDY), tiny_images, out))
+    assert again[0].about == Results(out).finished[0].about == run.about

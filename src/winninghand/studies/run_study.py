@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from winninghand.base.errors import InputError, counted
@@ -67,7 +68,10 @@ def run_study(
             run = known.get(task.name)
             if run is not None and run.about.evaluation == study.evaluation.to_json():
                 announce(f"{failures.labels[task.name]}: done already")
-                yield run
+                asked = _as_asked(run, task)
+                if asked is not run:
+                    writer.add(asked)
+                yield asked
             elif failures.has_diverged(task.name):
                 announce(f"{failures.labels[task.name]}: its training diverged")
             elif not finished or is_trained(run_path(out, task.spec.recipe)):
@@ -146,6 +150,16 @@ def _is_measured_before(task: AnyTask, study: Study, out: Path) -> bool:
     with suppress(InputError):  # a damaged file is told of when the run is done
         return None not in (card_before(folder), measured_before(folder, study.evaluation.to_json()))
     return False
+
+
+def _as_asked(run: RunResult, task: Task) -> RunResult:
+    """Return a finished run with the choice and the whole recipe by which the study asks for it now.
+
+    A version that knows more settings writes more of them, and claims compare the recipes of runs.
+    """
+    spec = task.spec
+    about = replace(run.about, choice=spec.choice, recipe=spec.table, protocol=spec.protocol or None)
+    return run if about == run.about else replace(run, about=about)
 
 
 def _parent(task: Task) -> str | None:

@@ -93,6 +93,7 @@ def corruption_map(
             labelExpr="format(datum.value * 100, '+.0f')" if difference else "format(datum.value, '.0%')",
             gradientLength=220,
             gradientThickness=10,
+            labelOverlap=True,
             titleLimit=320,
         ),
         tooltip=[

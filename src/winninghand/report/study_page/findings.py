@@ -173,9 +173,14 @@ def _of_claims(claims: Figure | None) -> Iterator[str]:
         for row in claims.rows:
             if row["verdict"] == verdict:
                 yield f"{row['label']} {verdict} here: {row['sentence'].rstrip('.')}."
-    undecided = [row["label"] for row in claims.rows if row["verdict"] == "undecided"]
+    undecided: dict[str, list[str]] = {}
+    for row in claims.rows:
+        if row["verdict"] == "undecided":
+            protocol = "" if row["label"] == row["claim"] else f" under {row['protocol']}"
+            undecided.setdefault(protocol, []).append(row["claim"])
     if undecided:
-        yield f"Undecided by these results: {', '.join(undecided)}."
+        named = [f"{', '.join(names)}{protocol}" for protocol, names in undecided.items()]
+        yield f"Undecided by these results: {'; '.join(named)}."
 
 
 def _of_caution(cards: Sequence[Shown]) -> Iterator[str]:
