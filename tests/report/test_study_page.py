@@ -1,6 +1,7 @@
 """The report of a study: its figures are those of the Parquet files, wherever they stand."""
 
 import csv
+import dataclasses
 import html
 import json
 import re
@@ -19,7 +20,7 @@ from winninghand.evaluation import CLEAN, Cell, Heatmap
 from winninghand.evaluation import Outcome as Answers
 from winninghand.report.study_page import Report, write_page
 from winninghand.report.study_page.costs import mark_front
-from winninghand.report.study_page.latex import escaped
+from winninghand.report.study_page.latex import escaped, write_latex
 from winninghand.results import About, CellResult, ResultsWriter, RunResult
 from winninghand.results.fourier import write_fourier
 from winninghand.results.outcomes import Outcome, write_outcomes
@@ -201,10 +202,34 @@ def test_csv_files_hold_every_digit(study, tmp_path):
     row = next(row for row in rows if (row["seed"], row["domain"]) == ("0", HOSTILE))
     assert float(row["robust"]) == run.robust_accuracy
     assert float(row["robust_low"]) == run.robust_interval.low
+    with (tmp_path / "csv/corruptions.csv").open(newline="", encoding="utf-8") as file:
+        row = next(row for row in csv.DictReader(file) if (row["seed"], row["domain"]) == ("0", HOSTILE))
+    assert {corruption: float(row[corruption]) for corruption in ("fog", HOSTILE)} == {
+        cell.corruption: cell.accuracy for cell in run.cells
+    }
+
+
+def test_what_was_measured_otherwise_than_is_asked_for_now_is_not_finished(study):
+    writer, known = ResultsWriter(study), wh.Results(study).study
+    asked = {**EVALUATION, "limit": 10}
+    writer.write_study(known["title"], "tiny", asked, known["runs"], wh.__version__)
+    with pytest.raises(wh.InputError, match=r"no run of the study .* is finished"):
+        Report.of(wh.Results(study))
+    again = run_of("a", 0)
+    writer.add(dataclasses.replace(again, about=dataclasses.replace(again.about, evaluation=asked)))
+    report = Report.of(wh.Results(study))
+    assert report.introduction.startswith("1 of 4 runs is finished")
+    (figure,) = [one for one in report.figures if one.name == "failures"]
+    assert {row["run"]: row["state"] for row in figure.rows} == {
+        "late": "failed",
+        "d": "not finished",
+        "b": "not finished",
+    }
 
 
 def test_latex_escapes_what_it_must():
     assert escaped("50% & a_b ± −1 “中”") == r"50\% \& a\_b $\pm$ $-$1 ``U+4E2D''"
+    assert escaped("Ħ") == "U+0126"
     assert escaped("\\~^") == r"\textbackslash{}\textasciitilde{}\textasciicircum{}"
 
 
@@ -215,6 +240,14 @@ def test_the_latex_document_compiles(study, tmp_path):
     done = subprocess.run(words, cwd=tmp_path / "latex", capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout[-2000:]
     assert (tmp_path / "latex/report.pdf").stat().st_size > 10_000
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="there is no LaTeX")
+def test_every_letter_that_is_kept_can_be_set(tmp_path):
+    write_latex("".join(map(chr, range(0x20, 0x2200))), [], tmp_path)
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "report.tex"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 @pytest.mark.slow

@@ -185,6 +185,30 @@ def test_decks_are_held_against_each_card_and_the_average():
     assert "a second deck like gated0, of cards of other seeds" in row["missing"]
 
 
+def test_a_planned_deck_without_figures_keeps_c4_from_holding():
+    cards = [Card("lrr", 0.95, 0.60), Card("lrr", 0.95, 0.64, "augmix")]
+    runs = [card.run(seed) for seed in range(4) for card in cards]
+    planned = [{"run": run.name, "choice": {"domain": run.about.domain}} for run in runs]
+    made, decks = [], []
+    for seed in range(4):
+        members = [run.name for run in runs if run.about.seed == seed]
+        decks.append({"run": f"gated{seed}", "choice": {"gate": "weighted"}, "cards": members})
+        made.append(deck(f"gated{seed}", 0.70 + 0.002 * math.sin(seed), members, "weighted", 1.0))
+        made.append(deck(f"average{seed}", 0.66 + 0.002 * math.cos(seed), members, "average", 2.0))
+
+    def row(decks):
+        found = judged([*runs, *made[:6]], [*planned, *decks], {"gated3": "which could not be made"})
+        return next(row for row in found if row["name"] == "C4")
+
+    assert row(decks[:3])["verdict"] == "holds"
+    assert (row(decks)["verdict"], row(decks)["missing"]) == (
+        "undecided",
+        ["gated3, which could not be made"],
+    )
+    decks[-1]["cards"] = decks[-1]["cards"][:1]  # it is of other cards
+    assert row(decks)["verdict"] == "holds"
+
+
 def test_each_protocol_is_judged_with_what_is_the_same_under_both():
     rates = {"equal_schedule": 0.62, "equal_epochs": 0.5}
     binary = [Card("bp", 0.95, rate, scope=name, protocol=name) for name, rate in rates.items()]

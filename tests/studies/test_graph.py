@@ -69,6 +69,26 @@ def test_choices_are_excluded_and_keys_apply_on_conditions():
         ({"sweeps": [{"seed": 1, "when": {"domain": {"seed": 1}}}]}, "when names 'domain'"),
         ({"sweeps": [{"seed": 1, "when": {"seed": {"seed": 1}}}]}, "when names 'seed'"),
         ({"exclude": [{"seed": 1}]}, "exclude names 'seed'"),
+        (
+            {"sweeps": [{"compression.method": ["lrr", "lth"], "exclude": [{"compression.method": "lht"}]}]},
+            "exclude gives 'compression.method' the value 'lht', which it never has; did you mean 'lth'",
+        ),
+        (
+            {
+                "sweeps": [
+                    {"domain": {"name": "prime"}, "seed": 1, "when": {"seed": {"domain": ["prime", "x"]}}}
+                ]
+            },
+            "when gives 'domain' the value 'x', which it never has; known: prime",
+        ),
+        (
+            {"sweeps": [{"seed": [1, 2]}], "decks": [{"name": "a", "cards": [{"seed": [1, 3]}]}]},
+            "the deck 'a' gives 'seed' the value 3, which it never has; known: 1, 2",
+        ),
+        (
+            {"sweeps": [{"seed": 1}, {"domain": "clean"}], "exclude": [{"seed": 1, "domain": "clean"}]},
+            "exclude names 'seed' and 'domain', which no sweep has together",
+        ),
         ({"protocol": "equal_epoch"}, "unknown protocol 'equal_epoch'; did you mean 'equal_epochs'"),
         ({"sweeps": [{"protocol": "equal_epochs"}]}, "beside the sweeps"),
     ],

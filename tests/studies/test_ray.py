@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from winninghand.base.errors import InputError
 from winninghand.images import load_images
@@ -144,6 +145,23 @@ def test_an_address_that_does_not_answer_is_told_in_one_line(monkeypatch):
         address = f"127.0.0.1:{closed.getsockname()[1]}"
         with pytest.raises(InputError, match=f"no Ray cluster answers at {address} in 1 s"):
             RayExecutor(address=address)
+
+
+@pytest.mark.parametrize(
+    ("share", "address", "named"),
+    [
+        (1.5, "127.0.0.1:1", "a share of a GPU up to 1"),
+        (float("nan"), None, "a share of a GPU up to 1"),
+        pytest.param(
+            *(0.25, None, "no GPU that runs could share"),
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU"),
+        ),
+    ],
+)
+def test_a_share_of_a_gpu_that_no_run_can_get_is_told_in_one_line(share, address, named):
+    """Ray itself would wait for such a GPU for ever."""
+    with pytest.raises(InputError, match=named):
+        RayExecutor(workers=1, address=address, gpus_per_run=share)
 
 
 def test_ray_is_not_imported_unless_asked():

@@ -15,8 +15,9 @@ from winninghand.base.errors import InputError
 from winninghand.base.files import read_sealed, write_sealed
 from winninghand.evaluation import CLEAN, Cell, Outcome
 from winninghand.report.study_tables import summary
-from winninghand.results import About, CellResult, ResultsWriter, RunResult
+from winninghand.results import About, CellResult, ResultsWriter, RunResult, cells
 from winninghand.results.cells import write_cells
+from winninghand.results.outcomes import read_outcomes
 
 PLANNED = [{"run": name, "parent": None, "choice": {"seed": seed}} for seed, name in enumerate("abc")]
 SHIPPED = Path(__file__).parents[2] / "studies/conv4/results"
@@ -157,6 +158,48 @@ def test_results_from_before_a_column_was_added_are_read_and_go_on_as_of_today(w
     assert after.rows()[0]["accuracy"] == before.rows()[0]["accuracy"]
 
 
+def test_columns_that_a_later_version_adds_are_left_alone(writer, tmp_path):
+    writer.add(run_of("a"))
+    path = tmp_path / "results/cells/a.parquet"
+    table = pq.read_table(path)
+    write_cells(table.append_column("joules", pa.array([1.5] * len(table))), path)
+    assert [run.name for run in wh.Results(tmp_path).measured] == ["a"]
+    table = pq.read_table(path)
+    changed = table.set_column(table.column_names.index("joules"), "joules", pa.array([2.5] * len(table)))
+    pq.write_table(changed, path)
+    with pytest.raises(InputError, match="does not fit its digest"):
+        len(wh.Results(tmp_path).cells)
+
+
+def test_parts_that_become_one_file_are_read_from_it(writer, tmp_path, monkeypatch):
+    writer.add(run_of("a"))
+    listed, seen = cells.parts, []
+
+    def parts(folder):
+        found = listed(folder)
+        seen.append(found)
+        if len(seen) == 1:
+            writer.compact()
+        return found
+
+    monkeypatch.setattr(cells, "parts", parts)
+    assert [run.name for run in wh.Results(tmp_path).measured] == ["a"]
+    assert len(seen[0]) == 1
+
+
+def test_nobody_finds_a_file_that_is_half_written(writer, tmp_path, monkeypatch):
+    right, found = pq.write_table, []
+
+    def write(*words, **settings):
+        found.extend((tmp_path / "results").rglob("*.parquet"))
+        right(*words, **settings)
+
+    monkeypatch.setattr(pq, "write_table", write)
+    writer.add(run_of("a"))
+    assert found == []
+    assert pq.read_table(tmp_path / "results/cells/a.parquet").num_rows == 3
+
+
 def test_a_killed_write_is_not_read(writer, tmp_path):
     writer.add(run_of("a"))
     (tmp_path / "results/cells/.b.parquet.xyz.parquet").write_bytes(b"half")
@@ -178,8 +221,13 @@ def test_other_results_are_refused_in_one_line(writer, tmp_path):
     with pytest.raises(InputError, match="schema 99"):
         str(wh.Results(tmp_path).title)
     study.write_text("{")
-    with pytest.raises(InputError, match=r"study\.json is damaged"):
+    with pytest.raises(InputError, match=r"study\.json is damaged .*; delete it and start the study again"):
         str(wh.Results(tmp_path).title)
+    study.unlink()
+    assert [run.name for run in writer.read()] == ["a"]  # what was measured is not lost by that
+    (tmp_path / "results/outcomes.json").write_text("{")
+    with pytest.raises(InputError, match=r"outcomes\.json is damaged .*; delete it"):
+        read_outcomes(writer.folder)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import sys
+import tomllib
 
 import pytest
 from pydantic import ValidationError
@@ -165,10 +166,12 @@ def test_a_deck_s_name_cannot_be_a_path(name):
     [
         (
             {"sweeps": [{"seed": list(range(1000)), "training.epochs": list(range(1, 102))}]},
-            r"1.01e\+05 choices",
+            "101,000 choices",
         ),
-        ({"sweeps": [{f"domain.k{k}": [0] * 10 for k in range(8)}]}, r"1e\+08 choices.*only with --yes"),
-        ({"sweeps": [{"seed": [0] * 10}] * 10_001}, "choices"),
+        ({"sweeps": [{f"domain.k{k}": [0] * 10 for k in range(8)}]}, "100,000,000 choices.*only with --yes"),
+        ({"sweeps": [{"seed": [0] * 10}] * 10_001}, "100,010 choices"),
+        ({"sweeps": [{f"domain.k{k}": [0] * 10 for k in range(400)}]}, "billions of choices"),
+        ({"sweeps": [{"seed": [0, 1], "exclude": [{"seed": [0, 1]}]}]}, "the study has no runs"),
     ],
 )
 def test_a_study_is_counted_before_it_is_multiplied_out(table, named):
@@ -180,6 +183,7 @@ def test_a_study_is_counted_before_it_is_multiplied_out(table, named):
     ("table", "named"),
     [
         ({"sweeps": [{"seed": []}]}, "'seed' has no value"),
+        ({"protocol": []}, "protocol has no value"),
         ({"decks": [{"name": "a"}, {"name": "A"}]}, "2 decks have the name 'a'"),
     ],
 )
@@ -210,6 +214,12 @@ def test_a_bad_recipe_anywhere_is_refused_before_anything_runs():
     with pytest.raises(InputError, match="sigma"):
         sweeps = [{"seed": 0}, {"domain.name": "gaussian", "domain.sigma": 2}]
         run_specs(Study.model_validate({**STUDY, "sweeps": sweeps}))
+
+
+def test_a_dotted_key_without_quotes_is_told_of():
+    sweeps = tomllib.loads('compression.method = ["lrr", "lth"]')
+    with pytest.raises(InputError, match=r"""in quotes: "compression\.method" = \['lrr', 'lth'\]"""):
+        run_specs(Study.model_validate({**STUDY, "sweeps": [sweeps]}))
 
 
 def test_results_of_other_images_are_refused(tiny_images, tmp_path):

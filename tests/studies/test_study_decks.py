@@ -79,7 +79,7 @@ def test_a_deck_has_cards_of_one_protocol():
     ("deck", "said"),
     [
         ({"cards": [{"domains": "clean"}]}, "did you mean 'domain'"),
-        ({"cards": [{"domain": "augmix"}]}, "no run of the study fits"),
+        ({"cards": [{"domain": "augmix"}]}, "gives .domain. the value .augmix., which it never has"),
         ({"cards": [{"domain": "gaussian"}, {"seed": 2}]}, "no seed has runs that fit each of 2 conditions"),
         ({"gate": "avarage"}, "did you mean 'average'"),
         ({"settings": {"most_active": 1}}, "most_active"),
@@ -172,6 +172,12 @@ def test_a_deck_under_other_settings_is_measured_again(finished, tiny_images, tm
         *("-0-average: done already", "-1-average: done already", "-0", "-1")
     ]
     assert {deck.about.choice.get("max_active") for deck in Results(out).decks} == {2, None}
+    other = {**STUDY, "decks": [{**STUDY["decks"][0], "name": "other"}]}
+    list(run_study(Study.model_validate(other), tiny_images, out))
+    for name in ("decks", "choices"):  # decks that are not asked for any more are not shown
+        (figure,) = [one for one in Report.of(Results(out)).figures if one.name == name]
+        assert {row["deck"].partition("-")[0] for row in figure.rows} == {"other"}
+        assert {row["seed"] for row in figure.rows} == {"0", "1"}
 
 
 def test_a_deck_whose_card_failed_is_told_and_made_later(tiny_images, tmp_path, monkeypatch):

@@ -41,13 +41,14 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @contextmanager
-def atomic_write(path: Path | str) -> Iterator[Path]:
+def atomic_write(path: Path | str, keep_suffix: bool = True) -> Iterator[Path]:
     """Yield a path to write to; when the block ends well the file is moved to `path` in one step.
 
     The file is written beside its target, flushed to disk and renamed, so that a reader or a kill
     at any moment finds the old file or the new one. When the block raises, nothing is left; what a
     killed writer of this file left is deleted. The temporary file is called `.NAME.xxxxxxxx.tmp.SUFFIX`:
-    it ends as its target does, because some writers choose a format by that. A symbolic link stays one,
+    it ends as its target does, because some writers choose a format by that, unless `keep_suffix` is False.
+    A symbolic link stays one,
     and what it points to is replaced, with the rights that it had. A device, a pipe and the process's
     own output are written to.
 
@@ -62,7 +63,7 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
         start = f".{target.name[:40]}."
         for left in folder.glob(f"{glob.escape(start)}*"):
             _delete_if_left(left)
-        handle, name = _made(folder, start, f".tmp{target.suffix[:20]}")
+        handle, name = _made(folder, start, f".tmp{target.suffix[:20] if keep_suffix else ''}")
     tmp = Path(name)
     try:
         try:
@@ -156,22 +157,24 @@ def write_sealed(table: Mapping[str, Any], path: Path) -> None:
         write_text(text, path)
 
 
-def read_sealed(path: Path) -> dict[str, Any]:
+def read_sealed(path: Path, mend: str = "") -> dict[str, Any]:
     """Return the table that a file holds, without its digest; one that has none, as of 0.1, is not checked.
 
-    Raises `InputError` for what cannot be read, is no table or does not fit its digest.
+    Raises `InputError` for what cannot be read, is no table or does not fit its digest; `mend` says what to
+    do then, unless whoever calls does.
     """
+    then = f"; {mend}" if mend else ""
     try:
         table = json.loads(regular(path).read_text(encoding="utf-8"))
     except InputError:
         raise
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path} is damaged ({type(error).__name__})") from error
+        raise InputError(f"{path} is damaged ({type(error).__name__}){then}") from error
     if not isinstance(table, dict):
-        raise InputError(f"{path} is damaged: it holds {with_article(type(table).__name__)}, no table")
+        raise InputError(f"{path} is damaged: it holds {with_article(type(table).__name__)}, no table{then}")
     digest = table.pop(_DIGEST, None)
     if digest not in (None, _digest(table)):
-        raise InputError(f"{path} is damaged: its content does not fit its digest")
+        raise InputError(f"{path} is damaged: its content does not fit its digest{then}")
     return table
 
 

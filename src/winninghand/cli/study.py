@@ -66,7 +66,14 @@ def study(
     from winninghand.base.threads import use_threads
     from winninghand.cli.loading import images_as
     from winninghand.cli.options import write_json
-    from winninghand.report.study_tables import DECK_COLUMNS, deck_rows, write_claims, write_tables
+    from winninghand.report.study_tables import (
+        DECK_COLUMNS,
+        ENDED_COLUMNS,
+        deck_rows,
+        ended_rows,
+        write_claims,
+        write_tables,
+    )
     from winninghand.report.terminal import console, print_missing, print_models
     from winninghand.results import Results, ResultsWriter, RunResult
     from winninghand.studies import Publisher, RunsFailedError, load_study, run_study
@@ -87,6 +94,8 @@ def study(
             console.print(line)
         write_json(takes.to_json(), json)
         return
+    if finished and not out.exists():
+        raise _none_finished(out)
     who = _executor(executor, workers, ray, gpus_per_run, threads)
     print_missing(asked.evaluation.missing)
     known = {run.name for run in ResultsWriter(out).read()}
@@ -107,12 +116,14 @@ def study(
                 written = time.monotonic()
     except RunsFailedError as error:  # it is told last, below the tables of what is done
         failure = error
+    ended = ended_rows(Results(out), out)
     if failure is not None and not done:
+        print_models(ENDED_COLUMNS, ended, "without figures")
         raise failure
     if not done and not known and Results(out).diverged:
         raise InputError(f"all trainings of the study diverged; {out / 'failures'} says where")
     if not done:
-        raise InputError(f"no run of the study is finished in {out}; leave --finished out to train them")
+        raise _none_finished(out)
     done.sort(key=lambda one: order[one.name])
     columns, rows = write_tables(asked.title, [*order], done, out, decks)
     print_models(columns, rows, asked.title)
@@ -123,8 +134,14 @@ def study(
         if zoo is not None:
             Publisher(asked, images, zoo, out, console.print, trust).publish(done)
     print_models(*write_claims(Results(out).claims, out), "claims")
+    if ended:
+        print_models(ENDED_COLUMNS, ended, "without figures")
     if failure is not None:
         raise failure
+
+
+def _none_finished(out: Path) -> InputError:
+    return InputError(f"no run of the study is finished in {out}; leave --finished out to train them")
 
 
 def _executor(

@@ -18,9 +18,10 @@ from winninghand.report.aggregation import (
     mean_accuracy,
     without_overlap,
 )
-from winninghand.results import RunResult
+from winninghand.results import Results, RunResult
 
 DECK_COLUMNS = ("deck", "cards", "gate", "passes", "clean", "robust", "bytes")
+ENDED_COLUMNS = ("run", "what came of it", "attempts", "error", "log")
 LOG_COLUMNS = ("", "run", "extends", "epochs", "minutes", "validation", "clean", "robust", "bytes")
 
 
@@ -65,6 +66,16 @@ def deck_rows(decks: Iterable[RunResult]) -> list[list[str]]:
             f"{deck.about.bytes or 0:,}",
         ]
         for deck in decks
+    ]
+
+
+def ended_rows(results: Results, folder: Path) -> list[list[str]]:
+    """Return a row of `ENDED_COLUMNS` for each run and deck that failed or diverged; logs lie in `folder`."""
+    kinds = (("failed", results.failed), ("diverged", results.diverged))
+    return [
+        [row["run"], kind, str(row["attempts"]), shown(row["error"]), str(folder / row["log"])]
+        for kind, rows in kinds
+        for row in rows
     ]
 
 

@@ -47,7 +47,7 @@ def parts(folder: Path) -> list[Path]:
 def read_cells(folder: Path) -> Any:  # noqa: ANN401 (pyarrow has no types)
     """Return all rows; of a run in a part and in the whole file the part counts."""
     arrow, schema = pyarrow(), arrow_schema({**RUN_COLUMNS, **CELL_COLUMNS})
-    tables = [_read(path, schema) for path in parts(folder)]
+    tables = _read_parts(folder, schema)
     whole = folder / WHOLE
     if whole.is_file():
         table = _read(whole, schema)
@@ -55,6 +55,17 @@ def read_cells(folder: Path) -> Any:  # noqa: ANN401 (pyarrow has no types)
         kept = [pair not in newer for pair in zip(*_columns(table, "run", "measured_on"), strict=True)]
         tables.insert(0, table.filter(arrow.array(kept, arrow.bool_())))
     return arrow.concat_tables(tables) if tables else schema.empty_table()
+
+
+def _read_parts(folder: Path, schema: Any) -> list[Any]:  # noqa: ANN401 (pyarrow has no types)
+    """Return the rows of each part; the study may make one file of them meanwhile."""
+    while True:
+        found = parts(folder)
+        try:
+            return [_read(path, schema) for path in found]
+        except InputError:
+            if all(path.exists() for path in found):
+                raise
 
 
 def convert_cells(folder: Path) -> None:
@@ -69,7 +80,8 @@ def write_cells(table: Any, path: Path) -> None:  # noqa: ANN401 (pyarrow has no
     """Write rows with checksums of their pages and a digest of all, whole or not at all."""
     parquet = needed("pyarrow.parquet", "parquet", "for the results of studies")
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), _DIGEST: _digest(table)})
-    with atomic_write(path) as tmp:
+    # Who reads all *.parquet of a growing study is to find none that is half written.
+    with atomic_write(path, keep_suffix=False) as tmp:
         parquet.write_table(table, str(tmp), compression="zstd", write_page_checksum=True)
 
 
@@ -84,10 +96,13 @@ def _read(path: Path, schema: Any) -> Any:  # noqa: ANN401 (pyarrow has no types
         lacking = set(schema.names) - set(found.names)
         if lacking:
             raise InputError(f"{path} lacks the column {sorted(lacking)[0]!r}; get it again")
-        rows = list(batches(path, schema.names, 1024))
-        table = pyarrow().Table.from_batches(rows) if rows else schema.empty_table()
+        # A later version may have added columns; the digest is of them, too.
+        added = [one for one in found if one.name not in schema.names]
+        whole = pyarrow().schema([*schema, *added], metadata=schema.metadata)
+        rows = list(batches(path, whole.names, 1024))
+        table = pyarrow().Table.from_batches(rows) if rows else whole.empty_table()
         try:
-            table = table.select(schema.names).cast(schema)
+            table = table.select(whole.names).cast(whole)
             table.validate(full=True)
         except (ValueError, NotImplementedError) as error:  # those of pyarrow are of these kinds
             raise unreadable(path, error) from error

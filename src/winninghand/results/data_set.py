@@ -93,18 +93,16 @@ class Results:
 
         The planned runs come first, then the planned decks, each in the order of the plan.
         """
-        groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for row in self.cells:
-            groups.setdefault((row["run"], row["measured_on"]), []).append(row)
-        order = {one["run"]: place for place, one in enumerate((*self.study["runs"], *self._decks))}
-        found = sorted(groups.values(), key=lambda rows: order.get(rows[0]["run"], len(order)))
-        return tuple(RunResult.from_rows(rows) for rows in found)
+        return _measured(self.cells, [one["run"] for one in (*self.study["runs"], *self._decks)])
 
     @property
     def finished(self) -> tuple[RunResult, ...]:
-        """The planned runs that are finished, as the study measured them, in the order of the plan."""
+        """The planned runs that are finished, in the order of the plan.
+
+        A run that was measured otherwise than the study asks for now is not finished.
+        """
         planned = {one["run"] for one in self.study["runs"]}
-        return tuple(run for run in self.measured if run.about.measured_on == "study" and run.name in planned)
+        return tuple(run for run in self.measured if self._is_as_asked(run) and run.name in planned)
 
     @cached_property
     def cells(self) -> Rows:
@@ -115,8 +113,9 @@ class Results:
     def runs(self) -> Rows:
         """One row per planned run, deck and kind of images, with its mean accuracies.
 
-        What is not finished has nothing but its name, its choice and its parent. `outcome` is
-        `trained`, `diverged` or `failed`; null of a deck and of a run that is still to come.
+        What has no figures has nothing but its name, its choice and its parent. `finished` says whether
+        there are figures of what is asked for now. `outcome` is `trained`, `diverged` or `failed`; null of a
+        finished deck and of what is still to come.
         """
         columns = {
             **RUN_COLUMNS,
@@ -132,7 +131,7 @@ class Results:
             {
                 **run.about.row(),
                 "images": run.images,
-                "finished": True,
+                "finished": run.about.measured_on != "study" or self._is_as_asked(run),
                 "outcome": "trained" if run.about.kind == "card" else None,
                 "clean_accuracy": run.clean_accuracy,
                 "robust_accuracy": run.robust_accuracy if run.cells else None,
@@ -184,12 +183,13 @@ class Results:
         """
         from winninghand.results.claims.judging import judged  # who only writes needs none of it
 
+        decks = {one["run"] for one in self._decks}
         ended = {
-            row["run"]: f"whose training {kind}"
+            row["run"]: "which could not be made" if row["run"] in decks else f"whose training {kind}"
             for kind in ("failed", "diverged")
             for row in self._ended(kind)
         }
-        rows = list(judged(self._compared, self.study["runs"], ended))
+        rows = list(judged(self._compared, [*self.study["runs"], *self._decks], ended))
         return Rows(pyarrow().Table.from_pylist(rows, schema=arrow_schema(CLAIM_COLUMNS)))
 
     @property
@@ -202,8 +202,7 @@ class Results:
         return tuple(
             run
             for run in self.measured
-            if (run.about.kind, run.about.measured_on) == ("deck", "study")
-            and (not planned or run.name in planned)
+            if run.about.kind == "deck" and self._is_as_asked(run) and (not planned or run.name in planned)
         )
 
     @property
@@ -214,11 +213,13 @@ class Results:
 
     @property
     def _compared(self) -> list[RunResult]:
-        """The planned runs, and decks of them, as the study measures them now."""
+        """The finished runs, and decks of planned runs."""
         planned = {one["run"] for one in self.study["runs"]}
-        decks = [deck for deck in self.decks if planned.issuperset(deck.about.members)]
-        asked = self.study["evaluation"]
-        return [run for run in (*self.finished, *decks) if run.about.evaluation == asked]
+        return [*self.finished, *(deck for deck in self.decks if planned.issuperset(deck.about.members))]
+
+    def _is_as_asked(self, run: RunResult) -> bool:
+        """Say whether a run was measured on what the study asks for now."""
+        return run.about.measured_on == "study" and run.about.evaluation == self.study["evaluation"]
 
     @cached_property
     def fourier(self) -> dict[str, Heatmap]:
@@ -230,6 +231,16 @@ class Results:
         return f"Results({str(self.folder)!r}: {len(self.finished)} of {runs} finished)"
 
 
+def _measured(cells: Rows, order: Iterable[str] = ()) -> tuple[RunResult, ...]:
+    """Return each run and deck of the rows, once for each kind of images; those in `order` come first."""
+    groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in cells:
+        groups.setdefault((row["run"], row["measured_on"]), []).append(row)
+    places = {name: place for place, name in enumerate(order)}
+    found = sorted(groups.values(), key=lambda rows: places.get(rows[0]["run"], len(places)))
+    return tuple(RunResult.from_rows(rows) for rows in found)
+
+
 class ResultsWriter:
     """Writes a study's results below its folder; one process at a time, each file whole or not at all."""
 
@@ -238,8 +249,10 @@ class ResultsWriter:
         self.folder = Path(out) / FOLDER
 
     def read(self) -> tuple[RunResult, ...]:
-        """Return what has been measured so far."""
-        return Results(self.folder).measured if (self.folder / STUDY).is_file() else ()
+        """Return what has been measured so far; also where `study.json` was deleted, as a damaged one is."""
+        if (self.folder / STUDY).is_file():
+            return Results(self.folder).measured
+        return _measured(Rows(read_cells(self.folder)))
 
     def write_study(
         self,

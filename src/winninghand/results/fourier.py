@@ -13,6 +13,7 @@ from winninghand.evaluation import Heatmap
 from winninghand.results.schema import SCHEMA, check_schema
 
 FOURIER = "fourier"
+_MEND = "delete it to measure it again"
 
 
 class _File(BaseModel):
@@ -44,7 +45,7 @@ def read_fourier(folder: Path) -> dict[str, Heatmap]:
 
 
 def _read(path: Path) -> tuple[str, Heatmap]:
-    table = read_sealed(path)
+    table = read_sealed(path, _MEND)
     check_schema(table.get("schema"), path)
     try:
         found = _File.model_validate(table)
@@ -52,7 +53,7 @@ def _read(path: Path) -> tuple[str, Heatmap]:
         if errors.ndim != 2 or errors.size == 0 or errors.min() < 0 or errors.max() > 1:
             raise InputError("errors lie in 0..1")
     except ValidationError as error:
-        raise InputError(f"{path} is damaged: {first_error(error)}; delete it to measure it again") from error
+        raise InputError(f"{path} is damaged: {first_error(error)}; {_MEND}") from error
     except ValueError as error:
-        raise InputError(f"{path} is damaged: its map is none; delete it to measure it again") from error
+        raise InputError(f"{path} is damaged: its map is none; {_MEND}") from error
     return found.run, Heatmap(errors, found.clean_error, found.norm, found.images, found.seed)

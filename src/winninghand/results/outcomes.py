@@ -16,6 +16,7 @@ COLUMNS = {"run": "string", "attempts": "int64", "error": "string", "log": "stri
 """The columns of `Results.failed` and `Results.diverged`."""
 
 _NAME = "outcomes.json"
+_MEND = "delete it, and what failed or diverged is tried again"
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,9 @@ def read_outcomes(results: Path) -> dict[str, Outcome]:
     if not path.is_file():
         return {}
     try:
-        found = _OUTCOMES.validate_python(read_sealed(path).get("outcomes"))
+        found = _OUTCOMES.validate_python(read_sealed(path, _MEND).get("outcomes"))
     except ValidationError as error:
-        raise InputError(f"{path} is damaged: {first_error(error)}; delete it") from error
+        raise InputError(f"{path} is damaged: {first_error(error)}; {_MEND}") from error
     return {one.run: one for one in found}
 
 

@@ -247,10 +247,6 @@ class RunResult(Measured):
         """Return one row per cell, the clean one first."""
         return [{**self.about.row(), **cell.row()} for cell in (self.clean, *self.cells)]
 
-    def chose(self, values: Mapping[str, Any]) -> bool:
-        """Say whether the sweep chose all of these values."""
-        return all(key in self.about.choice and self.about.choice[key] == values[key] for key in values)
-
 
 def unpacked(correct: bytes, images: int) -> npt.NDArray[np.bool_]:
     """Return which of so many images were answered rightly, bool (N,), from the column `correct`."""

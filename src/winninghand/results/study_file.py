@@ -13,6 +13,8 @@ from winninghand.results.schema import check_schema
 
 FOLDER, STUDY = "results", "study.json"
 
+_MEND = "delete it and start the study again, which writes it anew"
+
 
 class _PlannedRun(BaseModel):
     model_config = ConfigDict(strict=True)
@@ -43,10 +45,10 @@ class _StudyFile(BaseModel):
 
 def read_study(path: Path) -> dict[str, Any]:
     """Return what the file says; `InputError` where it is damaged or of another schema."""
-    study = read_sealed(path)
+    study = read_sealed(path, _MEND)
     check_schema(study.get("schema"), path)
     try:
         _StudyFile.model_validate(study)
     except ValidationError as error:
-        raise InputError(f"{path} is damaged: {first_error(error)}; get it again") from error
+        raise InputError(f"{path} is damaged: {first_error(error)}; {_MEND}") from error
     return study

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -32,9 +32,9 @@ class DeckPlan(BaseModel):
     gate: str = "weighted"
     settings: dict[str, Any] = {}
 
-    def check(self, keys: Collection[str]) -> None:
-        """Raise `InputError` where a condition names a key that is not swept over."""
-        check_conditions(self.cards, keys, f"the deck {self.name!r}")
+    def check(self, values: Mapping[str, Sequence[Any]]) -> None:
+        """Raise `InputError` where a condition names a key, or a value of it, that is not swept over."""
+        check_conditions(self.cards, values, f"the deck {self.name!r}")
 
 
 def check_names(names: Iterable[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 
 from winninghand.base.device import best_device
-from winninghand.base.errors import InputError, counted
+from winninghand.base.errors import counted
 from winninghand.base.files import read_sealed, write_sealed
 from winninghand.decks.fitting import LIMIT, fitting_conditions
 from winninghand.images import ImageSet
@@ -117,6 +116,15 @@ def forecast(
     return StudyForecast(plan, seconds, workers, measured.used)
 
 
+def _steps_in(path: Path) -> dict[str, float]:
+    """Return the steps that a file holds; of one that is not there, or damaged, they are measured again."""
+    try:
+        found = {key: float(one) for key, one in read_sealed(path)["steps"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError):  # an InputError is a ValueError
+        return {}
+    return {key: one for key, one in found.items() if 0 < one < 1e9}
+
+
 class _Steps:
     """Seconds per image of a step, by network, domain, size and device."""
 
@@ -124,10 +132,7 @@ class _Steps:
         self._images = images
         self._path = out / _NAME
         self._trust = trust
-        self._known: dict[str, float] = {}
-        if self._path.is_file():
-            with suppress(InputError):  # a damaged one is measured again
-                self._known = {key: float(one) for key, one in read_sealed(self._path)["steps"].items()}
+        self._known = _steps_in(self._path)
         self.used: dict[str, float] = {}
 
     def seconds_per_image(self, recipe: Recipe) -> float:

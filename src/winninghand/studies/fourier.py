@@ -17,6 +17,7 @@ from winninghand.results.fourier import fourier_path, read_fourier, write_fourie
 from winninghand.results.study_file import FOLDER
 from winninghand.spectra import half_plane
 from winninghand.studies.study import Study
+from winninghand.studies.sweeps import meets
 from winninghand.studies.work import card_of
 
 
@@ -36,9 +37,9 @@ def measure_fourier(
     if study.report is None or not study.report.fourier:
         return
     for choice in study.report.fourier:
-        if not any(run.chose(choice) for run in runs):
+        if not any(meets(run.about.choice, choice) for run in runs):
             raise InputError(f"no finished run of the study fits {choice} of report.fourier; mend the choice")
-    chosen = [run for run in runs if any(run.chose(choice) for choice in study.report.fourier)]
+    chosen = [run for run in runs if any(meets(run.about.choice, one) for one in study.report.fourier)]
     norm = heatmap_norm(images.test.size, study.report.fourier_norm)
     with folder_lock(out):
         known = read_fourier(out / FOLDER)

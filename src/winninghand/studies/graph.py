@@ -60,10 +60,12 @@ def own_epochs(task: Task) -> float:
 def planned(study: Study, trust: bool = False, yes: bool = False) -> Plan:
     """Return the plan of a study; every recipe is checked before any runs.
 
-    Raises `InputError` for more choices than people mean, unless they say `yes`.
+    Raises `InputError` for more choices than people mean, unless they say `yes`, and for none.
     """
     study.check_number(yes)
     plan = shared(chosen(study, trust))
+    if not plan.tasks:
+        raise InputError("the study has no runs, as exclude leaves out every choice; mend it")
     return replace(plan, decks=deck_tasks(study, plan.runs))
 
 

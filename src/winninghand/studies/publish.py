@@ -41,6 +41,7 @@ from winninghand.studies.deck_work import deck_path, is_measured, made_deck
 from winninghand.studies.environment import ran_on
 from winninghand.studies.graph import planned
 from winninghand.studies.study import Study, ZooPlan
+from winninghand.studies.sweeps import meets
 from winninghand.studies.work import card_of
 from winninghand.training.identity import data_digest
 
@@ -107,7 +108,9 @@ class Publisher:
         return {(run.name, run.about.measured_on): run for run in self._writer.read()}
 
     def _cards(self, runs: Sequence[RunResult]) -> Iterator[Model]:
-        shipped = [run for run in runs if not any(run.chose(one) for one in self._plan.leave_out)]
+        shipped = [
+            run for run in runs if not any(meets(run.about.choice, one) for one in self._plan.leave_out)
+        ]
         for members in by_choice(shipped).values():
             best = _best(members)
             card, recipe = self._card(best), best.about.recipe or {}

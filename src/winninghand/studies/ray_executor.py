@@ -14,17 +14,20 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from winninghand.base.device import best_device
 from winninghand.base.errors import InputError
 from winninghand.base.extras import needed
 from winninghand.results import RunResult
 from winninghand.studies.executors import AnyTask, BlockedError, Done, Executor, Failed, Work, check_parent
 from winninghand.studies.work import Files, TrainAndMeasure
+
+_LOG = logging.getLogger("winninghand")
 
 SECONDS_TO_ANSWER = 20.0
 ATTEMPTS = 3
@@ -41,6 +44,8 @@ class RayExecutor(Executor):
     room for. `address` is that of a cluster; without one, Ray is started for this study, and listens to this
     machine alone. `gpus_per_run` is the share of a GPU that a run gets, `threads` how many of PyTorch's
     threads, each of which takes a core. Nothing is reported to Ray's makers, and no dashboard is started.
+
+    Raises `InputError` where no cluster answers, and for a share of a GPU that no run can get.
     """
 
     def __init__(
@@ -55,8 +60,10 @@ class RayExecutor(Executor):
         self._address = address
         self._gpus = gpus_per_run
         self._threads = threads
+        # Before a folder is made.
+        _check_gpus(gpus_per_run, elsewhere=address is not None)
         if address is not None:
-            _check_answers(address)  # before a folder is made
+            _check_answers(address)
 
     def run(self, tasks: Iterable[AnyTask], work: Work) -> Iterator[Done | Failed]:
         """Yield each task once it has ended; Ray is stopped, or the cluster left, at the end."""
@@ -64,7 +71,8 @@ class RayExecutor(Executor):
             raise TypeError("the work of a study is needed, as its files are sent around")
         self._connect()
         try:
-            yield from _Dispatch(self._ray, work, self._most(), self._resources(), self._threads).run(tasks)
+            self._warn_of_waiting()
+            yield from _Dispatch(self._ray, work, self._most, self._resources(), self._threads).run(tasks)
         finally:
             self._ray.shutdown()
 
@@ -92,6 +100,14 @@ class RayExecutor(Executor):
             self._ray.init(address=self._address, log_to_driver=False, logging_level=logging.ERROR)
         except BaseException as error:  # told by the thread that waits
             errors.append(error)
+
+    def _warn_of_waiting(self) -> None:
+        """Say where no node can do a run: Ray waits for one that can."""
+        needs = {"CPU": self._threads, "GPU": self._resources()["num_gpus"]}
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        if not any(all(node.get(key, 0) >= count for key, count in needs.items()) for node in nodes):
+            asked = " and ".join(f"{count:g} {key}" for key, count in needs.items() if count)
+            _LOG.warning("waiting: no node of the cluster has %s, which a run is to get", asked)
 
     def _most(self) -> int:
         """Return how many tasks are given out at once."""
@@ -121,11 +137,14 @@ class _Given:
 
 @dataclass
 class _Dispatch:
-    """The tasks of a study on their way: which wait for their parents, which are given out."""
+    """The tasks of a study on their way: which wait for their parents, which are given out.
+
+    `most` says how many may be given out now: nodes come and go.
+    """
 
     ray: Any
     work: TrainAndMeasure
-    most: int
+    most: Callable[[], int]
     resources: Mapping[str, float]
     threads: int
     failed: set[str] = field(default_factory=set)
@@ -141,7 +160,8 @@ class _Dispatch:
         given: dict[Any, _Given] = {}
         again: deque[_Given] = deque()
         while True:
-            while len(given) < self.most:
+            most = self.most()
+            while len(given) < most:
                 one = again.popleft() if again else self._next(coming, waiting, open_names)
                 if one is None:
                     break
@@ -214,6 +234,16 @@ def _one_phase(
         here.fill(task, files)
         done, result = here.one_phase(task)
         return done, result, here.left(task)
+
+
+def _check_gpus(share: float | None, elsewhere: bool) -> None:
+    """Raise `InputError` for a share of a GPU that is none, or that this machine has not."""
+    if not share:
+        return
+    if not 0 < share <= 1 and not (share > 1 and float(share).is_integer()):
+        raise InputError(f"a run gets a share of a GPU up to 1, or a whole number of them, not {share:g}")
+    if not elsewhere and best_device().type not in ("cuda", "xpu"):
+        raise InputError("this machine has no GPU that runs could share; leave --gpus-per-run out")
 
 
 def _check_answers(address: str) -> None:

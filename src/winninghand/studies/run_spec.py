@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from winninghand.base.errors import InputError, brief
 from winninghand.compression import Phase
 from winninghand.networks import check_network
 from winninghand.recipe import Recipe, make_recipe, set_dotted
@@ -80,7 +81,21 @@ def _recipe(study: Study, choice: Mapping[str, Any]) -> Recipe:
     for key, value in choice.items():
         if key != PROTOCOL:
             set_dotted(table, key, value)
-    return make_recipe(table, known_network=False)
+    try:
+        return make_recipe(table, known_network=False)
+    except InputError as error:
+        unquoted = next(_unquoted(choice), None)
+        if unquoted is None:
+            raise
+        raise InputError(f"{error}; a dotted key of a sweep stands in quotes: {unquoted}") from error
+
+
+def _unquoted(choice: Mapping[str, Any]) -> Iterator[str]:
+    """Yield dotted keys with lists of values that TOML took for tables, as they are to be written."""
+    for key, value in choice.items():
+        for inner, one in value.items() if isinstance(value, Mapping) else ():
+            if isinstance(one, list):
+                yield f'"{key}.{inner}" = {brief(one)}'
 
 
 def _under_protocol(spec: RunSpec) -> RunSpec:

@@ -29,6 +29,7 @@ from winninghand.studies.sweeps import Sweep, check_conditions
 
 MOST_RUNS = 100_000
 """More choices than these are made only where somebody says so."""
+_COUNTED = 10**9
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class ZooPlan(BaseModel):
     """The `[zoo]` table: how the study's models are published.
 
     `data` names the images wherever a figure stands. `reference` is the number of test images of the
-    reproducible CPU figures. Cards whose choice holds all values of a table in `leave_out` are not
-    published, though decks may hold them. `decks` names the decks of the study that are.
+    reproducible CPU figures. Cards whose choice meets a condition of `leave_out` are not published, though
+    decks may hold them. `decks` names the decks of the study that are.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -73,9 +74,9 @@ class ZooPlan(BaseModel):
 class ReportPlan(BaseModel):
     """The `[report]` table: what is measured for the report alone.
 
-    `fourier` asks for Fourier heatmaps of the cards of all runs whose choice holds the values of one of its
-    tables, over `fourier_limit` test images, with basis images of the norm `fourier_norm` added; without it
-    the norm is that of `fourier_heatmap`.
+    `fourier` asks for Fourier heatmaps of the cards of all runs whose choice meets one of its conditions,
+    over `fourier_limit` test images, with basis images of the norm `fourier_norm` added; without it the norm
+    is that of `fourier_heatmap`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -119,10 +120,11 @@ class Study(BaseModel):
 
     def check_number(self, yes: bool = False) -> None:
         """Raise `InputError` for more than `MOST_RUNS` choices, counted before they are multiplied out."""
-        choices = sum(map(len, self.parsed_sweeps()))
+        choices = sum(sweep.number for sweep in self.parsed_sweeps())
         if choices > MOST_RUNS and not yes:
+            many = f"{choices:,}" if choices < _COUNTED else "billions of"
             raise InputError(
-                f"the sweeps make {choices:.3g} choices; more than {MOST_RUNS:,} are planned only with --yes"
+                f"the sweeps make {many} choices; more than {MOST_RUNS:,} are planned only with --yes"
             )
 
     @model_validator(mode="before")
@@ -134,6 +136,8 @@ class Study(BaseModel):
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:  # noqa: ANN401 (checked afterwards)
         names = [value] if isinstance(value, str) else value
+        if names == []:
+            raise InputError("protocol has no value; give one, or leave it out")
         for name in names if isinstance(names, list) else []:
             if name not in PROTOCOLS:
                 raise InputError(f"unknown protocol {name!r}; {nearest(name, PROTOCOLS)}")
@@ -155,10 +159,22 @@ class Study(BaseModel):
                 raise InputError(
                     "protocol stands beside the sweeps, not in one; move it to the top of the file"
                 )
-        keys = {key for sweep in self.parsed_sweeps() for key in sweep.values}
-        check_conditions(self.exclude, keys)
+        sweeps = self.parsed_sweeps()
+        values: dict[str, list[Any]] = {}
+        for sweep in sweeps:
+            for key, several in sweep.values.items():
+                values.setdefault(key, []).extend(several)
+        check_conditions(self.exclude, values)
+        for condition in self.exclude:
+            if not any(condition.keys() <= sweep.values.keys() for sweep in sweeps):
+                together = " and ".join(map(repr, condition))
+                raise InputError(f"exclude names {together}, which no sweep has together; mend it")
         for deck in self.decks:
-            deck.check(keys)
+            deck.check(values)
+        if self.report is not None:
+            check_conditions(self.report.fourier, values, "report.fourier")
+        if self.zoo is not None:
+            check_conditions(self.zoo.leave_out, values, "zoo.leave_out")
         check_names(deck.name for deck in self.decks)
         self._check_zoo_decks()
         return self

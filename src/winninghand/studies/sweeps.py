@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, brief
 from winninghand.base.registry import nearest
+from winninghand.results.runs import shown
 
 Condition = Mapping[str, Any]
 """Dotted keys and the value, or the list of values, that each has."""
@@ -36,20 +37,19 @@ class Sweep:
         for key, value in keys.items():
             if value == []:
                 raise InputError(f"{key!r} has no value to sweep over; give one, or leave the key out")
+        values = {key: tuple(value) if isinstance(value, list) else (value,) for key, value in keys.items()}
         exclude, when = table.get(_EXCLUDE, []), table.get(_WHEN, {})
-        check_conditions(exclude, keys)
+        check_conditions(exclude, values)
         if not isinstance(when, Mapping):
             raise InputError('when is a table of conditions, such as when = {"a.key" = {"another.key" = 1}}')
         for key, condition in when.items():
-            _check_known(key, keys, _WHEN)
-            check_conditions([condition], [one for one in keys if one != key], _WHEN)
-        return cls(
-            {key: tuple(value) if isinstance(value, list) else (value,) for key, value in keys.items()},
-            tuple(exclude),
-            when,
-        )
+            _check_known(key, values, _WHEN)
+            check_conditions([condition], {one: values[one] for one in values if one != key}, _WHEN)
+        return cls(values, tuple(exclude), when)
 
-    def __len__(self) -> int:
+    @property
+    def number(self) -> int:
+        """How many choices there are, those that conditions exclude counted."""
         return math.prod(map(len, self.values.values()))
 
     @property
@@ -80,22 +80,35 @@ def meets(choice: Mapping[str, Any], condition: Condition) -> bool:
     return all(key in choice and _is(choice[key], wanted) for key, wanted in condition.items())
 
 
-def check_conditions(conditions: object, keys: Any, what: str = _EXCLUDE) -> None:  # noqa: ANN401 (any names)
-    """Raise `InputError` unless these are conditions on these keys."""
+def check_conditions(conditions: object, values: Mapping[str, Sequence[Any]], what: str = _EXCLUDE) -> None:
+    """Raise `InputError` unless these are conditions on these keys, and on values that they have."""
     if not isinstance(conditions, list | tuple) or not all(isinstance(one, Mapping) for one in conditions):
         raise InputError(f'{what} takes tables of keys and values: [{{"compression.method" = "gmp"}}]')
     for condition in conditions:
         if not condition:
             raise InputError(f"a condition of {what} is empty; give it a key and a value")
         for key, value in condition.items():
-            _check_known(key, keys, what)
+            _check_known(key, values, what)
             if value == []:
                 raise InputError(f"{key!r} of {what} has no value; give one, or leave the key out")
+            _check_had(key, value, values[key], what)
 
 
-def _check_known(key: str, keys: Any, what: str) -> None:  # noqa: ANN401 (any names)
-    if key not in keys:
-        raise InputError(f"{what} names {key!r}, which is not swept over; {nearest(key, list(keys))}")
+def _check_known(key: str, values: Mapping[str, Sequence[Any]], what: str) -> None:
+    if key not in values:
+        raise InputError(f"{what} names {key!r}, which is not swept over; {nearest(key, values)}")
+
+
+def _check_had(key: str, wanted: object, values: Sequence[Any], what: str) -> None:
+    """Raise `InputError` for a value that a key never has: what names it would never be met."""
+    if any(value == wanted for value in values):
+        return
+    for one in wanted if isinstance(wanted, list) else [wanted]:
+        if not any(_is(value, one) for value in values):
+            known = dict.fromkeys(map(shown, values))
+            raise InputError(
+                f"{what} gives {key!r} the value {brief(one)}, which it never has; {nearest(one, known)}"
+            )
 
 
 def _is(value: object, wanted: object) -> bool:

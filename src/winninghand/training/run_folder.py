@@ -118,7 +118,7 @@ class RunFolder:
                     f"{self.path} has lost {self.costs.name}, by which its run goes on; give another folder"
                 )
             return None
-        costs = read_sealed(self.costs).get("picoseconds")
+        costs = read_sealed(self.costs, "give another folder").get("picoseconds")
         if not isinstance(costs, dict) or not all(type(one) is int and one > 0 for one in costs.values()):
             raise InputError(f"{self.costs} does not say what weights cost; give another folder")
         return costs

@@ -154,7 +154,7 @@ def corruption_figures(cards: Sequence[Shown], runs: Sequence[RunResult]) -> lis
             theirs = found[id(dense)]
             values = {key: _less(means[key], theirs[key]) for key in keys}
             differences.append(card.row(dense=dense.place.label, **values))
-    columns = [percent(spaced(name), key) for key, name in keys.items()]
+    columns = [percent(spaced(name), key, name=name) for key, name in keys.items()]
     figures = [
         Figure(
             "corruptions",
@@ -167,7 +167,7 @@ def corruption_figures(cards: Sequence[Shown], runs: Sequence[RunResult]) -> lis
     ]
     if differences:
         columns = [words("against", "dense")]
-        columns += [points(spaced(name), key) for key, name in keys.items()]
+        columns += [points(spaced(name), key, name=name) for key, name in keys.items()]
         figures.append(
             Figure(
                 "against-dense",

@@ -8,12 +8,12 @@ from typing import Any
 
 from winninghand.report.study_page.charts import pareto
 from winninghand.report.study_page.figure import (
-    MEAN,
     Chart,
     Column,
     Figure,
     Row,
     interval,
+    is_mean,
     mark,
     number,
     spread,
@@ -70,11 +70,11 @@ def size_figure(cards: Sequence[Shown], decks: Sequence[Row]) -> Figure | None:
 
 
 def mark_front(rows: Sequence[Any], key: str) -> None:
-    """Say of each row that is a mean, under `KEY_front`, whether it lies on the front."""
+    """Say of each row that is shown among means, under `KEY_front`, whether it lies on the front."""
     for row in rows:
         row[f"{key}_front"] = False
     best = -1.0
-    means = [row for row in rows if row["seed"] in (None, MEAN) and row.get(key) is not None]
+    means = [row for row in rows if is_mean(row) and row.get(key) is not None]
     for row in sorted(means, key=lambda one: (one[key], -one["robust"])):
         if row["robust"] > best:
             best, row[f"{key}_front"] = row["robust"], True

@@ -16,9 +16,11 @@ Row = Mapping[str, Any]
 PLACE = ("method", "domain", "network", "protocol", "seed")
 """What the page is filtered by: each row has these keys, None where a filter leaves it alone.
 
-The seed is `MEAN` in rows that are means over all seeds.
+The seed is `MEAN` in rows that are means over all seeds. A row that is `ALONE`, as a deck's, has no such mean
+beside it, and is shown where means are asked for, too.
 """
 MEAN = "mean"
+ALONE = "alone"
 
 
 _SENTENCES = ("sentence", "missing", "statistic", "error")
@@ -26,12 +28,16 @@ _SENTENCES = ("sentence", "missing", "statistic", "error")
 
 @dataclass(frozen=True)
 class Column:
-    """A column as people read it: its title, and the text of a row in it; `keys` are the values behind it."""
+    """A column as people read it: its title, and the text of a row in it; `keys` are the values behind it.
+
+    `name` stands above its first value in a CSV file, where the key is only a number.
+    """
 
     title: str
     keys: tuple[str, ...]
     text: Callable[..., str]
     is_number: bool = True
+    name: str | None = None
 
     @property
     def is_long(self) -> bool:
@@ -72,18 +78,24 @@ class Figure:
     @property
     def means(self) -> list[Row]:
         """The rows but for those of single seeds, unless there are no others."""
-        return [row for row in self.rows if self.every_seed or row.get("seed") in (None, MEAN)]
+        return [row for row in self.rows if self.every_seed or is_mean(row)]
 
     def write_csv(self, folder: Path) -> Path:
         """Write all rows, those of single seeds too, with every digit; return the path."""
         keys = [key for key in PLACE if any(row.get(key) for row in self.rows)]
-        keys += [key for column in self.columns for key in column.keys]
+        keys = list(dict.fromkeys([*keys, *(key for column in self.columns for key in column.keys)]))
+        names = {column.keys[0]: column.name for column in self.columns if column.name is not None}
         path = folder / f"{self.name}.csv"
         with atomic_write(path) as tmp, tmp.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(dict.fromkeys(keys)), extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(self.rows)
+            writer = csv.writer(file)
+            writer.writerow(names.get(key, key) for key in keys)
+            writer.writerows([row.get(key) for key in keys] for row in self.rows)
         return path
+
+
+def is_mean(row: Row) -> bool:
+    """Say whether a row is shown where means over seeds are."""
+    return row.get("seed") in (None, MEAN) or bool(row.get(ALONE))
 
 
 def words(title: str, key: str) -> Column:
@@ -91,9 +103,9 @@ def words(title: str, key: str) -> Column:
     return Column(title, (key,), lambda value: shown(value, 2000), is_number=False)
 
 
-def percent(title: str, key: str, digits: int = 2) -> Column:
-    """Return a column of fractions, in percent."""
-    return Column(title, (key,), lambda value: f"{100 * value:.{digits}f}")
+def percent(title: str, key: str, digits: int = 2, name: str | None = None) -> Column:
+    """Return a column of fractions, in percent; `name` is that of a CSV file."""
+    return Column(title, (key,), lambda value: f"{100 * value:.{digits}f}", name=name)
 
 
 def spread(title: str, key: str) -> Column:
@@ -115,9 +127,9 @@ def interval(title: str, key: str, signed: bool = False) -> Column:
     )
 
 
-def points(title: str, key: str) -> Column:
-    """Return a column of differences of fractions, in points."""
-    return Column(title, (key,), signed)
+def points(title: str, key: str, name: str | None = None) -> Column:
+    """Return a column of differences of fractions, in points; `name` is that of a CSV file."""
+    return Column(title, (key,), signed, name=name)
 
 
 def signed(value: float) -> str:

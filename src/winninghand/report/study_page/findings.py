@@ -28,10 +28,8 @@ def introduction(results: Results) -> str:
     cells = f", clean and under {counted(len(names), 'corruption')} at " if names else ", clean only"
     cells += counted(len(severities), "severity", "severities") if names else ""
     decks = f", and {counted(len(results.decks), 'deck')} of their cards" if results.decks else ""
-    return (
-        f"{len(runs)} of {counted(planned, 'run')} are finished{decks}, measured on "
-        f"{counted(first.images, 'test image')} of {first.about.data}{cells}."
-    )
+    done = f"{len(runs)} of {counted(planned, 'run')} {'is' if len(runs) == 1 else 'are'} finished"
+    return f"{done}{decks}, measured on {counted(first.images, 'test image')} of {first.about.data}{cells}."
 
 
 def next_steps(results: Results) -> list[Step]:

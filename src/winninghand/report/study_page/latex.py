@@ -108,5 +108,9 @@ def _tabular(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Iterat
     yield r"\end{tabular}" + ("}" if shrunk else "")
 
 
+_UNSET = frozenset("¸ĦħĸĿŀŉŦŧſ")
+"""Latin letters that LaTeX's own fonts have not."""
+
+
 def _is_set(letter: str) -> bool:
-    return letter.isprintable() and ord(letter) < 0x180
+    return letter.isprintable() and ord(letter) < 0x180 and letter not in _UNSET

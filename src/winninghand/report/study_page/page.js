@@ -25,7 +25,7 @@
   };
   const inPlace = (row, state) => PLACE.every((key) => !state[key] || row[key] === undefined || state[key].has(String(row[key])));
   const ofSeed = (row, state, figure) =>
-    row.seed === undefined || row.seed === state.seed || (figure.everySeed && state.seed === MEAN);
+    row.seed === undefined || row.seed === state.seed || ((figure.everySeed || row.alone) && state.seed === MEAN);
 
   const markFront = (rows, key) => {
     let best = -1;
@@ -38,8 +38,20 @@
   // ---- what a chart is made of, given its rows and the width that there is
 
   const span = (values) => [Math.min(...values), Math.max(...values)];
-  const labelWidth = (rows, key, width) =>
-    Math.min(Math.max(...rows.map((row) => String(row[key]).length)) * 6.1 + 14, Math.max(150, width * 0.4));
+  // A label that is too long stands in several lines; at least so high is then its row.
+  const BREAK = " · ";
+  const fitLabels = (axes, rows, key, width) => {
+    const most = Math.max(150, width * 0.4);
+    const parts = rows.map((row) => String(row[key]).split(BREAK));
+    const wide = (texts) => Math.max(...texts.map((text) => text.length)) * 6.1 + 14;
+    const lines = wide(parts.map((some) => some.join(BREAK))) > most ? Math.max(...parts.map((some) => some.length)) : 1;
+    const margin = Math.min(wide(parts.flatMap((some) => (lines > 1 ? some : some.join(BREAK)))), most);
+    for (const axis of axes) {
+      axis.labelLimit = margin;
+      if (lines > 1) Object.assign(axis, { labelExpr: `split(datum.label, '${BREAK}')`, labelLineHeight: 13, labelOffset: -6.5 * (lines - 1) });
+    }
+    return [margin, lines > 1 ? 13 * lines + 6 : 0];
+  };
 
   const melted = (rows, keys, difference) => {
     const cells = rows.flatMap((row) => keys.filter(([key]) => row[key] !== undefined)
@@ -80,18 +92,17 @@
     } else if (meta.layout === "grid") {
       const [cells, most] = melted(rows, meta.melt, meta.difference);
       rows = cells;
-      const margin = labelWidth(visible, "label", width);
+      const [margin, high] = fitLabels(spec.layer.map((layer) => layer.encoding.y.axis), visible, "label", width);
       const cell = (width - margin) / meta.melt.length;
-      spec.layer[0].encoding.y.axis.labelLimit = spec.layer[1].encoding.y.axis.labelLimit = margin;
       if (meta.difference) spec.layer[0].encoding.color.scale.domain = [-most, most];
-      spec.height = visible.length * Math.max(20, Math.min(30, cell));
+      spec.height = visible.length * Math.max(20, Math.min(30, cell), high);
       if (cell < 30) spec.layer.pop();
       if (cell < 34) for (const layer of spec.layer) layer.encoding.x.axis.labelAngle = -90;
     } else if (meta.layout === "rows") {
-      const margin = labelWidth(visible, spec.layer[spec.layer.length - 1].encoding.y.field, width);
-      for (const layer of spec.layer) if (layer.encoding.y) layer.encoding.y.axis.labelLimit = margin;
+      const axes = spec.layer.filter((layer) => layer.encoding.y).map((layer) => layer.encoding.y.axis);
+      const [, high] = fitLabels(axes, visible, spec.layer[spec.layer.length - 1].encoding.y.field, width);
       if (meta.drawn) rows = rows.filter((row) => row[meta.drawn] !== undefined);
-      spec.height = rows.length * 24;
+      spec.height = rows.length * Math.max(24, high);
     } else if (meta.layout === "wide") {
       spec.height = Math.round(Math.min(420, Math.max(280, width * 0.5)));
       rows = rows.filter((row) => row[meta.front] !== undefined);
@@ -176,7 +187,7 @@
   };
 
   // The filters stand in the address, so that a view can be passed on.
-  const remember = () => {
+  const remember = (link = false) => {
     const parts = new URLSearchParams();
     for (const field of fields) {
       const select = field.querySelector("select");
@@ -186,14 +197,19 @@
         parts.set(field.dataset.key, JSON.stringify(boxes.filter((box) => box.checked).map((box) => box.value)));
       }
     }
+    if (link && !String(parts)) return; // a link to a figure, and no filters to add
     try { history.replaceState(null, "", `#${parts}`); } catch { /* a page that is framed */ }
   };
   const recall = () => {
     const parts = new URLSearchParams(location.hash.slice(1));
     for (const field of fields) {
       const given = parts.get(field.dataset.key);
-      if (given === null) continue;
       const select = field.querySelector("select");
+      if (given === null) {
+        if (select) select.value = MEAN;
+        for (const box of field.querySelectorAll("input")) box.checked = true;
+        continue;
+      }
       try {
         if (select) {
           if ([...select.options].some((option) => option.value === given)) select.value = given;
@@ -213,6 +229,12 @@
   form.hidden = false;
   if (innerWidth > 900) form.querySelector("details").open = true;
   recall();
+  // Another address may have been pasted. A link to a figure takes the place of the filters, which come back.
+  addEventListener("hashchange", () => {
+    if (document.getElementById(location.hash.slice(1))) return remember(true);
+    recall();
+    show();
+  });
   form.addEventListener("change", () => { remember(); show(); });
   form.addEventListener("reset", () => setTimeout(() => { remember(); show(); }));
   form.addEventListener("submit", (event) => event.preventDefault());

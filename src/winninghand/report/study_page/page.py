@@ -13,7 +13,7 @@ from winninghand.base.files import atomic_write
 from winninghand.base.version import __version__
 from winninghand.report.page import page_style, rendered, template_engine
 from winninghand.report.study_page.charts import looks
-from winninghand.report.study_page.figure import MEAN, Figure
+from winninghand.report.study_page.figure import MEAN, Figure, is_mean
 from winninghand.report.study_page.report import Report
 
 _DIGITS = 6
@@ -33,6 +33,7 @@ def write_page(report: Report, path: Path | str) -> None:
         _FOLDER,
         report=report,
         mean=MEAN,
+        is_mean=is_mean,
         version=__version__,
         style=page_style() + _part("study.css"),
         script=_part("page.js"),

@@ -14,14 +14,8 @@ from winninghand.report.study_page.cards import (
     corruption_figures,
 )
 from winninghand.report.study_page.costs import size_figure
-from winninghand.report.study_page.evidence import (
-    choices_figure,
-    claim_figures,
-    deck_figure,
-    deck_rows,
-    failure_figure,
-    run_figure,
-)
+from winninghand.report.study_page.decks import choices_figure, deck_figure, deck_rows
+from winninghand.report.study_page.evidence import claim_figures, failure_figure, run_figure
 from winninghand.report.study_page.figure import MEAN, PLACE, Figure
 from winninghand.report.study_page.findings import findings, introduction, next_steps, tiles
 from winninghand.report.study_page.frequencies import fourier_figure

@@ -31,7 +31,8 @@ def judged(
     """Yield one row per protocol and claim, all claims of a protocol corrected together (Holm 1979).
 
     `runs` are those of one study, measured on the same images and cells. `planned` are all that it asks for,
-    each with `run` and `choice`, and `ended` says in a few words what became of some that have no figures.
+    each with `run` and `choice`, then its decks, which have `cards`, too. `ended` says in a few words what
+    became of some that have no figures.
     """
     runs, lacking = tuple(runs), Lacking.of(runs, planned, ended or {})
     found = {run.about.protocol for run in runs if run.about.protocol is not None}
@@ -129,7 +130,10 @@ class Tested:
 
 @dataclass(frozen=True)
 class Lacking:
-    """The planned runs that have no figures yet, or never will, by their choice without its seed."""
+    """The planned runs and decks that have no figures yet, or never will, by their choice without its seed.
+
+    A deck's choice is that of its cards, too.
+    """
 
     choices: Mapping[str, str]
     missing: Mapping[str, Sequence[str]]
@@ -140,7 +144,10 @@ class Lacking:
     ) -> Lacking:
         """Return what is planned and not among the runs."""
         known = {run.name for run in runs}
-        choices = {one["run"]: _without_seed(one["choice"]) for one in planned}
+        choices: dict[str, str] = {}
+        for one in planned:
+            cards = [choices.get(card, card) for card in one.get("cards", ())]
+            choices[one["run"]] = _without_seed({**one["choice"], "cards": cards})
         missing: dict[str, list[str]] = defaultdict(list)
         for name, choice in choices.items():
             if name not in known:
