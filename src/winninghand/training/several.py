@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import socket
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -25,6 +26,7 @@ from winninghand.cards import Card
 from winninghand.compression.agreement import agree
 from winninghand.images import ImageSet
 from winninghand.training.identity import disagreement
+from winninghand.training.neighbours import Sum, summing
 from winninghand.training.processes import Alone
 from winninghand.training.run_folder import EpochMetrics, RunFolder
 from winninghand.training.synchronised_norms import SynchronisedNorms
@@ -47,6 +49,8 @@ class Several(Alone):
     def __init__(self, fabric: Fabric) -> None:
         self.fabric: Fabric = fabric
         self.rank, self.size = fabric.global_rank, fabric.world_size
+        can_neighbour = fabric.device.type == "cpu" and hasattr(socket, "AF_UNIX")
+        self._sum: Sum = summing(self.rank, self.size) if can_neighbour else distributed.all_reduce
 
     def folder(self, path: Path | str, kept: bool) -> RunFolder:
         """Return the folder of a run: the first process reads and writes for all."""
@@ -54,7 +58,7 @@ class Several(Alone):
 
     def synchronised_norms(self) -> AbstractContextManager[object]:
         """Have batch-norms see the images of all processes while a block runs."""
-        return SynchronisedNorms()
+        return SynchronisedNorms(self._sum)
 
     def total(self, value: Tensor) -> Tensor:
         """Return the sum of a tensor over all processes."""

@@ -6,17 +6,24 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+
+from winninghand.training.neighbours import Sum
 
 
 class SynchronisedNorms(TorchFunctionMode):
     """Within it, batch-norms in training mode take mean and variance over the batches of all processes.
 
-    All processes run the same network, forwards and backwards. Modules stay as they are.
+    All processes run the same network, forwards and backwards. Modules stay as they are. `total` replaces a
+    tensor by its sum over all processes.
     """
+
+    def __init__(self, total: Sum) -> None:
+        super().__init__()
+        self._total = total
 
     def __torch_function__(
         self,
@@ -27,11 +34,12 @@ class SynchronisedNorms(TorchFunctionMode):
     ) -> Any:  # noqa: ANN401 (whatever the function returns)
         """Replace batch-norms that measure their batch, and leave all else as it is."""
         if func is functional.batch_norm:
-            return _batch_norm(*args, **(kwargs or {}))
+            return _batch_norm(self._total, *args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
 
 
 def _batch_norm(
+    total: Sum,
     batch: Tensor,
     running_mean: Tensor | None,
     running_var: Tensor | None,
@@ -44,7 +52,7 @@ def _batch_norm(
     """Do what `torch.nn.functional.batch_norm` does, over the batches of all processes."""
     if not training:
         return functional.batch_norm(batch, running_mean, running_var, weight, bias, False, momentum, eps)
-    normalised, mean, variance, count = _Norm.apply(batch, weight, bias, eps)  # type: ignore[no-untyped-call]
+    normalised, mean, variance, count = _Norm.apply(batch, weight, bias, eps, total)  # type: ignore[no-untyped-call]
     if running_mean is not None and running_var is not None:
         with torch.no_grad():
             running_mean.lerp_(mean.to(running_mean.dtype), momentum)
@@ -63,11 +71,12 @@ class _Norm(torch.autograd.Function):
         weight: Tensor | None,
         bias: Tensor | None,
         eps: float,
+        total: Sum,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the normalised batch, mean and biased variance (C,), and the count behind each."""
-        mean, variance, count = _moments(batch)
+        mean, variance, count = _moments(batch, total)
         ctx.save_for_backward(batch, weight, mean, variance, count)
-        ctx.eps = eps
+        ctx.eps, ctx.total = eps, total
         ctx.mark_non_differentiable(mean, variance, count)
         normalised = functional.batch_norm(batch, mean, variance, weight, bias, False, 0.0, eps)
         return normalised, mean, variance, count
@@ -82,7 +91,7 @@ class _Norm(torch.autograd.Function):
             gradient, batch, weight, mean, variance, None, None, False, ctx.eps, [True, True, True]
         )
         both = torch.stack([of_bias, of_weight]).float()
-        distributed.all_reduce(both)
+        ctx.total(both)
         slope, tilt = both / count
         inverse = (variance + ctx.eps).rsqrt()
         scale = inverse if weight is None else inverse * weight
@@ -93,10 +102,10 @@ class _Norm(torch.autograd.Function):
             batch.to(of_batch.dtype), by_batch.to(of_batch.dtype), value=-1
         )
         needs = ctx.needs_input_grad
-        return of_batch, of_weight if needs[1] else None, of_bias if needs[2] else None, None
+        return of_batch, of_weight if needs[1] else None, of_bias if needs[2] else None, None, None
 
 
-def _moments(batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _moments(batch: Tensor, total: Sum) -> tuple[Tensor, Tensor, Tensor]:
     """Return mean and biased variance of each channel over all processes, float32 (C,), and the count."""
     values = batch.detach().float()
     axes = [axis for axis in range(batch.ndim) if axis != 1]
@@ -108,7 +117,7 @@ def _moments(batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     # Sums in double precision: the square of a mean may be far above a variance.
     wide = mean.double()
     sums = torch.cat([wide * count, (variance.double() + wide**2) * count, wide.new_full((1,), count)])
-    distributed.all_reduce(sums)
+    total(sums)
     everywhere = sums[-1]
     mean, squares = (sums[:-1] / everywhere).chunk(2)
     return mean.float(), (squares - mean**2).clamp(min=0).float(), everywhere.float()
