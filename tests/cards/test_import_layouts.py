@@ -91,8 +91,13 @@ def test_imagenets_weights_bring_its_normalisation_and_size(name, tmp_path):
     module = small(name, stem_stride=4, classes=1000)
     card = imported(module.state_dict(), tmp_path, name)
     assert (card.metadata.mean, card.metadata.std) == IMAGENET
-    assert card.input_size == (224, 224) and card.metadata.preparation.transform == "crop"
-    assert imported(module.state_dict(), tmp_path, name, input_size=64).input_size == (64, 64)
+    assert card.input_size == (224, 224) and card.metadata.preparation.transform == "resize256"
+    for how, transform in (({"input_size": 64}, "crop"), ({"transform": "resize232"}, "resize232")):
+        other = imported(module.state_dict(), tmp_path, name, **how)
+        side = how.get("input_size", 224)
+        assert (other.input_size, other.metadata.preparation.transform) == ((side, side), transform)
+    with pytest.raises(wh.InputError, match="224×224 pixels cannot be cut out of images whose shorter side"):
+        imported(module.state_dict(), tmp_path, name, transform="resize200")
 
 
 def test_networks_whose_code_normalises_bring_that(tmp_path):

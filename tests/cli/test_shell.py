@@ -5,7 +5,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 import shellingham
@@ -15,7 +15,7 @@ from winninghand.cli import about
 from winninghand.cli.commands import COMMANDS
 from winninghand.corruptions.parameters import Parameters
 from winninghand.evaluation.orders import Order
-from winninghand.images.preparation import Transform
+from winninghand.images.preparation import Preparation
 from winninghand.runtimes.choosing import Engine
 
 
@@ -54,12 +54,14 @@ def test_commands_options_and_names_are_completed(complete):
     [
         ("evaluate", "--order", Order),
         ("evaluate", "--engine", Engine),
-        ("corrupt", "--transform", Transform),
+        ("corrupt", "--transform", Literal["crop", "squash", "pad", "resize256"]),
         ("corrupt", "--parameters", Parameters),
     ],
 )
 def test_the_words_of_an_option_are_those_that_it_takes(complete, command, option, taken):
     assert complete(command, option, "") == list(get_args(taken))
+    if option == "--transform":
+        assert [Preparation(transform=word).transform for word in get_args(taken)] == list(get_args(taken))
 
 
 def test_a_model_is_a_file_or_one_of_the_zoo(complete):

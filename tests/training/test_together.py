@@ -134,11 +134,19 @@ def test_a_killed_process_ends_the_other_and_both_go_on(tmp_path):
     assert together(tmp_path / "killed", runs, 1)[0] == [0]
 
 
-def test_processes_that_disagree_are_refused(tmp_path):
-    runs = {"dense": work("dense", changed={"1": {"epochs": 3}})}
+@pytest.mark.parametrize(
+    ("changed", "difference"),
+    [
+        ({"epochs": 3}, "training.epochs is 3 there and 2 here"),
+        ({"out": "other"}, "its folder is {0}/other there and {0}/dense here"),
+        ({"batch_size": 1}, "training.batch_size is 1 there and"),
+    ],
+)
+def test_processes_that_disagree_are_refused(tmp_path, changed, difference):
+    runs = {"dense": work("dense", changed={"1": changed})}
     codes, said = together(tmp_path, runs, 2)
     assert codes == [1, 1]
-    line = "process 1 of 2 has another run than process 0: training.epochs is 3 there and 2 here"
+    line = f"process 1 of 2 has another run than process 0: {difference.format(tmp_path)}"
     assert all(line in one for one in said)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["work.json"]
 

@@ -59,7 +59,8 @@ def main():
         settings |= changed
         place = settings.pop("streamed", None)
         held = images() if place is None else wh.load_images(place, size=16, stream=True)
-        wh.compress(Smooth(), held, out=folder / name, device="cpu", callbacks=callbacks, **settings)
+        out = folder / settings.pop("out", name)
+        wh.compress(Smooth(), held, out=out, device="cpu", callbacks=callbacks, **settings)
 
 
 if __name__ == "__main__":

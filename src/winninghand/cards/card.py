@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 # Buffers, besides the normalisation, that a card's state dict holds where the card has them.
 _PROFILE, _CLEAN, _SCALE = "profile_", "clean_profile_", "scale/"
 _PLAIN = f"{_PROFILE}plain"
+# As many images as weights are rounded by at a time: 256 of 64×64.
+_PIXELS_AT_ONCE = 256 * 64 * 64
 
 
 class Normalisation(nn.Module):
@@ -107,10 +109,11 @@ class Card(OldCardNames, nn.Module):
 
         `input_size` is (height, width) in pixels. `mean` and `std` are those by which the
         module expects its images to be normalised; by default they are those of its library, for a network
-        that `wh.network` had of one, and any other module sees images in [0, 1]. The card holds
-        the module itself, or a copy where something about it has to change: see `networks.entering`.
-        Raises `InputError` for what is refused there, such as outputs that are not as many as the
-        classes, and for values out of range.
+        that `wh.network` had of one, and any other module sees images in [0, 1]. Pictures of other sizes are
+        brought to `input_size` as that library does it, as far as that is known; any other module sees them
+        squashed. The card holds the module itself, or a copy where something about it has to change: see
+        `networks.entering`. Raises `InputError` for what is refused there, such as outputs that are not as
+        many as the classes, and for values out of range.
         """
         asked = preprocessing_of(module)
         try:
@@ -124,7 +127,12 @@ class Card(OldCardNames, nn.Module):
         except ValidationError as error:
             raise InputError(f"card: {first_error(error)}") from None
         network = entering(module, metadata.input_size, len(metadata.classes))
-        known = {"prunable": tuple(prunable_weights(network)), "architecture": architecture_metadata(network)}
+        known: dict[str, object] = {
+            "prunable": tuple(prunable_weights(network)),
+            "architecture": architecture_metadata(network),
+        }
+        if asked is not None:
+            known["recipe"] = {"images": {"transform": asked.transform_at(metadata.input_size)}}
         return cls(network, metadata.changed(**known), profile)
 
     @property
@@ -212,16 +220,31 @@ class Card(OldCardNames, nn.Module):
         """
         if norms and images is None:
             raise InputError("the statistics of batch-norms are measured on images; pass some")
-        network = copied(self.network).eval()
+        return self.quantized_on(weights, lambda: () if images is None else (images,), norms)
+
+    def quantized_on(
+        self, weights: WeightFormat, images: Callable[[], Iterable[Tensor]], norms: bool = False
+    ) -> Card:
+        """Return what `quantized` does, for images that need not all be in memory at once.
+
+        `images` yields them in parts each time it is called: once, and with `norms` a second time.
+        """
+        network, count = copied(self.network).eval(), 0
         prunable = {name: network.get_parameter(name) for name in self.metadata.prunable}
-        energies = {} if images is None else input_energies(network, self._batches(images))
-        rounded, scales = quantize(prunable, weights, energies)
+
+        def counted() -> Iterator[Tensor]:
+            nonlocal count
+            for batch in self._batches(images()):
+                count += len(batch)
+                yield batch
+
+        rounded, scales = quantize(prunable, weights, input_energies(network, counted()))
         with torch.no_grad():
             for name, values in rounded.items():
                 prunable[name].copy_(values)
-        if norms and images is not None:
-            measure_norms(network, self._batches(images))
-        memory = {"weights": weights, "images": 0 if images is None else len(images), "norms": norms}
+        if norms:
+            measure_norms(network, self._batches(images()))
+        memory = {"weights": weights, "images": count, "norms": norms}
         metadata = self.metadata.changed(quantization=memory, accuracies={})
         return Card(network, metadata, self.profile, scales)
 
@@ -357,12 +380,14 @@ class Card(OldCardNames, nn.Module):
 
         return html_sheet(self.data_sheet(), repr(self))
 
-    def _batches(self, images: Tensor) -> Iterator[Tensor]:
-        """Yield images as the network sees them, 256 at a time."""
-        for batch in images.split(256):
-            check_batch(batch, self.input_size)
-            check_pixels(batch)
-            yield laid_out(self.normalisation(batch), self.network)
+    def _batches(self, images: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Yield images as the network sees them: 256 at a time, fewer beyond 64×64 pixels, and evenly."""
+        at_once = max(1, min(256, _PIXELS_AT_ONCE // math.prod(self.input_size)))
+        for part in images:
+            check_batch(part, self.input_size)
+            for batch in part.tensor_split(math.ceil(len(part) / at_once)):
+                check_pixels(batch)
+                yield laid_out(self.normalisation(batch), self.network)
 
     def _load_from_state_dict(
         self,

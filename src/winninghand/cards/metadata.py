@@ -167,6 +167,14 @@ class CardMetadata(BaseModel):
         return names
 
     @model_validator(mode="after")
+    def _preparation_of_its_size(self) -> CardMetadata:
+        try:
+            _ = self.preparation
+        except ValidationError as error:
+            raise InputError(f"its recipe's images: {first_error(error)}") from None
+        return self
+
+    @model_validator(mode="after")
     def _one_name_per_output(self) -> CardMetadata:
         outputs = (self.architecture or {}).get("classes")
         if isinstance(outputs, int) and outputs != len(self.classes):

@@ -16,6 +16,7 @@ from winninghand.cli.options import (
     Seed,
     SkipBroken,
     Stream,
+    Transform,
     Trust,
     image_places,
     output_file,
@@ -53,6 +54,7 @@ def import_(
     mean: Numbers = None,
     std: Numbers = None,
     input_size: Annotated[int | None, typer.Option(min=1, help="Side of the images in pixels.")] = None,
+    transform: Transform = None,
     mask: Annotated[
         Path | None, typer.Option(help="File of zeros and ones by the weights' names: OpenLTH's mask.pth.")
     ] = None,
@@ -68,6 +70,7 @@ def import_(
     trust: Trust = False,
 ) -> None:
     """Make a card or a deck of checkpoints; nothing in them is executed."""
+    from winninghand.cards.data_sheet import images_text
     from winninghand.cards.importing import Import
     from winninghand.decks.importing import import_model
     from winninghand.report.terminal import say
@@ -84,6 +87,7 @@ def import_(
         mean=_triple(mean, "--mean"),
         std=_triple(std, "--std"),
         input_size=input_size,
+        transform=transform,
         subnetwork=_subnetwork(scores, sparsity, scope),
         trust=trust,
         mask=mask,
@@ -93,6 +97,7 @@ def import_(
     first = model.cards[0]
     say(f"{out}: {out.stat().st_size:,} bytes, from {sum(path.stat().st_size for path in sources):,}")
     say(f"{len(first.classes)} classes, mean {first.metadata.mean}, std {first.metadata.std}")
+    say(images_text(first.metadata))
 
 
 def export(

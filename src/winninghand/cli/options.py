@@ -97,9 +97,10 @@ Size = Annotated[
 Transform = Annotated[
     str | None,
     typer.Option(
-        help="How: crop the middle, squash the whole, or pad it with black.",
-        metavar="crop|squash|pad",
-        autocompletion=completion.words("crop", "squash", "pad"),
+        help="How: crop the middle, squash the whole, pad it with black, or resize the shorter side to N "
+        "pixels and cut out the middle.",
+        metavar="crop|squash|pad|resizeN",
+        autocompletion=completion.words("crop", "squash", "pad", "resize256"),
     ),
 ]
 Limit = Annotated[

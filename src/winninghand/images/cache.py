@@ -19,6 +19,7 @@ from winninghand.base.files import atomic_write
 from winninghand.images.image_set import ImageSet
 from winninghand.images.pictures import broken_error
 from winninghand.images.preparation import Origin, Preparation
+from winninghand.images.resizing import shorter_side
 from winninghand.images.source import Source
 
 DECODE_VERSION = 3
@@ -103,6 +104,8 @@ def _said(origin: Origin | None) -> dict[str, Any]:
 
 def _is_of(folder: Path, how: Preparation) -> bool:
     """Say whether a cache folder of images as they are holds images of the size that is asked for."""
+    if shorter_side(how.transform) is not None:  # which changes these, too
+        return False
     try:
         shape: tuple[int, ...] = np.load(folder / "train_images.npy", mmap_mode="r").shape
     # What is no cache, or one that was damaged, may raise nearly anything.

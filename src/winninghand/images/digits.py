@@ -8,6 +8,7 @@ They are divided by class at random, as scikit-learn's `train_test_split` does i
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 
 from winninghand.images.checks import UInt8Array, check_memory
 from winninghand.images.image_set import ImageSet
-from winninghand.images.preparation import Preparation
+from winninghand.images.preparation import Origin, Preparation
 from winninghand.images.resizing import Size, at_size
 from winninghand.images.source import Source, image_set
 
@@ -37,7 +38,8 @@ def _decode(how: Preparation) -> ImageSet:
             (_enlarged(file[f"{split}_images"], how.size or (32, 32), how.transform), file[f"{split}_labels"])
             for split in ("train", "test")
         )
-    return image_set("digits", train, test, [str(digit) for digit in range(10)], how)
+    images = image_set("digits", train, test, [str(digit) for digit in range(10)])
+    return replace(images, origin=Origin(how))
 
 
 def _enlarged(levels: npt.NDArray[Any], size: Size, transform: str) -> UInt8Array:

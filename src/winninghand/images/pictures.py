@@ -26,7 +26,7 @@ from winninghand.base.errors import InputError, counted, shown
 from winninghand.base.files import regular
 from winninghand.base.threads import usable_cores
 from winninghand.images.checks import Int64Array, UInt8Array, check_memory
-from winninghand.images.resizing import Size, geometry
+from winninghand.images.resizing import Size, geometry, shorter_side
 
 FORMATS = {
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -229,7 +229,8 @@ def decode(
 
     With `size` (height, width) each is brought to it by `transform` (see `Preparation`), bilinearly with
     antialiasing; without, all must have the size of the first. JPEG files that are much larger than asked
-    for are decoded at a half, a quarter or an eighth of their size, at least twice as large as asked for. Of
+    for are decoded at a half, a quarter or an eighth of their size, at least twice as large as asked for, but
+    whole for `resize256` and its like, which are to the pixel what others compute. Of
     several frames the first one is taken, and what is transparent is laid on white. Under a `title`
     progress is shown. Broken is what is no picture, is larger than 67 million pixels or deeper than 8 bits.
     Raises `OtherSizeError` where one has another size than the first, and `InputError` where they need more
@@ -330,7 +331,7 @@ def rgb(image: Image.Image) -> UInt8Array:
 def _rgb(image: Image.Image) -> UInt8Array:
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    return np.asarray(image.convert("RGB"))
+    return pixels_of(image)
 
 
 class _Room:
@@ -361,7 +362,10 @@ def _pixels(picture: Picture, size: Size | None, transform: str) -> tuple[UInt8A
 
     def prepared(image: Image.Image) -> tuple[UInt8Array, bool]:
         if size is not None:
-            _reduce(image, size, transform)
+            try:
+                _reduce(image, size, transform)
+            except InputError as error:
+                raise InputError(f"{picture.name}: {error}") from None
         image.load()
         return _upright(image, size, transform)
 
@@ -400,11 +404,15 @@ def read(picture: Picture, prepared: Callable[[Image.Image], T]) -> T:
 
 
 def _reduce(image: Image.Image, size: Size, transform: str) -> None:
-    """Let a JPEG file be decoded at a fraction of its size, as far as the result hardly shows it."""
-    if image.format not in ("JPEG", "MPO"):
-        return
-    wanted = size[::-1] if is_across(image) else size
+    """Let a JPEG file be decoded at a fraction of its size, as far as the result hardly shows it.
+
+    Raises `InputError` for a picture of any format that cannot be brought to its size.
+    """
+    is_jpeg = image.format in ("JPEG", "MPO")
+    wanted = size[::-1] if is_jpeg and is_across(image) else size
     shape = geometry((image.height, image.width), wanted, transform)
+    if not is_jpeg or shorter_side(transform) is not None:
+        return
     ratio = min(shape.cut[0] / shape.inner[0], shape.cut[1] / shape.inner[1]) / _FINER
     part = next((part for part in (8, 4, 2) if part <= ratio), 1)
     if part > 1:
@@ -505,6 +513,9 @@ def _upright(image: Image.Image, size: Size | None, transform: str) -> tuple[UIn
         pixels = rgb(image)
         image.close()
         image = Image.fromarray(pixels)
+    if shorter_side(transform) is not None and turn is not _as_it_is:
+        # Half a pixel is rounded to one side: which one, the upright picture says.
+        return _sized(Image.fromarray(np.ascontiguousarray(turn(rgb(image)))), size, transform), transparent
     return turn(_sized(image, size[::-1] if across else size, transform)), transparent
 
 
@@ -529,12 +540,20 @@ def _sized(image: Image.Image, size: Size, transform: str) -> UInt8Array:
         image = image.crop((left, top, left + width, top + height))
     if (height, width) != inner:
         image = image.resize(inner[::-1], Image.Resampling.BILINEAR)
-    pixels = np.asarray(image.convert("RGB"))
+    if down < 0 or right < 0:
+        image, inner = image.crop((-right, -down, size[1] - right, size[0] - down)), size
+    pixels = pixels_of(image)
     if inner == size:
         return pixels
     result = np.zeros((*size, 3), np.uint8)
     result[down : down + inner[0], right : right + inner[1]] = pixels
     return result
+
+
+def pixels_of(image: Image.Image) -> UInt8Array:
+    """Return the pixels of a picture without transparent parts, uint8 RGB (H, W, 3)."""
+    # Pillow would copy one that is RGB already.
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _orientation(image: Image.Image) -> int:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, get_args
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from winninghand.base.errors import LARGEST, InputError, counted, first_error
-from winninghand.images.resizing import Size, checked_size
-
-Transform = Literal["crop", "squash", "pad"]
-TRANSFORMS: tuple[str, ...] = get_args(Transform)
+from winninghand.images.resizing import Size, checked_size, checked_transform, shorter_side
 
 DRAWN = "drawn_test_digest"
 """Beside a preparation, in a card: the digest of the test images, where they were drawn."""
@@ -24,20 +21,33 @@ class Preparation(BaseModel):
 
     All images are brought to `size` (height, width) by `transform`: `crop` cuts out the largest part in the
     middle that has the shape wanted, `squash` keeps everything and changes proportions, `pad` keeps
-    everything and fills up with black. Without a size they keep their own. `skip_broken` leaves out files
-    that cannot be read. `stream` leaves all images in their files, from which they are decoded when they are
-    needed. Where a folder names no test images, `test_fraction` of each class is drawn by
-    `split_seed`.
+    everything and fills up with black. `resize256`, of any such number, is what published evaluations of
+    ImageNet's networks do: the shorter side is brought to 256 pixels, and `size`, no larger than that, cut
+    out of the middle, to the level as torchvision's `Resize(256)` and `CenterCrop(224)` do it to upright RGB
+    pictures of Pillow. Without a size they keep their own. `skip_broken` leaves out files that cannot be
+    read. `stream` leaves all images in their files, from which they are decoded when they are needed. Where a
+    folder names no test images, `test_fraction` of each class is drawn by `split_seed`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     size: tuple[_Side, _Side] | None = None
-    transform: Transform = "crop"
+    transform: Annotated[str, AfterValidator(checked_transform)] = "crop"
     skip_broken: Annotated[bool, Field(strict=True)] = False
     test_fraction: float = Field(default=0.2, gt=0, lt=1, strict=True)
     split_seed: int = Field(default=0, ge=0, le=LARGEST, strict=True)
     stream: Annotated[bool, Field(strict=True)] = False
+
+    @model_validator(mode="after")
+    def _can_be_cut(self) -> Preparation:
+        shorter = shorter_side(self.transform)
+        if shorter is not None and self.size is not None and max(self.size) > shorter:
+            height, width = self.size
+            raise InputError(
+                f"{height}×{width} pixels cannot be cut out of images whose shorter side {self.transform} "
+                f"makes {shorter}; give a smaller size, or resize{max(self.size)}"
+            )
+        return self
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from winninghand.base.errors import InputError
 from winninghand.images.checks import Int64Array, Places, StreamedImages, UInt8Array
 from winninghand.images.encoded import TOGETHER, Encoded
 from winninghand.images.image_set import ImageSet, Split
-from winninghand.images.pictures import OtherSizeError, decode, is_across, read, rgb, turning
+from winninghand.images.pictures import OtherSizeError, decode, is_across, pixels_of, read, rgb, turning
 from winninghand.images.preparation import Origin, Preparation
 from winninghand.images.random_boxes import random_box
 from winninghand.images.resizing import Size
@@ -71,7 +72,7 @@ class StreamedPictures(StreamedImages):
             across, down = image.width / width, image.height / height
             box = (left * across, top * down, (left + cut[1]) * across, (top + cut[0]) * down)
             resized = image.resize(wanted[::-1], Image.Resampling.BILINEAR, box, reducing_gap=_GAP)
-            return turn(np.asarray(resized.convert("RGB")))
+            return turn(pixels_of(resized))
 
         return read(self.source.picture(int(self.places[place])), cropped)
 
@@ -113,6 +114,8 @@ def streamed_split(source: Encoded, labels: Int64Array, how: Preparation) -> Spl
             "streamed images are brought to one size; give it, such as --size 224 (in Python size=224)"
         )
     source.groups()  # refuses what would fill the memory
+    # Pillow warns of all that is odd about a picture, in the middle of a training. Its threads share filters.
+    warnings.filterwarnings("ignore", category=Warning, module=r"PIL\.")
     return Split(StreamedPictures(source, np.arange(len(source)), how.size, how.transform), labels)
 
 

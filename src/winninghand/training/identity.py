@@ -107,7 +107,7 @@ def difference(present: Mapping[str, Any], asked: Mapping[str, Any], images: Ima
 
 
 def disagreement(present: Mapping[str, Any], asked: Mapping[str, Any]) -> str | None:
-    """Say in a few words in what one `identity` differs from another; None for the same.
+    """Say in a few words in what one `identity` differs from another, or its folder `out`; None for the same.
 
     What has no effect on the card counts, too, as all processes keep one checkpoint. How many threads
     decode images is each machine's own.
@@ -120,7 +120,10 @@ def disagreement(present: Mapping[str, Any], asked: Mapping[str, Any]) -> str | 
         return "its images or labels are others"
     if present["origin"] != asked["origin"]:
         return "its network is another"
-    rest = present.keys() - {"recipe", "data", "origin"}
+    there, here = (one.get("out") or "none" for one in (present, asked))
+    if there != here:
+        return f"its folder is {there} there and {here} here"
+    rest = present.keys() - {"recipe", "data", "origin", "out"}
     return _first_difference({key: present[key] for key in rest}, {key: asked[key] for key in rest})
 
 

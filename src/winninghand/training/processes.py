@@ -62,8 +62,8 @@ class Alone:
     def check_same(self, what: str, tensors: Mapping[str, Tensor]) -> None:
         """Raise `InputError`, in all processes, where tensors are not the same in all of them."""
 
-    def check_identity(self, identity: Mapping[str, Any]) -> None:
-        """Raise `InputError`, in all processes, where one of them has another run."""
+    def check_identity(self, identity: Mapping[str, Any], out: Path | str | None) -> None:
+        """Raise `InputError`, in all processes, where one of them has another run or folder `out`."""
 
 
 ALONE = Alone()

@@ -6,15 +6,16 @@ import itertools
 import math
 import tempfile
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from winninghand.augmentation import Domain, make_domain
 from winninghand.base.device import (
@@ -63,6 +64,10 @@ from winninghand.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from lightning_fabric.loggers.logger import Logger
+
+_SMALL = 64 * 64
+# As many images as are made ready for the rounding of weights at a time, where they are larger: 512 of 64×64.
+_PIXELS_SEEN = 512 * _SMALL
 
 
 @dataclass(frozen=True)
@@ -252,13 +257,13 @@ class Run:
                 "training.compiled or training.synchronised_norms to false"
             )
         processes = join(training.precision, device)
-        if training.batch_size < processes.size:
-            raise InputError(
-                f"a batch of {counted(training.batch_size, 'image')} has no part for each of "
-                f"{processes.size} processes; set a larger training.batch_size"
-            )
         with losing_none():
-            processes.check_identity(self._identity)
+            processes.check_identity(self._identity, out)
+            if training.batch_size < processes.size:
+                raise InputError(
+                    f"a batch of {counted(training.batch_size, 'image')} has no part for each of "
+                    f"{processes.size} processes; set a larger training.batch_size"
+                )
             run = replace(self, processes=processes)
             if self.recipe.compression.measures_costs:
                 run = replace(run, costs=processes.first(lambda: self._costs))
@@ -393,10 +398,17 @@ class Run:
         if settings.images == 0:
             return card.quantized(settings.weights)
         indices = fitting.balanced_sample(min(settings.images, len(fitting)), seed)
-        device = device_of(card)
-        images = torch.from_numpy(fitting.images[indices]).to(device)
-        views = self._domain.views(images, generator_of(device, seed, "quantization"))
-        return card.quantized(settings.weights, views.flatten(0, 1), settings.norms)
+        device, pixels = device_of(card), math.prod(fitting.size)
+        # Larger images in parts, each of which has random numbers of its own; smaller ones always were one.
+        count = math.ceil(len(indices) * pixels / _PIXELS_SEEN) if pixels > _SMALL else 1
+
+        def seen() -> Iterator[Tensor]:
+            for number, part in enumerate(np.array_split(indices, min(count, len(indices)))):
+                images = torch.from_numpy(fitting.images[part]).to(device)
+                generator = generator_of(device, seed, "quantization", *([number] if number else []))
+                yield self._domain.views(images, generator).flatten(0, 1)
+
+        return card.quantized_on(settings.weights, seen, settings.norms)
 
 
 def _images_at_once(split: Split) -> int:

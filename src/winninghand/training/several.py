@@ -85,16 +85,18 @@ class Several(Alone):
                 "version of torch, or in one process"
             )
 
-    def check_identity(self, identity: Mapping[str, Any]) -> None:
+    def check_identity(self, identity: Mapping[str, Any], out: Path | str | None) -> None:
         """Raise `InputError`, in all processes, that says which of them has another run, and in what."""
         found: list[Any] = [None] * self.size
-        distributed.all_gather_object(found, dict(identity))
+        # Two names of one folder are refused, too: other machines may not have the link.
+        folder = None if out is None else str(Path(out).absolute())
+        distributed.all_gather_object(found, {**identity, "out": folder})
         for rank, other in enumerate(found[1:], 1):
             apart = disagreement(other, found[0])
             if apart is not None:
                 raise InputError(
                     f"process {rank} of {self.size} has another run than process 0: {apart}; give "
-                    "all of them the same recipe and the same images"
+                    "all of them the same recipe, images and folder"
                 )
 
     def first(self, action: Callable[[], T]) -> T:

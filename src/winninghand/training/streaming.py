@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +21,17 @@ from winninghand.training.data import WHOLE, Batches, generator_of
 
 AHEAD = 2
 """So many batches are decoded before they are asked for."""
+# Images that a thread decodes one after the other: few, so that all threads end a batch together, and yet not
+# one alone, as whoever waits for the batch is woken by each job, and takes time from those that decode.
+_LARGEST_JOB, _JOBS_OF_WORKER = 16, 4
+
+
+class _Begun(NamedTuple):
+    """A batch that threads decode into `images`, uint8 (B, H, W, 3): its places, and what they work at."""
+
+    indices: Tensor
+    images: UInt8Array
+    jobs: list[Future[None]]
 
 
 class StreamedSplit(Batches):
@@ -27,7 +39,7 @@ class StreamedSplit(Batches):
 
     In an epoch a random part of each image is seen. Which one depends on the epoch's seed parts and the
     image's place in the split alone, so that order and pixels are those of any number of workers.
-    No more than five batches are in memory, however many images there are.
+    No more than four batches are in memory, however many images there are.
     """
 
     def __init__(
@@ -51,14 +63,13 @@ class StreamedSplit(Batches):
         starts = range(first * self.batch_size, len(self) * self.batch_size, self.batch_size)
         pool = ThreadPoolExecutor(self._workers, "loader")
         try:
-            begun: deque[tuple[Tensor, list[Future[UInt8Array]]]] = deque()
+            begun: deque[_Begun] = deque()
             for start in starts:
-                indices = order[start : start + self.batch_size]
-                begun.append((indices, self._begin(pool, name, indices[part])))
+                begun.append(self._begin(pool, name, order[start : start + self.batch_size], part))
                 if len(begun) > AHEAD:
-                    yield self._end(*begun.popleft(), part)
+                    yield self._end(begun.popleft())
             while begun:
-                yield self._end(*begun.popleft(), part)
+                yield self._end(begun.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -67,15 +78,22 @@ class StreamedSplit(Batches):
         chosen: Int64Array | slice = places if isinstance(places, slice) else places.cpu().numpy()
         return torch.from_numpy(self._images[chosen]).to(self.device)
 
-    def _begin(self, pool: ThreadPoolExecutor, name: str, indices: Tensor) -> list[Future[UInt8Array]]:
-        draws = CounterRNG(name, indices).uniform(*DRAWS).numpy()
-        return [
-            pool.submit(self._images.random_crop, place, own)
-            for place, own in zip(indices.tolist(), draws, strict=True)
-        ]
-
-    def _end(self, indices: Tensor, decoded: list[Future[UInt8Array]], part: slice) -> tuple[Tensor, Tensor]:
+    def _begin(self, pool: ThreadPoolExecutor, name: str, indices: Tensor, part: slice) -> _Begun:
         images = np.zeros((len(indices), *self._images.shape[1:]), np.uint8)
-        for image, one in zip(images[part], decoded, strict=True):
-            image[:] = one.result()
-        return torch.from_numpy(images).to(self.device), self.labels[indices.to(self.device)]
+        own, places = images[part], indices[part]
+        draws = CounterRNG(name, places).uniform(*DRAWS).numpy()
+        share = max(1, min(_LARGEST_JOB, len(places) // (_JOBS_OF_WORKER * self._workers)))
+
+        def decode(start: int) -> None:
+            end = start + share
+            for image, place, drawn in zip(
+                own[start:end], places[start:end].tolist(), draws[start:end], strict=True
+            ):
+                image[:] = self._images.random_crop(place, drawn)
+
+        return _Begun(indices, images, [pool.submit(decode, start) for start in range(0, len(places), share)])
+
+    def _end(self, batch: _Begun) -> tuple[Tensor, Tensor]:
+        for job in batch.jobs:
+            job.result()
+        return torch.from_numpy(batch.images).to(self.device), self.labels[batch.indices.to(self.device)]

@@ -16,7 +16,7 @@ from winninghand.base.errors import InputError
 from winninghand.cards.card import Card
 from winninghand.cards.importing.checkpoint import StateDict, read_checkpoint
 from winninghand.cards.importing.layouts import in_our_names, settings_in
-from winninghand.cards.importing.published import published_task
+from winninghand.cards.importing.published import Task, published_task
 from winninghand.cards.importing.state_dicts import (
     Subnetwork,
     apply_masks,
@@ -25,7 +25,15 @@ from winninghand.cards.importing.state_dicts import (
     with_masks,
 )
 from winninghand.cards.metadata import Triple
-from winninghand.networks import architecture_of, empty_network, is_outside, network, preprocessing_of
+from winninghand.images.preparation import make_preparation
+from winninghand.networks import (
+    Preprocessing,
+    architecture_of,
+    empty_network,
+    is_outside,
+    network,
+    preprocessing_of,
+)
 from winninghand.networks.catalog import Setting
 
 _AS_IT_IS: tuple[Triple, Triple] = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
@@ -43,6 +51,9 @@ class Import:
     the side of the images in pixels, for a network that takes any. `mask` is a file of zeros and ones by the
     names of weights, as OpenLTH's `mask.pth` is: each network's weights are multiplied by them. `subnetwork`
     says how scores were meant. With `trust` the architecture may be an import path, whose code is run.
+    `transform` is how pictures are brought to the size of the images, by the names of `wh.load_images`; where
+    None, as for published figures: `resize256` for ImageNet's networks at 224 pixels, and torchvision's own
+    way for its networks, where that is bilinear.
     `deviation` is the old name of `std`.
     """
 
@@ -55,6 +66,7 @@ class Import:
     subnetwork: Subnetwork | None = None
     trust: bool = False
     mask: Path | str | None = None
+    transform: str | None = None
     deviation: InitVar[Triple | None] = None
 
     def __post_init__(self, deviation: Triple | None) -> None:
@@ -100,10 +112,18 @@ def _card(weights: StateDict, values: Mapping[str, Any], masks: StateDict, wante
         mean,
         std,
     )
-    cropped = task.cropped if task else asked is not None
-    if cropped:
-        card.metadata = card.metadata.changed(recipe={"images": {"transform": "crop"}})
+    transform = wanted.transform or _published_transform(task, asked, card.input_size)
+    if transform is not None:
+        make_preparation(card.input_size, transform)  # refuses what cannot be
+        card.metadata = card.metadata.changed(recipe={"images": {"transform": transform}})
     return card
+
+
+def _published_transform(task: Task | None, asked: Preprocessing | None, size: tuple[int, int]) -> str | None:
+    """Return how pictures are brought to a size where figures of a network are published; None if unknown."""
+    if task is None:
+        return None if asked is None else asked.transform_at(size)
+    return "crop" if task.transform and size != (task.side, task.side) else task.transform
 
 
 def _masks(path: Path | str) -> StateDict:

@@ -13,14 +13,15 @@ from winninghand.networks.catalog import Setting
 class Task:
     """Class names in the order of the labels (None: not known), normalisation, and the side of the images.
 
-    With `cropped` the middle of images of other proportions is seen.
+    `transform` says how pictures are brought to that side where figures are published, as `Preparation` does;
+    None where they have it already.
     """
 
     classes: tuple[str, ...] | None
     mean: Triple
     std: Triple
     side: int = 32
-    cropped: bool = False
+    transform: str | None = None
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -49,7 +50,7 @@ CIFAR100 = Task(
     (0.2673, 0.2564, 0.2762),
 )
 TASKS = {"cifar10": CIFAR10, "cifar100": CIFAR100}
-_IMAGENET = Task(None, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), side=224, cropped=True)
+_IMAGENET = Task(None, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), side=224, transform="resize256")
 # Gowal et al. and Rebuffi et al. round CIFAR-10's statistics otherwise than Diffenderfer et al.
 _DEEPMIND = replace(CIFAR10, mean=(0.4914, 0.4822, 0.4465), std=(0.2471, 0.2435, 0.2616))
 # OpenLTH normalises CIFAR-10 by ImageNet's statistics.

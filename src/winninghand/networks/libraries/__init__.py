@@ -16,11 +16,20 @@ Triple: TypeAlias = tuple[float, float, float]
 
 
 class Preprocessing(NamedTuple):
-    """How a network expects its images: mean and std per channel, in units of [0, 1], and (height, width)."""
+    """How a network expects its images: mean and std per channel, in units of [0, 1], and (height, width).
+
+    `transform` is how pictures are brought to that size where its library measures it, by the names of
+    `wh.load_images`; `crop` where that does not know the library's way.
+    """
 
     mean: Triple
     std: Triple
     size: tuple[int, int]
+    transform: str = "crop"
+
+    def transform_at(self, size: tuple[int, int]) -> str:
+        """Return how pictures are brought to a size (height, width): the library's way is for its own."""
+        return self.transform if size == self.size else "crop"
 
 
 class Built(NamedTuple):
@@ -44,7 +53,7 @@ def imported(module: str, name: str) -> ModuleType:
     return needed(module, module.partition(".")[0], f"for the network {name!r}")
 
 
-def preprocessing(mean: object, std: object, size: object) -> Preprocessing | None:
+def preprocessing(mean: object, std: object, size: object, transform: str = "crop") -> Preprocessing | None:
     """Return what a library says of the images; None unless it is sensible in all parts."""
     numbers = [*_numbers(mean), *_numbers(std)]
     sides = (size, size) if isinstance(size, int) else size
@@ -55,7 +64,8 @@ def preprocessing(mean: object, std: object, size: object) -> Preprocessing | No
     if not all(isinstance(side, int) and 1 <= side <= 4096 for side in sides):
         return None
     red, green, blue, *spread = numbers
-    return Preprocessing((red, green, blue), (spread[0], spread[1], spread[2]), (sides[0], sides[1]))
+    stds = spread[0], spread[1], spread[2]
+    return Preprocessing((red, green, blue), stds, (sides[0], sides[1]), transform)
 
 
 def _numbers(values: object) -> list[float]:

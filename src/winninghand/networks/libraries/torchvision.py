@@ -72,7 +72,10 @@ def expected(name: str, module: nn.Module, settings: Mapping[str, Any], fetch: b
         return preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), settings.get("image_size", 224))
     asked = weights.transforms()
     size = settings.get("image_size", asked.crop_size[0])
-    return preprocessing(list(asked.mean), list(asked.std), size)
+    shorter = asked.resize_size[0]
+    # Some of its weights are measured on pictures that were resized bicubically.
+    known = asked.interpolation.value == "bilinear" and size == asked.crop_size[0] <= shorter
+    return preprocessing(list(asked.mean), list(asked.std), size, f"resize{shorter}" if known else "crop")
 
 
 def recognised(module: nn.Module) -> Found | None:
