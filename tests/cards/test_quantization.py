@@ -113,6 +113,17 @@ def test_norms_are_measured_again_on_images(card):
     assert quantized.network[1].momentum == card.network[1].momentum
 
 
+def test_images_are_seen_in_even_parts_that_need_little_memory(card, monkeypatch):
+    images, sizes = torch.rand(10, 3, 8, 8), []
+    whole = card.quantized("int4", images, norms=True)
+    monkeypatch.setattr("winninghand.cards.card.images_at_once", lambda *_: 4)
+    card.normalisation.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
+    parts = card.quantized("int4", images, norms=True)
+    assert sizes == [4, 3, 3] * 2 and parts.metadata == whole.metadata
+    for name, weight in weights(parts).items():
+        assert torch.allclose(weight, weights(whole)[name], atol=0.02), name
+
+
 def test_bad_input_is_refused_in_one_line(card):
     with pytest.raises(wh.InputError, match="int8"):
         card.quantized("int2")

@@ -171,6 +171,18 @@ def test_old_cards_see_whole_pictures_and_sets_of_one_size_are_brought_to_that_o
     assert json.loads(out)["test_digest"] == expected
 
 
+def test_models_whose_pictures_are_cut_otherwise_are_told_apart(run, place):
+    card = wh.Card.from_module(wh.network("resnet20", width=4), [str(digit) for digit in range(10)], (28, 28))
+    card.save("plain.card")
+    card.with_metadata(recipe={"images": {"transform": "resize32"}}).save("cut.card")
+    words = ("--limit", 20, "--corruptions", "contrast", "--json", "-", "--baseline", "plain.card")
+    code, out, err = run("evaluate", "cut.card", *words)
+    assert code == 0, err
+    assert "plain.card knows pictures brought to size by squash, and sees them by resize32" in err
+    expected = wh.load_images("digits", size=28, transform="resize32").test.digest
+    assert json.loads(out)["test_digest"] == expected
+
+
 def test_a_recipe_and_images_that_were_loaded_otherwise_are_refused(place):
     recipe = wh.Recipe(images={"size": 16, "transform": "pad"})
     for settings, named in (
@@ -185,7 +197,8 @@ def test_a_recipe_and_images_that_were_loaded_otherwise_are_refused(place):
 def test_a_strangers_card_with_another_preparation_is_refused(tmp_path):
     module = wh.network("conv2", width=2, classes=2, input_size=16)
     card = wh.Card.from_module(module, ["a", "b"], (16, 16))
-    for images in ({"transform": "melt"}, {"size": 3}, {"split_seed": -1}, {"test_fraction": 7}, [1]):
+    for images in ({"transform": "melt"}, {"size": 3}, {"split_seed": -1}, {"test_fraction": 7}, [1],
+                   {"transform": "resize8"}):  # fmt: skip
         with pytest.raises(wh.InputError, match="images"):
             card.with_metadata(recipe={"images": images})
     later = card.with_metadata(recipe={"images": {"transform": "pad", "unheard_of": 1}})

@@ -346,6 +346,17 @@ def test_bytes_are_summed_exactly(make):
     assert (answers - floats).norm() < 0.05 * floats.norm()
 
 
+def test_levels_do_not_depend_on_how_many_images_calibrate_at_a_time(monkeypatch):
+    program = plain()
+    images = torch.rand(19, *program.input_shape)
+    whole = quantized(program, images)
+    monkeypatch.setattr("winninghand.engine.quantizing.images_at_once", lambda *_: 4)
+    for one, other in zip(whole.steps, quantized(program, images).steps, strict=True):
+        assert type(one) is type(other)
+        if isinstance(one, ByteConvolution):
+            assert one.source_scale == pytest.approx(other.source_scale, rel=1e-5)
+
+
 @pytest.fixture
 def without_products(monkeypatch):
     """A processor that has no instruction for sums of bytes: binary weights are added up in 16 bits."""

@@ -1,6 +1,7 @@
 """Image sets that stay in their files: what is decoded, when, and which part of an image is taken."""
 
 import io
+import warnings
 
 import numpy as np
 import pytest
@@ -133,6 +134,20 @@ def test_a_random_part_is_where_its_box_says(tmp_path, own, orientation):
         edge = 4 if own[0] < 100 else 2
         np.testing.assert_allclose(upright[..., 0].mean(1), rows, atol=edge)
         np.testing.assert_allclose(upright[..., 1].mean(0), columns, atol=edge)
+
+
+def test_what_is_odd_about_a_picture_is_not_said_in_the_middle_of_a_training(folder):
+    cut_off = b"Exif\x00\x00II*\x00\x08\x00\x00\x00\x05\x00\x12\x01"
+    for path in folder.rglob("*.JPEG"):
+        path.write_bytes(ramp(60, 80, exif=cut_off))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        Image.open(path).getexif()
+        assert said
+        said.clear()
+        images = wh.load_images(folder, size=24, stream=True).train.images
+        assert images.random_crop(3, draws(1)[0]).shape == (24, 24, 3)
+    assert not said
 
 
 def test_a_link_to_what_is_gone_is_a_broken_image(folder, caplog, monkeypatch, tmp_path):

@@ -7,6 +7,7 @@ import torch
 from typer.testing import CliRunner
 
 import winninghand as wh
+from winninghand.augmentation.domain import Domain as Clean
 from winninghand.cli.commands import make_program
 from winninghand.engine import costs
 from winninghand.recipe import make_recipe
@@ -200,6 +201,22 @@ def test_a_recipe_quantizes_its_card(tiny_images, tmp_path):
     assert card.metadata.quantization == {"weights": "int4", "images": 32, "norms": False}
     assert set(card.scales) == set(card.metadata.prunable)
     assert set(wh.load(tmp_path / "card.card").scales) == set(card.metadata.prunable)
+
+
+def test_large_images_are_made_ready_for_the_rounding_in_parts(tiny_images, monkeypatch):
+    seen, views = [], Clean.views
+
+    def counted(self, images, generator):
+        seen.append(len(images))
+        return views(self, images, generator)
+
+    monkeypatch.setattr("winninghand.training.run._SMALL", 0)
+    monkeypatch.setattr("winninghand.training.run.images_at_once", lambda *_: 8)
+    monkeypatch.setattr(Clean, "views", counted)
+    recipe = table("dense") | {"quantization": {"weights": "int8", "images": 20, "norms": True}}
+    card = wh.train(recipe, tiny_images)
+    assert seen[-6:] == [7, 7, 6] * 2
+    assert card.metadata.quantization == {"weights": "int8", "images": 20, "norms": True}
 
 
 def test_a_loss_that_is_not_finite_names_step_rate_and_checkpoint(tiny_images, tmp_path, monkeypatch):

@@ -48,6 +48,14 @@ def device_of(module: nn.Module) -> torch.device:
     return next(module.parameters(), torch.empty(0)).device
 
 
+def images_at_once(most: int, side: int, size: tuple[int, int]) -> int:
+    """Return how many images of `size` (height, width) a network sees at once, where that is free.
+
+    They are `most` up to side × side pixels, and so many fewer of larger ones that memory does not grow.
+    """
+    return max(1, min(most, most * side * side // (size[0] * size[1])))
+
+
 @contextmanager
 def on_device(module: nn.Module, device: torch.device | str | None) -> Iterator[None]:
     """Have a module on a device for a while (see `resolve_device`); for None it stays where it is."""

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from winninghand.base.deprecation import renamed, renamed_arguments
-from winninghand.base.device import device_of, on_device
+from winninghand.base.device import device_of, images_at_once, on_device
 from winninghand.base.errors import InputError, first_error, percent, shown
 from winninghand.base.version import __version__
 from winninghand.cards.answer import Answer
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 # Buffers, besides the normalisation, that a card's state dict holds where the card has them.
 _PROFILE, _CLEAN, _SCALE = "profile_", "clean_profile_", "scale/"
 _PLAIN = f"{_PROFILE}plain"
-# As many images as weights are rounded by at a time: 256 of 64×64.
-_PIXELS_AT_ONCE = 256 * 64 * 64
 
 
 class Normalisation(nn.Module):
@@ -382,7 +380,7 @@ class Card(OldCardNames, nn.Module):
 
     def _batches(self, images: Iterable[Tensor]) -> Iterator[Tensor]:
         """Yield images as the network sees them: 256 at a time, fewer beyond 64×64 pixels, and evenly."""
-        at_once = max(1, min(256, _PIXELS_AT_ONCE // math.prod(self.input_size)))
+        at_once = images_at_once(256, 64, self.input_size)
         for part in images:
             check_batch(part, self.input_size)
             for batch in part.tensor_split(math.ceil(len(part) / at_once)):

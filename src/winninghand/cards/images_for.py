@@ -11,6 +11,7 @@ from winninghand.cards.card import Card
 from winninghand.cards.player import Player
 from winninghand.images import ImageSet, load_images
 from winninghand.images.preparation import DRAWN
+from winninghand.images.resizing import shorter_side
 from winninghand.images.source import NoStreamError
 
 _LOG = logging.getLogger("winninghand")
@@ -49,6 +50,14 @@ def images_for(
     for name, model in models.items():
         for card in model.cards:
             _check_fits(name, card, images)
+        apart = [own for own in _transforms(model) if shorter_side(own) != shorter_side(first.transform)]
+        if apart:
+            _LOG.warning(
+                "%s knows pictures brought to size by %s, and sees them by %s, as the first model does",
+                name,
+                apart[0],
+                first.transform,
+            )
         if any(_other_images(card, images) for card in model.cards):
             _LOG.warning(
                 "%s holds other images than when %s was trained, or is another folder; "
@@ -88,6 +97,11 @@ def _other_images(card: Card, images: ImageSet) -> bool:
     drawn = images.origin is not None and images.origin.drawn
     before = (card.metadata.recipe or {}).get("images", {}).get(DRAWN)
     return drawn and before is not None and before != images.test.digest
+
+
+def _transforms(model: Player) -> list[str]:
+    """Return how pictures were brought to size for the cards of a model, each way once."""
+    return list(dict.fromkeys(card.metadata.preparation.transform for card in model.cards))
 
 
 def _written(size: tuple[int, int]) -> str:

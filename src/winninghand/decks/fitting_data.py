@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from winninghand.base.device import device_of, to_unit
+from winninghand.base.device import device_of, images_at_once, to_unit
 from winninghand.base.errors import InputError
 from winninghand.cards import Card
 from winninghand.corruptions import corrupt
@@ -88,14 +88,15 @@ def collect(
 ) -> FittingData:
     """Run every card over the images at `indices` under every condition, on the cards' device.
 
-    Images are corrupted as they are in the whole split. `progress` is told the length of each
-    batch done.
+    Images are corrupted as they are in the whole split. `batch_size` is that of images up to 128×128 pixels;
+    of larger ones fewer are run at once. `progress` is told the length of each batch done.
     """
     wanted = tuple(conditions)
+    at_once = images_at_once(batch_size, 128, split.size)
     parts = [
-        _one_batch(cards, split, indices[start : start + batch_size], condition, seed, progress)
+        _one_batch(cards, split, indices[start : start + at_once], condition, seed, progress)
         for condition in wanted
-        for start in range(0, len(indices), batch_size)
+        for start in range(0, len(indices), at_once)
     ]
     logits, spectra, features = zip(*parts, strict=True)
     by_condition = (len(wanted), len(indices))

@@ -15,18 +15,15 @@ float32: the first layer, since its image is normalised, shortcuts without ReLU,
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields, replace
 from itertools import product
 
 import torch
 from torch import Tensor
 
+from winninghand.base.device import images_at_once
 from winninghand.engine.program import Convolution, Pool, Program, Step, sources_of, stepwise
 from winninghand.engine.vectors import DOTS_OF_BYTES
-
-# As many images as calibrate at a time: 64 of 64×64.
-_PIXELS_AT_ONCE = 64 * 64 * 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,8 +123,8 @@ def _of_bytes(step: Convolution, scales: dict[int, float], renamed: dict[int, in
 def _largest(program: Program, images: Tensor) -> dict[int, float]:
     """Return the largest number of each value, over images and cards' norms, where it is over 0."""
     found: dict[int, float] = {}
-    at_once = max(1, _PIXELS_AT_ONCE // math.prod(images.shape[2:]))
-    for card, part in product(range(program.cards), images.split(at_once)):
+    parts = images.split(images_at_once(64, 64, (images.shape[2], images.shape[3])))
+    for card, part in product(range(program.cards), parts):
         for number, value in stepwise(program, part, torch.full((len(part),), card)):
             found[number] = max(float(value.max()), found.get(number, 0.0))
     return {number: most for number, most in found.items() if most > 0}

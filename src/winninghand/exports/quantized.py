@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import statistics
 import time
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from winninghand.base.device import images_at_once
 from winninghand.base.errors import InputError
 from winninghand.base.extras import needed
 from winninghand.cards import Card, check_batch, check_pixels
@@ -30,8 +30,6 @@ from winninghand.exports.qdq import Rewriter, bodies_of, constants_of, graphs_of
 _OWN_LEVELS = ("int8", "int4")
 _OLDEST = 13
 _RUNS = 21
-# As many images as are compared at a time: 64 of 64×64.
-_PIXELS_AT_ONCE = 64 * 64 * 64
 
 
 @dataclass(frozen=True)
@@ -159,7 +157,6 @@ def _milliseconds(sessions: list[Any], image: Array) -> list[float]:
 def _agreement(model: Card | Deck, graph: Any, images: Tensor) -> float:  # noqa: ANN401
     """Return the fraction of images that a graph and a model put into the same class."""
     run, same = answers_of(graph), 0
-    at_once = min(64, max(1, _PIXELS_AT_ONCE // math.prod(model.input_size)))
-    for batch in images.cpu().float().split(at_once):
+    for batch in images.cpu().float().split(images_at_once(64, 64, model.input_size)):
         same += int((run(batch)[0].argmax(dim=1) == model.answer(batch).outputs.argmax(dim=1)).sum())
     return same / len(images)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from winninghand.augmentation import Domain, make_domain
 from winninghand.base.device import (
     device_of,
+    images_at_once,
     make_fabric,
     resolve_device,
     resolve_precision,
@@ -66,8 +67,6 @@ if TYPE_CHECKING:
     from lightning_fabric.loggers.logger import Logger
 
 _SMALL = 64 * 64
-# As many images as are made ready for the rounding of weights at a time, where they are larger: 512 of 64×64.
-_PIXELS_SEEN = 512 * _SMALL
 
 
 @dataclass(frozen=True)
@@ -372,7 +371,7 @@ class Run:
         parts = {"validation": choosing, "test": self.images.test}
         try:
             measured = {
-                name: accuracy(card, part, _images_at_once(part))
+                name: accuracy(card, part, images_at_once(256, 128, part.size))
                 for name, part in parts.items()
                 if part is not None
             }
@@ -398,22 +397,18 @@ class Run:
         if settings.images == 0:
             return card.quantized(settings.weights)
         indices = fitting.balanced_sample(min(settings.images, len(fitting)), seed)
-        device, pixels = device_of(card), math.prod(fitting.size)
+        device = device_of(card)
         # Larger images in parts, each of which has random numbers of its own; smaller ones always were one.
-        count = math.ceil(len(indices) * pixels / _PIXELS_SEEN) if pixels > _SMALL else 1
+        large = math.prod(fitting.size) > _SMALL
+        count = math.ceil(len(indices) / images_at_once(512, 64, fitting.size)) if large else 1
 
         def seen() -> Iterator[Tensor]:
-            for number, part in enumerate(np.array_split(indices, min(count, len(indices)))):
+            for number, part in enumerate(np.array_split(indices, count)):
                 images = torch.from_numpy(fitting.images[part]).to(device)
                 generator = generator_of(device, seed, "quantization", *([number] if number else []))
                 yield self._domain.views(images, generator).flatten(0, 1)
 
         return card.quantized_on(settings.weights, seen, settings.norms)
-
-
-def _images_at_once(split: Split) -> int:
-    """Return how many images a finished card sees at once: 256 up to 128×128 pixels, fewer of larger ones."""
-    return max(1, min(256, 256 * 128 * 128 // math.prod(split.size)))
 
 
 def _checkpoint(meter: Meter, minutes: float) -> Checkpoint:
