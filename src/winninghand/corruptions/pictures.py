@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,12 +15,14 @@ from PIL import Image
 
 from winninghand.base.errors import InputError, counted
 from winninghand.base.files import checked_name
+from winninghand.base.threads import usable_cores
 from winninghand.corruptions.jpeg import ARCHIVES_QUALITY, encoded
 
 UInt8Array = npt.NDArray[np.uint8]
 Int64Array = npt.NDArray[np.int64]
 
 ENDINGS = (".jpeg", ".jpg", ".png")
+_MOST_THREADS = 16
 
 
 @dataclass(frozen=True)
@@ -41,17 +45,22 @@ class Pictures:
         return len(self.files)
 
     def __getitem__(self, rows: Int64Array | slice | int) -> UInt8Array:
-        """Return the images at some places, uint8 (…, H, W, 3)."""
+        """Return the images at some places, uint8 (…, H, W, 3); a thread for each core reads them."""
         places = np.arange(len(self))[rows]
         images = np.empty((places.size, *self.shape[1:]), np.uint8)
-        for image, place in zip(images, places.reshape(-1), strict=True):
-            path = self.folder / self.files[place]
-            read = _read(path)
-            if read.shape != image.shape:
-                sizes = ["×".join(map(str, one[:2])) for one in (read.shape, image.shape)]
-                raise InputError(f"{path} is {sizes[0]} pixels and others {sizes[1]}; get the archive again")
-            image[:] = read
+        threads = max(1, min(math.ceil(usable_cores()), _MOST_THREADS, places.size))
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(self._fill, images, places.reshape(-1).tolist()):
+                pass
         return images.reshape(*places.shape, *self.shape[1:])
+
+    def _fill(self, image: UInt8Array, place: int) -> None:
+        path = self.folder / self.files[place]
+        read = _read(path)
+        if read.shape != image.shape:
+            sizes = ["×".join(map(str, one[:2])) for one in (read.shape, image.shape)]
+            raise InputError(f"{path} is {sizes[0]} pixels and others {sizes[1]}; get the archive again")
+        image[:] = read
 
 
 def _read(path: Path) -> UInt8Array:
