@@ -10,6 +10,7 @@ from winninghand.base.errors import InputError, checked_classes
 from winninghand.images.checks import Int64Array, numbered
 from winninghand.images.encoded import Encoded
 from winninghand.images.image_set import ImageSet
+from winninghand.images.pictures import Picture
 from winninghand.images.preparation import Preparation
 from winninghand.images.source import picture_set
 
@@ -34,8 +35,10 @@ def encoded_set(
         from winninghand.images.streamed import streamed_set  # of which others have no need
 
         return streamed_set(name, (train, first), (test, second), classes, how)
-    # Their bytes are read when they are decoded: all of them together may be more than the memory.
-    pictures = [[source.picture(place) for place in range(len(source))] for source in (train, test)]
+    pictures = [
+        [Picture(source.name(place), source.content(place)) for place in range(len(source))]
+        for source in (train, test)
+    ]
     return picture_set(name, (pictures[0], first), (pictures[1], second), classes, how)
 
 
