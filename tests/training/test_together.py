@@ -139,7 +139,6 @@ def test_a_killed_process_ends_the_other_and_both_go_on(tmp_path):
     [
         ({"epochs": 3}, "training.epochs is 3 there and 2 here"),
         ({"out": "other"}, "its folder is {0}/other there and {0}/dense here"),
-        ({"batch_size": 1}, "training.batch_size is 1 there and"),
     ],
 )
 def test_processes_that_disagree_are_refused(tmp_path, changed, difference):
