@@ -7,7 +7,7 @@ import torch
 from typer.testing import CliRunner
 
 import winninghand as wh
-from winninghand.augmentation.domain import Domain as Clean
+from winninghand.augmentation.domain import Clean
 from winninghand.cli.commands import make_program
 from winninghand.engine import costs
 from winninghand.recipe import make_recipe
