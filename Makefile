@@ -88,7 +88,7 @@ $(RELEASE)/.installed:
 	$(RELEASE)/bin/python -m pip install --quiet build cffconvert pyyaml twine
 	touch $@
 
-# The documents' pictures of a report; RESULTS is the folder of a study. It needs Chromium.
+# The documents' pictures of a report; RESULTS is the folder of a study, or a page. It needs Chromium.
 RESULTS ?= studies/cifar10-cpu
 PICTURES ?= docs/report
 report-pictures: install

@@ -84,6 +84,11 @@ def test_every_example_of_the_help_has_the_options_that_it_is_given():
     assert [fault for name in examples for one in examples[name] for fault in told(name, one)] == []
 
 
+def test_the_page_of_the_command_line_names_all_commands():
+    table = PAGES[Path("docs/command-line.md")].partition("## All commands")[2].partition("\n## ")[0]
+    assert set(re.findall(r"`([\w-]+)`:", table)) == COMMANDS.keys()
+
+
 def test_every_command_within_a_sentence_has_the_options_that_it_is_given():
     commands = [(page, words) for page, text in PAGES.items() for words in INLINE.findall(text)]
     assert len(commands) > 20

@@ -12,6 +12,10 @@ import numpy as np
 import pytest
 
 import winninghand as wh
+from winninghand.base.errors import InputError
+from winninghand.decks import fit_gate
+from winninghand.evaluation import Measurement, accuracy, fourier_heatmap
+from winninghand.images import Split
 
 EXPECTED = json.loads(Path(__file__).with_name("zoo_on_digits.json").read_text())
 
@@ -22,7 +26,8 @@ def test_every_model_is_there():
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_the_answers_are_those_of_the_first_version(name):
-    split = wh.load_images("digits").test
+    digits = wh.load_images("digits").test
+    split = Split(digits.images, digits.labels)  # without the names of its classes, which are not CIFAR's
     table = wh.evaluate(wh.load(f"zoo:{name}"), split, "gaussian_noise,contrast", [3], limit=200)
     outcomes = {"clean": table.clean, **{cell.corruption: cell.outcome for cell in table.cells}}
     for cell, expected in EXPECTED[name].items():
@@ -30,3 +35,16 @@ def test_the_answers_are_those_of_the_first_version(name):
         # Other processors round otherwise, which an image on the edge between two classes may show.
         assert (outcomes[cell].correct != then).sum() <= 1
         assert outcomes[cell].confidence.mean() == pytest.approx(expected["confidence"], abs=1e-4)
+
+
+def test_images_of_other_classes_are_refused():
+    digits, deck = wh.load_images("digits"), wh.load("zoo:cifar10-lrr95-hand")
+    told = r"knows other classes than the images \('airplane' instead of '0'\); give images of its classes"
+    for measure in (wh.evaluate, fourier_heatmap, accuracy, Measurement("contrast", limit=1).cells):
+        with pytest.raises(InputError, match=f"the model {told}"):
+            list(measure(deck, digits.test))
+    with pytest.raises(InputError, match=f"the deck {told}"):
+        fit_gate(deck, digits.train)
+    three = Split(digits.test.images[:2], [0, 2], ("0", "1", "2"))
+    with pytest.raises(InputError, match=r"other classes than the images \(10 instead of 3\)"):
+        wh.evaluate(deck, three)

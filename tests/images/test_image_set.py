@@ -29,6 +29,16 @@ def test_take_keeps_images_and_labels_together():
     assert taken.images[:, 0, 0, 0].tolist() == [4, 1]
 
 
+def test_a_set_gives_its_splits_the_names_of_its_classes():
+    split = Split(*arrays(), classes=["a", "b"])
+    assert split.classes == ("a", "b") == split.take(np.array([1])).classes
+    renamed = ImageSet(split, Split(*arrays()), ["cat", "dog"])
+    assert renamed.classes == renamed.train.classes == renamed.test.classes == ("cat", "dog")
+    assert ImageSet(renamed.train, split, ("cat", "dog")).train is renamed.train
+    with pytest.raises(InputError, match=r"labels must lie in 0..1, not 0..2"):
+        Split(arrays()[0], np.array([0, 1, 2, 0]), ("a", "b"))
+
+
 def nested(wrap, depth):
     """Return a list that is wrapped again and again."""
     value = [7]

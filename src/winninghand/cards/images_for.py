@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from winninghand.base.errors import InputError
 from winninghand.cards.card import Card
-from winninghand.cards.player import Player
+from winninghand.cards.player import Player, check_classes
 from winninghand.images import ImageSet, load_images
 from winninghand.images.preparation import DRAWN
 from winninghand.images.resizing import shorter_side
@@ -69,12 +69,7 @@ def images_for(
 
 
 def _check_fits(name: str, card: Card, images: ImageSet) -> None:
-    if card.classes != images.classes:
-        raise InputError(
-            f"{name} knows other classes than the images of {images.name} "
-            f"({_differing(card.classes, images)}); give images of its classes, by --data on the command "
-            "line, or import it with the names of its classes (--classes)"
-        )
+    check_classes(card, images.classes, name, images.name)
     own, size = card.metadata.preparation, images.train.size
     if card.input_size != size:
         raise InputError(
@@ -106,11 +101,3 @@ def _transforms(model: Player) -> list[str]:
 
 def _written(size: tuple[int, int]) -> str:
     return f"{size[0]}×{size[1]}"
-
-
-def _differing(classes: Sequence[str], images: ImageSet) -> str:
-    """Say in a few words in what class names differ from those of images."""
-    if len(classes) != len(images.classes):
-        return f"{len(classes)} instead of {len(images.classes)}"
-    place = next(place for place, name in enumerate(classes) if name != images.classes[place])
-    return f"{classes[place]!r} instead of {images.classes[place]!r}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
@@ -52,6 +53,27 @@ def player_of(module: nn.Module) -> Player:
         )
     module.eval()
     return module if isinstance(module, Player) else _ModulePlayer(module)
+
+
+def check_classes(
+    player: Player, classes: Sequence[str] | None, name: str = "the model", of: str = ""
+) -> None:
+    """Raise `InputError`, which calls the model by its name, where images show other classes than it knows.
+
+    Nothing is checked where the images have no names of classes (None), nor for a module, which knows none.
+    `of` is what the images are called.
+    """
+    if classes is None or player.kind == "module" or player.classes == tuple(classes):
+        return
+    own = player.classes
+    differing = f"{len(own)} instead of {len(classes)}"
+    if len(own) == len(classes):
+        pairs = zip(own, classes, strict=True)
+        differing = next(f"{one!r} instead of {other!r}" for one, other in pairs if one != other)
+    raise InputError(
+        f"{name} knows other classes than the images{of and f' of {of}'} ({differing}); give images of its "
+        "classes, by --data on the command line, or import it with the names of its classes (--classes)"
+    )
 
 
 class _ModulePlayer:

@@ -15,6 +15,7 @@ from torch import Tensor
 from winninghand.base.deprecation import renamed_arguments
 from winninghand.base.errors import InputError
 from winninghand.cards import Card
+from winninghand.cards.player import check_classes
 from winninghand.corruptions import SEVERITIES, corruption_names, missing_corruptions
 from winninghand.decks.deck import Deck, make_gate
 from winninghand.decks.fitting_data import CLEAN, Condition, FittingData, Indices, collect
@@ -91,9 +92,10 @@ def fit_gate(
 
     `split` is the training images of the cards' image set; see `fitting_images` and
     `fitting_conditions` for what is used of it. Raises `InputError` where a card does not know
-    what clean images look like.
+    what clean images look like, and where the split has names of other classes than the deck knows.
     """
     split, deck = checked_split(split), load_deck(deck)
+    check_classes(deck, split.classes, "the deck")
     if fallback:
         check_confidence(deck.gate)
     images = fitting_images(deck.cards, split, limit, seed)

@@ -20,7 +20,7 @@ from winninghand.base.deprecation import renamed
 from winninghand.base.device import on_device, to_unit
 from winninghand.base.errors import InputError, checked_path, checked_whole, counted, with_article
 from winninghand.base.registry import nearest
-from winninghand.cards.player import adaptation_of, player_of
+from winninghand.cards.player import adaptation_of, check_classes, player_of
 from winninghand.corruptions import (
     SEVERITIES,
     Archive,
@@ -161,9 +161,11 @@ class Measurement:
         `model` gives logits or log-probabilities for float images in [0, 1]; it is put into evaluation
         mode and runs where its parameters are. A deck's gate forgets between cells what it saw before,
         and in another order than `cells` before the stream begins. `progress` is told after each cell,
-        or after each batch of a stream, how many images it had.
+        or after each batch of a stream, how many images it had. Raises `InputError` where a card or a deck
+        knows other classes than the split has names of.
         """
         sample = self.sample(split)
+        check_classes(player_of(model), sample.split.classes)
         clean = play(model, sample.batches(CLEAN, 0, self.batch_size), int(sample.split.labels.max()) + 1)
         progress(len(sample.indices))
         yield Cell(CLEAN, 0, clean, "split")
@@ -342,7 +344,8 @@ def as_split(model: nn.Module, split: SplitLike) -> Split:
         from winninghand.cards.images_for import images_for  # images that are there need none of it
 
         return images_for({"the model": player_of(model)}, split).test
-    return checked_split(split)
+    check_classes(player_of(model), checked_split(split).classes)
+    return split
 
 
 def accuracy(model: ModelLike, split: SplitLike, batch_size: int = 256) -> float:
@@ -373,13 +376,12 @@ def evaluate(
     """Measure a card, a deck or any classifier of float images in [0, 1] on clean and corrupted images.
 
     `model` may also be the path of a card or deck, or `zoo:NAME`; `split` name or path of images, of which a
-    card or deck gets the test images as for its training; images of other classes raise `InputError`. A
-    `Split` holds labels and no names of classes: these are not checked there. `corruptions` is `common`,
+    card or deck gets the test images as for its training. Images of classes that it does not know raise
+    `InputError`; a `Split` of your own that has no `classes` is not checked. `corruptions` is `common`,
     `extra`, `all`, `bar`, a name, several of these joined by commas, or a sequence of them; `severities` lie
-    in 1..5. `limit`
-    takes a seeded, class-balanced sample of that many images, corrupted as they would be in the whole split.
-    For a deck the size of a batch is part of the result, since a gate looks at batches, and so is which
-    images come together: in the `order` `cells` those of one cell only, in `mixed`, `gradual` and
+    in 1..5. `limit` takes a seeded, class-balanced sample of that many images, corrupted as they would be in
+    the whole split. For a deck the size of a batch is part of the result, since a gate looks at batches, and
+    so is which images come together: in the `order` `cells` those of one cell only, in `mixed`, `gradual` and
     `correlated` one stream of all (see `Measurement`). `parameters` and `saved_as` are those of `corrupt`.
     `progress` is told how many images were measured.
     Cells that `archive` holds, a folder in CIFAR-10-C's layout or a tuple of archives, are taken from there,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Real
 
 import numpy as np
 
 from winninghand.base.deprecation import renamed
-from winninghand.base.errors import InputError, checked_classes, checked_whole, counted, shown
+from winninghand.base.errors import MOST_CLASSES, InputError, checked_classes, checked_whole, counted, shown
 from winninghand.images.checks import (
     ArrayLike,
     Int64Array,
@@ -31,17 +31,24 @@ class Split:
 
     `images` is uint8 (N, H, W, 3), RGB; `labels` is int64 (N,), indices into the classes of the
     image set. Both may be memory-mapped. Images that are streamed are no array, and decoded when they are
-    asked for: `images[places]` is one. Raises `InputError` for anything else.
+    asked for: `images[places]` is one. `classes` are the names of all classes, 2 to 65,536 different readable
+    ones, or None where they have none; the splits of an image set have its names. Raises `InputError` for
+    anything else, and for a label without a name.
     """
 
     images: UInt8Array | StreamedImages
     labels: Int64Array
+    classes: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         # Frozen for everybody but its own construction.
         if not isinstance(self.images, StreamedImages):
             object.__setattr__(self, "images", checked_images(self.images))
-        object.__setattr__(self, "labels", checked_labels(self.labels, len(self.images)))
+        count = MOST_CLASSES
+        if self.classes is not None:
+            object.__setattr__(self, "classes", checked_classes(self.classes))
+            count = len(self.classes)
+        object.__setattr__(self, "labels", checked_labels(self.labels, len(self.images), classes=count))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -74,8 +81,8 @@ class Split:
     def take(self, indices: Int64Array) -> Split:
         """Return the images at `indices` as a split in memory, or as one that is streamed where this is."""
         if isinstance(self.images, StreamedImages):
-            return Split(self.images.take(indices), self.labels[indices])
-        return Split(np.ascontiguousarray(self.images[indices]), self.labels[indices])
+            return Split(self.images.take(indices), self.labels[indices], self.classes)
+        return Split(np.ascontiguousarray(self.images[indices]), self.labels[indices], self.classes)
 
     def balanced_sample(self, count: int, seed: int) -> Int64Array:
         """Return sorted indices of `count` images, class-balanced: see `balanced_sample`."""
@@ -95,7 +102,8 @@ class Split:
 class ImageSet:
     """Training and test images of one task, under one list of class names.
 
-    `origin` says how they were loaded, None where they are the caller's own arrays. Raises `InputError`
+    Its names become those of both splits, whatever these had before. `origin` says how they were loaded, None
+    where they are the caller's own arrays. Raises `InputError`
     where the names are not 2 to 65,536 different readable ones, where a label has no name, and where the two
     splits differ in size.
     """
@@ -107,9 +115,11 @@ class ImageSet:
     origin: Origin | None = None
 
     def __post_init__(self) -> None:
-        count = len(checked_classes(self.classes))
+        object.__setattr__(self, "classes", checked_classes(self.classes))
         for part, split in (("train", self.train), ("test", self.test)):
-            checked_labels(split.labels, len(split.images), part, count)
+            checked_labels(split.labels, len(split.images), part, len(self.classes))
+            if split.classes != self.classes:
+                object.__setattr__(self, part, replace(split, classes=self.classes))
         if self.train.size != self.test.size:
             raise InputError(
                 f"train images are {self.train.size} pixels and test images {self.test.size}; resize one"
