@@ -96,6 +96,7 @@ def test_a_deck_too(check_refusal, place, words):
         (("inspect", "a.card", "--json", "a.card"), "would be replaced"),
         (("predict", "a.card", "picture.png", "--json", "picture.png"), "would be replaced"),
         (("deck", "a.card", "a.card", "--gate", "average"), "named as a card"),
+        (("deck", "zoo:cifar10-lrr95-clean", "a.card"), "is a model, and no file to write"),
         (("heatmap", "a.card", "--out", "x.svg", "--json", "x.svg"), "written twice"),
         (("predict", "a.card", "pictures", "--json", "pictures/deep/0.png"), "would be replaced"),
         (("predict", "a.card", "pictures", "--json", "linked/deep/0.png"), "would be replaced"),

@@ -183,7 +183,7 @@ def test_what_cannot_be_loaded_is_told_in_one_line(hub, card, monkeypatch):
         "hf:us/gated": "hf:us/gated: it is gated; ask for access on its page",
         "hf:us/empty": "hf:us/empty: it holds no .card or .deck file",
         "hf:us/many": "it holds several models; give one of hf:us/many/a.card, hf:us/many/b.card",
-        "hf:us/bad": "it is cut or damaged, or no safetensors file",
+        "hf:us/bad": "it is no card or deck, or one that is cut or damaged",
     }
     for address, said in cases.items():
         with pytest.raises(wh.InputError, match=re.escape(said)) as told:

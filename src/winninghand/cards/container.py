@@ -17,7 +17,7 @@ from winninghand.base.errors import InputError, checked_path
 from winninghand.base.files import atomic_write
 from winninghand.cards.codec.tensors import uses_blocks
 from winninghand.hub.address import PREFIX as HUB
-from winninghand.zoo import PREFIX, file_of
+from winninghand.zoo import PREFIX, ZOO, file_of
 
 SCHEMA = 1
 
@@ -109,7 +109,7 @@ def read_streams(path: Path | str) -> tuple[dict[str, Any], dict[str, torch.Tens
                     raise InputError("streams are missing from it, or there are some too many")
                 streams = {name: _stream(file, name, digest) for name, digest in metadata["streams"].items()}
         except SafetensorError as error:
-            raise InputError("it is cut or damaged, or no safetensors file") from error
+            raise InputError("it is no card or deck, or one that is cut or damaged") from error
         for name, other in metadata.get("same", {}).items():
             if name in streams or not isinstance(other, str) or other not in metadata["streams"]:
                 raise InputError(f"its stream {name!r} is said to be one that it does not hold")
@@ -123,11 +123,16 @@ def _check_header_length(path: Path) -> None:
         within = sorted([*path.glob("*.card"), *path.glob("*.deck")])
         raise InputError(f"it is a folder; give {within[0] if len(within) == 1 else 'a .card or .deck file'}")
     if not path.is_file():
-        raise InputError("there is no such file")
+        raise InputError(f"there is no such file{_meant(path)}")
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
     if not 2 <= length <= min(_LONGEST_HEADER, path.stat().st_size - 8):
-        raise InputError("it is cut or damaged, or no safetensors file")
+        raise InputError("it is no card or deck, or one that is cut or damaged")
+
+
+def _meant(path: Path) -> str:
+    """Say what a name of the zoo lacks that is given as it is."""
+    return f"; {PREFIX}{path} is a model that comes with the library" if str(path) in ZOO else ""
 
 
 def _metadata(metadata: Mapping[str, str] | None) -> dict[str, Any]:

@@ -70,10 +70,10 @@ def check_classes(
     if len(own) == len(classes):
         pairs = zip(own, classes, strict=True)
         differing = next(f"{one!r} instead of {other!r}" for one, other in pairs if one != other)
-    raise InputError(
-        f"{name} knows other classes than the images{of and f' of {of}'} ({differing}); give images of its "
-        "classes, by --data on the command line, or import it with the names of its classes (--classes)"
-    )
+    mend = "give images of its classes, by --data on the command line"
+    if all(one.isdecimal() for one in own):  # those of a checkpoint that named none
+        mend += ", or import it with the names of its classes (--classes)"
+    raise InputError(f"{name} knows other classes than the images{of and f' of {of}'} ({differing}); {mend}")
 
 
 class _ModulePlayer:

@@ -78,6 +78,7 @@ def deck(
     """Put cards, or all cards below folders, into one deck."""
     from winninghand.base.threads import use_threads
     from winninghand.cli.loading import images_for
+    from winninghand.cli.measuring import as_given
     from winninghand.decks import Deck, load_card
     from winninghand.decks.building import SizeLimit
     from winninghand.report.terminal import say
@@ -102,7 +103,7 @@ def deck(
         result = Deck(list(named.values()), gate, settings)
     else:
         size_limit = None if total is None else SizeLimit(total, [path.stat().st_size for path in named])
-        by_name = {str(path): card for path, card in named.items()}
+        by_name = {as_given(path): card for path, card in named.items()}
         image_set = images_for(by_name, data, root, skip_broken, stream)
         result = _fitted(named, image_set, gate, settings, size_limit, limit, seed, fallback)
     result.save(out)
@@ -125,6 +126,7 @@ def _fitted(
     """
     from winninghand.base.device import best_device
     from winninghand.base.progress import progress_bar
+    from winninghand.cli.measuring import as_given
     from winninghand.decks.building import build
     from winninghand.decks.fitting import fitting_conditions
     from winninghand.report.decks import print_built
@@ -136,7 +138,7 @@ def _fitted(
         built = build(
             list(cards.values()), images.train, gate, settings, size_limit, limit, seed, progress, fallback
         )
-    print_built(built, [str(path) for path in cards])
+    print_built(built, [as_given(path) for path in cards])
     return built.deck.cpu()
 
 

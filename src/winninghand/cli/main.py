@@ -24,7 +24,7 @@ from winninghand.base.deprecation import OldNameWarning
 from winninghand.base.errors import InputError, shown
 from winninghand.base.files import DISK_ERRORS
 from winninghand.cli import completion
-from winninghand.cli.commands import RESUMED, make_program
+from winninghand.cli.commands import COMMANDS, RESUMED, make_program
 
 _INTERRUPTED = 130
 _LONGEST = 2000
@@ -53,7 +53,7 @@ def _run(words: list[str], interrupted: Callable[[], bool] = lambda: False) -> i
         code: int = make_program(words)(args=words, standalone_mode=False) or 0
         sys.stdout.flush()
     except typer.TyperException as error:
-        return _complain(error.format_message())
+        return _complain(f"{error.format_message()}{_example(error, words)}")
     except InputError as error:
         return _complain(str(error))
     except (KeyboardInterrupt, typer.Abort):
@@ -82,6 +82,13 @@ def _run(words: list[str], interrupted: Callable[[], bool] = lambda: False) -> i
         )
         return _complain(f"interrupted; {what}", code)
     return code
+
+
+def _example(error: typer.TyperException, words: list[str]) -> str:
+    """Return an example of the command where an argument of it is missing."""
+    if type(error).__name__ != "MissingParameter" or not words or words[0] not in COMMANDS:
+        return ""
+    return f" For example: {COMMANDS[words[0]].examples[0]}"
 
 
 def _open_closed_streams() -> None:

@@ -51,6 +51,7 @@ def profile(
 ) -> None:
     """Make the spectral profiles of a card or deck anew, by the present rule; all else stays as it is."""
     from winninghand.cli.loading import images_for
+    from winninghand.cli.measuring import as_given
     from winninghand.decks import load, model_path
     from winninghand.report.terminal import say
     from winninghand.training.profiles import profiled
@@ -61,6 +62,6 @@ def profile(
     target = out or checked_output(source)
     check_apart([target], image_places(data, root))
     found = load(source, trust=trust)
-    images = images_for({str(source): found}, data, root, skip_broken, stream)
+    images = images_for({as_given(source): found}, data, root, skip_broken, stream)
     profiled(found, images, domain).save(target)
     say(f"{target}: {counted(len(found.cards), 'profile')} made anew, {target.stat().st_size:,} bytes")

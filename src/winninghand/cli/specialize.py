@@ -59,6 +59,7 @@ def specialize(
     from winninghand.base.progress import progress_bar
     from winninghand.base.threads import use_threads
     from winninghand.cli.loading import images_for
+    from winninghand.cli.measuring import as_given
     from winninghand.decks import load_card
     from winninghand.report.terminal import say
     from winninghand.training.specializing import images_to_go
@@ -73,7 +74,7 @@ def specialize(
     settings = settings_of_gate(gate, changes, **({} if gate == "average" else {"max_active": 1}))
     use_threads(threads)
     body = load_card(card, trust=trust)
-    images = images_for({str(card): body}, data, root, skip_broken, stream)
+    images = images_for({as_given(card): body}, data, root, skip_broken, stream)
     with progress_bar("specializing", images_to_go(body, images, len(names), epochs, limit)) as progress:
         deck = specialized(
             body,

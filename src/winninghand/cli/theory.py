@@ -50,6 +50,7 @@ def theory(
     """Find a card in one random network, by a mask alone, and prove that it answers alike."""
     from winninghand.base.threads import use_threads
     from winninghand.cli.loading import images_for
+    from winninghand.cli.measuring import as_given
     from winninghand.decks import load_card
     from winninghand.evaluation import Measurement
     from winninghand.images import load_images
@@ -64,5 +65,5 @@ def theory(
         card = trained_target(images, out / "target")
     else:
         card = load_card(target, trust=trust)
-        images = images_for({str(target): card}, data, root)
+        images = images_for({as_given(target): card}, data, root)
     run_theory(card, images, measurement, out, epsilon, seed, kind, depth)  # type: ignore[arg-type]
