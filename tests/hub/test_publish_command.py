@@ -76,7 +76,7 @@ def test_a_model_of_the_zoo_has_its_figures_on_its_page(run, tmp_path):
         (["publish", "a.card", "us/small", "--out", "new", "--results", "no.json"], "cannot read no.json"),
         (["publish", "a.card", "us/small", "--out", "new", "--results", "a.card"], "it is no JSON"),
         (["publish", "missing.card", "us/small", "--out", "new"], "cannot load missing.card"),
-        (["publish", "a.card", "us/small"], "uploading needs a token"),
+        (["publish", "a.card", "us/small"], "there is none; log in by 'hf auth login', or set HF_TOKEN"),
         (["publish", "missing.card", "us/small"], "cannot load missing.card"),
         (["inspect", "hf:us/missing"], "hf:us/missing: there is no such repository"),
         (["profile", "hf:us/small", "--data", "digits"], "say by --out where its copy is to be written"),

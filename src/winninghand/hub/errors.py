@@ -9,7 +9,7 @@ from winninghand.base.errors import InputError, shown
 
 # What comes of an answer that is none of a hub, as of a page that a network puts before all others.
 _NO_ANSWER = (ValueError, LookupError, TypeError, AttributeError, AssertionError)
-LOG_IN = "log in by 'hf auth login', or set HFLOG_IN"
+LOG_IN = "log in by 'hf auth login', or set HF_TOKEN"
 
 
 @contextmanager
