@@ -20,7 +20,7 @@ from winninghand.report.study_page import Report, write_page
 from winninghand.results import Results
 
 WIDTH, PHONE, MOST = 1280, 390, 6000
-COLOURS = 128
+COLOURS = 256
 CHARTS = ("accuracy", "size")
 ONLY_FINDINGS = "#filters, main, footer { display: none !important }"
 ONLY_CHARTS = "header, #filters, footer, details.table, section:not({}) {{ display: none !important }}"
@@ -81,7 +81,7 @@ def without_margin(image: Image.Image) -> Image.Image:
 
 def save(image: Image.Image, path: Path) -> None:
     """Write a picture in few colours, those of small marks among them, which keeps it small."""
-    image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
+    image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=2).save(path, optimize=True)
     print(f"written: {path}")  # noqa: T201
 
 
