@@ -1,4 +1,7 @@
+import numpy as np
 import pytest
+
+import winninghand as wh
 
 
 @pytest.fixture
@@ -14,3 +17,15 @@ def check_refusal(run):
         assert sorted(folder.rglob("*")) == before
 
     return check
+
+
+@pytest.fixture
+def few_digits():
+    """Return the embedded digits with so many images of each part."""
+
+    def take(train, test):
+        digits = wh.load_images("digits")
+        parts = digits.train.take(np.arange(train)), digits.test.take(np.arange(test))
+        return wh.ImageSet(*parts, digits.classes)
+
+    return take

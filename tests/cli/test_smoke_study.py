@@ -11,7 +11,9 @@ FILE = Path(__file__).parents[2] / "studies/smoke.toml"
 
 
 @pytest.mark.slow
-def test_the_smoke_study_is_planned_and_run(run, tmp_path):
+def test_the_smoke_study_is_planned_and_run(run, few_digits, tmp_path, monkeypatch):
+    images = few_digits(360, 100)  # a quarter of them
+    monkeypatch.setattr("winninghand.cli.loading.images_as", lambda *_: images)
     words = ("study", str(FILE), "--out", str(tmp_path))
     code, out, err = run(*words, "--plan", "--workers", "2", "--json", "-")
     plan = json.loads(out)

@@ -7,23 +7,15 @@ import sys
 import numpy as np
 import pytest
 
+import prepared_world
 import winninghand as wh
 from winninghand.evaluation import Measurement
 from winninghand.studies.work import TrainAndMeasure
 from winninghand.zoo import MODELS
 
-STUDY = """
-title = "two methods"
-[recipe]
-network = {name = "conv2", width = 2, input_size = 16}
-training = {epochs = 1, batch_size = 32}
-[[sweeps]]
-"compression.method" = ["dense", "lrr"]
-"compression.sparsity" = 0.5
-[evaluation]
-corruptions = "contrast"
-severities = [5]
-limit = 16
+STUDY = (
+    prepared_world.STUDY.replace("width = 2", "width = 2, input_size = 16")
+    + """
 [zoo]
 data = "tiny"
 reference = 8
@@ -33,6 +25,7 @@ name = "both"
 seeds = "together"
 gate = "average"
 """
+)
 
 
 @pytest.fixture
@@ -123,9 +116,10 @@ def test_the_zoo_is_shown_and_written(run, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_demo_leaves_cards_a_deck_and_a_page_and_goes_on_where_it_was(run, tmp_path, monkeypatch):
-    digits = wh.load_images("digits")
-    few = wh.ImageSet(digits.train.take(np.arange(100)), digits.test.take(np.arange(20)), digits.classes)
+def test_the_demo_leaves_cards_a_deck_and_a_page_and_goes_on_where_it_was(
+    run, few_digits, tmp_path, monkeypatch
+):
+    few = few_digits(100, 20)
     monkeypatch.setattr("winninghand.studies.demo.load_images", lambda name: few)
     monkeypatch.setattr(
         "winninghand.studies.demo.Measurement",

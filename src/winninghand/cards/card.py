@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import ValidationError
@@ -15,6 +15,7 @@ from winninghand.base.deprecation import renamed, renamed_arguments
 from winninghand.base.device import device_of, images_at_once, on_device
 from winninghand.base.errors import InputError, first_error, percent, shown
 from winninghand.base.version import __version__
+from winninghand.cards import pushing
 from winninghand.cards.answer import Answer
 from winninghand.cards.container import write_streams
 from winninghand.cards.deprecated import OldCardNames
@@ -27,10 +28,6 @@ from winninghand.compression import prunable_weights
 from winninghand.networks import entering, laid_out, preprocessing_of
 from winninghand.networks.entering import check_outputs, check_values, copied
 from winninghand.spectra import SpectralProfile
-
-if TYPE_CHECKING:
-    from winninghand.hub.evaluation import Results
-    from winninghand.hub.uploading import Published
 
 # Buffers, besides the normalisation, that a card's state dict holds where the card has them.
 _PROFILE, _CLEAN, _SCALE = "profile_", "clean_profile_", "scale/"
@@ -326,31 +323,7 @@ class Card(OldCardNames, nn.Module):
         check_outputs(self.network, self.input_size, len(self.classes))
         write_streams(path, {"kind": KIND, **header}, streams)
 
-    def push_to_hub(
-        self,
-        repository: str,
-        revision: str | None = None,
-        private: bool = False,
-        token: str | None = None,
-        licence: str | None = None,
-        data: str | None = None,
-        results: Results | None = None,
-    ) -> Published:
-        """Upload the card to `OWNER/NAME` on the Hugging Face hub, with a page made of its own facts.
-
-        The repository is made where it is not there, `private` if so wished, and gets one commit: the
-        file, `model.card`, and its page, `README.md`. `revision` is a branch, by default `main`; `token`
-        is by default that of `hf auth login` or of `HF_TOKEN`. `licence` is as the hub names it, such as
-        `mit`. `data` names the images that it was trained on. `results` are the table of `wh.evaluate`, or
-        the file of `winninghand evaluate --json`: they go into the hub's metadata. Without them the card's
-        own accuracies do, where `data` names their images.
-
-        Returns the address of that commit, which `wh.load` takes. Raises `InputError` for another
-        name, without a token, for results of another model, and where the hub cannot be reached or refuses.
-        """
-        from winninghand.cards.publishing import push  # no card that is played needs it
-
-        return push(self, repository, revision, private, token, licence, data, results)
+    push_to_hub = pushing.push_to_hub
 
     def __repr__(self) -> str:
         height, width = self.input_size

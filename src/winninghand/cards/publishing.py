@@ -1,20 +1,14 @@
-"""Publishing a card or a deck on the hub: what its page says of it, and the upload."""
+"""What the page of a card or a deck on the hub says of it."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from winninghand.cards.container import model_digest
 from winninghand.cards.file import CardParts
 from winninghand.cards.metadata import CardMetadata
-from winninghand.hub.address import FILES, checked_repository
-from winninghand.hub.evaluation import Results, evaluation_of
-from winninghand.hub.folder import write_folder
-from winninghand.hub.page import About, Facts, checked_licence
-from winninghand.hub.uploading import Published, checked_branch, checked_token, upload
+from winninghand.hub.page import Facts
 
 # What a deck's page says of each card.
 _OF_A_CARD = ("network", "domain", "training images", "method", "training", "weights", "sparsity", "made by")
@@ -51,29 +45,6 @@ class Publishable(Protocol):
 
     def save(self, path: Path | str) -> None:
         """Write it to one file."""
-
-
-def push(
-    model: Publishable,
-    repository: str,
-    revision: str | None = None,
-    private: bool = False,
-    token: str | None = None,
-    licence: str | None = None,
-    data: str | None = None,
-    results: Results | None = None,
-) -> Published:
-    """Upload a card or a deck to the hub as one commit: see `Card.push_to_hub`."""
-    checked_repository(repository), checked_branch(revision), checked_licence(licence)
-    token = checked_token(token)
-    with tempfile.TemporaryDirectory(prefix="winninghand-") as place:
-        file = Path(place) / f"model.{model.kind}"
-        model.save(file)
-        evaluation = None if results is None else evaluation_of(results, data, model_digest(file))
-        about = About(repository, revision, licence, data, evaluation)
-        folder = Path(place) / "repository"
-        write_folder(folder, file, facts_of(model), about)
-        return upload(folder, repository, "model", revision, private, token, FILES)
 
 
 def facts_of(model: Publishable) -> Facts:

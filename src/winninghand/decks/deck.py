@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from winninghand.base.device import device_of, on_device
 from winninghand.base.errors import InputError, shown
-from winninghand.cards import Answer, Card, check_batch, check_pixels
+from winninghand.cards import Answer, Card, check_batch, check_pixels, pushing
 from winninghand.cards.container import write_streams
 from winninghand.cards.opening import CardLike, opened
 from winninghand.cards.prediction import OneOrMore, Prediction, predict
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     import altair
 
     from winninghand.decks.shared_body import SharedBody
-    from winninghand.hub.evaluation import Results
-    from winninghand.hub.uploading import Published
     from winninghand.images import Split
 
 # Whether its cards are played together is found out when they are played first.
@@ -312,20 +310,7 @@ class Deck(nn.Module):
 
         return deck_sheet(self.cards, self.gate, self.settings)
 
-    def push_to_hub(
-        self,
-        repository: str,
-        revision: str | None = None,
-        private: bool = False,
-        token: str | None = None,
-        licence: str | None = None,
-        data: str | None = None,
-        results: Results | None = None,
-    ) -> Published:
-        """Upload the deck to `OWNER/NAME` on the Hugging Face hub: see `Card.push_to_hub`."""
-        from winninghand.cards.publishing import push  # no deck that is played needs it
-
-        return push(self, repository, revision, private, token, licence, data, results)
+    push_to_hub = pushing.push_to_hub
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a copy or a pickle holds: all but the copies that it plays by."""

@@ -10,30 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from winninghand.networks.catalog import Classes, Count, kaiming_normal
-
-
-class PreActivationBlock(nn.Module):
-    """Batch-norm, ReLU and 3×3 convolution, twice, and a shortcut: identity, or 1×1 where the shape changes.
-
-    The 1×1 convolution sees the activated input, the identity the raw one.
-    """
-
-    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
-        super().__init__()
-        self.bn1 = nn.BatchNorm2d(channels_in)
-        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels_out)
-        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
-        self.shortcut: nn.Sequential | None = None
-        if stride != 1 or channels_in != channels_out:
-            self.shortcut = nn.Sequential(nn.Conv2d(channels_in, channels_out, 1, stride=stride, bias=False))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, channels_in, H, W) to (N, channels_out, H / stride, W / stride), odd sizes rounded up."""
-        activated = functional.relu(self.bn1(x))
-        residual: Tensor = self.conv2(functional.relu(self.bn2(self.conv1(activated))))
-        shortcut: Tensor = x if self.shortcut is None else self.shortcut(activated)
-        return residual + shortcut
+from winninghand.networks.preactivation import PreActivationBlock
 
 
 class PreActResNet(nn.Module):
@@ -58,8 +35,8 @@ class PreActResNet(nn.Module):
 
 
 def _stage(channels_in: int, channels_out: int, stride: int) -> nn.Sequential:
-    first = PreActivationBlock(channels_in, channels_out, stride)
-    return nn.Sequential(first, PreActivationBlock(channels_out, channels_out, 1))
+    first = PreActivationBlock(channels_in, channels_out, stride, "shortcut.0")
+    return nn.Sequential(first, PreActivationBlock(channels_out, channels_out, 1, "shortcut.0"))
 
 
 def preactresnet18(width: Count = 64, classes: Classes = 10) -> PreActResNet:

@@ -12,31 +12,7 @@ from torch.nn import functional
 
 from winninghand.base.errors import InputError
 from winninghand.networks.catalog import Classes, Count, kaiming_normal
-
-
-class PreActivationBlock(nn.Module):
-    """Batch-norm, ReLU and 3×3 convolution, twice, and a shortcut: identity, or 1×1 where channels change.
-
-    The 1×1 convolution sees the activated input, the identity the raw one.
-    """
-
-    def __init__(self, channels_in: int, channels_out: int, stride: int) -> None:
-        super().__init__()
-        self.bn1 = nn.BatchNorm2d(channels_in)
-        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm2d(channels_out)
-        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False)
-        self.convShortcut: nn.Conv2d | None = None
-        if channels_in != channels_out:
-            self.convShortcut = nn.Conv2d(channels_in, channels_out, 1, stride=stride, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, channels_in, H, W) to (N, channels_out, H / stride, W / stride), odd sizes rounded up."""
-        activated = functional.relu(self.bn1(x))
-        out = functional.relu(self.bn2(self.conv1(activated)))
-        shortcut = x if self.convShortcut is None else self.convShortcut(activated)
-        residual: Tensor = self.conv2(out)
-        return shortcut + residual
+from winninghand.networks.preactivation import PreActivationBlock
 
 
 class WideResNet(nn.Module):
@@ -61,8 +37,8 @@ class WideResNet(nn.Module):
 
 
 def _stage(channels_in: int, channels_out: int, blocks: int, stride: int) -> nn.Sequential:
-    first = PreActivationBlock(channels_in, channels_out, stride)
-    rest = (PreActivationBlock(channels_out, channels_out, 1) for _ in range(blocks - 1))
+    first = PreActivationBlock(channels_in, channels_out, stride, "convShortcut")
+    rest = (PreActivationBlock(channels_out, channels_out, 1, "convShortcut") for _ in range(blocks - 1))
     return nn.Sequential(OrderedDict(layer=nn.Sequential(first, *rest)))
 
 
