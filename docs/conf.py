@@ -48,6 +48,8 @@ html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_title = "Winning Hand"
+html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
@@ -80,6 +82,7 @@ autodoc_typehints_format = "short"
 python_maximum_signature_line_length = 90
 
 _CODE = re.compile(r"```(.*?)```", re.DOTALL)
+_ANNOTATED = re.compile(r"[\w~.]*\bAnnotated\[")
 _LITERAL = re.compile(r"(`[^`]+`)")
 # Pages that lie beside docs/, and that pages of the site include.
 ADOPTED = "CHANGELOG|CONTRIBUTING|SECURITY"
@@ -131,12 +134,45 @@ def _page(package: ModuleType, places: dict[int, str]) -> list[str]:
 def link_within(app: Sphinx, document: str, source: list[str]) -> None:
     """Have a page's links to what lies beside docs/ lead to its page here, or to the file itself."""
     text = re.sub(rf"\]\((?:\.\./)?({ADOPTED})\.md", lambda link: f"]({link[1].lower()}.md", source[0])
-    source[0] = re.sub(r"\[([^\]]+)\]\((\.\./[^)#]+)(?:#[^)]*)?\)", r"{download}`\1 <\2>`", text)
+    page = Path(app.srcdir, document)
+
+    def led(link: re.Match[str]) -> str:
+        within = (page.parent / link[2]).resolve().is_relative_to(Path(app.srcdir).resolve())
+        return link[0] if within else f"{{download}}`{link[1]} <{link[2]}>`"
+
+    source[0] = re.sub(r"\[([^\]]+)\]\((\.\./[^)#]+)(?:#[^)]*)?\)", led, text)
 
 
 def link_included_within(app: Sphinx, path: Path, document: str, source: list[str]) -> None:
     """Do the same for what a page includes."""
     link_within(app, document, source)
+
+
+def without_annotations(
+    app: Sphinx,
+    what: str,
+    name: str,
+    thing: Any,  # noqa: ANN401
+    options: Any,  # noqa: ANN401
+    signature: str | None,
+    returned: str | None,
+) -> tuple[str | None, str | None]:
+    """Show types without what pydantic is told of them: `Annotated[X, …]` is X."""
+    return tuple(one and _plain(one) for one in (signature, returned))  # type: ignore[return-value]
+
+
+def _plain(text: str) -> str:
+    """Return a signature whose annotated types are the types alone."""
+    while found := _ANNOTATED.search(text):
+        depth, ends = 0, []
+        for place in range(found.end(), len(text)):
+            depth += (text[place] in "([{") - (text[place] in ")]}")
+            if depth < 0 or (depth == 0 and text[place] == ","):
+                ends.append(place)
+            if depth < 0:
+                break
+        text = text[: found.start()] + text[found.end() : ends[0]] + text[ends[-1] + 1 :]
+    return text
 
 
 def to_restructured_text(
@@ -178,4 +214,5 @@ def setup(app: Sphinx) -> None:
     app.connect("builder-inited", write_api)
     app.connect("source-read", link_within)
     app.connect("include-read", link_included_within)
+    app.connect("autodoc-process-signature", without_annotations)
     app.connect("autodoc-process-docstring", to_restructured_text)
