@@ -83,12 +83,16 @@ def test_who_plays_when_is_told_by_deck_and_card(report, tmp_path):
     ]
 
 
-# The texts beside the chart, line by line as they stand there.
+# The texts beside the chart, line by line as they stand there, and what of the chart is cut off.
 LABELS = """
 const lines = (one) => [...one.querySelectorAll("tspan")].map((part) => part.textContent);
 const tell = () => {
   const labels = [...document.querySelectorAll("#choices .role-axis-label text")];
-  document.title = JSON.stringify(labels.map((one) => (lines(one).length ? lines(one) : [one.textContent])));
+  const edge = document.querySelector("#choices .drawing").getBoundingClientRect().right + 0.5;
+  const texts = [...document.querySelectorAll("#choices svg text")];
+  const cut = texts.filter((one) => one.getBoundingClientRect().right > edge).map((one) => one.textContent);
+  const shown = labels.map((one) => (lines(one).length ? lines(one) : [one.textContent]));
+  document.title = JSON.stringify([shown, cut]);
 };
 setInterval(() => { if (document.documentElement.dataset.drawn) tell(); }, 200);
 """
@@ -99,8 +103,9 @@ setInterval(() => { if (document.documentElement.dataset.drawn) tell(); }, 200);
 @pytest.mark.parametrize("width", [390, 1280])
 def test_each_card_of_each_deck_is_told_from_the_others(report, tmp_path, width):
     write_page(report, tmp_path / "page.html")
-    labels, console = told_by((tmp_path / "page.html").read_text(encoding="utf-8"), tmp_path, LABELS, width)
-    assert console == []
+    found, console = told_by((tmp_path / "page.html").read_text(encoding="utf-8"), tmp_path, LABELS, width)
+    labels, cut = found
+    assert (console, cut) == ([], [])
     whole = [" · ".join(parts) for parts in labels]
     for seed in (0, 1):
         for name in ("1. clean", "2. gaussian"):

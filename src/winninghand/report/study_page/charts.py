@@ -91,6 +91,7 @@ def corruption_map(
         .legend(
             orient="top",
             labelExpr="format(datum.value * 100, '+.0f')" if difference else "format(datum.value, '.0%')",
+            tickCount=3,
             gradientLength=220,
             gradientThickness=10,
             labelOverlap=True,

@@ -38,17 +38,27 @@
   // ---- what a chart is made of, given its rows and the width that there is
 
   const span = (values) => [Math.min(...values), Math.max(...values)];
-  // A label that is too long stands in several lines; at least so high is then its row.
+  // A label that is too long stands in two lines, or in as many as it has parts; its row is then so high at least.
   const BREAK = " · ";
+  const inTwo = (text) => {
+    const place = text.lastIndexOf(BREAK);
+    return place < 0 ? [text] : [text.slice(0, place), text.slice(place + BREAK.length)];
+  };
+  const AT = `lastindexof(datum.label, '${BREAK}')`;
+  const WAYS = [
+    [(text) => [text], null],
+    [inTwo, `${AT} < 0 ? datum.label : [slice(datum.label, 0, ${AT}), slice(datum.label, ${AT} + ${BREAK.length})]`],
+    [(text) => text.split(BREAK), `split(datum.label, '${BREAK}')`],
+  ];
   const fitLabels = (axes, rows, key, width) => {
     const most = Math.max(150, width * 0.4);
-    const parts = rows.map((row) => String(row[key]).split(BREAK));
-    const wide = (texts) => Math.max(...texts.map((text) => text.length)) * 6.1 + 14;
-    const lines = wide(parts.map((some) => some.join(BREAK))) > most ? Math.max(...parts.map((some) => some.length)) : 1;
-    const margin = Math.min(wide(parts.flatMap((some) => (lines > 1 ? some : some.join(BREAK)))), most);
+    const wide = (divide) => Math.max(...rows.flatMap((row) => divide(String(row[key]))).map((text) => text.length)) * 6.1 + 14;
+    const [divide, labelExpr] = WAYS.find(([divide]) => wide(divide) <= most) ?? WAYS.at(-1);
+    const lines = Math.max(...rows.map((row) => divide(String(row[key])).length));
+    const margin = Math.min(wide(divide), most);
     for (const axis of axes) {
       axis.labelLimit = margin;
-      if (lines > 1) Object.assign(axis, { labelExpr: `split(datum.label, '${BREAK}')`, labelLineHeight: 13, labelOffset: -6.5 * (lines - 1) });
+      if (lines > 1) Object.assign(axis, { labelExpr, labelLineHeight: 13, labelOffset: -6.5 * (lines - 1) });
     }
     return [margin, lines > 1 ? 13 * lines + 6 : 0];
   };
@@ -94,6 +104,7 @@
       rows = cells;
       const [margin, high] = fitLabels(spec.layer.map((layer) => layer.encoding.y.axis), visible, "label", width);
       const cell = (width - margin) / meta.melt.length;
+      spec.layer[0].encoding.color.legend.gradientLength = Math.min(220, width - margin - 20);
       if (meta.difference) spec.layer[0].encoding.color.scale.domain = [-most, most];
       spec.height = visible.length * Math.max(20, Math.min(30, cell), high);
       if (cell < 30) spec.layer.pop();
