@@ -23,6 +23,12 @@ BAD = [
     ({"network": {"name": ["conv2"]}}, "network"),
     ({"domain": {"name": {"a": 1}}}, "domain"),
     ({"colour": 1}, "colour"),
+    ({"epochs": 3}, "unknown key 'epochs'; remove it or mend its name; did you mean 'training.epochs'?"),
+    ({"method": "lrr"}, "did you mean 'compression.method'?"),
+    (
+        {"training": {"epoch": 3}},
+        "unknown key 'training.epoch'; remove it or mend its name; did you mean 'training.epochs'?",
+    ),
 ]
 
 

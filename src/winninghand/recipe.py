@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -145,7 +146,7 @@ class Recipe(BaseModel):
         try:
             super().__init__(**table)
         except ValidationError as error:
-            raise InputError(f"recipe: {first_error(error)}") from None
+            raise InputError(f"recipe: {first_error(error)}{_meant(error)}") from None
 
     def heeds(self, key: str) -> bool:
         """Say whether a dotted key changes anything of the card, or the method or the rounding ignores it."""
@@ -176,6 +177,25 @@ class Recipe(BaseModel):
     def _suits_pretrained(cls, training: Training, info: ValidationInfo) -> Training:
         pretrained = info.data.get("network", {}).get("pretrained") is True
         return _fine_tuning(training) if pretrained else training
+
+
+def _meant(error: ValidationError) -> str:
+    """Say which key may have been meant by an unknown one: that of its name in some table, or the nearest."""
+    first = error.errors()[0]
+    if first["type"] != "extra_forbidden":
+        return ""
+    given = ".".join(str(part) for part in first["loc"])
+    tables: dict[str, type[BaseModel]] = {
+        "training": Training,
+        "images": Preparation,
+        "quantization": Quantization,
+    }
+    known = [*Recipe.model_fields, "compression.method"]
+    known += [f"compression.{key}" for key in Method.model_fields]
+    known += [f"{table}.{key}" for table, kind in tables.items() for key in kind.model_fields]
+    same = [key for key in known if key.rpartition(".")[2] == given]
+    close = same or get_close_matches(given, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _careful(method: Method, trained: bool) -> Method:
