@@ -108,10 +108,12 @@ def test_pretrained_weights_are_taken_and_the_head_is_new(number, originals):
     ]
     whole = wh.network(name, pretrained=True)
     assert all(torch.equal(value, body[key]) for key, value in whole.state_dict().items())
-    mean, std, size = preprocessing_of(module)
+    mean, std, size, transform = preprocessing_of(module)
     known = {"hf": ((0.5, 0.4, 0.3), (0.5, 0.5, 0.25), (32, 32))}
     imagenet = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), (224, 224))
     assert (mean, std, size) == known.get(name.partition(":")[0], imagenet)
+    # Of weights that are measured on pictures resized bilinearly, the library's own way is known.
+    assert transform == ("resize256" if name.startswith("torchvision:") else "crop")
 
 
 @pytest.mark.parametrize("number", range(3))
@@ -195,6 +197,9 @@ def test_weights_of_the_library_s_own_are_imported(originals, tmp_path):
     torch.save(originals[name].state_dict(), tmp_path / "a.pt")
     card = import_model([tmp_path / "a.pt"], Import(name), "card")
     assert (len(card.classes), card.input_size) == (1000, (224, 224))
+    assert card.metadata.preparation.transform == "resize256"
+    made = [wh.Card.from_module(wh.network(name), card.classes, (side, side)) for side in (224, 64)]
+    assert [one.metadata.preparation.transform for one in made] == ["resize256", "crop"]
     assert card.metadata.mean == (0.485, 0.456, 0.406)
 
 
