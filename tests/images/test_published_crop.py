@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageOps
 
 import winninghand as wh
@@ -88,6 +89,17 @@ def test_images_that_have_the_size_are_cut_too_also_from_the_cache(folder):
     np.testing.assert_array_equal(cut.test.images[0], published(drawn(SIDE, SIDE)))
     digits = wh.load_images("digits", size=28, transform="resize32").test.images
     np.testing.assert_array_equal(digits, wh.load_images("digits").test.images[:, 2:30, 2:30])
+
+
+def test_a_card_sees_each_picture_cut_once(tmp_path):
+    card = wh.Card.from_module(wh.network("resnet20", width=4, classes=2).eval(), ["a", "b"], (SIDE, SIDE))
+    card = card.with_metadata(recipe={"images": {"transform": f"resize{SHORTER}"}})
+    (tmp_path / "a.png").write_bytes(drawn(100, 133, "PNG"))
+    seen = torch.from_numpy(published(drawn(100, 133, "PNG")).copy()).permute(2, 0, 1)[None] / 255
+    expected = float(card(seen).softmax(1).max().detach())
+    for given in (tmp_path / "a.png", Image.open(tmp_path / "a.png")):
+        (found,) = card.predict(given)
+        assert found.probability == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("size", SIZES)

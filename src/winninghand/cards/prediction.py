@@ -172,19 +172,23 @@ def _read(items: Sequence[_Single], size: Size, transform: str) -> list[Tensor |
     """Return each image as float (3, *size) in [0, 1], or why its file is none."""
     places = [place for place, item in enumerate(items) if isinstance(item, Path | Image)]
     pictures = [_picture(item) for item in items if isinstance(item, Path | Image)]
-    pixels: dict[int, UInt8Array] = {}
+    pixels: dict[int, Tensor] = {}
     failures: dict[int, Unreadable] = {}
     if pictures:
         found = decode(pictures, size, transform)
-        pixels = {places[index]: image for index, image in zip(found.kept, found.images, strict=True)}
+        # They are cut already, and must not be cut again.
+        pixels = {
+            places[index]: to_unit(torch.from_numpy(image.copy()))
+            for index, image in zip(found.kept, found.images, strict=True)
+        }
         for index, error in found.broken:
             content = pictures[index].content
             if not isinstance(content, Path):
                 raise error
             failures[places[index]] = Unreadable(content, str(error))
+    ready: dict[int, Tensor | Unreadable] = {**pixels, **failures}
     return [
-        failures[place] if place in failures else _sized(pixels.get(place, item), size, transform)
-        for place, item in enumerate(items)
+        ready[place] if place in ready else _sized(item, size, transform) for place, item in enumerate(items)
     ]
 
 
