@@ -34,3 +34,11 @@ def test_inspection_of_a_deck_sums_over_its_cards(cards, tmp_path):
     assert [card["entropy_bound_bytes"] for card in found["cards"]] == [
         round(card.entropy_bound()) for card in cards
     ]
+
+
+@pytest.mark.parametrize("name", ["zoo:mine", "hf:me/mine"])
+def test_nothing_is_saved_under_the_name_of_a_model(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(wh.InputError, match=f"{name} is a model, and no file to write"):
+        wh.load("zoo:cifar10-bp95-clean").save(name)
+    assert list(tmp_path.iterdir()) == []

@@ -17,7 +17,7 @@ from winninghand.base.errors import InputError, checked_path
 from winninghand.base.files import atomic_write
 from winninghand.cards.codec.tensors import uses_blocks
 from winninghand.hub.address import PREFIX as HUB
-from winninghand.zoo import PREFIX, ZOO, file_of
+from winninghand.zoo import PREFIX, ZOO, check_no_model, file_of
 
 SCHEMA = 1
 
@@ -69,6 +69,7 @@ def write_streams(
 
     With `once`, streams of the same content are stored once.
     """
+    check_no_model(path)
     content = safetensors_of(header, streams, once)
     with atomic_write(path) as tmp:
         tmp.write_bytes(content)

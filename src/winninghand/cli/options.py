@@ -13,8 +13,7 @@ import typer
 from winninghand.base.errors import InputError
 from winninghand.base.files import atomic_write, checked_output, expanded
 from winninghand.cli import completion
-from winninghand.hub.address import PREFIX as HUB
-from winninghand.zoo import PREFIX as ZOO
+from winninghand.zoo import check_no_model
 
 if TYPE_CHECKING:
     from winninghand.decks.gate import GateSettings
@@ -31,9 +30,10 @@ def of_zoo(model: Path | None) -> Path | None:
 
 def output_file(path: Path | None) -> Path | None:
     """Return the path of a file to be written; refuse at once one that cannot be."""
-    if str(path).startswith((ZOO, HUB)):
-        raise InputError(f"{path} is a model, and no file to write; give the file to write in its place")
-    return None if path is None else checked_output(path)
+    if path is None:
+        return None
+    check_no_model(path)
+    return checked_output(path)
 
 
 def output_folder(path: Path | None) -> Path | None:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from winninghand.base.errors import InputError
 from winninghand.base.registry import Registry
+from winninghand.hub.address import PREFIX as HUB
 
 PREFIX = "zoo:"
 PIN = ".pin"
@@ -31,6 +33,12 @@ def file_of(name: str) -> Path:
     from winninghand.hub.pins import fetch_pinned
 
     return fetch_pinned(path)
+
+
+def check_no_model(path: Path | str) -> None:
+    """Raise `InputError` where a file that is to be written is named as a model of the zoo or of the hub."""
+    if str(path).startswith((PREFIX, HUB)):
+        raise InputError(f"{path} is a model, and no file to write; give the file to write in its place")
 
 
 def name_of(path: Path) -> str | None:
