@@ -138,12 +138,12 @@ def test_a_missing_package_is_named_with_the_command_to_install_it(card, tmp_pat
 
 def test_a_deck_of_one_body_holds_it_once(deck, batches, tmp_path):
     torch.manual_seed(0)
-    network = wh.network("resnet18", width=8, classes=len(deck.classes)).eval()
+    network = wh.network("cifar_resnet", depth=8, width=16, classes=len(deck.classes)).eval()
     first, parts = deck.cards[0], []
     for number in range(3):
         other = with_norms_of_its_own(network)
         with torch.no_grad():
-            other.bn1.bias += 0.1 * number
+            other.bn.bias += 0.1 * number
         parts.append(wh.Card.from_module(other, first.classes, first.input_size, profile=first.profile))
     shared = wh.Deck(parts, "average")
     export(shared, tmp_path / "a.onnx")

@@ -113,14 +113,25 @@ addEventListener("load", () => setTimeout(() => {
 PAGES = {"demo": demo, "evaluation": evaluation, "study": study}
 
 
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """Return what gives a page by its name; each is written once."""
+
+    @cache
+    def written(name):
+        path = tmp_path_factory.mktemp(name) / "page.html"
+        PAGES[name](path)
+        return path.read_text(encoding="utf-8")
+
+    return written
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize("name", PAGES)
-def test_nothing_sticks_out_of_a_page(tmp_path, name, width):
-    PAGES[name](tmp_path / "page.html")
-    text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    found, console = told_by(text, tmp_path, WIDER, width, dark=width == 390)
+def test_nothing_sticks_out_of_a_page(page, tmp_path, name, width):
+    found, console = told_by(page(name), tmp_path, WIDER, width, dark=width == 390)
     assert console == []
     assert found["out"] == []
     assert found["width"] == width
@@ -131,9 +142,8 @@ def test_nothing_sticks_out_of_a_page(tmp_path, name, width):
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 @pytest.mark.parametrize(("name", "least"), [("demo", [4, 4]), ("evaluation", [5, 2]), ("study", [4])])
-def test_a_telephone_shows_the_columns_that_matter_and_says_that_there_are_more(tmp_path, name, least):
-    PAGES[name](tmp_path / "page.html")
-    found, _ = told_by((tmp_path / "page.html").read_text(encoding="utf-8"), tmp_path, SEEN, 390)
+def test_a_telephone_shows_the_columns_that_matter_and_says_that_there_are_more(page, tmp_path, name, least):
+    found, _ = told_by(page(name), tmp_path, SEEN, 390)
     assert {one["moves"] for one in found} == {"local, local, scroll, scroll"}
     for one, count in zip(found, least, strict=False):
         assert len(one["seen"]) >= count, one
@@ -145,9 +155,8 @@ def test_a_telephone_shows_the_columns_that_matter_and_says_that_there_are_more(
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_reads_without_a_script(tmp_path, name):
-    PAGES[name](tmp_path / "page.html")
-    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+def test_a_page_reads_without_a_script(page, name):
+    text = page(name)
     if name == "study":
         assert text.count("<noscript>") == text.count('<div class="drawing">') > 0
     else:
@@ -160,9 +169,8 @@ def test_a_page_reads_without_a_script(tmp_path, name):
     assert "prefers-color-scheme: dark" in text and "@media print" in text
 
 
-def test_the_page_of_an_evaluation_says_what_was_measured(tmp_path):
-    evaluation(tmp_path / "page.html")
-    text = re.sub(r"<[^>]*>", "|", (tmp_path / "page.html").read_text(encoding="utf-8"))
+def test_the_page_of_an_evaluation_says_what_was_measured(page):
+    text = re.sub(r"<[^>]*>", "|", page("evaluation"))
     assert "digits, 40 images, seed 0; 3 corruptions, generated images" in text
     assert "Left out: frost: its textures are not there." in text
     assert re.search(r"\|motion blur\|+80\.0\|+60\.0\|+40\.0\|+60\.0\|", text)
