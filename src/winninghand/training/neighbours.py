@@ -6,9 +6,11 @@ after both are there, beside a step of a batch-norm that takes a few millisecond
 
 from __future__ import annotations
 
+import select
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,11 +18,16 @@ from typing import Any, TypeAlias
 import numpy as np
 from torch import Tensor, distributed
 
+from winninghand.base.threads import usable_cores
+
 Sum: TypeAlias = Callable[[Tensor], object]
 """Replaces a tensor by its sum over all processes, in place; all of them call it, in the same order."""
 
 _LARGEST = 64 * 1024
 """Bytes that a socket's buffers surely take, so that all may send before any of them receives."""
+
+_PATIENCE = 0.002
+"""Seconds for which a process stays awake for another."""
 
 
 class Neighbours:
@@ -31,6 +38,8 @@ class Neighbours:
 
     def __init__(self, rank: int, size: int, addresses: list[str], listening: socket.socket) -> None:
         self.rank = rank
+        # A process that sleeps takes half a millisecond to wake; one without a core of its own must.
+        self._patience = _PATIENCE if usable_cores() >= size else 0.0
         self._others: dict[int, socket.socket] = {}
         for other in range(rank):
             connected = socket.socket(socket.AF_UNIX)
@@ -56,7 +65,8 @@ class Neighbours:
             for other in self._others.values():
                 other.sendall(sent)
             for rank, other in self._others.items():
-                parts[rank] = np.frombuffer(_received(other, len(sent)), own.dtype).reshape(own.shape)
+                content = _received(other, len(sent), self._patience)
+                parts[rank] = np.frombuffer(content, own.dtype).reshape(own.shape)
         except OSError as error:
             raise RuntimeError(f"Connection closed by peer ({error})") from error
         own[...] = sum(parts[rank] for rank in sorted(parts))
@@ -85,8 +95,14 @@ def _gathered(value: object, size: int) -> list[Any]:
     return found
 
 
-def _received(connected: socket.socket, count: int) -> bytes:
-    """Return so many bytes from another process."""
+def _received(connected: socket.socket, count: int, patience: float = 0.0) -> bytes:
+    """Return so many bytes from another process; stay awake for some seconds of patience before."""
+    if patience:
+        awaited = select.poll()
+        awaited.register(connected, select.POLLIN)
+        until = time.perf_counter() + patience
+        while not awaited.poll(0) and time.perf_counter() < until:
+            pass
     content = connected.recv(count, socket.MSG_WAITALL)
     if len(content) < count:
         raise ConnectionError("it has ended")
