@@ -1,5 +1,6 @@
 """Sums over the processes of one machine are those of gloo, and a process that ends is noticed."""
 
+import os
 import subprocess
 import sys
 
@@ -41,14 +42,19 @@ else:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32" or usable_cores() < 2, reason="it wants sockets and two cores")
-@pytest.mark.parametrize(("ends", "said"), [("stays", "same"), ("ends", "Connection closed by peer")])
-def test_three_processes_add_up(tmp_path, ends, said):
+@pytest.mark.parametrize(
+    ("ends", "said", "name"),
+    [("stays", "same", "s"), ("ends", "Connection closed by peer", "s"), ("stays", "same", "s" * 120)],
+)
+def test_three_processes_add_up(tmp_path, ends, said, name):
+    (tmp_path / name).mkdir()  # no socket has so long a path as the last
     command = [sys.executable, "-c", WORK]
     begun = [
         subprocess.Popen(
             [*command, str(rank), str(tmp_path / "meet"), ends],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env={**os.environ, "TMPDIR": str(tmp_path / name)},
         )
         for rank in range(3)
     ]

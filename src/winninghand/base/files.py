@@ -48,9 +48,8 @@ def atomic_write(path: Path | str, keep_suffix: bool = True) -> Iterator[Path]:
     at any moment finds the old file or the new one. When the block raises, nothing is left; what a
     killed writer of this file left is deleted. The temporary file is called `.NAME.xxxxxxxx.tmp.SUFFIX`:
     it ends as its target does, because some writers choose a format by that, unless `keep_suffix` is False.
-    A symbolic link stays one,
-    and what it points to is replaced, with the rights that it had. A device, a pipe and the process's
-    own output are written to.
+    A symbolic link stays one, and what it points to is replaced, with the rights that it had. A device, a
+    pipe and the process's own output are written to.
 
     Raises `InputError` where the disk is full and where the folder is missing rights or is a file.
     """

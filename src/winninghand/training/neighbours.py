@@ -12,6 +12,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -77,9 +78,10 @@ def summing(rank: int, size: int) -> Sum:
     folder = Path(tempfile.mkdtemp(prefix="winninghand-"))  # nobody else's
     try:
         with socket.socket(socket.AF_UNIX) as listening:
-            listening.bind(str(folder / "socket"))
-            listening.settimeout(60)
-            listening.listen(size)
+            with suppress(OSError):  # of a path that is too long, as in folders of clusters
+                listening.bind(str(folder / "socket"))
+                listening.settimeout(60)
+                listening.listen(size)
             addresses = _gathered(str(folder / "socket"), size)
             if not all(_gathered(all(Path(one).exists() for one in addresses), size)):
                 return distributed.all_reduce
