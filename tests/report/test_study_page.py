@@ -19,8 +19,10 @@ import winninghand as wh
 from winninghand.evaluation import CLEAN, Cell, Heatmap
 from winninghand.evaluation import Outcome as Answers
 from winninghand.report.study_page import Report, write_page
+from winninghand.report.study_page.cards import dense_of
 from winninghand.report.study_page.costs import mark_front
 from winninghand.report.study_page.latex import escaped, write_latex
+from winninghand.report.study_page.shown import shown_cards
 from winninghand.results import About, CellResult, ResultsWriter, RunResult
 from winninghand.results.fourier import write_fourier
 from winninghand.results.outcomes import Outcome, write_outcomes
@@ -67,7 +69,7 @@ class Tables(HTMLParser):
         return [dict(zip(head, line, strict=True)) for line in lines]
 
 
-def run_of(name, seed, method="lrr", domain="clean", rate=0.6):
+def run_of(name, seed, method="lrr", domain="clean", rate=0.6, epochs=4, dense_epochs=None):
     """Make a run that answers `rate` of 40 images rightly, and fewer of corrupted ones."""
     generator = np.random.default_rng(seed)
 
@@ -82,13 +84,12 @@ def run_of(name, seed, method="lrr", domain="clean", rate=0.6):
         "seed": seed,
         "compression": {"method": method, "sparsity": 0.8},
         "quantization": {"weights": "none"},
+        "training": {"epochs": epochs},
     }
-    choice = {"compression.method": method, "domain": domain, "seed": seed}
+    choice = {"compression.method": method, "domain": domain, "seed": seed, "training.epochs": epochs}
     cells = [cell(CLEAN, 0, rate), cell("fog", 1, rate - 0.1), cell(HOSTILE, 5, rate - 0.2)]
-    return RunResult.of(
-        About(name, "card", "study", "tiny", EVALUATION, choice=choice, recipe=recipe, bytes=1000 + seed),
-        cells,
-    )
+    known = {"choice": choice, "recipe": recipe, "dense_epochs": dense_epochs, "bytes": 1000 + seed}
+    return RunResult.of(About(name, "card", "study", "tiny", EVALUATION, **known), cells)
 
 
 @pytest.fixture
@@ -110,6 +111,20 @@ def study(tmp_path):
 def page_of(folder, path):
     write_page(Report.of(wh.Results(folder)), path)
     return path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("asked", "against"), [({"equal_schedule": 4}, "four"), ({"equal_epochs": 12}, "twelve")]
+)
+def test_a_card_is_shown_beside_the_dense_network_of_the_length_it_asks_for(asked, against):
+    runs = [
+        run_of("twelve", 0, "dense", epochs=12),
+        run_of("four", 0, "dense"),
+        run_of("card", 0, dense_epochs=asked),
+    ]
+    cards = [card for card in shown_cards(runs) if card.seed == "0"]
+    card = next(card for card in cards if card.runs[0].name == "card")
+    assert dense_of(card, cards).runs[0].name == against
 
 
 def test_the_numbers_on_the_page_are_those_of_the_parquet_file(tmp_path):

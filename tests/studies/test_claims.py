@@ -30,6 +30,9 @@ class Card:
     nonzero: int = 100
     error: float = 0.1
     protocol: str | None = None
+    epochs: int = 4
+    dense_epochs: dict[str, int] | None = None
+    validated: float | None = None
 
     def run(self, seed):
         """Return the run of a seed, whose accuracy differs a little from the next one's."""
@@ -39,10 +42,12 @@ class Card:
             "domain": {"name": self.domain},
             "seed": seed,
             "compression": {"method": self.method, "sparsity": self.sparsity, "scope": self.scope},
-            "training": {"epochs": 4},
+            "training": {"epochs": self.epochs},
         }
-        name = f"{self.method}{self.sparsity}-{self.domain}-{self.scope}-{self.width}-{self.protocol}-{seed}"
+        place = (self.domain, self.scope, self.width, self.epochs, self.protocol, seed)
+        name = f"{self.method}{self.sparsity}-{'-'.join(map(str, place))}"
         known = {"bytes": self.bytes, "nonzero": self.nonzero, "parameters": 2500, "protocol": self.protocol}
+        known |= {"dense_epochs": self.dense_epochs, "validation_accuracy": self.validated}
         about = About(name, "card", "study", "tiny", EVALUATION, recipe=recipe, **known)
         return measured(about, rate, self.error + 0.0005 * math.sin(seed))
 
@@ -216,6 +221,29 @@ def test_each_protocol_is_judged_with_what_is_the_same_under_both():
     assert len(rows) == 2 * len(CLAIMS)
     assert rows["equal_schedule", "C6"]["verdict"] == "holds"
     assert rows["equal_epochs", "C6"]["verdict"] == "fails"
+
+
+def test_a_card_is_compared_with_the_dense_network_that_is_as_long_as_the_protocol_says():
+    long = Card("dense", 0.0, 0.66, epochs=12)
+    both = Card("bp", 0.95, 0.62, dense_epochs={"equal_schedule": 4, "equal_epochs": 12})
+    alone = Card("bp", 0.8, 0.62, protocol="equal_epochs", epochs=2, dense_epochs={"equal_epochs": 6})
+    for dense in ([DENSE, long], [long, DENSE]):
+        rows = verdicts([*dense, both, alone])
+        for protocol, effect in (("equal_schedule", 0.02), ("equal_epochs", -0.04)):
+            (evidence,) = rows[protocol, "C6"]["evidence"]
+            assert evidence["effect"] == pytest.approx(effect, abs=0.005)
+        assert rows["equal_epochs", "C6"]["missing"] == [
+            "a dense network of 6 epochs to compare with bp at 80%, conv4 of width 16, clean"
+        ]
+
+
+def test_of_dense_networks_of_equal_bytes_the_best_on_validation_images_is_the_rival():
+    card = Card("lrr", 0.95, 0.62, width=32)
+    short = Card("dense", 0.0, 0.58, bytes=1000, validated=0.7)
+    long = Card("dense", 0.0, 0.61, bytes=1200, epochs=12, validated=0.8)
+    wide = Card("dense", 0.0, 0.70, bytes=2000, width=24, validated=0.9)
+    (evidence,) = verdict("C7", [card, short, long, wide])[1]["evidence"]
+    assert evidence["against"] == [long.run(seed).name for seed in range(3)]
 
 
 def test_a_claim_of_one_s_own_is_judged_and_corrected_with_the_others(monkeypatch):

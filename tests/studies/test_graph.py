@@ -148,6 +148,29 @@ def test_protocols_say_how_long_phases_are(method, phases):
     assert epochs_of(split.phases) == epochs_of(dense.phases) == 8
 
 
+def test_a_training_that_two_protocols_ask_for_is_one_run_and_counts_under_both():
+    sweep = {"compression.sparsity": 0.8, "compression.milestones": [[0.5]]}
+    short = {**sweep, "compression.method": ["dense", "lrr", "gmp"], "training.epochs": 2}
+    long = {**sweep, "compression.method": ["dense", "lrr"], "training.epochs": 6}
+    both = plan_of(
+        {**short, "exclude": [{"protocol": "equal_epochs"}]},
+        {**long, "exclude": [{"protocol": "equal_schedule"}]},
+        protocol=["equal_schedule", "equal_epochs"],
+    )
+    assert [(run.name.split("-")[0], run.protocol, dict(run.dense_epochs)) for run in both.runs] == [
+        ("dense", "", {"equal_schedule": 2}),
+        ("lrr", "", {"equal_schedule": 2, "equal_epochs": 6}),
+        ("gmp", "", {"equal_schedule": 2}),
+        ("dense", "", {"equal_epochs": 6}),
+    ]
+    assert both.runs[1].choice == {
+        "compression.method": "lrr",
+        "compression.sparsity": 0.8,
+        "compression.milestones": [0.5],
+        "training.epochs": 2,
+    }
+
+
 def test_a_protocol_refuses_what_it_decides_itself_and_too_few_epochs():
     sweep = {"compression.method": "lrr", "compression.sparsity": 0.8}
     with pytest.raises(InputError, match=r"9 phases of lrr at sparsity 0\.8 do not fit in 8 epochs"):

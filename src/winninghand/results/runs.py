@@ -22,7 +22,7 @@ Kind = Literal["card", "deck"]
 MeasuredOn = Literal["study", "all", "reference"]
 Choice = tuple[tuple[str, str], ...]
 
-_TABLES = ("evaluation", "choice", "recipe", "versions")
+_TABLES = ("evaluation", "choice", "recipe", "versions", "dense_epochs")
 
 
 class _Evaluation(BaseModel):
@@ -111,10 +111,11 @@ class About:
     fractions: `last_validation_accuracy` is that of the last epoch, before weights were quantized; the other
     two are the card's. `commit` is that of this library's source, where it lies in a repository.
 
-    `protocol` says how long the phases were, of a study that holds that equal; None of a training of one
-    phase, which is the same under all, and of decks of such. `gate` says by what a deck chooses. `nonzero`
-    counts parameters that are not zero. `macs` are the multiply-accumulates for one image, of a deck those of
-    all its cards, and `nonzero_macs` those of weights that are not zero.
+    `protocol` says how long the phases were, of a study that holds that equal; None of a training that counts
+    under several, such as one of one phase, and of decks of such. `dense_epochs` says for each of these how
+    many epochs the dense network has that the card is compared with. `gate` says by what a deck chooses.
+    `nonzero` counts parameters that are not zero. `macs` are the multiply-accumulates for one image, of a
+    deck those of all its cards, and `nonzero_macs` those of weights that are not zero.
     `macs_trained` are those of the run's own training, zeros included, as PyTorch multiplies by them too:
     3 × `macs` (once forward, twice backward) × images × views × epochs. `milliseconds_sparse` and
     `milliseconds_torch` are per image, by the engine and by PyTorch, of studies that ask for times.
@@ -145,6 +146,7 @@ class About:
     device: str | None = None
     precision: str | None = None
     protocol: str | None = None
+    dense_epochs: dict[str, int] | None = None
     gate: str | None = None
     nonzero: int | None = None
     macs: int | None = None

@@ -11,7 +11,7 @@ from winninghand.base.extras import needed
 SCHEMA = 2
 """Raised when a column changes its meaning or goes; new columns may be added under the same number."""
 
-ADDED = ("weights",)
+ADDED = ("weights", "dense_epochs")
 """Columns that files of this schema may lack, since versions that wrote it had none of them."""
 
 RUN_COLUMNS = {
@@ -44,6 +44,7 @@ RUN_COLUMNS = {
     "device": "string",
     "precision": "string",
     "protocol": "string",
+    "dense_epochs": "string",
     "gate": "string",
     "nonzero": "int64",
     "macs": "int64",

@@ -212,7 +212,7 @@ def _up_to(spec: RunSpec, depth: int) -> RunSpec | None:
         made = Method.model_validate({**method.model_dump(), **changes})
     except (InputError, ValidationError):
         return None
-    found = RunSpec({}, spec.recipe.model_copy(update={"compression": made}), spec.protocol)
+    found = RunSpec({}, spec.recipe.model_copy(update={"compression": made}), spec.dense_epochs)
     try:
         return found if found.phases == phases else None
     except InputError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,13 +21,22 @@ from winninghand.training.identity import run_name, whole
 class RunSpec:
     """One run of a study: what the sweep chose, the recipe that results, and a name for its folder.
 
-    `protocol` is what the recipe's epochs follow; empty where the study names none, and for a training of one
-    phase, which is the same under all.
+    `dense_epochs` says under which protocols the run counts, and how many epochs the dense network has
+    that it is compared with under each; empty where the study names no protocol.
     """
 
     choice: dict[str, Any]
     recipe: Recipe
-    protocol: str = ""
+    dense_epochs: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def protocol(self) -> str:
+        """What the epochs follow; empty where the study names none, and for a training that counts under all.
+
+        A training of one phase is the same under all; one of several phases counts under two where the study
+        asks for both dense networks: of as many epochs as a phase, and of as many as all phases.
+        """
+        return next(iter(self.dense_epochs)) if len(self.dense_epochs) == 1 and len(self.phases) > 1 else ""
 
     @cached_property
     def table(self) -> dict[str, Any]:
@@ -51,7 +60,7 @@ def chosen(study: Study, trust: bool = False) -> Iterator[RunSpec]:
     Two choices are one run where they differ in what the method ignores. Where a sweep gives several values
     for such a key, none of them is set. With `trust` networks may be import paths, whose code is run.
     """
-    found: set[str] = set()
+    found: dict[str, RunSpec] = {}
     networks: set[str] = set()
     for sweep in study.parsed_sweeps():
         seen: set[str] = set()
@@ -71,9 +80,8 @@ def chosen(study: Study, trust: bool = False) -> Iterator[RunSpec]:
                 check_network(**recipe.network, trust=trust)
                 networks.add(network)
             spec = _under_protocol(RunSpec(choice, recipe))
-            if spec.name not in found:
-                found.add(spec.name)
-                yield spec
+            found[spec.name] = _also(found[spec.name], spec) if spec.name in found else spec
+    yield from found.values()
 
 
 def _recipe(study: Study, choice: Mapping[str, Any]) -> Recipe:
@@ -102,7 +110,18 @@ def _under_protocol(spec: RunSpec) -> RunSpec:
     protocol = spec.choice.get(PROTOCOL, "")
     if not protocol:
         return spec
-    recipe = under(protocol, spec.recipe)
-    if len(spec.phases) > 1:
-        return RunSpec(spec.choice, recipe, protocol)
-    return RunSpec({key: value for key, value in spec.choice.items() if key != PROTOCOL}, recipe)
+    dense_epochs = {protocol: spec.recipe.training.epochs}
+    choice = spec.choice if len(spec.phases) > 1 else _without_protocol(spec.choice)
+    return RunSpec(choice, under(protocol, spec.recipe), dense_epochs)
+
+
+def _also(spec: RunSpec, other: RunSpec) -> RunSpec:
+    """Return a run that another choice asks for, too, perhaps under another protocol."""
+    if other.dense_epochs.keys() <= spec.dense_epochs.keys():
+        return spec
+    dense_epochs = {**spec.dense_epochs, **other.dense_epochs}
+    return replace(spec, choice=_without_protocol(spec.choice), dense_epochs=dense_epochs)
+
+
+def _without_protocol(choice: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in choice.items() if key != PROTOCOL}

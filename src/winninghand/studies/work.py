@@ -175,6 +175,7 @@ class TrainAndMeasure:
             data_digest=data_digest(self.images),
             evaluation=self.study.evaluation.to_json(),
             protocol=task.spec.protocol or None,
+            dense_epochs=dict(task.spec.dense_epochs),
             choice=task.spec.choice,
             recipe=task.spec.table,
             parent=None if task.parent is None else task.parent.name,

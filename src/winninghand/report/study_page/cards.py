@@ -131,12 +131,18 @@ def dense_of(card: Shown, cards: Sequence[Shown]) -> Shown | None:
         and (one.place.network, one.seed) == (card.place.network, card.seed)
         and one.place.domain in (card.place.domain, CLEAN)
     ]
-    # A dense network may stand for both protocols, as it has one phase under either.
     return max(same, key=lambda one: _likeness(one, card), default=None)
 
 
 def _likeness(one: Shown, card: Shown) -> tuple[bool, bool]:
-    return one.place.domain == card.place.domain, one.place.protocol == card.place.protocol
+    return one.place.domain == card.place.domain, _is_as_long(one, card)
+
+
+def _is_as_long(dense: Shown, card: Shown) -> bool:
+    """Say whether a dense network trained for as long as a card asks for, under its first protocol."""
+    asked = next(iter((card.runs[0].about.dense_epochs or {}).values()), None)
+    trained = (dense.runs[0].about.recipe or {}).get("training", {}).get("epochs")
+    return asked in (None, trained)
 
 
 def corruption_figures(cards: Sequence[Shown], runs: Sequence[RunResult]) -> list[Figure]:

@@ -12,6 +12,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from winninghand.base.errors import counted
 from winninghand.results.claims.comparison import Comparison, Missing, Side
 from winninghand.results.runs import RunResult
 
@@ -48,6 +49,20 @@ class Group:
     def names(self) -> tuple[str, ...]:
         """The names of the runs."""
         return tuple(run.name for run in self.runs)
+
+    @property
+    def epochs(self) -> int | None:
+        """How many epochs the recipe gives a phase, of a dense network the whole training."""
+        epochs = self.recipe.get("training", {}).get("epochs")
+        return epochs if isinstance(epochs, int) else None
+
+    def dense_epochs(self, protocol: str) -> int | None:
+        """Return how many epochs the dense network has that the cards are compared with under a protocol.
+
+        A training of one phase is compared with one as long under all. None where no protocol is named.
+        """
+        known = self.runs[0].about.dense_epochs or {}
+        return known.get(protocol, next(iter(known.values()), None))
 
     @cached_property
     def by_seed(self) -> dict[int, RunResult]:
@@ -99,10 +114,11 @@ class Groups:
 
     cards: tuple[Group, ...]
     decks: tuple[RunResult, ...]
+    protocol: str
 
     @classmethod
     def of(cls, runs: Iterable[RunResult], protocol: str) -> Self:
-        """Return the groups of one protocol; trainings of one phase name none and belong to all of them."""
+        """Return the groups of one protocol; trainings that name none count under all of them."""
         runs = tuple(runs)
         found: dict[str, list[RunResult]] = defaultdict(list)
         for run in runs:
@@ -110,7 +126,7 @@ class Groups:
                 found[Group((run,)).without("seed")].append(run)
         own = {run.name for members in found.values() for run in members}
         decks = (run for run in runs if run.about.kind == "deck" and own.issuperset(run.about.members))
-        return cls(tuple(Group(tuple(members)) for members in found.values()), tuple(decks))
+        return cls(tuple(Group(tuple(members)) for members in found.values()), tuple(decks), protocol)
 
     def chosen(self, method: str | None = None, sparsity: float | None = None) -> list[Group]:
         """Return the pruned groups of a method and a sparsity, all of them where none is given."""
@@ -123,11 +139,13 @@ class Groups:
         ]
 
     def dense_of(self, card: Group) -> Group | None:
-        """Return the dense networks of a card's network, domain and quantization.
+        """Return the dense networks of a card's network, domain and quantization, as long as asked.
 
-        Of several those whose training had most settings in common with the card's.
+        Of several those whose training had most settings in common with the card's. Where the study names no
+        protocol, any length will do.
         """
-        found = [one for one in self.dense if one.place == card.place]
+        wanted = card.dense_epochs(self.protocol)
+        found = [one for one in self.dense if one.place == card.place and wanted in (None, one.epochs)]
         return min(found, key=lambda one: _apart(one.recipe, card.recipe), default=None)
 
     def twins(self, card: Group, key: str) -> list[Group]:
@@ -152,7 +170,9 @@ class Groups:
         """Compare a card with its dense network."""
         dense = self.dense_of(card)
         if dense is None:
-            return Missing(f"a dense network to compare with {card.label}")
+            wanted = card.dense_epochs(self.protocol)
+            long = "" if wanted is None else f" of {counted(wanted, 'epoch')}"
+            return Missing(f"a dense network{long} to compare with {card.label}")
         return compared(card.label, [(1.0, card), (-1.0, dense)], values, side, value)
 
 

@@ -35,7 +35,7 @@ def judged(
     became of some that have no figures.
     """
     runs, lacking = tuple(runs), Lacking.of(runs, planned, ended or {})
-    found = {run.about.protocol for run in runs if run.about.protocol is not None}
+    found = {name for run in runs for name in (run.about.protocol, *(run.about.dense_epochs or ())) if name}
     for protocol in sorted(found) or [UNSTATED]:
         groups = Groups.of(runs, protocol)
         family = [Judged.of(kind(), groups, lacking) for kind in CLAIMS.usable().values()]

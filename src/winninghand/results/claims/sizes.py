@@ -63,18 +63,18 @@ class SparseWideWins(Claim):
     name = "C7"
     sentence = "At equal bytes a sparse wide card is more robust than a dense narrow network"
     statistic = (
-        "robust accuracy of a card less that of a narrower dense network whose file is 5% smaller to 25% "
-        "larger"
+        "robust accuracy of a card less that of the narrower dense network, of those whose file is 5% "
+        "smaller to 25% larger, that did best on validation images"
     )
 
     def comparisons(self, groups: Groups) -> Iterator[Comparison | Missing]:
-        """Compare each card with the narrower dense network whose bytes are nearest to its own."""
+        """Compare each card with the narrower dense network that did best on validation images."""
         found = False
         for card in groups.chosen():
             rivals = [one for one in _narrower(groups, card) if _equal_bytes(card, one)]
             if rivals:
                 found = True
-                rival = min(rivals, key=lambda one: abs(_mean(one, _bytes) - _mean(card, _bytes)))
+                rival = max(rivals, key=lambda one: (_validated(one), -_mean(one, _bytes)))
                 label = f"{card.label}, over width {rival.width:g}"
                 yield compared(label, [(1.0, card), (-1.0, rival)], robust)
         if not found:
@@ -148,6 +148,12 @@ def _equal_bytes(card: Group, dense: Group) -> bool:
     if not (_is_known(card, _bytes) and _is_known(dense, _bytes)):
         return False
     return EQUAL_BYTES[0] <= _mean(dense, _bytes) / _mean(card, _bytes) <= EQUAL_BYTES[1]
+
+
+def _validated(group: Group) -> float:
+    """Return the mean validation accuracy; networks of which it is unknown come last, the smallest first."""
+    known = [run.about.validation_accuracy for run in group.runs]
+    return float(np.mean([one for one in known if one is not None])) if None not in known else -1.0
 
 
 def _counted(label: str, shares: Sequence[float], names: tuple[str, ...], most: float) -> Comparison:
