@@ -16,8 +16,10 @@ def test_a_network_without_a_recipe_is_trained_by_defaults(run, tmp_path):
     code, printed, err = run(*words)
     assert (code, printed) == (0, "")
     lines = err.splitlines()
-    assert [line.split(":")[0] for line in lines[:2]] == ["epoch 1 of 2", "epoch 2 of 2"]
-    assert lines[2].startswith(f"{out}/card.card: ") and len(lines) == 3
+    assert lines[0].startswith("conv2 on digits, dense, domain clean: 1 phase, 2 epochs in all; Ctrl-C")
+    assert [line.split(":")[0] for line in lines[1:3]] == ["epoch 1 of 2", "epoch 2 of 2"]
+    assert lines[3].startswith(f"{out}/card.card: ") and len(lines) == 4
+    assert run(*words)[2].splitlines() == lines[3:]
     card = wh.load(out / "card.card")
     assert card.metadata.recipe["network"] == {"name": "conv2", "width": 2}
     assert card.metadata.recipe["training"]["batch_size"] == 1293 // 8
@@ -65,7 +67,7 @@ def test_ctrl_c_says_where_it_was_and_the_same_command_goes_on(run, tmp_path, mo
     words = ("train", "--network", "conv2", *SMALL, "--out", out)
     code, _, err = run(*words)
     assert code == 130
-    assert err.splitlines()[1:] == [
+    assert err.splitlines()[2:] == [
         f"winninghand: {out}: stopped in epoch 2 of 2; training in the same folder goes on from it",
         "winninghand: interrupted; run the same command again to go on where it was",
     ]

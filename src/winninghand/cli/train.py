@@ -27,6 +27,7 @@ from winninghand.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from winninghand.training import Run
     from winninghand.training.schedule import Forecast
 
 
@@ -94,7 +95,7 @@ def train(
 
     from winninghand.cli.loading import images_of
     from winninghand.recipe import load_recipe
-    from winninghand.report.terminal import print_training
+    from winninghand.report.terminal import print_training, say
     from winninghand.training import RunFolder, make_logger, new_run
 
     named = {} if network is None else {"network": network}
@@ -109,6 +110,8 @@ def train(
     else:
         run.check(out, device)  # before a logger leaves anything
         loggers = [make_logger(name, out) for name in log or []]
+        if not (are_several() or RunFolder(out).about.exists()):
+            say(_beginning(run, out))
         print_training(run.train(out, device, loggers=loggers), out / "card.card")
 
 
@@ -143,6 +146,22 @@ def show_augmentation(
     images = images_as(checked.images, data, root)
     save_picture(domains_sheet(domains, images.train, seed, images.name), out)
     say(f"{out}: eight views a domain, their mean log spectrum, and its change from the images as they are")
+
+
+def _beginning(run: Run, out: Path) -> str:
+    """Say what begins, for those who gave nothing and may not know."""
+    from winninghand.base.errors import counted
+
+    recipe = run.recipe
+    phases = recipe.compression.plan(recipe.training.epochs)
+    method = recipe.compression.name
+    what = method if method == "dense" else f"{method} at {recipe.compression.sparsity:.4g} sparsity"
+    epochs = sum(phase.epochs - phase.begin for phase in phases)
+    return (
+        f"{recipe.network['name']} on {run.images.name}, {what}, domain {recipe.domain['name']}: "
+        f"{counted(len(phases), 'phase')}, {epochs:g} epochs in all; Ctrl-C stops it, and the same command "
+        f"goes on with {out}"
+    )
 
 
 def _print_plan(plan: Forecast) -> None:
