@@ -84,6 +84,10 @@ def test_a_deck_has_cards_of_one_protocol():
         ({"gate": "avarage"}, "did you mean 'average'"),
         ({"settings": {"most_active": 1}}, "most_active"),
         ({"seeds": "all"}, "seeds"),
+        (
+            {"domains": ["clean", "gaussian"]},
+            "its network, conv2, has no norms in which the cards of one body",
+        ),
     ],
 )
 def test_a_deck_that_cannot_be_is_refused_before_anything_is_trained(tiny_images, tmp_path, deck, said):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from winninghand.base.errors import InputError, counted
 from winninghand.decks.gate import gate_settings
+from winninghand.networks import empty_network
+from winninghand.networks.norms import norm_names
 from winninghand.studies.deck_plan import DeckPlan, check_names
 from winninghand.studies.run_spec import RunSpec
 from winninghand.studies.study import Study
@@ -68,6 +70,22 @@ def deck_tasks(study: Study, specs: Sequence[RunSpec]) -> tuple[DeckTask, ...]:
             found.append(DeckTask(name, task.cards, AVERAGE, protocol=task.protocol))
     check_names(task.name for task in found)
     return tuple(found)
+
+
+def check_bodies(tasks: Iterable[DeckTask], trust: bool = False) -> None:
+    """Raise `InputError` for a deck of one body whose network has no norms to differ in."""
+    names: dict[str, bool] = {}
+    for task in tasks:
+        for spec in task.cards if task.domains else ():
+            table = spec.recipe.network
+            told = json.dumps(table, sort_keys=True, default=repr)
+            if told not in names:
+                names[told] = bool(norm_names(empty_network(**table, trust=trust)))
+            if not names[told]:
+                raise InputError(
+                    f"the deck {task.name!r} has domains, and its network, {table['name']}, has no norms in "
+                    "which the cards of one body differ; leave domains out, or take a network with norms"
+                )
 
 
 def _decks(plan: DeckPlan, specs: Sequence[RunSpec]) -> Iterator[DeckTask]:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from winninghand.base.errors import InputError
 from winninghand.compression import Method, Phase
-from winninghand.studies.deck_tasks import DeckTask, deck_tasks
+from winninghand.studies.deck_tasks import DeckTask, check_bodies, deck_tasks
 from winninghand.studies.executors import Task
 from winninghand.studies.protocol import epochs_of
 from winninghand.studies.run_spec import RunSpec, chosen
@@ -66,7 +66,9 @@ def planned(study: Study, trust: bool = False, yes: bool = False) -> Plan:
     plan = shared(chosen(study, trust))
     if not plan.tasks:
         raise InputError("the study has no runs, as exclude leaves out every choice; mend it")
-    return replace(plan, decks=deck_tasks(study, plan.runs))
+    decks = deck_tasks(study, plan.runs)
+    check_bodies(decks, trust)
+    return replace(plan, decks=decks)
 
 
 def run_specs(study: Study, trust: bool = False) -> tuple[RunSpec, ...]:
