@@ -23,6 +23,12 @@ from winninghand.cli import main
 from winninghand.images import ImageSet
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the files whose tests take long, so that at the end no process waits for another."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(autouse=True)
 def one_seed():
     """Networks are drawn anew in most tests; a test must not pass or fail by the draw."""

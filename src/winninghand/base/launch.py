@@ -20,8 +20,8 @@ from winninghand.base.threads import usable_cores
 
 _LAUNCHED = "WINNINGHAND_LAUNCHED"
 _SECONDS_BETWEEN_LOOKS = 0.1
-# How long the others may take to say why they end, too.
-_SECONDS_TO_END = 5.0
+# How long the others may take to say why they end, too; on a busy machine as long as the first that failed.
+_SECONDS_TO_END, _MOST_SECONDS_TO_END = 5.0, 30.0
 _INTERRUPTED = 130
 
 
@@ -117,6 +117,7 @@ def _end_with_input() -> None:
 
 def _outcome(started: Sequence[subprocess.Popen[bytes]], said: Sequence[IO[bytes]]) -> int:
     """Wait for the end of all processes, or of the first one that fails; return the exit code."""
+    began = time.monotonic()
     while True:
         codes = [process.poll() for process in started]
         failed = [rank for rank, code in enumerate(codes) if code]
@@ -133,7 +134,7 @@ def _outcome(started: Sequence[subprocess.Popen[bytes]], said: Sequence[IO[bytes
             f"process {killed} of {len(started)} was killed ({name}); run the same command again to go on "
             "where it was"
         )
-    _wait(started)
+    _wait(started, time.monotonic() - began)
     if started[0].returncode and started[0].returncode > 0:
         return started[0].returncode  # it has said why
     said[failed[0]].seek(0)
@@ -141,9 +142,9 @@ def _outcome(started: Sequence[subprocess.Popen[bytes]], said: Sequence[IO[bytes
     raise InputError(f"process {failed[0]} of {len(started)}: {lines[-1].removeprefix('winninghand: ')}")
 
 
-def _wait(started: Sequence[subprocess.Popen[bytes]]) -> None:
-    """Give processes some time to end."""
-    until = time.monotonic() + _SECONDS_TO_END
+def _wait(started: Sequence[subprocess.Popen[bytes]], seconds: float = 0.0) -> None:
+    """Give processes some time to end, about so many seconds."""
+    until = time.monotonic() + min(max(seconds, _SECONDS_TO_END), _MOST_SECONDS_TO_END)
     for process in started:
         with suppress(subprocess.TimeoutExpired):
             process.wait(max(0.0, until - time.monotonic()))
