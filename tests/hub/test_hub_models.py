@@ -183,12 +183,17 @@ def test_what_cannot_be_loaded_is_told_in_one_line(hub, card, monkeypatch):
         "hf:us/gated": "hf:us/gated: it is gated; ask for access on its page",
         "hf:us/empty": "hf:us/empty: it holds no .card or .deck file",
         "hf:us/many": "it holds several models; give one of hf:us/many/a.card, hf:us/many/b.card",
-        "hf:us/bad": "it is no card or deck, or one that is cut or damaged",
+        "hf:us/bad": "it is no card or deck, or one that is cut or damaged; give another file, or",
+        "https://huggingface.co/us/small/tree/main": "there is no such file; give hf:us/small",
     }
     for address, said in cases.items():
         with pytest.raises(wh.InputError, match=re.escape(said)) as told:
             wh.load(address)
         assert "\n" not in str(told.value)
+    with pytest.raises(
+        wh.InputError, match=r"^cannot load hf:us/bad/model\.card@\w{40}, kept as .*model\.card: "
+    ):
+        wh.load("hf:us/bad")
     assert not any(name in line for line in hub.asked for name in ("/run.py", "/model.pkl", "/out.card"))
     hub.fail = ("/api/models/", 200)
     with pytest.raises(wh.InputError, match=r"hf:us/small: the answer is none of a hub \("):

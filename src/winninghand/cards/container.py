@@ -17,6 +17,7 @@ from winninghand.base.errors import InputError, checked_path
 from winninghand.base.files import atomic_write
 from winninghand.cards.codec.tensors import uses_blocks
 from winninghand.hub.address import PREFIX as HUB
+from winninghand.hub.address import address_of
 from winninghand.zoo import PREFIX, ZOO, check_no_model, file_of
 
 SCHEMA = 1
@@ -35,6 +36,7 @@ DRAWN = "drawn"
 # One key, because safetensors writes several in no fixed order.
 _KEY = "winninghand"
 _LONGEST_HEADER = 1 << 24
+_NO_MODEL = "it is no card or deck, or one that is cut or damaged; give another file, or fetch it again"
 
 
 def model_path(model: Path | str, revision: str | None = None) -> Path:
@@ -110,7 +112,7 @@ def read_streams(path: Path | str) -> tuple[dict[str, Any], dict[str, torch.Tens
                     raise InputError("streams are missing from it, or there are some too many")
                 streams = {name: _stream(file, name, digest) for name, digest in metadata["streams"].items()}
         except SafetensorError as error:
-            raise InputError("it is no card or deck, or one that is cut or damaged") from error
+            raise InputError(_NO_MODEL) from error
         for name, other in metadata.get("same", {}).items():
             if name in streams or not isinstance(other, str) or other not in metadata["streams"]:
                 raise InputError(f"its stream {name!r} is said to be one that it does not hold")
@@ -128,12 +130,19 @@ def _check_header_length(path: Path) -> None:
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
     if not 2 <= length <= min(_LONGEST_HEADER, path.stat().st_size - 8):
-        raise InputError("it is no card or deck, or one that is cut or damaged")
+        raise InputError(_NO_MODEL)
 
 
 def _meant(path: Path) -> str:
-    """Say what a name of the zoo lacks that is given as it is."""
-    return f"; {PREFIX}{path} is a model that comes with the library" if str(path) in ZOO else ""
+    """Say how what was given is given rightly: a name of the zoo, or the address of a page of the hub."""
+    if str(path) in ZOO:
+        return f"; {PREFIX}{path} is a model that comes with the library"
+    match path.parts:  # a path has made one slash of two
+        case ("https:" | "http:", "huggingface.co" | "hf.co", owner, name, *_):
+            return f"; give {HUB}{owner}/{name}"
+        case ("https:" | "http:", *_):
+            return "; give a file that was downloaded, or hf:OWNER/NAME"
+    return "; give the path of a .card or .deck file, zoo:NAME or hf:OWNER/NAME"
 
 
 def _metadata(metadata: Mapping[str, str] | None) -> dict[str, Any]:
@@ -198,8 +207,10 @@ def _digest(content: bytes) -> str:
 
 @contextmanager
 def _said_of(path: Path | str) -> Iterator[None]:
-    """Add the file's name and a way out to what is wrong with it."""
+    """Add the file's name to what is wrong with it; of a copy of the hub's the name there, too."""
     try:
         yield
     except (InputError, OSError) as error:
-        raise InputError(f"cannot load {path}: {error}") from error
+        address = address_of(path)
+        name = path if address is None else f"{address}, kept as {path}"
+        raise InputError(f"cannot load {name}: {error}") from error
