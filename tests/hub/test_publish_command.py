@@ -47,6 +47,14 @@ def test_the_app_of_a_model_is_published_as_a_space(hub, run, file):
     assert "give --space, too" in err
 
 
+def test_the_samples_of_a_space_are_looked_for_where_root_says(hub, run, file):
+    code, _, err = run("publish", file, "us/play", "--space", "--samples", "cifar10", "--root", "nowhere")
+    assert (code, "root 'nowhere' is not a folder" in err) == (2, True)
+    code, _, err = run("publish", file, "us/play", "--root", "nowhere")
+    assert (code, err.count("\n"), "give --samples, too" in err) == (2, 1, True)
+    assert hub.repositories == {}
+
+
 def test_the_repository_can_be_looked_at_before(hub, run, file):
     code, page, err = run("publish", file, "us/small", "--dry-run")
     assert (code, page.startswith("---\nlibrary_name: winninghand\n")) == (0, True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from winninghand.base.errors import InputError
-from winninghand.cli.options import Model, Trust
+from winninghand.cli.options import Model, Root, Trust
 
 if TYPE_CHECKING:
     from winninghand.hub.evaluation import Evaluation
@@ -42,6 +42,7 @@ def publish(
         str | None,
         typer.Option(metavar="NAME|PATH", help="Whose test images are a Space's samples; digits, without."),
     ] = None,
+    root: Root = None,
     trust: Trust = False,
 ) -> None:
     """Upload a card or a deck to the Hugging Face hub, with a page made of its own facts.
@@ -59,13 +60,15 @@ def publish(
         raise InputError("--data and --results are of a model's page; leave them out beside --space")
     if samples is not None and not space:
         raise InputError("--samples are those of a Space; give --space, too, or leave them out")
+    if root is not None and samples is None:
+        raise InputError("--root is where --samples are looked for; give --samples, too, or leave it out")
 
     def write(folder: Path) -> tuple[Path, ...]:
         if space:
             from winninghand.app.space import write_space
 
             title = repository.partition("/")[2]
-            return write_space(model, folder, title, licence, samples, trust=trust)
+            return write_space(model, folder, title, licence, samples, root, trust)
         return write_model(model, folder, repository, revision, licence, data, results, trust)
 
     if out is not None:
