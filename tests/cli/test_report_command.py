@@ -42,8 +42,10 @@ def test_page_csv_and_latex_are_written(run, study, tmp_path):
 def test_bad_input_is_one_line(check_refusal, study, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
-    check_refusal(tmp_path, ("report", tmp_path / "nowhere"), "no results of a study")
-    check_refusal(tmp_path, ("report", tmp_path / "empty"), "no results of a study")
+    check_refusal(
+        tmp_path, ("report", tmp_path / "nowhere"), "no results of a study: there is no such folder; give"
+    )
+    check_refusal(tmp_path, ("report", tmp_path / "empty"), "no results of a study: there is no study.json")
     check_refusal(tmp_path, ("report", study, "--latex", tmp_path / "file"), "is a file; give a folder")
     check_refusal(tmp_path, ("report", study, "--csv", tmp_path / "file/x"), "cannot write")
     check_refusal(tmp_path, ("report", study, "--out", tmp_path / "file/report.html"), "cannot write")

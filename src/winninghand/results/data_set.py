@@ -75,7 +75,11 @@ class Results:
         inner = given / FOLDER
         self.folder = inner if inner.is_dir() else given
         if not (self.folder / STUDY).is_file():
-            raise InputError(f"{folder} holds no results of a study: there is no {STUDY} in it")
+            fault = f"there is no {STUDY} in it" if given.is_dir() else "there is no such folder"
+            raise InputError(
+                f"{folder} holds no results of a study: {fault}; give the folder that 'winninghand study "
+                "--out' wrote"
+            )
 
     @cached_property
     def study(self) -> dict[str, Any]:
