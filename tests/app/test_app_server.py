@@ -142,6 +142,16 @@ def test_the_answer_follows_picture_and_slider_in_a_browser(address, photograph,
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+def test_nothing_of_the_plain_form_stands_out_of_it_on_a_phone(address, tmp_path):
+    beyond = "one => one.getBoundingClientRect().right > one.form.getBoundingClientRect().right"
+    with Browser(tmp_path / "profile") as browser:
+        browser.show(f"{address}/plain", 320)
+        browser.until("document.forms.length == 1 && document.readyState == 'complete'")
+        assert browser.run(f"[...document.forms[0].elements].filter({beyond}).map(one => one.name)") == []
+
+
+@pytest.mark.slow
 def test_the_command_says_where_it_is_and_ends_by_an_interruption():
     words = [sys.executable, "-m", "winninghand", "app", "zoo:cifar10-lrr95-clean", "--port", "0"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
