@@ -94,9 +94,11 @@ def test_a_page_is_written_beside(run, place):
     assert "tiny.npz, 6 images, seed 0; 2 corruptions" in page
     assert "Against 1.card" in page and "Who plays when" not in page
     assert page.count("data:image/png") == 2
+    assert "--root FOLDER" not in page
     wh.Deck([wh.load("0.card"), wh.load("1.card")], "average").save("a.deck")
-    assert run("evaluate", "a.deck", *EVALUATE[2:], "--limit", 4, "--html", "a.html")[0] == 0
-    assert "Who plays when" in (place / "a.html").read_text()
+    assert run("evaluate", "a.deck", *EVALUATE[2:], "--limit", 4, "--html", "a.html", "--root", ".")[0] == 0
+    page = (place / "a.html").read_text()
+    assert "Who plays when" in page and "--data tiny.npz --root FOLDER" in page
     code, _, err = run(*EVALUATE, "--html", "a.pdf")
     assert (code, "a page is written as .html, not as 'a.pdf'; rename it" in err) == (2, True)
 

@@ -87,6 +87,7 @@ def evaluation(path):
         choices_in(measured, [card, card]),
         "dense.card",
         {"robust_accuracy": Interval(0.1, 0.05, 0.15)},
+        root=True,
     )
     evaluation_page(found).write(path)
 
@@ -176,4 +177,5 @@ def test_the_page_of_an_evaluation_says_what_was_measured(page):
     assert re.search(r"\|motion blur\|+80\.0\|+60\.0\|+40\.0\|+60\.0\|", text)
     assert re.search(r"\|motion blur\|+50\|+50\|", text)
     assert "+10.00 (+5.00 to +15.00)" in text
+    assert re.search(r"winninghand heatmap \S+ --data digits --root FOLDER --out map.svg", text)
     assert "It is weakest under noise (60.0%)." in text or "It is weakest under blur (60.0%)." in text

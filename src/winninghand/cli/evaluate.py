@@ -144,7 +144,7 @@ def evaluate(
         document |= _compared(table, other, baseline)
     if html is not None:
         pair = None if baseline is None else (baseline, document["differences"])
-        write_page(html, (model, data), player, table, sample, pair)
+        write_page(html, (model, data), player, table, sample, pair, root is not None)
     if alexnet:
         errors = alexnet_corruption_errors(table, len(images.classes))
         print_alexnet_errors(errors, table)

@@ -31,8 +31,12 @@ def write_page(
     table: RobustnessTable,
     sample: Sample,
     compared: tuple[Path, Mapping[str, Any]] | None,
+    root: bool,
 ) -> None:
-    """Write the page of a model's file and data; `compared` names a baseline and the differences from it."""
+    """Write the page of a model's file and data; `compared` names a baseline and the differences from it.
+
+    `root` is whether a folder was named in which the data was looked for.
+    """
     from winninghand.report.evaluation_page import Evaluated, evaluation_page
     from winninghand.report.samples import sample_sheet
     from winninghand.report.sections import choices_in
@@ -52,6 +56,7 @@ def write_page(
         choices_in(table, player.cards) if player.kind == "deck" else None,
         None if compared is None else portable(compared[0]),
         differences,
+        root,
     )
     evaluation_page(found).write(path)
     say(f"written: {path}")

@@ -19,6 +19,7 @@ from winninghand.report.sections import accuracy_section, choices_section, sampl
 class Evaluated:
     """What was measured: the model and the data as people name them, the bytes of its file, the table.
 
+    `root` is whether the data was looked for in a folder that was named, which a command must name again.
     `kind` is `card` or `deck`; `choices` says whom a deck played when, `sheet` what the images look like.
     `differences` are by how much its accuracies exceed those of the model `baseline`.
     """
@@ -32,6 +33,7 @@ class Evaluated:
     choices: Choices | None = None
     baseline: str | None = None
     differences: Mapping[str, Interval] | None = None
+    root: bool = False
 
 
 def evaluation_page(found: Evaluated) -> Page:
@@ -93,7 +95,9 @@ def _compared(found: Evaluated) -> Section:
 
 def _steps(found: Evaluated) -> list[Step]:
     """Say what can be done with the model, by what was found."""
-    model, data = shlex.quote(found.model), shlex.quote(found.data)
+    model = shlex.quote(found.model)
+    # Its own name is left out: no page says where files lie on the machine that wrote it.
+    data = f"{shlex.quote(found.data)}{' --root FOLDER' if found.root else ''}"
     steps = []
     if found.table.families:
         family, lowest = min(found.table.families.items(), key=lambda one: one[1])
