@@ -13,11 +13,11 @@ nbformat = pytest.importorskip("nbformat")
 
 TUTORIALS = sorted((Path(__file__).parent.parent / "docs/tutorials").glob("*.ipynb"))
 
-AT_LENGTH = re.compile(r'("epochs": |\blimit=)\d+')
+AT_LENGTH = re.compile(r'("epochs": |\bepochs = |\blimit=)\d+')
 
 
 def shortened(source):
-    """Return a cell that trains for one epoch and measures few images; files of studies stay as they are."""
+    """Return a cell that trains for one epoch and measures few images."""
     return AT_LENGTH.sub(lambda found: found[1] + ("20" if "limit" in found[1] else "1"), source)
 
 

@@ -99,6 +99,7 @@ def test_a_page_is_written_beside(run, place):
     assert run("evaluate", "a.deck", *EVALUATE[2:], "--limit", 4, "--html", "a.html", "--root", ".")[0] == 0
     page = (place / "a.html").read_text()
     assert "Who plays when" in page and "--data tiny.npz --root FOLDER" in page
+    assert "winninghand deck b.deck CARD CARD … --max-active 3" in page
     code, _, err = run(*EVALUATE, "--html", "a.pdf")
     assert (code, "a page is written as .html, not as 'a.pdf'; rename it" in err) == (2, True)
 

@@ -92,6 +92,13 @@ def evaluation(path):
     evaluation_page(found).write(path)
 
 
+def test_the_page_of_a_deck_of_one_body_tells_how_such_a_deck_is_made(tmp_path):
+    found = Evaluated("a.deck", "digits", "deck", 356_184, table(0.9, cards=2), one_body=True)
+    evaluation_page(found).write(tmp_path / "a.html")
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert "winninghand specialize CARD b.deck --set max_active=3" in page
+
+
 def study(path):
     """Write the page of the study that the repository has."""
     write_page(Report.of(wh.Results(SHIPPED)), path)

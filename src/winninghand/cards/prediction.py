@@ -68,7 +68,9 @@ def image_paths(places: Sequence[Path]) -> list[Path]:
         found, beside = image_files(place) if place.is_dir() else ([place], [])
         if not found:
             also = f": {left_out(beside)}" if beside else ""
-            raise InputError(f"there are no image files below {place}{also}")
+            raise InputError(
+                f"there are no image files below {place}{also}; give images, or a folder of them"
+            )
         paths += found
         others += beside
     if others:

@@ -37,6 +37,7 @@ def write_page(
 
     `root` is whether a folder was named in which the data was looked for.
     """
+    from winninghand.decks.bodies import bodies_of
     from winninghand.report.evaluation_page import Evaluated, evaluation_page
     from winninghand.report.samples import sample_sheet
     from winninghand.report.sections import choices_in
@@ -57,6 +58,7 @@ def write_page(
         None if compared is None else portable(compared[0]),
         differences,
         root,
+        one_body=player.kind == "deck" and len(bodies_of(player.cards)) == 1,
     )
     evaluation_page(found).write(path)
     say(f"written: {path}")

@@ -20,7 +20,8 @@ class Evaluated:
     """What was measured: the model and the data as people name them, the bytes of its file, the table.
 
     `root` is whether the data was looked for in a folder that was named, which a command must name again.
-    `kind` is `card` or `deck`; `choices` says whom a deck played when, `sheet` what the images look like.
+    `kind` is `card` or `deck`, `one_body` whether a deck's cards share theirs; `choices` says whom a deck
+    played when, `sheet` what the images look like.
     `differences` are by how much its accuracies exceed those of the model `baseline`.
     """
 
@@ -34,6 +35,7 @@ class Evaluated:
     baseline: str | None = None
     differences: Mapping[str, Interval] | None = None
     root: bool = False
+    one_body: bool = False
 
 
 def evaluation_page(found: Evaluated) -> Page:
@@ -109,7 +111,12 @@ def _steps(found: Evaluated) -> list[Step]:
             steps.append(Step(words, f"winninghand specialize {model} a.deck --data {data}"))
         else:
             words = f"{weak} See whether more cards at once help: each costs a pass."
-            steps.append(Step(words, f"winninghand deck b.deck CARD CARD … --max-active 3 --data {data}"))
+            again = (
+                "specialize CARD b.deck --set max_active=3"
+                if found.one_body
+                else "deck b.deck CARD CARD … --max-active 3"
+            )
+            steps.append(Step(words, f"winninghand {again} --data {data}"))
     words = "See which spatial frequencies disturb it."
     steps.append(Step(words, f"winninghand heatmap {model} --data {data} --out map.svg"))
     if found.baseline is None:
