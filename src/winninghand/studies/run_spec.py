@@ -43,6 +43,16 @@ class RunSpec:
         """The whole recipe, defaults included, as JSON values."""
         return whole(self.recipe)
 
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What results say of the run that the study asks for: the values of `About` that it decides."""
+        return {
+            "choice": self.choice,
+            "recipe": self.table,
+            "protocol": self.protocol or None,
+            "dense_epochs": dict(self.dense_epochs),
+        }
+
     @cached_property
     def name(self) -> str:
         """A short name that depends on the whole recipe: see `run_name`."""

@@ -157,14 +157,7 @@ def _as_asked(run: RunResult, task: Task) -> RunResult:
 
     A version that knows more settings writes more of them, and claims compare the recipes of runs.
     """
-    spec = task.spec
-    about = replace(
-        run.about,
-        choice=spec.choice,
-        recipe=spec.table,
-        protocol=spec.protocol or None,
-        dense_epochs=dict(spec.dense_epochs),
-    )
+    about = replace(run.about, **task.spec.asked)
     return run if about == run.about else replace(run, about=about)
 
 

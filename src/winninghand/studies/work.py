@@ -174,14 +174,11 @@ class TrainAndMeasure:
             data=self.images.name,
             data_digest=data_digest(self.images),
             evaluation=self.study.evaluation.to_json(),
-            protocol=task.spec.protocol or None,
-            dense_epochs=dict(task.spec.dense_epochs),
-            choice=task.spec.choice,
-            recipe=task.spec.table,
             parent=None if task.parent is None else task.parent.name,
             epochs=len(own),
             seconds=sum(epoch.get("seconds", 0.0) for epoch in own),
             last_validation_accuracy=epochs[-1].get("validation_accuracy") if epochs else None,
+            **task.spec.asked,
             **known,  # type: ignore[arg-type]
         )
 
