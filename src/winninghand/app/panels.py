@@ -60,7 +60,9 @@ def _sentence(played: Played) -> Markup:
         return html_text(f"The picture as it is: {before} ({_percent(surely)}).")
     how = f"Under {spaced(played.corruption)}, severity {played.severity}"
     if before == after:
-        return html_text(f"{how}, it is still {before}: {_percent(surely)} before, {_percent(less)} now.")
+        return html_text(
+            f"{how}, the answer stays {before}: {_percent(surely)} before, {_percent(less)} now."
+        )
     return html_text(f"{how}, {before} ({_percent(surely)}) becomes {after} ({_percent(less)}).")
 
 

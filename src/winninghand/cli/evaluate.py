@@ -30,6 +30,7 @@ from winninghand.cli.options import (
     image_places,
     of_zoo,
     output_file,
+    output_page,
     parse_severities,
     write_json,
 )
@@ -83,7 +84,7 @@ def evaluate(
     html: Annotated[
         Path | None,
         typer.Option(
-            help="Also write a page to this .html file: charts, tables, who plays when.", callback=output_file
+            help="Also write a page to this .html file: charts, tables, who plays when.", callback=output_page
         ),
     ] = None,
     json: Json = None,
@@ -103,7 +104,7 @@ def evaluate(
         checked_order,
         find_archives,
     )
-    from winninghand.report.terminal import print_alexnet_errors, print_robustness
+    from winninghand.report.terminal import print_alexnet_errors, print_robustness, say
     from winninghand.results import checked_rows_path, write_rows
     from winninghand.runtimes import checked_engine, run_by, runtime_of
 
@@ -113,7 +114,7 @@ def evaluate(
     read = [model, *image_places(data, root)] + ([] if baseline is None else [baseline])
     check_apart([cells, html, file_of(json)], read)
     if html is not None:
-        check_page(html)
+        check_page()
     if cells is not None:
         checked_rows_path(cells)
     use_threads(threads)
@@ -156,6 +157,7 @@ def evaluate(
     if cells is not None:
         place = {key: described[key] for key in ("model", "data")}
         write_rows([{**place, "seed": seed, **row} for row in table.rows()], cells)
+        say(f"written: {cells}")
     write_json(document, json)
 
 

@@ -6,20 +6,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from winninghand.base.errors import InputError, shown
 from winninghand.cards import Card
 from winninghand.cli.measuring import portable
 from winninghand.decks import Deck
 from winninghand.evaluation import Interval, RobustnessTable, Sample
 
 
-def check_page(path: Path) -> None:
-    """Raise `InputError` for a path that ends otherwise than a page, and where what it needs is missing."""
+def check_page() -> None:
+    """Raise `InputError` where what a page needs is missing."""
     from winninghand.base.charts import drawing  # no other command's start needs them
     from winninghand.report.page import template_engine
 
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"a page is written as .html, not as {shown(repr(str(path)))}; rename it")
     drawing()
     template_engine()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from winninghand.base.errors import InputError
+from winninghand.base.errors import InputError, shown
 from winninghand.base.files import atomic_write, checked_output, expanded
 from winninghand.cli import completion
 from winninghand.zoo import check_no_model
@@ -34,6 +34,13 @@ def output_file(path: Path | None) -> Path | None:
         return None
     check_no_model(path)
     return checked_output(path)
+
+
+def output_page(path: Path | None) -> Path | None:
+    """Return the path of a page to be written; refuse at once one that ends otherwise or cannot be."""
+    if path is not None and path.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"a page is written as .html, not as {shown(repr(str(path)))}; rename it")
+    return output_file(path)
 
 
 def output_folder(path: Path | None) -> Path | None:
@@ -233,6 +240,8 @@ def settings_of_gate(gate: str, changes: list[str] | None, **defaults: object) -
 
 def write_json(document: dict[str, Any], target: str | None) -> None:
     """Write a document where `--json` says, if it says anything."""
+    from winninghand.report.terminal import say
+
     if target is None:
         return
     text = json.dumps(document, indent=1, allow_nan=False)
@@ -241,3 +250,4 @@ def write_json(document: dict[str, Any], target: str | None) -> None:
         return
     with atomic_write(target) as tmp:
         tmp.write_text(text + "\n", encoding="utf-8")
+    say(f"written: {target}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from winninghand.cli.options import output_file, output_folder
+from winninghand.cli.options import output_file, output_folder, output_page
 
 
 def report(
@@ -16,7 +16,7 @@ def report(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="The page; without it, report.html in the folder.", callback=output_file),
+        typer.Option(help="The page; without it, report.html in the folder.", callback=output_page),
     ] = None,
     latex: Annotated[
         Path | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -63,7 +64,8 @@ def _reason(error: Exception, revision: str | None) -> str:
         return f"the answer is none of a hub ({_first_line(error)}); check the network and HF_ENDPOINT"
     if isinstance(error, errors.HfHubHTTPError):
         return f"the hub is in trouble ({_first_line(error)}); try again later"
-    return f"the hub cannot be reached ({_first_line(error)}); check the network"
+    mend = "check HF_ENDPOINT and the network" if "HF_ENDPOINT" in os.environ else "check the network"
+    return f"the hub cannot be reached ({_first_line(error)}); {mend}"
 
 
 def _is_of_disk(error: Exception) -> bool:
