@@ -283,6 +283,7 @@ def test_threads_sleep_between_calls_and_end_with_their_runner():
     assert not other.is_alive()
 
 
+_LARGE = pytest.mark.large
 _FLOATS = "test_runner_computes_what_the_program_means(residual, 2)"
 
 
@@ -290,9 +291,12 @@ _FLOATS = "test_runner_computes_what_the_program_means(residual, 2)"
 @pytest.mark.parametrize(
     ("processor", "features", "test"),
     [
-        ("x86-64", "sse2", f"{_FLOATS}; check_words(residual); check_sums(0)"),
         ("haswell", "avx,avx2,fma", f"{_FLOATS}; check_words(plain); check_sums(1)"),
-        ("alderlake", "avx,avx2,fma,avxvnni", "test_bytes_are_summed_exactly(residual)"),
+        # All is compiled anew for each of them: half a minute.
+        pytest.param("x86-64", "sse2", f"{_FLOATS}; check_words(residual); check_sums(0)", marks=_LARGE),
+        pytest.param(
+            "alderlake", "avx,avx2,fma,avxvnni", "test_bytes_are_summed_exactly(residual)", marks=_LARGE
+        ),
     ],
 )
 def test_processors_with_shorter_vectors_compute_the_same(processor, features, test, tmp_path):

@@ -73,17 +73,24 @@ def apart(one, other):
     return max(differences), flips
 
 
-@pytest.mark.slow
-def test_two_processes_train_what_one_does(tmp_path):
-    runs = {method: work(method) for method in METHODS}
-    assert together(tmp_path / "one", runs, 1)[0] == [0]
-    codes, said = together(tmp_path / "two", runs, 2)
+@pytest.fixture(scope="module")
+def all_methods(tmp_path_factory):
+    """What two undisturbed processes leave of each method, and what they said."""
+    folder = tmp_path_factory.mktemp("two")
+    codes, said = together(folder, {method: work(method) for method in METHODS}, 2)
     assert codes == [0, 0], said
+    return folder, said
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does(all_methods, tmp_path):
+    folder, said = all_methods
+    assert together(tmp_path, {method: work(method) for method in METHODS}, 1)[0] == [0]
     for method in METHODS:
-        difference, flips = apart(tmp_path / "one" / method, tmp_path / "two" / method)
+        difference, flips = apart(tmp_path / method, folder / method)
         assert difference < 1e-4, (method, difference)
         assert flips == 0, method
-        one, two = (RunFolder(tmp_path / folder / method).read_metrics() for folder in ("one", "two"))
+        one, two = (RunFolder(place / method).read_metrics() for place in (tmp_path, folder))
         for row, other in zip(one, two, strict=True):
             assert row["train_loss"] == pytest.approx(other["train_loss"], rel=1e-4)
             assert row["validation_accuracy"] == other["validation_accuracy"]
@@ -118,9 +125,8 @@ def test_two_processes_read_their_parts_of_streamed_images(tmp_path, monkeypatch
 
 
 @pytest.mark.slow
-def test_a_killed_process_ends_the_other_and_both_go_on(tmp_path):
-    runs = {"lth": work("lth")}
-    assert together(tmp_path / "whole", runs, 2)[0] == [0, 0]
+def test_a_killed_process_ends_the_other_and_both_go_on(all_methods, tmp_path):
+    undisturbed, runs = all_methods[0] / "lth", {"lth": work("lth")}
     codes, said = together(tmp_path / "killed", runs, 2, "1:3")
     assert codes == [1, -9]
     assert "another process of this training has ended" in said[0].splitlines()[-1]
@@ -128,39 +134,37 @@ def test_a_killed_process_ends_the_other_and_both_go_on(tmp_path):
     assert codes == [0, 0]
     assert "going on from epoch 4 of 6" in said[0]
     for file in ("card.card", "rewind.pt"):
-        assert (tmp_path / "killed/lth" / file).read_bytes() == (tmp_path / "whole/lth" / file).read_bytes()
+        assert (tmp_path / "killed/lth" / file).read_bytes() == (undisturbed / file).read_bytes()
     # What was begun by two goes on in one.
     (tmp_path / "killed/lth/card.card").unlink()
     assert together(tmp_path / "killed", runs, 1)[0] == [0]
 
 
-@pytest.mark.parametrize(
-    ("changed", "difference"),
-    [
-        ({"epochs": 3}, "training.epochs is 3 there and 2 here"),
-        ({"out": "other"}, "its folder is {0}/other there and {0}/dense here"),
-    ],
-)
-def test_processes_that_disagree_are_refused(tmp_path, changed, difference):
-    runs = {"dense": work("dense", changed={"1": changed})}
-    codes, said = together(tmp_path, runs, 2)
-    assert codes == [1, 1]
-    line = f"process 1 of 2 has another run than process 0: {difference.format(tmp_path)}"
-    assert all(line in one for one in said)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["work.json"]
-
-
 @pytest.mark.slow
-def test_processes_that_see_other_streamed_images_are_refused(tmp_path):
-    for name, count in (("here", 5), ("there", 5)):
-        drawn_folder(tmp_path / name, count)
+def test_processes_that_disagree_are_refused(tmp_path):
+    for name in ("here", "there"):
+        drawn_folder(tmp_path / name, 5)
     (tmp_path / "there/train/b/3.jpg").unlink()
-    streamed, other = (str(tmp_path / name) for name in ("here", "there"))
-    runs = {"dense": work("dense", streamed=streamed, changed={"1": {"streamed": other}})}
+    here, there = (str(tmp_path / name) for name in ("here", "there"))
+    runs = {
+        "longer": work("dense", changed={"1": {"epochs": 3}}),
+        "elsewhere": work("dense", changed={"1": {"out": "other"}}),
+        "fewer": work("dense", streamed=here, changed={"1": {"streamed": there}}),
+    }
     codes, said = together(tmp_path / "run", runs, 2)
     assert codes == [1, 1]
-    line = "process 1 of 2 has another run than process 0: its images or labels are others; give all of them"
-    assert all(line in one for one in said)
+    differences = [
+        "training.epochs is 3 there and 2 here",
+        f"its folder is {tmp_path}/run/other there and {tmp_path}/run/elsewhere here",
+        "its images or labels are others",
+    ]
+    what, mend = (
+        "process 1 of 2 has another run than process 0",
+        "give all of them the same recipe, images and folder",
+    )
+    refused = [f"{what}: {difference}; {mend}" for difference in differences]
+    for one in said:
+        assert [line for line in one.splitlines() if line.startswith(what)] == refused
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["work.json"]
 
 
@@ -184,6 +188,7 @@ def test_synchronised_norms_are_torchs_for_one_process():
         assert torch.allclose(one.float(), other.float(), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(usable_cores() <= 1, reason="two processes need two cores")
 def test_train_devices_is_one_command(tiny_images, tmp_path):
     folder = tmp_path / "images.npz"

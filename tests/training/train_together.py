@@ -54,17 +54,20 @@ def main():
     work, folder = json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2])
     rank = os.environ.get("RANK", "0")
     callbacks = [Killed(int(word.split(":")[1])) for word in sys.argv[3:] if word.split(":")[0] == rank]
+    refused = []
     for name, settings in work.items():
         changed = settings.pop("changed", {}).get(rank, {})
         settings |= changed
         place = settings.pop("streamed", None)
         held = images() if place is None else wh.load_images(place, size=16, stream=True)
         out = folder / settings.pop("out", name)
-        wh.compress(Smooth(), held, out=out, device="cpu", callbacks=callbacks, **settings)
+        try:
+            wh.compress(Smooth(), held, out=out, device="cpu", callbacks=callbacks, **settings)
+        except wh.InputError as error:
+            refused.append(str(error))
+    if refused:
+        sys.exit("\n".join(refused))
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except wh.InputError as error:
-        sys.exit(str(error))
+    main()
