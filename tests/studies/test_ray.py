@@ -90,6 +90,14 @@ def test_two_workers_give_the_same_rows(undisturbed, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_worker_ends_what_it_has_begun_before_it_begins_what_comes_later(undisturbed, tmp_path):
+    study = load_study(undisturbed[0]).model_copy(update={"decks": []})
+    images = load_images("digits")
+    ended = [run.name for run in run_study(study, images, tmp_path, executor=RayExecutor(workers=1))]
+    assert ended == [run["run"] for run in Results(tmp_path).study["runs"]]
+
+
+@pytest.mark.slow
 def test_a_node_and_the_driver_may_die(undisturbed, tmp_path):
     from ray.cluster_utils import Cluster
 

@@ -33,9 +33,6 @@ SECONDS_TO_ANSWER = 20.0
 ATTEMPTS = 3
 """How often a task is given out whose node or process dies."""
 
-_QUEUED = 2
-"""Tasks that are given out beyond those that run, so that no worker waits for the driver."""
-
 
 class RayExecutor(Executor):
     """Gives the phases of runs to Ray's workers, as many at once as there are.
@@ -110,13 +107,16 @@ class RayExecutor(Executor):
             _LOG.warning("waiting: no node of the cluster has %s, which a run is to get", asked)
 
     def _most(self) -> int:
-        """Return how many tasks are given out at once."""
-        if self._workers is not None:  # of a cluster no more is taken; here Ray has no more cores
-            return self._workers + (_QUEUED if self._address is None else 0)
+        """Return how many tasks are given out at once: as many as there are workers, so that none queues.
+
+        What queues would come before the next phase of a run that has begun: out of the study's order.
+        """
+        if self._workers is not None:
+            return self._workers
         there = self._ray.cluster_resources()
         slots = int(there.get("CPU", 1) // self._threads)
         gpus = self._resources()["num_gpus"]
-        return _QUEUED + max(1, min(slots, int(there.get("GPU", 0) / gpus)) if gpus else slots)
+        return max(1, min(slots, int(there.get("GPU", 0) / gpus)) if gpus else slots)
 
     def _resources(self) -> dict[str, float]:
         """Return what a task needs. Where there are GPUs it gets one, or the workers share them."""
