@@ -32,3 +32,7 @@ def test_the_smoke_study_is_planned_and_run(run, few_digits, tmp_path, monkeypat
     }
     assert not results.failed
     assert not results.diverged
+    code, out, err = run(*words, "--plan", "--json", "-")
+    assert code == 0
+    assert json.loads(out)["left"] == {"runs": [], "decks": [], "epochs": 0, "hours": 0}
+    assert f"{plan['runs']} of {plan['runs']} runs" in err and "are done" in err

@@ -17,6 +17,7 @@ from winninghand.decks.fitting import LIMIT, fitting_conditions
 from winninghand.images import ImageSet
 from winninghand.recipe import Recipe
 from winninghand.studies.graph import Plan, own_epochs, planned
+from winninghand.studies.left import left_of
 from winninghand.studies.study import Study
 from winninghand.training import new_run
 
@@ -29,10 +30,15 @@ _FORWARD = 1 / 3
 
 @dataclass(frozen=True)
 class StudyForecast:
-    """What a study takes from its beginning; `seconds` are those of one worker, training and measuring."""
+    """What a study takes from its beginning, and what is left of it.
+
+    `seconds` and `seconds_left` are those of one worker, training and measuring.
+    """
 
     plan: Plan
+    left: Plan
     seconds: float
+    seconds_left: float
     workers: int
     steps: dict[str, float] = field(default_factory=dict)
 
@@ -40,6 +46,11 @@ class StudyForecast:
     def hours(self) -> float:
         """What the workers take together, if none ever waits."""
         return self.seconds / 3600 / self.workers
+
+    @property
+    def hours_left(self) -> float:
+        """The same for what is left."""
+        return self.seconds_left / 3600 / self.workers
 
     def lines(self) -> Iterator[str]:
         """Yield it in words."""
@@ -57,6 +68,13 @@ class StudyForecast:
             f"about {self.hours:.2g} hours by {counted(self.workers, 'worker')}, from "
             f"{counted(len(self.steps), 'measured step')} on this machine as busy as it is"
         )
+        runs_done, decks_done = len(plan.runs) - len(self.left.runs), len(plan.decks) - len(self.left.decks)
+        if runs_done or decks_done:
+            of_decks = f" and {decks_done} of {counted(len(plan.decks), 'deck')}" if plan.decks else ""
+            yield (
+                f"{runs_done} of {counted(len(plan.runs), 'run')}{of_decks} are done; left are "
+                f"{self.left.epochs:,.6g} epochs, about {self.hours_left:.2g} hours"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -67,6 +85,12 @@ class StudyForecast:
             "epochs_without_sharing": self.plan.epochs_apart,
             "workers": self.workers,
             "hours": self.hours,
+            "left": {
+                "runs": [run.name for run in self.left.runs],
+                "decks": [deck.name for deck in self.left.decks],
+                "epochs": self.left.epochs,
+                "hours": self.hours_left,
+            },
             "milliseconds_per_image": {name: 1000 * seconds for name, seconds in self.steps.items()},
             "tasks": [
                 {
@@ -94,13 +118,18 @@ class StudyForecast:
 def forecast(
     study: Study, images: ImageSet, out: Path, workers: int = 1, trust: bool = False, yes: bool = False
 ) -> StudyForecast:
-    """Return what a study takes; steps are measured once, and kept in `out` for the next time.
+    """Return what a study takes, and what of it is left in `out`; steps are measured once, and kept there.
 
     Decks are counted as answered and fitted; those of one body train their norms, which is not counted, nor
     the time that corrupting images takes.
     """
-    plan = planned(study, trust, yes)
-    measured = _Steps(images, out, trust)
+    plan, measured = planned(study, trust, yes), _Steps(images, out, trust)
+    left = left_of(study, plan, out)
+    seconds, seconds_left = (_seconds(one, study, images, measured) for one in (plan, left))
+    return StudyForecast(plan, left, seconds, seconds_left, workers, measured.used)
+
+
+def _seconds(plan: Plan, study: Study, images: ImageSet, measured: _Steps) -> float:
     seconds = 0.0
     cells = len(study.evaluation) * min(study.evaluation.limit or len(images.test), len(images.test))
     fitted = len(fitting_conditions()) * min(LIMIT, len(images.train))
@@ -113,7 +142,7 @@ def forecast(
         each = measured.seconds_per_image(recipe)
         learned = len(images.train) * (1 - recipe.training.validation)
         seconds += each * (own_epochs(task) * learned + (cells * _FORWARD if task.measured else 0))
-    return StudyForecast(plan, seconds, workers, measured.used)
+    return seconds
 
 
 def _steps_in(path: Path) -> dict[str, float]:

@@ -20,6 +20,7 @@ from winninghand.studies.deck_work import card_paths, is_measured
 from winninghand.studies.executors import EXECUTORS, AnyTask, Executor, Failed, Task
 from winninghand.studies.failures import Failures
 from winninghand.studies.graph import planned
+from winninghand.studies.left import is_as_asked, measured_in, with_parents
 from winninghand.studies.study import Study
 from winninghand.studies.work import TrainAndMeasure, is_trained
 from winninghand.training.identity import data_digest, run_path
@@ -55,7 +56,7 @@ def run_study(
     pyarrow()  # missing, it is missed before a folder is made
     with folder_lock(out, wait=False):
         writer = ResultsWriter(out)
-        known = {run.name: run for run in writer.read() if run.about.measured_on == "study"}
+        known = measured_in(out)
         _check_data(known.values(), images, out)
         runs = [task for task in plan.tasks if task.measured]
         listed = [{"run": task.name, "parent": _parent(task), "choice": task.spec.choice} for task in runs]
@@ -66,7 +67,7 @@ def run_study(
         for place, task in enumerate(runs, start=1):
             failures.labels[task.name] = f"{place}/{len(runs)} {_label(task, out)}"
             run = known.get(task.name)
-            if run is not None and run.about.evaluation == study.evaluation.to_json():
+            if run is not None and is_as_asked(run, study):
                 announce(f"{failures.labels[task.name]}: done already")
                 asked = _as_asked(run, task)
                 if asked is not run:
@@ -76,7 +77,7 @@ def run_study(
                 announce(f"{failures.labels[task.name]}: its training diverged")
             elif not finished or is_trained(run_path(out, task.spec.recipe)):
                 todo.append(task)
-        todo = todo if finished else _with_parents(todo, plan.tasks, out)
+        todo = todo if finished else with_parents(todo, plan.tasks, out)
         work = TrainAndMeasure(study, images, out, frozenset(known), trust)
 
         def announced(tasks: Iterable[AnyTask]) -> Iterator[AnyTask]:
@@ -122,18 +123,6 @@ def _made(executor: str | Executor) -> Executor:
     kind = EXECUTORS[executor]
     with EXECUTORS.called(executor):
         return kind()
-
-
-def _with_parents(runs: Sequence[Task], tasks: Sequence[Task], out: Path) -> list[Task]:
-    """Return runs with the trainings that they go on from, which the study does not ask for, in order."""
-    by_name = {task.name: task for task in tasks}
-    wanted = {task.name for task in runs}
-    for task in runs:
-        spec = None if is_trained(run_path(out, task.spec.recipe)) else task.parent
-        while spec is not None and spec.name not in wanted and not by_name[spec.name].measured:
-            wanted.add(spec.name)
-            spec = by_name[spec.name].parent
-    return [task for task in tasks if task.name in wanted]
 
 
 def _label(task: Task, out: Path) -> str:

@@ -1,0 +1,64 @@
+"""What of a study is done, and what is left to do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from winninghand.results import ResultsWriter, RunResult
+from winninghand.results.outcomes import read_outcomes
+from winninghand.studies.deck_work import is_measured
+from winninghand.studies.executors import Task
+from winninghand.studies.graph import Plan
+from winninghand.studies.study import Study
+from winninghand.studies.work import is_trained
+from winninghand.training.identity import run_path
+from winninghand.training.run_folder import RunFolder
+
+
+def measured_in(out: Path) -> dict[str, RunResult]:
+    """Return the runs and decks of a study that were measured in its folder, on whatever cells, by name."""
+    return {run.name: run for run in ResultsWriter(out).read() if run.about.measured_on == "study"}
+
+
+def is_as_asked(run: RunResult | None, study: Study) -> bool:
+    """Say whether a run was measured on what the study measures now."""
+    return run is not None and run.about.evaluation == study.evaluation.to_json()
+
+
+def left_of(study: Study, plan: Plan, out: Path) -> Plan:
+    """Return what is left of a plan in a folder; a training that has begun counts as a whole.
+
+    A task whose parent's checkpoint is gone has no parent here: it trains all of its phases.
+    """
+    known, outcomes = measured_in(out), read_outcomes(ResultsWriter(out).folder)
+    diverged = {name for name, outcome in outcomes.items() if outcome.kind == "diverged"}
+    runs = [
+        task
+        for task in plan.tasks
+        if task.measured and not is_as_asked(known.get(task.name), study) and task.name not in diverged
+    ]
+    tasks = with_parents(runs, plan.tasks, out)
+    names = {task.name for task in tasks}
+    decks = [deck for deck in plan.decks if not is_measured(deck, known.get(deck.name), study)]
+    return Plan(tuple(_begun(task, names, out) for task in tasks), tuple(decks))
+
+
+def with_parents(runs: Sequence[Task], tasks: Sequence[Task], out: Path) -> list[Task]:
+    """Return runs with the trainings that they go on from, which the study does not ask for, in order."""
+    by_name = {task.name: task for task in tasks}
+    wanted = {task.name for task in runs}
+    for task in runs:
+        spec = None if is_trained(run_path(out, task.spec.recipe)) else task.parent
+        while spec is not None and spec.name not in wanted and not by_name[spec.name].measured:
+            wanted.add(spec.name)
+            spec = by_name[spec.name].parent
+    return [task for task in tasks if task.name in wanted]
+
+
+def _begun(task: Task, names: Collection[str], out: Path) -> Task:
+    if task.parent is None or task.parent.name in names:
+        return task
+    there = RunFolder(run_path(out, task.parent.recipe)).checkpoint.exists()
+    return task if there else replace(task, parent=None)

@@ -1,0 +1,33 @@
+"""What is left of a study."""
+
+import shutil
+
+from winninghand.studies import Study, planned, run_study
+from winninghand.studies.left import left_of
+
+RECIPE = {
+    "network": {"name": "conv2", "width": 2, "input_size": 16},
+    "training": {"epochs": 1, "batch_size": 32, "precision": "32-true"},
+}
+
+
+def test_what_is_measured_as_asked_is_not_left_and_what_lost_its_parent_trains_all_phases(
+    tiny_images, tmp_path
+):
+    def study(*methods, severity=1):
+        sweep = {"compression.method": list(methods), "compression.sparsity": 0.5}
+        evaluation = {"corruptions": "contrast", "severities": [severity]}
+        table = {"title": "a", "recipe": RECIPE, "sweeps": [sweep], "evaluation": evaluation}
+        return Study.model_validate(table | {"protocol": "equal_schedule"})
+
+    list(run_study(study("dense"), tiny_images, tmp_path))
+    asked = study("dense", "lrr")
+    plan = planned(asked)
+    (lrr,) = left_of(asked, plan, tmp_path).tasks
+    assert (lrr.spec.recipe.compression.method, lrr.parent) == ("lrr", plan.tasks[0].spec)
+    whole, rest = plan.epochs, left_of(asked, plan, tmp_path).epochs
+    assert (whole, rest) == (5, 4)
+    shutil.rmtree(tmp_path / plan.tasks[0].name)
+    assert left_of(asked, plan, tmp_path).epochs == 5
+    otherwise = study("dense", "lrr", severity=2)
+    assert len(left_of(otherwise, planned(otherwise), tmp_path).runs) == 2
