@@ -37,17 +37,22 @@ before = [module[1].weight.clone(), module[0].bias.clone()]
 RESTS = "assert torch.equal(module[1].weight, before[0]) and torch.equal(module[0].bias, before[1])\n"
 
 
-@pytest.mark.parametrize(
-    ("method", "what", "more"),
-    [("bp", "module", ', exclude=["4"]'), ("ep", "wrapped", ""), ("lrr", "module", "")],
-)
-def test_a_module_may_be_wrapped_before_the_pruner_is_made(what, method, more, tmp_path):
+def test_a_module_may_be_wrapped_before_the_pruner_is_made(tmp_path):
     block = next(block for block in BLOCKS if "init_process_group" in block)
     lines = [line for line in block.splitlines(True) if not line.startswith(("pruner =", "wrapped ="))]
-    at = next(number for number, line in enumerate(lines) if line.startswith("optimizer ="))
-    lines.insert(at, WRAPPED_FIRST.format(what=what, method=method, more=more))
-    script = "".join(lines)
-    run_in_two_processes(script if method == "lrr" else script.replace(BARRIER, RESTS + BARRIER), tmp_path)
+    begin, make, end = (
+        next(number for number, line in enumerate(lines) if line.startswith(start))
+        for start in ("torch.manual_seed(0)", "optimizer =", BARRIER)
+    )
+    script = lines[:begin]
+    for method, what, more in (
+        ("bp", "module", ', exclude=["4"]'),
+        ("ep", "wrapped", ""),
+        ("lrr", "module", ""),
+    ):
+        first = WRAPPED_FIRST.format(what=what, method=method, more=more)
+        script += [*lines[begin:make], first, *lines[make:end], "" if method == "lrr" else RESTS]
+    run_in_two_processes("".join(script + lines[end:]), tmp_path)
 
 
 UNLIKE = """
