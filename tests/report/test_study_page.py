@@ -19,8 +19,9 @@ import winninghand as wh
 from winninghand.evaluation import CLEAN, Cell, Heatmap
 from winninghand.evaluation import Outcome as Answers
 from winninghand.report.study_page import Report, write_page
-from winninghand.report.study_page.cards import dense_of
+from winninghand.report.study_page.against_dense import dense_of, difference_figure
 from winninghand.report.study_page.costs import mark_front
+from winninghand.report.study_page.figure import MEAN
 from winninghand.report.study_page.latex import escaped, write_latex
 from winninghand.report.study_page.shown import shown_cards
 from winninghand.results import About, CellResult, ResultsWriter, RunResult
@@ -125,6 +126,23 @@ def test_a_card_is_shown_beside_the_dense_network_of_the_length_it_asks_for(aske
     cards = [card for card in shown_cards(runs) if card.seed == "0"]
     card = next(card for card in cards if card.runs[0].name == "card")
     assert dense_of(card, cards).runs[0].name == against
+
+
+def test_a_card_is_set_against_the_dense_network_of_each_protocol_by_seeds_and_images():
+    both = {"equal_schedule": 4, "equal_epochs": 12}
+    dense = [
+        run_of(f"{epochs}-{seed}", seed, "dense", epochs=epochs) for epochs, seed in ((4, 0), (4, 1), (12, 1))
+    ]
+    lrr = [run_of(f"card-{seed}", seed, rate=0.7, dense_epochs=both) for seed in (0, 1)]
+    rows = [row for row in difference_figure(shown_cards([*dense, *lrr])).rows if row["seed"] == MEAN]
+    assert [(row["protocol"], row["seeds"]) for row in rows] == [("equal_schedule", 2), ("equal_epochs", 1)]
+    first, second = rows
+    assert first["clean"] == pytest.approx(
+        np.mean([card.clean_accuracy - one.clean_accuracy for card, one in zip(lrr, dense, strict=False)])
+    )
+    assert second["robust"] == pytest.approx(lrr[1].robust_accuracy - dense[2].robust_accuracy)
+    assert first["clean_low"] < first["clean"] < first["clean_high"]
+    assert difference_figure(shown_cards(dense)) is None
 
 
 def test_the_numbers_on_the_page_are_those_of_the_parquet_file(tmp_path):

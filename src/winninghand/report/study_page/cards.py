@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from winninghand.base.errors import spaced
-from winninghand.evaluation.table import CLEAN
 from winninghand.report.aggregation import (
     Spread,
     by_family,
@@ -15,6 +14,7 @@ from winninghand.report.aggregation import (
     mean_accuracy,
     without_overlap,
 )
+from winninghand.report.study_page.against_dense import dense_of
 from winninghand.report.study_page.charts import (
     by_sparsity,
     corruption_map,
@@ -117,34 +117,6 @@ def _spread(key: str, runs: Sequence[RunResult], names: Sequence[str]) -> dict[s
     return {} if found is None else {key: found.mean, f"{key}_std": found.std}
 
 
-def dense_of(card: Shown, cards: Sequence[Shown]) -> Shown | None:
-    """Return the dense network that a card is compared with, over the same seeds.
-
-    It has the card's network and seed, and its domain where there is such a one, otherwise `clean`.
-    """
-    if card.place.method == "dense":
-        return None
-    same = [
-        one
-        for one in cards
-        if one.place.method == "dense"
-        and (one.place.network, one.seed) == (card.place.network, card.seed)
-        and one.place.domain in (card.place.domain, CLEAN)
-    ]
-    return max(same, key=lambda one: _likeness(one, card), default=None)
-
-
-def _likeness(one: Shown, card: Shown) -> tuple[bool, bool]:
-    return one.place.domain == card.place.domain, _is_as_long(one, card)
-
-
-def _is_as_long(dense: Shown, card: Shown) -> bool:
-    """Say whether a dense network trained for as long as a card asks for, under its first protocol."""
-    asked = next(iter((card.runs[0].about.dense_epochs or {}).values()), None)
-    trained = (dense.runs[0].about.recipe or {}).get("training", {}).get("epochs")
-    return asked in (None, trained)
-
-
 def corruption_figures(cards: Sequence[Shown], runs: Sequence[RunResult]) -> list[Figure]:
     """Return accuracy by card and corruption, and how far it is from the dense network's."""
     names = [name for family in by_family(corruptions_of(runs)).values() for name in family]
@@ -176,7 +148,7 @@ def corruption_figures(cards: Sequence[Shown], runs: Sequence[RunResult]) -> lis
         columns += [points(spaced(name), key, name=name) for key, name in keys.items()]
         figures.append(
             Figure(
-                "against-dense",
+                "corruptions-against-dense",
                 "Corruptions, against the dense network",
                 "By how many points a card's accuracy exceeds that of the dense network of the same kind, "
                 "trained under the same domain where there is such a one, otherwise under clean.",

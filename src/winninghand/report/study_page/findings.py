@@ -10,7 +10,7 @@ from winninghand.base.errors import counted
 from winninghand.evaluation import Interval, paired_difference
 from winninghand.report.aggregation import corruptions_of
 from winninghand.report.page import Step, Tile
-from winninghand.report.study_page.cards import dense_of
+from winninghand.report.study_page.against_dense import dense_of
 from winninghand.report.study_page.figure import MEAN, Figure, Row
 from winninghand.report.study_page.shown import Shown
 from winninghand.results import Results

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from winninghand.base.errors import InputError
 from winninghand.report.page import Step, Tile
+from winninghand.report.study_page.against_dense import difference_figure
 from winninghand.report.study_page.cards import (
     accuracy_figure,
     calibration_figure,
@@ -52,7 +53,7 @@ class Report:
         decks = deck_rows(results, cards)
         claims = claim_figures(results)
         judged = claims[0] if claims else None
-        figures: list[Figure | None] = [accuracy_figure(cards, runs)]
+        figures: list[Figure | None] = [accuracy_figure(cards, runs), difference_figure(cards)]
         if any(run.cells for run in runs):
             figures += corruption_figures(cards, runs)
         figures += [
