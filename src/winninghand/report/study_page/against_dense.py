@@ -36,6 +36,20 @@ def dense_of(card: Shown, cards: Sequence[Shown], protocol: str | None = None) -
     )
 
 
+def dense_networks_of(card: Shown, cards: Sequence[Shown]) -> list[tuple[str | None, Shown]]:
+    """Return the dense network that a card is compared with under each protocol for which there is one.
+
+    Of a card that names no protocol that is one network, under None.
+    """
+    protocols: list[str | None] = [*(card.runs[0].about.dense_epochs or {})]
+    found = [(protocol, dense_of(card, cards, protocol)) for protocol in protocols or [None]]
+    return [
+        (protocol, dense)
+        for protocol, dense in found
+        if dense is not None and _is_as_long(dense, card, protocol)
+    ]
+
+
 def _is_as_long(dense: Shown, card: Shown, protocol: str | None) -> bool:
     """Say whether a dense network trained for as long as a card asks for; those that ask nothing take any."""
     asked = card.runs[0].about.dense_epochs or {}
@@ -76,11 +90,7 @@ def difference_figure(cards: Sequence[Shown]) -> Figure | None:
 
 
 def _differences(card: Shown, cards: Sequence[Shown]) -> Iterator[Row]:
-    protocols: list[str | None] = [*(card.runs[0].about.dense_epochs or {})]
-    for protocol in protocols or [None]:
-        dense = dense_of(card, cards, protocol)
-        if dense is None or not _is_as_long(dense, card, protocol):
-            continue
+    for protocol, dense in dense_networks_of(card, cards):
         theirs = {run.about.seed: run for run in dense.runs}
         pairs = [(run, theirs[run.about.seed]) for run in card.runs if run.about.seed in theirs]
         if len({run.images for pair in pairs for run in pair}) != 1:

@@ -10,7 +10,7 @@ from winninghand.base.errors import counted
 from winninghand.evaluation import Interval, paired_difference
 from winninghand.report.aggregation import corruptions_of
 from winninghand.report.page import Step, Tile
-from winninghand.report.study_page.against_dense import dense_of
+from winninghand.report.study_page.against_dense import dense_networks_of
 from winninghand.report.study_page.figure import MEAN, Figure, Row
 from winninghand.report.study_page.shown import Shown
 from winninghand.results import Results
@@ -91,39 +91,44 @@ def _of_best(cards: Sequence[Shown]) -> Iterator[str]:
         return
     best = max(sparse, key=_robust)
     text = f"{best.place.label} is the most robust sparse card: {100 * _robust(best):.2f}% robust"
-    dense, size = dense_of(best, cards), _bytes(best)
-    if dense is not None:
-        text += f", {_against(best, dense)} points against {_dense_name(dense)}"
-        whole = _bytes(dense)
-        if size and whole:
-            text += f", in {size / whole:.1%} of its bytes ({size:,.0f} of {whole:,.0f})"
+    pairs = dense_networks_of(best, cards)
+    for protocol, dense in pairs:
+        under = f" under {protocol}" if len(pairs) > 1 else ""
+        text += f", {_against(best, dense)} points against {_dense_name(dense)}{under}"
+    size, whole = _bytes(best), _bytes(pairs[0][1]) if pairs else None
+    if size and whole:
+        text += f", in {size / whole:.1%} of its bytes ({size:,.0f} of {whole:,.0f})"
     yield text + ". It was chosen on these same images, which flatters it a little."
 
 
 def _of_own_domain(cards: Sequence[Shown]) -> Iterator[str]:
     """Say which sparse card is the nearest to a dense network that learned from the same images."""
-    pairs = [(card, dense_of(card, cards)) for card in _with_cells(cards)]
-    same = [
-        (card, dense)
-        for card, dense in pairs
-        if dense is not None and dense.runs[0].cells and dense.place.domain == card.place.domain
-    ]
-    if not same:
-        return
-    card, dense = max(same, key=lambda pair: _robust(pair[0]) - _robust(pair[1]))
-    above = sum(_robust(one) > _robust(other) for one, other in same)
-    yield (
-        f"{above or 'None'} of the {counted(len(same), 'sparse card')} with a dense network of the same "
-        f"domain {'are' if above > 1 else 'is'} more robust than it; the best by that measure is "
-        f"{card.place.label}, {_against(card, dense)} points."
-    )
+    same: dict[str | None, list[tuple[Shown, Shown]]] = {}
+    for card in _with_cells(cards):
+        for protocol, dense in dense_networks_of(card, cards):
+            if dense.runs[0].cells and dense.place.domain == card.place.domain:
+                same.setdefault(protocol, []).append((card, dense))
+    for protocol, pairs in same.items():
+        card, dense = max(pairs, key=lambda pair: _robust(pair[0]) - _robust(pair[1]))
+        above = sum(_robust(one) > _robust(other) for one, other in pairs)
+        with_dense = "with a dense network of the same domain" + (f" under {protocol}" if protocol else "")
+        difference = f"{card.place.label}, {_against(card, dense)} points"
+        if len(pairs) == 1:
+            is_more = "is more robust than it" if above else "is not more robust than it"
+            yield f"The one sparse card {with_dense} {is_more}: {difference}."
+        else:
+            are = "are" if above > 1 else "is"
+            yield (
+                f"{above or 'None'} of the {len(pairs)} sparse cards {with_dense} {are} more robust than it; "
+                f"the best by that measure is {difference}."
+            )
 
 
 def _of_smallest(cards: Sequence[Shown]) -> Iterator[str]:
     near = []
     for card in _with_cells(cards):
-        dense, size = dense_of(card, cards), _bytes(card)
-        if dense is not None and size and dense.runs[0].cells and _robust(card) > _robust(dense) - _CLOSE:
+        dense, size = [one for _, one in dense_networks_of(card, cards) if one.runs[0].cells], _bytes(card)
+        if dense and size and all(_robust(card) > _robust(one) - _CLOSE for one in dense):
             near.append((size, card))
     if near:
         size, card = min(near, key=lambda pair: pair[0])
