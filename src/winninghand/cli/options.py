@@ -38,9 +38,10 @@ def output_file(path: Path | None) -> Path | None:
 
 def output_page(path: Path | None) -> Path | None:
     """Return the path of a page to be written; refuse at once one that ends otherwise or cannot be."""
+    path = output_file(path)
     if path is not None and path.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"a page is written as .html, not as {shown(repr(str(path)))}; rename it")
-    return output_file(path)
+    return path
 
 
 def output_folder(path: Path | None) -> Path | None:
