@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -24,26 +23,29 @@ from winninghand.recipe import load_recipe
 from winninghand.report.terminal import sparsity_text
 from winninghand.studies import load_study
 
+# What takes long to import.
+HEAVY = {
+    "altair",
+    "gradio",
+    "huggingface_hub",
+    "lightning_fabric",
+    "numba",
+    "numpy",
+    "onnx",
+    "pandas",
+    "torch",
+}
 
-def cpu_seconds(*words):
-    """Return what a fresh interpreter spends on the program, and the names of what it imported."""
+
+@pytest.mark.parametrize("words", [("names", "gates"), ("--help",), ("evaluate", "--help")])
+def test_what_needs_no_network_imports_nothing_that_takes_long(words):
     program = (
         "import sys\nfrom winninghand.cli import main\n"
         "try:\n    main()\nfinally:\n    sys.stderr.write(' '.join(sys.modules))"
     )
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    return spent, done.stdout, set(done.stderr.split())
-
-
-@pytest.mark.parametrize("words", [("names", "gates"), ("--help",), ("evaluate", "--help")])
-def test_what_needs_no_network_is_there_at_once(words):
-    spent, out, modules = cpu_seconds(*words)
-    assert spent < 0.5
-    assert "average" in out or "Usage" in out
-    assert "torch" not in modules
+    assert "average" in done.stdout or "Usage" in done.stdout
+    assert not HEAVY & set(done.stderr.split())
 
 
 @pytest.mark.parametrize("name", COMMANDS)
