@@ -50,6 +50,9 @@ def test_bad_input_is_one_line(check_refusal, study, tmp_path):
     check_refusal(tmp_path, ("report", study, "--csv", tmp_path / "file/x"), "cannot write")
     check_refusal(tmp_path, ("report", study, "--out", tmp_path / "file/report.html"), "cannot write")
     check_refusal(tmp_path, ("report", study, "--out", tmp_path / "page.txt"), "a page is written as .html")
+    check_refusal(
+        tmp_path, ("report", study, "--out", study / "results/cells.parquet"), "a page is written as .html"
+    )
     check_refusal(tmp_path, ("report", study, "--markdown", study / "results/cells.parquet"), "is read here")
     planned = read_sealed(study / "results/study.json")
     write_sealed({**planned, "schema": 99}, study / "results/study.json")

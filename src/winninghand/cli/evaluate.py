@@ -92,7 +92,7 @@ def evaluate(
     """Measure a card or a deck on clean and corrupted test images."""
     from winninghand.base.files import check_apart
     from winninghand.base.threads import use_threads
-    from winninghand.cli.evaluation_page import check_page, write_page
+    from winninghand.cli.evaluation_page import write_page
     from winninghand.cli.loading import images_for
     from winninghand.cli.measuring import about, announced, as_given, measured, opened, portable
     from winninghand.corruptions import published_set
@@ -104,6 +104,7 @@ def evaluate(
         checked_order,
         find_archives,
     )
+    from winninghand.report.page import check_drawing
     from winninghand.report.terminal import print_alexnet_errors, print_robustness, say
     from winninghand.results import checked_rows_path, write_rows
     from winninghand.runtimes import checked_engine, run_by, runtime_of
@@ -114,7 +115,7 @@ def evaluate(
     read = [model, *image_places(data, root)] + ([] if baseline is None else [baseline])
     check_apart([cells, html, file_of(json)], read)
     if html is not None:
-        check_page()
+        check_drawing()
     if cells is not None:
         checked_rows_path(cells)
     use_threads(threads)

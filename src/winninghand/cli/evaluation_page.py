@@ -12,15 +12,6 @@ from winninghand.decks import Deck
 from winninghand.evaluation import Interval, RobustnessTable, Sample
 
 
-def check_page() -> None:
-    """Raise `InputError` where what a page needs is missing."""
-    from winninghand.base.charts import drawing  # no other command's start needs them
-    from winninghand.report.page import template_engine
-
-    drawing()
-    template_engine()
-
-
 def write_page(
     path: Path,
     of: tuple[Path, str],

@@ -32,7 +32,8 @@ def report(
 ) -> None:
     """Show what a study found: one HTML page that works offline, with charts, filters and all tables."""
     from winninghand.base.files import check_apart, checked_output
-    from winninghand.report.study_page import Report, check_drawing, write_page
+    from winninghand.report.page import check_drawing
+    from winninghand.report.study_page import Report, write_page
     from winninghand.report.terminal import say
     from winninghand.results import Results
 

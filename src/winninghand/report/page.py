@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import NamedTuple
 
 from winninghand.base.chart_style import coloured
+from winninghand.base.charts import drawing
 from winninghand.base.errors import shown
 from winninghand.base.extras import needed
 from winninghand.base.files import atomic_write
@@ -133,6 +134,12 @@ def without_controls(value: object) -> object:
     """Return what a template prints without characters that turn a line's direction, or that HTML forbids."""
     # Text that is marked as safe, such as the chart's, is a class of its own.
     return shown(value, len(value)) if type(value) is str else value
+
+
+def check_drawing() -> None:
+    """Raise `InputError` where what a page with charts needs is not installed."""
+    drawing()
+    template_engine()
 
 
 def template_engine() -> ModuleType:

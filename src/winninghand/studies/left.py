@@ -22,26 +22,28 @@ def measured_in(out: Path) -> dict[str, RunResult]:
     return {run.name: run for run in ResultsWriter(out).read() if run.about.measured_on == "study"}
 
 
-def is_as_asked(run: RunResult | None, study: Study) -> bool:
+def is_as_asked(run: RunResult, study: Study) -> bool:
     """Say whether a run was measured on what the study measures now."""
-    return run is not None and run.about.evaluation == study.evaluation.to_json()
+    return run.about.evaluation == study.evaluation.to_json()
 
 
 def left_of(study: Study, plan: Plan, out: Path) -> Plan:
     """Return what is left of a plan in a folder; a training that has begun counts as a whole.
 
-    A task whose parent's checkpoint is gone has no parent here: it trains all of its phases.
+    What diverged is not left, nor a deck of its card. A task whose parent's checkpoint is gone has no parent
+    here: it trains all of its phases.
     """
     known, outcomes = measured_in(out), read_outcomes(ResultsWriter(out).folder)
     diverged = {name for name, outcome in outcomes.items() if outcome.kind == "diverged"}
-    runs = [
-        task
-        for task in plan.tasks
-        if task.measured and not is_as_asked(known.get(task.name), study) and task.name not in diverged
-    ]
+    ended = diverged | {name for name, run in known.items() if is_as_asked(run, study)}
+    runs = [task for task in plan.tasks if task.measured and task.name not in ended]
     tasks = with_parents(runs, plan.tasks, out)
     names = {task.name for task in tasks}
-    decks = [deck for deck in plan.decks if not is_measured(deck, known.get(deck.name), study)]
+    decks = [
+        deck
+        for deck in plan.decks
+        if not is_measured(deck, known.get(deck.name), study) and diverged.isdisjoint(deck.members)
+    ]
     return Plan(tuple(_begun(task, names, out) for task in tasks), tuple(decks))
 
 

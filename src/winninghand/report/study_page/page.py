@@ -8,22 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from winninghand.base.chart_style import as_variables, vega_config
-from winninghand.base.charts import drawing, library
+from winninghand.base.charts import library
 from winninghand.base.files import atomic_write
 from winninghand.base.version import __version__
-from winninghand.report.page import page_style, rendered, template_engine
+from winninghand.report.page import page_style, rendered
 from winninghand.report.study_page.charts import looks
 from winninghand.report.study_page.figure import MEAN, Figure, is_mean
 from winninghand.report.study_page.report import Report
 
 _DIGITS = 6
 _FOLDER = "winninghand.report.study_page"
-
-
-def check_drawing() -> None:
-    """Raise `InputError` where what the page needs is not installed."""
-    drawing()
-    template_engine()
 
 
 def write_page(report: Report, path: Path | str) -> None:
