@@ -125,18 +125,20 @@ def test_inspect_prints_100_percent_only_of_what_is_empty(run, tmp_path):
     ]
 
 
-def test_an_interruption_that_a_library_made_another_error_of_is_one(run, monkeypatch):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_that_a_library_made_another_error_of_is_one(run, monkeypatch, sent):
     def interrupted(*_):
         try:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), sent)
             time.sleep(5)
         except KeyboardInterrupt:
             raise ValueError("could not determine the shape") from None
 
-    monkeypatch.setattr(signal, "getsignal", lambda _: signal.default_int_handler)
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    monkeypatch.setattr(signal, "getsignal", usual.get)
     monkeypatch.setattr("winninghand.catalog.names", interrupted)
     code, _, err = run("names")
-    assert (code, err) == (130, "winninghand: interrupted; nothing half-written is left\n")
+    assert (code, err) == (128 + sent, "winninghand: interrupted; nothing half-written is left\n")
 
 
 @pytest.mark.parametrize(("command", "line"), [("demo", "to go on where it was"), ("names", "half-written")])

@@ -146,6 +146,20 @@ def test_a_node_and_the_driver_may_die(undisturbed, tmp_path):
     assert not Results(out).failed
 
 
+@pytest.mark.slow
+def test_a_study_that_is_told_to_end_says_how_to_go_on(tmp_path):
+    (tmp_path / "study.toml").write_text(STUDY)
+    words = [sys.executable, "-m", "winninghand", "study", str(tmp_path / "study.toml")]
+    words += ["--out", str(tmp_path / "out"), "--workers", "1"]
+    with subprocess.Popen(words, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True) as driver:
+        said = driver.stdout.readline()  # Ray has begun
+        driver.send_signal(signal.SIGTERM)
+        said += driver.communicate(timeout=60)[0]
+    assert driver.returncode == 128 + signal.SIGTERM
+    assert said.endswith("winninghand: interrupted; run the same command again to go on where it was\n")
+    assert "SIGTERM" not in said
+
+
 def test_an_address_that_does_not_answer_is_told_in_one_line(monkeypatch):
     monkeypatch.setattr(ray_executor, "SECONDS_TO_ANSWER", 1.0)
     with socket.socket() as closed:

@@ -33,7 +33,8 @@ _LONGEST = 2000
 def main() -> None:
     """Run the program: exit code 0 done, 1 an unexpected fault, 2 bad input, told in one line.
 
-    Whoever interrupts it (Ctrl-C) gets exit code 130, as of a shell, and how to go on.
+    Interrupted, it says how to go on, with the exit code that a shell would give: 130 after Ctrl-C, 143
+    after the SIGTERM of a scheduler.
     """
     words = sys.argv[1:]
     _open_closed_streams()
@@ -44,7 +45,7 @@ def main() -> None:
         sys.exit(_run(words, interrupted))
 
 
-def _run(words: list[str], interrupted: Callable[[], bool] = lambda: False) -> int:
+def _run(words: list[str], interrupted: Callable[[], int] = lambda: 0) -> int:
     try:
         _check_surroundings(words)
         if completion.is_asked(words):
@@ -80,7 +81,7 @@ def _run(words: list[str], interrupted: Callable[[], bool] = lambda: False) -> i
         what = (
             "run the same command again to go on where it was" if resumed else "nothing half-written is left"
         )
-        return _complain(f"interrupted; {what}", code)
+        return _complain(f"interrupted; {what}", 128 + (interrupted() or signal.SIGINT))
     return code
 
 
@@ -117,23 +118,26 @@ def _check_surroundings(words: list[str]) -> None:
 
 
 @contextmanager
-def _told_of_interruptions() -> Iterator[Callable[[], bool]]:
-    """Yield what says whether there was an interruption, whatever became of the exception that it raised."""
+def _told_of_interruptions() -> Iterator[Callable[[], int]]:
+    """Yield what gives the signal of an interruption, 0 before one, whatever became of its exception."""
     seen: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
 
     def told(number: int, frame: FrameType | None) -> None:
         seen.append(number)
         raise KeyboardInterrupt
 
-    replaced = before is signal.default_int_handler and threading.current_thread() is threading.main_thread()
-    if replaced:  # and not what a caller chose, such as to ignore it
-        signal.signal(signal.SIGINT, told)
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    # Not what a caller chose, such as to ignore it.
+    replaced = {number: handler for number, handler in usual.items() if signal.getsignal(number) is handler}
+    if threading.current_thread() is not threading.main_thread():
+        replaced = {}
+    for number in replaced:
+        signal.signal(number, told)
     try:
-        yield lambda: bool(seen)
+        yield lambda: seen[0] if seen else 0
     finally:
-        if replaced:
-            signal.signal(signal.SIGINT, before)
+        for number, handler in replaced.items():
+            signal.signal(number, handler)
 
 
 def _complain(message: str, code: int = 2) -> int:

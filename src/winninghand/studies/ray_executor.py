@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,8 @@ class RayExecutor(Executor):
         """Yield each task once it has ended; Ray is stopped, or the cluster left, at the end."""
         if not isinstance(work, TrainAndMeasure):
             raise TypeError("the work of a study is needed, as its files are sent around")
-        self._connect()
+        with _termination_kept():
+            self._connect()
         try:
             self._warn_of_waiting()
             yield from _Dispatch(self._ray, work, self._most, self._resources(), self._threads).run(tasks)
@@ -125,6 +127,17 @@ class RayExecutor(Executor):
             there = self._ray.cluster_resources().get("GPU", 0)
             gpus = min(1.0, there / self._workers) if there and self._workers else min(1.0, there)
         return {"num_cpus": self._threads, "num_gpus": gpus}
+
+
+@contextmanager
+def _termination_kept() -> Iterator[None]:
+    """Have SIGTERM do what it did before: Ray would print a trace and take it for a failure."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
 @dataclass
