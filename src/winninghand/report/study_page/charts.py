@@ -132,7 +132,7 @@ def pareto(key: str, title: str, series: Sequence[str], form: str) -> Spec:
         tooltip=[*_tooltip("robust", "robust accuracy"), alt.Tooltip(f"{key}:Q", title=title, format=",")],
     )
     named = [
-        base.transform_filter(f"datum.front && {'' if is_left else '!'}datum.left")
+        base.transform_filter(f"datum.named && {'' if is_left else '!'}datum.left")
         .mark_text(align="left" if is_left else "right", dx=9 if is_left else -9, dy=-9, fontSize=11)
         .encode(text="label:N", color=alt.value("var(--ink)"))
         for is_left in (True, False)

@@ -63,6 +63,21 @@
     return [margin, lines > 1 ? 13 * lines + 6 : 0];
   };
 
+  // Of names on the front that would lie on each other, that of the most robust stands.
+  const nameFront = (rows, key, width, height) => {
+    const [least, most] = span(rows.map((row) => Math.log(row[key])));
+    const [low, high] = span(rows.flatMap((row) => [row.robust_low ?? row.robust, row.robust_high ?? row.robust]));
+    const places = [];
+    for (const row of rows.filter((one) => one.front).sort((a, b) => b.robust - a.robust)) {
+      const x = ((Math.log(row[key]) - least) / (most - least || 1)) * width;
+      const y = ((row.robust - low) / (high - low || 1)) * height;
+      const long = row.label.length * 6.1 + 9;
+      const [from, to] = row.left ? [x, x + long] : [x - long, x];
+      row.named = places.every((one) => one.from > to || one.to < from || Math.abs(one.y - y) > 13);
+      if (row.named) places.push({ from, to, y });
+    }
+  };
+
   const melted = (rows, keys, difference) => {
     const cells = rows.flatMap((row) => keys.filter(([key]) => row[key] !== undefined)
       .map(([key, corruption]) => ({ label: row.label, corruption, value: row[key] })));
@@ -120,6 +135,7 @@
       for (const row of rows) row.front = row[`${meta.front}_front`];
       const middle = Math.sqrt(span(rows.map((row) => row[meta.front])).reduce((a, b) => a * b));
       for (const row of rows) row.left = row[meta.front] < middle;
+      nameFront(rows, meta.front, width, spec.height);
       if (width < 600) spec.layer.splice(-2);
     } else if (meta.layout === "maps") {
       const [height, across] = meta.cells;
