@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,17 +53,21 @@ def deck(seed):
     return measured(about, WEIGHTS)
 
 
-@pytest.fixture
-def report(tmp_path):
-    cards = [card(domain, seed) for domain in ("clean", "gaussian") for seed in (0, 1)]
-    decks = [deck(0), deck(1)]
-    writer = ResultsWriter(tmp_path)
+def report_of(cards, decks, folder):
+    """Write a study of these cards and decks, and return its report."""
+    writer = ResultsWriter(folder)
     planned = [{"run": run.name, "parent": None, "choice": run.about.choice} for run in cards]
     made = [{"run": run.name, "cards": [*run.about.members], "choice": run.about.choice} for run in decks]
     writer.write_study("decks", "tiny", EVALUATION, planned, wh.__version__, made)
     for run in (*cards, *decks):
         writer.add(run)
-    return Report.of(wh.Results(tmp_path))
+    return Report.of(wh.Results(folder))
+
+
+@pytest.fixture
+def report(tmp_path):
+    cards = [card(domain, seed) for domain in ("clean", "gaussian") for seed in (0, 1)]
+    return report_of(cards, [deck(0), deck(1)], tmp_path)
 
 
 def test_who_plays_when_is_told_by_deck_and_card(report, tmp_path):
@@ -81,6 +86,51 @@ def test_who_plays_when_is_told_by_deck_and_card(report, tmp_path):
         ("1", "1. clean", "0.75", "0.3125"),
         ("1", "2. gaussian", "0.25", "0.6875"),
     ]
+
+
+def test_decks_are_set_against_dense_networks_of_their_seeds(tmp_path):
+    """The table gives decks of three cells as many points as plain means of the answers do."""
+    generator = np.random.default_rng(0)
+
+    def redrawn(run, network="conv2", method="lrr"):
+        """Return a run that answers each image rightly or wrongly by chance."""
+        recipe = run.about.recipe and {
+            **run.about.recipe,
+            "network": {"name": network},
+            "compression": {"method": method, "sparsity": 0.95},
+        }
+        cells = [
+            replace(cell, accuracy=answers.mean(), correct=answers)
+            for cell in (run.clean, *run.cells)
+            for answers in [generator.random(20) < 0.7]
+        ]
+        return RunResult.of(replace(run.about, recipe=recipe), cells)
+
+    def named(run, name, members=None):
+        about = replace(run.about, run=name, choice={**run.about.choice, "compression.method": name[:-2]})
+        return replace(run, about=about if members is None else replace(about, members=members))
+
+    dense = [redrawn(named(card("clean", seed), f"dense-{seed}"), method="dense") for seed in (0, 1)]
+    wide = redrawn(named(card("clean", 0), "wide-0"), "conv4", "dense")
+    cards = [redrawn(card(domain, seed)) for domain in ("clean", "gaussian") for seed in (0, 1)]
+    members = tuple(run.name for run in cards)
+    decks = [redrawn(deck(0)), redrawn(deck(1)), redrawn(named(deck(0), "all", members))]
+    averages = [redrawn(named(deck(seed), f"pair-{seed}-average")) for seed in (0, 1)]
+    report = report_of([*dense, wide, *cards], [*decks, *averages], tmp_path)
+    (figure,) = [one for one in report.figures if one.name == "decks-against-dense"]
+    assert all("conv4" not in row["dense"] for row in figure.rows)
+    assert [row["deck"] for row in figure.means] == ["lrr95-equal_schedule", "all", "pair-average"]
+    both, first, second, together = figure.rows[:4]
+    assert [row["deck"] for row in (first, second)] == [run.name for run in decks[:2]]
+    for row, theirs in ((first, dense[0]), (second, dense[1])):
+        own = next(run for run in decks if run.name == row["deck"])
+        assert row["robust"] == pytest.approx(own.robust_accuracy - theirs.robust_accuracy)
+        assert row["clean"] == pytest.approx(own.clean_accuracy - theirs.clean_accuracy)
+    assert both["robust"] == pytest.approx((first["robust"] + second["robust"]) / 2)
+    assert both["robust_low"] < both["robust"] < both["robust_high"]
+    mean = np.mean([run.robust_accuracy for run in dense])
+    assert together["robust"] == pytest.approx(decks[2].robust_accuracy - mean)
+    assert together["share"] == pytest.approx(2000 / 900)
 
 
 # The texts beside the chart, line by line as they stand there, and what of the chart is cut off.

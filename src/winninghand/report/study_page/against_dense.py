@@ -1,16 +1,29 @@
-"""Which dense network a card is compared with, and by how much it is above or below it."""
+"""Which dense networks cards and decks are compared with, and by how much they are above or below them."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from winninghand.evaluation.table import CLEAN
-from winninghand.report.study_page.figure import Figure, Row, interval, number, percent, points, words
+from winninghand.report.study_page.decks import common_place
+from winninghand.report.study_page.figure import (
+    ALONE,
+    MEAN,
+    Column,
+    Figure,
+    Row,
+    interval,
+    number,
+    percent,
+    points,
+    words,
+)
 from winninghand.report.study_page.shown import Shown
-from winninghand.results import RunResult
+from winninghand.results import Results, RunResult
 from winninghand.results.claims.statistics import Effect
 
 
@@ -70,11 +83,7 @@ def difference_figure(cards: Sequence[Shown]) -> Figure | None:
         words("card", "series"),
         *(words(key, key) for key in ("domain", *several)),
         percent("sparsity", "sparsity", 1),
-        words("against", "dense"),
-        points("clean", "clean"),
-        interval("95% interval, clean", "clean", signed=True),
-        points("robust", "robust"),
-        interval("95% interval, robust", "robust", signed=True),
+        *_difference_columns(),
         words("seed", "seed"),
         number("seeds", "seeds"),
     ]
@@ -89,14 +98,109 @@ def difference_figure(cards: Sequence[Shown]) -> Figure | None:
     )
 
 
+def deck_difference_figure(results: Results, cards: Sequence[Shown]) -> Figure | None:
+    """Return how far each kind of deck is from each dense network of its seeds; None where there is no pair.
+
+    Decks whose names differ in their seed only are of one kind.
+    """
+    singles = {card.runs[0].name: card for card in cards if len(card.runs) == 1}
+    kinds: dict[str, list[tuple[RunResult, list[Shown]]]] = defaultdict(list)
+    for deck in results.decks:
+        members = [singles[name] for name in deck.about.members if name in singles]
+        if deck.cells and members:
+            kinds[_kind(deck, members)].append((deck, members))
+    dense = [card for card in cards if card.place.method == "dense" and card.seed == MEAN]
+    rows = [
+        row for kind, decks in kinds.items() for one in dense for row in _deck_differences(kind, decks, one)
+    ]
+    if not rows:
+        return None
+    columns = [
+        words("deck", "deck"),
+        *_difference_columns(),
+        percent("its bytes, of the dense network's", "share", 1),
+        words("seed", "seed"),
+        number("decks", "decks"),
+    ]
+    return Figure(
+        "decks-against-dense",
+        "Decks, against dense networks",
+        "By how many points a deck's accuracy exceeds that of a dense network of the same kind and seed; of "
+        "several seeds in one deck, the mean of their dense networks. Decks and images are paired, and "
+        "intervals are over both; of one deck over images alone.",
+        columns,
+        rows,
+    )
+
+
+def _kind(deck: RunResult, members: Sequence[Shown]) -> str:
+    """Return a deck's name without the seed that all its cards have: of `pair-0-average` `pair-average`."""
+    seeds = {card.seed for card in members}
+    if len(seeds) > 1:
+        return deck.name
+    average = "-average" if deck.name.endswith("-average") else ""
+    return deck.name.removesuffix(average).removesuffix(f"-{seeds.pop()}") + average
+
+
+def _deck_differences(
+    kind: str, decks: Sequence[tuple[RunResult, list[Shown]]], dense: Shown
+) -> Iterator[Row]:
+    """Return a row for all decks of a kind and, where these are several, one for each."""
+    theirs = {str(run.about.seed): run for run in dense.runs if run.cells}
+    pairs, whole = [], []
+    for deck, members in decks:
+        networks, seeds = {card.place.network for card in members}, {card.seed for card in members}
+        others = [theirs[seed] for seed in sorted(seeds & theirs.keys())]
+        if networks != {dense.place.network} or len(others) < len(seeds):
+            continue
+        if {run.images for run in others} != {deck.images}:
+            continue
+        pairs.append((deck, others))
+        whole.append(members)
+    if len({deck.images for deck, _ in pairs}) != 1:
+        return
+    several = len(pairs) > 1
+    everyone = common_place([card for members in whole for card in members])
+    mean = {"seed": MEAN, ALONE: False} if several else {}
+    yield {**everyone, **mean, **_deck_row(kind if several else pairs[0][0].name, pairs, dense)}
+    if several:
+        for pair, members in zip(pairs, whole, strict=True):
+            yield {**common_place(members), ALONE: False, **_deck_row(pair[0].name, [pair], dense)}
+
+
+def _deck_row(name: str, pairs: Sequence[tuple[RunResult, Sequence[RunResult]]], dense: Shown) -> Row:
+    sizes = [deck.about.bytes or np.nan for deck, _ in pairs]
+    others = [run.about.bytes or np.nan for _, networks in pairs for run in networks]
+    return {
+        "series": "deck",
+        "label": name,
+        "deck": name,
+        "dense": dense.place.label,
+        **_effect("clean", pairs, lambda run: run.clean.correct),
+        **_effect("robust", pairs, lambda run: run.robust_correct),
+        "share": float(np.mean(sizes) / np.mean(others)),
+        "decks": len(pairs),
+    }
+
+
+def _difference_columns() -> list[Column]:
+    return [
+        words("against", "dense"),
+        points("clean", "clean"),
+        interval("95% interval, clean", "clean", signed=True),
+        points("robust", "robust"),
+        interval("95% interval, robust", "robust", signed=True),
+    ]
+
+
 def _differences(card: Shown, cards: Sequence[Shown]) -> Iterator[Row]:
     for protocol, dense in dense_networks_of(card, cards):
         theirs = {run.about.seed: run for run in dense.runs}
-        pairs = [(run, theirs[run.about.seed]) for run in card.runs if run.about.seed in theirs]
-        if len({run.images for pair in pairs for run in pair}) != 1:
+        pairs = [(run, [theirs[run.about.seed]]) for run in card.runs if run.about.seed in theirs]
+        if len({run.images for one, others in pairs for run in (one, *others)}) != 1:
             continue
         values = _effect("clean", pairs, lambda run: run.clean.correct)
-        if all(run.cells for pair in pairs for run in pair):
+        if all(run.cells for one, others in pairs for run in (one, *others)):
             values |= _effect("robust", pairs, lambda run: run.robust_correct)
         place = {"protocol": protocol or card.place.protocol, "dense": dense.place.label}
         yield card.row(**values) | place | {"seeds": len(pairs)}
@@ -104,11 +208,11 @@ def _differences(card: Shown, cards: Sequence[Shown]) -> Iterator[Row]:
 
 def _effect(
     name: str,
-    pairs: Sequence[tuple[RunResult, RunResult]],
+    pairs: Sequence[tuple[RunResult, Sequence[RunResult]]],
     answers: Callable[[RunResult], npt.NDArray[np.bool_] | npt.NDArray[np.float64]],
 ) -> dict[str, float]:
-    """Return the mean difference of pairs and its interval, over seeds and images."""
-    rows = [answers(one).astype(np.float64) - answers(other) for one, other in pairs]
+    """Return how far runs are above the mean of others, on average, with an interval over both."""
+    rows = [answers(one) - np.mean([answers(other) for other in others], axis=0) for one, others in pairs]
     effect = Effect.of(np.stack(rows))
     low, high = effect.interval()
     return {name: effect.mean, f"{name}_low": low, f"{name}_high": high}

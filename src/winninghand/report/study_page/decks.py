@@ -45,7 +45,7 @@ def deck_rows(results: Results, cards: Sequence[Shown]) -> list[Row]:
 def _deck_row(deck: RunResult, members: Sequence[Shown]) -> Row:
     whole = bootstrap(deck.robust_correct)
     row: dict[str, Any] = {
-        **_place(members),
+        **common_place(members),
         "series": "deck",
         "label": deck.name,
         "deck": deck.name,
@@ -73,7 +73,7 @@ def _deck_row(deck: RunResult, members: Sequence[Shown]) -> Row:
     return row
 
 
-def _place(members: Sequence[Shown]) -> dict[str, Any]:
+def common_place(members: Sequence[Shown]) -> dict[str, Any]:
     """Return what all cards of a deck have in common; None leaves the deck where filters choose."""
     found: dict[str, Any] = {ALONE: True}
     for key in PLACE:
@@ -131,7 +131,7 @@ def choices_figure(results: Results, cards: Sequence[Shown]) -> Figure | None:
         for index, name in enumerate(_names_of_cards(deck, members)):
             weights = {key: None if found is None else found[index] for key, found in means.items()}
             label = f"{deck.name} · {name}"
-            rows.append({**_place(members), "label": label, "deck": deck.name, "card": name, **weights})
+            rows.append({**common_place(members), "label": label, "deck": deck.name, "card": name, **weights})
     return Figure(
         "choices",
         "Who plays when",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from winninghand.base.errors import InputError
 from winninghand.report.page import Step, Tile
-from winninghand.report.study_page.against_dense import difference_figure
+from winninghand.report.study_page.against_dense import deck_difference_figure, difference_figure
 from winninghand.report.study_page.cards import (
     accuracy_figure,
     calibration_figure,
@@ -61,6 +61,7 @@ class Report:
             size_figure(cards, decks),
             calibration_figure(cards),
             deck_figure(decks),
+            deck_difference_figure(results, cards),
             choices_figure(results, cards),
             *claims,
             failure_figure(results),
