@@ -30,6 +30,12 @@ def study(
     data: Data = "digits",
     root: Root = None,
     finished: Annotated[bool, typer.Option("--finished", help="Train nothing; take what is done.")] = False,
+    part: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A folder where a part of the study was done, to be taken over; several, each with --part."
+        ),
+    ] = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Train nothing; say how many runs, epochs and hours it takes.")
     ] = False,
@@ -84,6 +90,8 @@ def study(
         raise InputError(f"{file} has no [zoo] table, which says how its models are published")
     if json is not None and not plan:
         raise InputError("--json takes the plan; give --plan with it, or leave it out")
+    if part and plan:
+        raise InputError("--plan takes nothing over; leave --part out, or start the study without --plan")
     use_threads(threads)
     images = images_as(asked.images, data, root)
     if plan:
@@ -94,7 +102,7 @@ def study(
             console.print(line)
         write_json(takes.to_json(), json)
         return
-    if finished and not out.exists():
+    if finished and not part and not out.exists():
         raise _none_finished(out)
     who = _executor(executor, workers, ray, gpus_per_run, threads)
     print_missing(asked.evaluation.missing)
@@ -105,7 +113,7 @@ def study(
     written = 0.0
     failure: RunsFailedError | None = None
     try:
-        for run in run_study(asked, images, out, console.print, finished, who, trust, yes):
+        for run in run_study(asked, images, out, console.print, finished, who, trust, yes, part or ()):
             order = order or {one["run"]: place for place, one in enumerate(Results(out).study["runs"])}
             if run.about.kind == "deck":
                 decks.append(run)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from winninghand.base.errors import InputError
+from winninghand.images import ImageSet
 from winninghand.results import ResultsWriter, RunResult
 from winninghand.results.outcomes import read_outcomes
 from winninghand.studies.deck_work import is_measured
@@ -13,13 +15,23 @@ from winninghand.studies.executors import Task
 from winninghand.studies.graph import Plan
 from winninghand.studies.study import Study
 from winninghand.studies.work import is_trained
-from winninghand.training.identity import run_path
+from winninghand.training.identity import data_digest, run_path
 from winninghand.training.run_folder import RunFolder
 
 
 def measured_in(out: Path) -> dict[str, RunResult]:
     """Return the runs and decks of a study that were measured in its folder, on whatever cells, by name."""
     return {run.name: run for run in ResultsWriter(out).read() if run.about.measured_on == "study"}
+
+
+def check_data(known: Iterable[RunResult], images: ImageSet, out: Path) -> None:
+    """Raise `InputError` where results in a folder are of other images."""
+    digest = data_digest(images)
+    for run in known:
+        if run.about.data_digest not in (None, digest):
+            raise InputError(
+                f"the results in {out} are of other images than {images.name}; give another --data or --out"
+            )
 
 
 def is_as_asked(run: RunResult, study: Study) -> bool:

@@ -20,10 +20,11 @@ from winninghand.studies.deck_work import card_paths, is_measured
 from winninghand.studies.executors import EXECUTORS, AnyTask, Executor, Failed, Task
 from winninghand.studies.failures import Failures
 from winninghand.studies.graph import planned
-from winninghand.studies.left import is_as_asked, measured_in, with_parents
+from winninghand.studies.left import check_data, is_as_asked, measured_in, with_parents
+from winninghand.studies.parts import take_over
 from winninghand.studies.study import Study
 from winninghand.studies.work import TrainAndMeasure, is_trained
-from winninghand.training.identity import data_digest, run_path
+from winninghand.training.identity import run_path
 
 
 def run_study(
@@ -35,6 +36,7 @@ def run_study(
     executor: str | Executor = "serial",
     trust: bool = False,
     yes: bool = False,
+    parts: Sequence[Path] = (),
 ) -> Iterator[RunResult]:
     """Train and measure the runs of a study in folders below `out`, yielding each as it is done.
 
@@ -45,7 +47,8 @@ def run_study(
     run begins at the last checkpoint of another where their first phases are the same: see `studies.graph`. A
     study started again goes on where it was; while a process works on its folder, a second one is refused.
     With `finished` nothing is trained, and runs that are not trained yet are left out. With `trust` networks
-    may be import paths, whose code is run. With `yes` there may be more choices than `MOST_RUNS`.
+    may be import paths, whose code is run. With `yes` there may be more choices than `MOST_RUNS`. What the
+    folders `parts` have of the study is taken over first: see `studies.parts`.
 
     A run that fails is reported to `announce` at once, with the place of its log, and the others go on. It is
     tried `ATTEMPTS` times, unless its input is at fault. One whose training diverges is done. At the end
@@ -56,8 +59,9 @@ def run_study(
     pyarrow()  # missing, it is missed before a folder is made
     with folder_lock(out, wait=False):
         writer = ResultsWriter(out)
+        check_data(measured_in(out).values(), images, out)
+        take_over(parts, study, plan, images, out, announce)
         known = measured_in(out)
-        _check_data(known.values(), images, out)
         runs = [task for task in plan.tasks if task.measured]
         listed = [{"run": task.name, "parent": _parent(task), "choice": task.spec.choice} for task in runs]
         decks = [{"run": one.name, "cards": list(one.members), "choice": one.choice} for one in plan.decks]
@@ -152,12 +156,3 @@ def _as_asked(run: RunResult, task: Task) -> RunResult:
 
 def _parent(task: Task) -> str | None:
     return None if task.parent is None else task.parent.name
-
-
-def _check_data(known: Iterable[RunResult], images: ImageSet, out: Path) -> None:
-    digest = data_digest(images)
-    for run in known:
-        if run.about.data_digest not in (None, digest):
-            raise InputError(
-                f"the results in {out} are of other images than {images.name}; give another --data or --out"
-            )

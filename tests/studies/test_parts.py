@@ -1,0 +1,115 @@
+"""A study that was done in parts, in folders of their own."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import winninghand as wh
+from winninghand.base.errors import InputError
+from winninghand.results.outcomes import Outcome, read_outcomes, write_outcomes
+from winninghand.studies import Study, planned, run_study
+
+RECIPE = {
+    "network": {"name": "conv2", "width": 2, "input_size": 16},
+    "compression": {"sparsity": 0.5},
+    "training": {"epochs": 1, "batch_size": 32, "precision": "32-true"},
+}
+
+
+def study(methods, seeds, decks=(), severity=1):
+    sweep = {"compression.method": [*methods], "seed": [*seeds]}
+    evaluation = {"corruptions": "contrast", "severities": [severity]}
+    table = {"title": "a", "recipe": RECIPE, "sweeps": [sweep], "decks": [*decks], "evaluation": evaluation}
+    return Study.model_validate(table | {"protocol": "equal_schedule"})
+
+
+def answers(results):
+    return {run.name: [cell.correct.tolist() for cell in (run.clean, *run.cells)] for run in results}
+
+
+def test_parts_of_a_study_are_put_together_and_nothing_is_trained_again(tiny_images, tmp_path):
+    done = {}
+    for seed in (0, 1):
+        done |= answers(run_study(study(["dense", "lrr"], [seed]), tiny_images, tmp_path / f"{seed}"))
+    deck = {"name": "pair", "cards": [{"compression.method": "lrr"}], "seeds": "together", "gate": "average"}
+    whole, parts, told = study(["dense", "lrr"], [0, 1], [deck]), [tmp_path / "0", tmp_path / "1"], []
+    found = list(run_study(whole, tiny_images, tmp_path / "all", told.append, finished=True, parts=parts))
+    assert answers(found[:-1]) == done
+    assert (found[-1].about.kind, len(found[-1].about.members)) == ("deck", 2)
+    assert told[:2] == [f"{part}: 2 runs and 0 decks taken over" for part in parts]
+    again = list(run_study(whole, tiny_images, tmp_path / "all", told.append, finished=True, parts=parts))
+    assert answers(again) == answers(found)
+    assert told[-1].endswith("done already")
+    last = list(run_study(whole, tiny_images, tmp_path / "b", told.append, True, parts=[tmp_path / "all"]))
+    assert answers(last) == answers(found)
+    assert (tmp_path / "b/decks/pair.deck").read_bytes() == (tmp_path / "all/decks/pair.deck").read_bytes()
+
+
+def test_a_run_goes_on_from_the_training_of_a_part(tiny_images, tmp_path):
+    list(run_study(study(["dense"], [0]), tiny_images, tmp_path / "part"))
+    asked = study(["dense", "lrr"], [0])
+    dense, lrr = run_study(asked, tiny_images, tmp_path / "all", parts=[tmp_path / "part"])
+    alone = list(run_study(study(["lrr"], [0]), tiny_images, tmp_path / "alone"))
+    assert lrr.about.parent == dense.name
+    assert lrr.about.epochs == alone[0].about.epochs - 1
+    assert answers([lrr]) == answers(alone)
+
+
+def test_what_was_measured_otherwise_is_measured_anew_from_the_card(tiny_images, tmp_path):
+    list(run_study(study(["dense"], [0], severity=2), tiny_images, tmp_path / "part"))
+    told = []
+    (run,) = run_study(
+        study(["dense"], [0]),
+        tiny_images,
+        tmp_path / "all",
+        told.append,
+        finished=True,
+        parts=[tmp_path / "part"],
+    )
+    assert told[0].endswith("0 runs and 0 decks taken over")
+    assert [cell.severity for cell in run.cells] == [1]
+
+
+def test_what_diverged_in_a_part_is_not_tried_again_and_what_failed_here_is_forgotten(tiny_images, tmp_path):
+    asked = study(["dense"], [0, 1])
+    first, second = (task.name for task in planned(asked).runs)
+    part, out = tmp_path / "part", tmp_path / "all"
+    list(run_study(study(["dense"], [0]), tiny_images, part))
+    write_outcomes([Outcome(second, "diverged", 1, "loss is nan", "../../elsewhere")], part / "results")
+    write_outcomes([Outcome(first, "failed", 3, "no room", f"failures/{first}.log")], out / "results")
+    (run,) = run_study(asked, tiny_images, out, parts=[part])
+    assert run.name == first
+    outcomes = read_outcomes(out / "results")
+    assert [*outcomes] == [second]
+    assert outcomes[second].log == f"failures/{second}.log"
+    assert [row["run"] for row in wh.Results(out).diverged] == [second]
+
+
+def test_links_in_a_part_lead_nowhere(tiny_images, tmp_path):
+    asked = study(["dense"], [0])
+    list(run_study(asked, tiny_images, tmp_path / "part"))
+    (name,) = (task.name for task in planned(asked).runs)
+    secret = tmp_path / "secret"
+    secret.write_text("mine")
+    (tmp_path / "part" / name / "metrics.csv").unlink()
+    (tmp_path / "part" / name / "metrics.csv").symlink_to(secret)
+    list(run_study(asked, tiny_images, tmp_path / "all", parts=[tmp_path / "part"]))
+    assert (tmp_path / "all" / name / "card.card").exists()
+    assert not (tmp_path / "all" / name / "metrics.csv").exists()
+
+
+def test_a_folder_that_is_no_part_of_the_study_is_refused(tiny_images, tmp_path):
+    asked = study(["dense"], [0])
+    list(run_study(asked, tiny_images, tmp_path / "part"))
+    (tmp_path / "empty").mkdir()
+    train = replace(tiny_images.train, labels=np.roll(tiny_images.train.labels, 1))
+    others = replace(tiny_images, train=train)
+    for part, images, message in (
+        ("nowhere", tiny_images, "holds nothing of this study"),
+        ("empty", tiny_images, "holds nothing of this study"),
+        ("all", tiny_images, "own folder"),
+        ("part", others, "other images"),
+    ):
+        with pytest.raises(InputError, match=message):
+            list(run_study(asked, images, tmp_path / "all", parts=[tmp_path / part]))
