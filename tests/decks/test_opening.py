@@ -22,6 +22,9 @@ def test_the_zoo_is_opened_by_name():
     assert inspect_file(f"zoo:{name}") == inspect_file(ZOO[name])
     with pytest.raises(wh.InputError, match="did you mean"):
         wh.load(f"zoo:{name}x")
+    deck = next(name for name, file in ZOO.usable().items() if file.suffix == ".deck")
+    with pytest.raises(wh.InputError, match=f"^zoo:{deck} holds a deck, not a card"):
+        load_card(ZOO[deck])
 
 
 def test_inspection_of_a_deck_sums_over_its_cards(cards, tmp_path):

@@ -14,6 +14,7 @@ from winninghand.base.errors import InputError, shown, with_article
 from winninghand.cards.card import Card
 from winninghand.cards.container import model_path, read_streams
 from winninghand.cards.file import KIND, unpack_card
+from winninghand.zoo import PREFIX, name_of
 
 CardLike: TypeAlias = Card | Path | str
 """A card, its file, `zoo:NAME` or `hf:OWNER/NAME`."""
@@ -28,7 +29,9 @@ def load_card(path: Path | str, network: nn.Module | None = None, trust: bool = 
     kind = header.pop("kind", None)
     if kind != KIND:
         found = with_article(kind) if isinstance(kind, str) else "something else"
-        raise InputError(f"{path} holds {shown(found)}, not a card; give a .card file")
+        name = name_of(file)
+        told = path if name is None else f"{PREFIX}{name}"
+        raise InputError(f"{told} holds {shown(found)}, not a card; give a .card file")
     # What is made in inference mode could never be trained.
     with torch.inference_mode(False):
         return Card(*unpack_card(header, streams, str(file), network, trust=trust))
