@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,17 @@ class Shown:
 
     def accuracy(self, kind: str) -> dict[str, float | None]:
         """Return the mean `clean` or `robust` accuracy, spread over seeds and interval over images."""
+        return self._clean if kind == "clean" else self._robust
+
+    @cached_property
+    def _clean(self) -> dict[str, float | None]:
+        return self._accuracy("clean")
+
+    @cached_property
+    def _robust(self) -> dict[str, float | None]:
+        return self._accuracy("robust")
+
+    def _accuracy(self, kind: str) -> dict[str, float | None]:
         runs = self.runs
         if kind == "robust" and not all(run.cells for run in runs):
             return {}
