@@ -79,6 +79,8 @@ def test_a_study_is_run_shown_and_published(run, place):
         (("--executor", "cereal"), "serial"),
         (("--zoo", "zoo"), "[zoo]"),
         (("--json", "-"), "--plan"),
+        (("--plan", "--part", "elsewhere"), "leave --part out"),
+        (("--part", "elsewhere"), "elsewhere holds nothing of this study"),
         (("--executor", "serial", "--workers", "2"), "leave out --executor serial"),
         (("--workers", "0"), "--workers"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,9 +29,12 @@ def take_over(
     plan: Plan,
     images: ImageSet,
     out: Path,
+    known: Mapping[str, RunResult],
     announce: Callable[[str], None] = lambda _: None,
-) -> None:
+) -> dict[str, RunResult]:
     """Copy to `out` what the folders of a study's parts have of its plan, and `out` has not.
+
+    `known` are the runs and decks that were measured in `out`; returns them with those that are new.
 
     That is results of runs and decks that were measured as the study asks, their files, what diverged, and
     trainings that have begun, which go on from there. The parts are only read, and what they hold beside the
@@ -40,11 +43,11 @@ def take_over(
     Raises `InputError` for a folder with no results of a study, or with those of other images, before
     anything of it is copied.
     """
-    writer = ResultsWriter(out)
+    writer, ours = ResultsWriter(out), dict(known)
     for part in parts:
         if part.resolve() == out.resolve():
             raise InputError(f"{part} is the study's own folder; give others as its parts")
-        theirs, ours = measured_in(part), measured_in(out)
+        theirs = measured_in(part)
         if not theirs and not any(run_path(part, task.spec.recipe).is_dir() for task in plan.tasks):
             raise InputError(
                 f"{part} holds nothing of this study; give the folder that 'winninghand study --out' wrote"
@@ -64,9 +67,11 @@ def take_over(
             else:
                 run = replace(run, about=replace(run.about, **task.spec.asked))
             writer.add(run)
+            ours[task.name] = run
         _take_outcomes(part, out, {task.name for task in left}, {task.name for task in new})
         decks = sum(isinstance(task, DeckTask) for task in new)
         announce(f"{part}: {counted(len(new) - decks, 'run')} and {counted(decks, 'deck')} taken over")
+    return ours
 
 
 def _is_done(task: AnyTask, known: dict[str, RunResult], study: Study) -> bool:

@@ -59,9 +59,9 @@ def run_study(
     pyarrow()  # missing, it is missed before a folder is made
     with folder_lock(out, wait=False):
         writer = ResultsWriter(out)
-        check_data(measured_in(out).values(), images, out)
-        take_over(parts, study, plan, images, out, announce)
         known = measured_in(out)
+        check_data(known.values(), images, out)
+        known = take_over(parts, study, plan, images, out, known, announce)
         runs = [task for task in plan.tasks if task.measured]
         listed = [{"run": task.name, "parent": _parent(task), "choice": task.spec.choice} for task in runs]
         decks = [{"run": one.name, "cards": list(one.members), "choice": one.choice} for one in plan.decks]
