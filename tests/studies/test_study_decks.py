@@ -146,6 +146,17 @@ def test_a_finished_study_gets_decks_and_trains_nothing(finished, tiny_images, m
     assert [run.about for run in again] == [run.about for run in runs]
 
 
+def test_the_norms_of_one_body_are_training_which_a_finished_study_has_none_of(tiny_images, tmp_path):
+    recipe = {**STUDY["recipe"], "network": {"name": "resnet18", "width": 2}}
+    body = {"name": "body", "domains": ["clean", "gaussian"], "seeds": "together"}
+    table = {**STUDY, "recipe": recipe, "sweeps": [{"compression.method": "dense"}], "decks": []}
+    (card,) = run_study(Study.model_validate(table), tiny_images, tmp_path)
+    study = Study.model_validate({**table, "decks": [body]})
+    assert [run.name for run in run_study(study, tiny_images, tmp_path, finished=True)] == [card.name]
+    assert [run.name for run in run_study(study, tiny_images, tmp_path)] == [card.name, "body"]
+    assert [run.name for run in run_study(study, tiny_images, tmp_path, finished=True)] == [card.name, "body"]
+
+
 def test_the_report_shows_who_plays_when(finished):
     results = Results(finished[0])
     (figure,) = [one for one in Report.of(results).figures if one.name == "choices"]

@@ -46,9 +46,10 @@ def run_study(
     `winninghand.results`. A run that the data set knows is done, whether its card is still there or not. A
     run begins at the last checkpoint of another where their first phases are the same: see `studies.graph`. A
     study started again goes on where it was; while a process works on its folder, a second one is refused.
-    With `finished` nothing is trained, and runs that are not trained yet are left out. With `trust` networks
-    may be import paths, whose code is run. With `yes` there may be more choices than `MOST_RUNS`. What the
-    folders `parts` have of the study is taken over first: see `studies.parts`.
+    With `finished` nothing is trained: runs that are not trained yet are left out, and so are decks whose
+    cards or norms would have to be. With `trust` networks may be import paths, whose code is run. With `yes`
+    there may be more choices than `MOST_RUNS`. What the folders `parts` have of the study is taken over
+    first: see `studies.parts`.
 
     A run that fails is reported to `announce` at once, with the place of its log, and the others go on. It is
     tried `ATTEMPTS` times, unless its input is at fault. One whose training diverges is done. At the end
@@ -112,13 +113,18 @@ def run_study(
                 yield found
             elif failures.has_ended(deck):
                 continue
-            elif not finished or all(path.exists() for path in card_paths(deck, out).values()):
+            elif not finished or _needs_no_training(deck, out):
                 ready.append(deck)
         yield from done(ready)
         writer.compact()
     failures.raise_failures(
         counted(len(runs), "run") + (f" and {counted(len(decks), 'deck')}" if decks else "")
     )
+
+
+def _needs_no_training(deck: DeckTask, out: Path) -> bool:
+    """Say whether a deck's cards are there; making one of one body trains its norms."""
+    return not deck.domains and all(path.exists() for path in card_paths(deck, out).values())
 
 
 def _made(executor: str | Executor) -> Executor:
