@@ -33,6 +33,7 @@ class Card:
     epochs: int = 4
     dense_epochs: dict[str, int] | None = None
     validated: float | None = None
+    weights: str = "none"
 
     def run(self, seed):
         """Return the run of a seed, whose accuracy differs a little from the next one's."""
@@ -43,8 +44,9 @@ class Card:
             "seed": seed,
             "compression": {"method": self.method, "sparsity": self.sparsity, "scope": self.scope},
             "training": {"epochs": self.epochs},
+            "quantization": {"weights": self.weights},
         }
-        place = (self.domain, self.scope, self.width, self.epochs, self.protocol, seed)
+        place = (self.domain, self.scope, self.width, self.weights, self.epochs, self.protocol, seed)
         name = f"{self.method}{self.sparsity}-{'-'.join(map(str, place))}"
         known = {"bytes": self.bytes, "nonzero": self.nonzero, "parameters": 2500, "protocol": self.protocol}
         known |= {"dense_epochs": self.dense_epochs, "validation_accuracy": self.validated}
@@ -244,6 +246,11 @@ def test_of_dense_networks_of_equal_bytes_the_best_on_validation_images_is_the_r
     wide = Card("dense", 0.0, 0.70, bytes=2000, width=24, validated=0.9)
     (evidence,) = verdict("C7", [card, short, long, wide])[1]["evidence"]
     assert evidence["against"] == [long.run(seed).name for seed in range(3)]
+    small = Card("dense", 0.0, 0.62, bytes=500, width=20, epochs=12, validated=0.85, weights="int8")
+    (evidence,) = verdict("C7", [card, short, long, wide, small])[1]["evidence"]
+    assert evidence["against"] == [small.run(seed).name for seed in range(3)]
+    assert evidence["comparison"].endswith("over width 20, weights int8")
+    assert verdict("C7", [card, wide, small])[1]["missing"]  # with a card's bytes it might have done better
 
 
 def test_a_claim_of_one_s_own_is_judged_and_corrected_with_the_others(monkeypatch):

@@ -87,6 +87,17 @@ class Group:
         network.pop("width", None)
         return json.dumps([network, *rest], sort_keys=True)
 
+    @cached_property
+    def place_of_any_bytes(self) -> str:
+        """The same without width and quantization, which make a file as large as it is."""
+        network, domain, _, images = json.loads(self.place_of_any_width)
+        return json.dumps([network, domain, images], sort_keys=True)
+
+    @property
+    def weights(self) -> str:
+        """How the card's weights are rounded, such as `fp16`; `none` where they are not."""
+        return str(self.recipe.get("quantization", {}).get("weights", "none"))
+
     @property
     def label(self) -> str:
         """The group in a few words: `lrr at 95%, resnet18 of width 32, clean`."""
