@@ -58,7 +58,9 @@ def zoo_rows(models: Iterable[ZooRecord]) -> list[list[str]]:
 def zoo_title(models: Sequence[ZooRecord]) -> str:
     """Say on what the figures of a table were measured."""
     data = ", ".join(dict.fromkeys(model.data for model in models))
-    over_seeds = _counts(model.over_seeds.images for model in models if model.over_seeds is not None)
+    over_seeds = _counts(
+        model.over_seeds.images for model in models if model.over_seeds and _over_seeds(model)
+    )
     return (
         f"{data}, {_counts(model.full.images for model in models)} test images. Accuracies in percent; "
         "robust: mean over 15 corruptions at five severities; mCE against the dense network; ms per image, "
