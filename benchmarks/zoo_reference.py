@@ -31,15 +31,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", default=wh.names("zoo"))
+    parser.add_argument("names", nargs="*", metavar="NAME", help="all by default")
     parser.add_argument("--root", type=Path, help="where CIFAR-10 lies")
     given = parser.parse_args()
+    known = {record.name: record for record in zoo_records()}
+    unknown = [name for name in given.names if name not in known]
+    if unknown:
+        parser.error(f"no model of the zoo is called {unknown[0]!r}; there are {', '.join(known)}")
     images = wh.load_images("cifar10", root=given.root)
-    rows = [_row(record, images) for record in zoo_records() if record.name in given.names]
-    table = Table(*COLUMNS)
-    for row in rows:
-        table.add_row(*row)
-    Console(width=120).print(table)
+    console, table, rows = Console(width=120), Table(*COLUMNS), []
+    for name in given.names or known:
+        rows.append(_row(known[name], images))
+        table.add_row(*rows[-1])
+        console.print(f"{name}: {rows[-1][-1]}")
+    console.print(table)
     sys.exit(int(any(row[-1] != "the same" for row in rows)))
 
 

@@ -74,9 +74,8 @@ class SparseWideWins(Claim):
         """
         found = False
         for card in groups.chosen():
-            shares = [(one, _share(one, card)) for one in _narrower(groups, card)]
-            rivals = [one for one, share in shares if share <= EQUAL_BYTES[1]]
-            if any(EQUAL_BYTES[0] <= share <= EQUAL_BYTES[1] for _, share in shares):
+            rivals = [one for one in _narrower(groups, card) if _share(one, card) <= EQUAL_BYTES[1]]
+            if any(_share(one, card) >= EQUAL_BYTES[0] for one in rivals):
                 found = True
                 rival = max(rivals, key=lambda one: (_validated(one), -_mean(one, _bytes)))
                 rounded = "" if rival.weights == card.weights else f", weights {rival.weights}"
