@@ -22,6 +22,7 @@ from winninghand.report.study_page import Report, write_page
 from winninghand.report.study_page.against_dense import dense_of, difference_figure
 from winninghand.report.study_page.costs import mark_front
 from winninghand.report.study_page.figure import MEAN
+from winninghand.report.study_page.findings import findings
 from winninghand.report.study_page.latex import escaped, write_latex
 from winninghand.report.study_page.shown import shown_cards
 from winninghand.results import About, CellResult, ResultsWriter, RunResult
@@ -70,7 +71,7 @@ class Tables(HTMLParser):
         return [dict(zip(head, line, strict=True)) for line in lines]
 
 
-def run_of(name, seed, method="lrr", domain="clean", rate=0.6, epochs=4, dense_epochs=None):
+def run_of(name, seed, method="lrr", domain="clean", rate=0.6, epochs=4, dense_epochs=None, **network):
     """Make a run that answers `rate` of 40 images rightly, and fewer of corrupted ones."""
     generator = np.random.default_rng(seed)
 
@@ -80,7 +81,7 @@ def run_of(name, seed, method="lrr", domain="clean", rate=0.6, epochs=4, dense_e
         return CellResult.of(Cell(corruption, severity, outcome))
 
     recipe = {
-        "network": {"name": "conv2"},
+        "network": {"name": "conv2", **network},
         "domain": {"name": domain},
         "seed": seed,
         "compression": {"method": method, "sparsity": 0.8},
@@ -88,6 +89,7 @@ def run_of(name, seed, method="lrr", domain="clean", rate=0.6, epochs=4, dense_e
         "training": {"epochs": epochs},
     }
     choice = {"compression.method": method, "domain": domain, "seed": seed, "training.epochs": epochs}
+    choice |= {f"network.{key}": value for key, value in network.items()}
     cells = [cell(CLEAN, 0, rate), cell("fog", 1, rate - 0.1), cell(HOSTILE, 5, rate - 0.2)]
     known = {"choice": choice, "recipe": recipe, "dense_epochs": dense_epochs, "bytes": 1000 + seed}
     return RunResult.of(About(name, "card", "study", "tiny", EVALUATION, **known), cells)
@@ -143,6 +145,17 @@ def test_a_card_is_set_against_the_dense_network_of_each_protocol_by_seeds_and_i
     assert second["robust"] == pytest.approx(lrr[1].robust_accuracy - dense[2].robust_accuracy)
     assert first["clean_low"] < first["clean"] < first["clean_high"]
     assert difference_figure(shown_cards(dense)) is None
+    told = next(text for text in findings(shown_cards([*dense, *lrr]), [], None) if "most robust" in text)
+    for row in rows:
+        assert f"{100 * row['robust_low']:+.2f} to {100 * row['robust_high']:+.2f}" in told.replace("−", "-")
+
+
+def test_a_series_does_not_repeat_its_network():
+    lengths = [(width, epochs) for width in (8, 16) for epochs in (4, 12)]
+    runs = [run_of(f"{width}-{epochs}", 0, "dense", epochs=epochs, width=width) for width, epochs in lengths]
+    places = [card.place for card in shown_cards(runs) if card.seed == MEAN]
+    assert {place.series for place in places} == {"dense epochs 4", "dense epochs 12"}
+    assert len({place.label for place in places}) == 4
 
 
 def test_the_numbers_on_the_page_are_those_of_the_parquet_file(tmp_path):

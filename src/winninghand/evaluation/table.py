@@ -34,7 +34,7 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its 95% percentile-bootstrap interval (Efron 1979)."""
+    """A mean with its 95% interval, where nothing else is said by percentile bootstrap (Efron 1979)."""
 
     mean: float
     low: float

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from winninghand.evaluation.table import CLEAN
+from winninghand.evaluation import CLEAN, Interval
 from winninghand.report.study_page.decks import common_place
 from winninghand.report.study_page.figure import (
     ALONE,
@@ -25,6 +26,23 @@ from winninghand.report.study_page.figure import (
 from winninghand.report.study_page.shown import Shown
 from winninghand.results import Results, RunResult
 from winninghand.results.claims.statistics import Effect
+
+_Pairs = Sequence[tuple[RunResult, Sequence[RunResult]]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """By how much a card's accuracies exceed those of a dense network, with intervals over seeds and images.
+
+    `seeds` is how many both have; of a single one the intervals are over images alone. `robust` is None where
+    one of the two was measured on clean images only.
+    """
+
+    protocol: str | None
+    dense: Shown
+    seeds: int
+    clean: Interval
+    robust: Interval | None
 
 
 def dense_of(card: Shown, cards: Sequence[Shown], protocol: str | None = None) -> Shown | None:
@@ -63,6 +81,21 @@ def dense_networks_of(card: Shown, cards: Sequence[Shown]) -> list[tuple[str | N
     ]
 
 
+def differences_of(card: Shown, cards: Sequence[Shown]) -> list[Difference]:
+    """Return how far a card is from its dense network under each protocol, over the seeds that both have."""
+    found = []
+    for protocol, dense in dense_networks_of(card, cards):
+        theirs = {run.about.seed: run for run in dense.runs}
+        pairs = [(run, [theirs[run.about.seed]]) for run in card.runs if run.about.seed in theirs]
+        runs = [run for one, others in pairs for run in (one, *others)]
+        if len({run.images for run in runs}) != 1:
+            continue
+        clean = _effect(pairs, lambda run: run.clean.correct)
+        robust = _effect(pairs, lambda run: run.robust_correct) if all(run.cells for run in runs) else None
+        found.append(Difference(protocol, dense, len(pairs), clean, robust))
+    return found
+
+
 def _is_as_long(dense: Shown, card: Shown, protocol: str | None) -> bool:
     """Say whether a dense network trained for as long as a card asks for; those that ask nothing take any."""
     asked = card.runs[0].about.dense_epochs or {}
@@ -75,7 +108,7 @@ def difference_figure(cards: Sequence[Shown]) -> Figure | None:
 
     A card that counts under two protocols is compared under each of them.
     """
-    rows = [row for card in cards for row in _differences(card, cards)]
+    rows = [_difference_row(card, found) for card in cards for found in differences_of(card, cards)]
     if not rows:
         return None
     several = [key for key in ("network", "protocol") if len({row[key] for row in rows}) > 1]
@@ -168,7 +201,7 @@ def _deck_differences(
             yield {**common_place(members), ALONE: False, **_deck_row(pair[0].name, [pair], dense)}
 
 
-def _deck_row(name: str, pairs: Sequence[tuple[RunResult, Sequence[RunResult]]], dense: Shown) -> Row:
+def _deck_row(name: str, pairs: _Pairs, dense: Shown) -> Row:
     sizes = [deck.about.bytes or np.nan for deck, _ in pairs]
     others = [run.about.bytes or np.nan for _, networks in pairs for run in networks]
     return {
@@ -176,8 +209,8 @@ def _deck_row(name: str, pairs: Sequence[tuple[RunResult, Sequence[RunResult]]],
         "label": name,
         "deck": name,
         "dense": dense.place.label,
-        **_effect("clean", pairs, lambda run: run.clean.correct),
-        **_effect("robust", pairs, lambda run: run.robust_correct),
+        **_interval_row("clean", _effect(pairs, lambda run: run.clean.correct)),
+        **_interval_row("robust", _effect(pairs, lambda run: run.robust_correct)),
         "share": float(np.mean(sizes) / np.mean(others)),
         "decks": len(pairs),
     }
@@ -193,26 +226,22 @@ def _difference_columns() -> list[Column]:
     ]
 
 
-def _differences(card: Shown, cards: Sequence[Shown]) -> Iterator[Row]:
-    for protocol, dense in dense_networks_of(card, cards):
-        theirs = {run.about.seed: run for run in dense.runs}
-        pairs = [(run, [theirs[run.about.seed]]) for run in card.runs if run.about.seed in theirs]
-        if len({run.images for one, others in pairs for run in (one, *others)}) != 1:
-            continue
-        values = _effect("clean", pairs, lambda run: run.clean.correct)
-        if all(run.cells for one, others in pairs for run in (one, *others)):
-            values |= _effect("robust", pairs, lambda run: run.robust_correct)
-        place = {"protocol": protocol or card.place.protocol, "dense": dense.place.label}
-        yield card.row(**values) | place | {"seeds": len(pairs)}
+def _difference_row(card: Shown, found: Difference) -> Row:
+    values = _interval_row("clean", found.clean)
+    if found.robust is not None:
+        values |= _interval_row("robust", found.robust)
+    place = {"protocol": found.protocol or card.place.protocol, "dense": found.dense.place.label}
+    return card.row(**values) | place | {"seeds": found.seeds}
 
 
 def _effect(
-    name: str,
-    pairs: Sequence[tuple[RunResult, Sequence[RunResult]]],
-    answers: Callable[[RunResult], npt.NDArray[np.bool_] | npt.NDArray[np.float64]],
-) -> dict[str, float]:
+    pairs: _Pairs, answers: Callable[[RunResult], npt.NDArray[np.bool_] | npt.NDArray[np.float64]]
+) -> Interval:
     """Return how far runs are above the mean of others, on average, with an interval over both."""
     rows = [answers(one) - np.mean([answers(other) for other in others], axis=0) for one, others in pairs]
     effect = Effect.of(np.stack(rows))
-    low, high = effect.interval()
-    return {name: effect.mean, f"{name}_low": low, f"{name}_high": high}
+    return Interval(effect.mean, *effect.interval())
+
+
+def _interval_row(name: str, found: Interval) -> dict[str, float]:
+    return {name: found.mean, f"{name}_low": found.low, f"{name}_high": found.high}

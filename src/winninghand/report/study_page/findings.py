@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from winninghand.base.errors import counted
-from winninghand.evaluation import Interval, paired_difference
+from winninghand.evaluation import Interval
 from winninghand.report.aggregation import corruptions_of
 from winninghand.report.page import Step, Tile
-from winninghand.report.study_page.against_dense import dense_networks_of
+from winninghand.report.study_page.against_dense import Difference, differences_of
 from winninghand.report.study_page.figure import MEAN, Figure, Row
 from winninghand.report.study_page.shown import Shown
 from winninghand.results import Results
@@ -91,11 +91,11 @@ def _of_best(cards: Sequence[Shown]) -> Iterator[str]:
         return
     best = max(sparse, key=_robust)
     text = f"{best.place.label} is the most robust sparse card: {100 * _robust(best):.2f}% robust"
-    pairs = dense_networks_of(best, cards)
-    for protocol, dense in pairs:
-        under = f" under {protocol}" if len(pairs) > 1 else ""
-        text += f", {_against(best, dense)} points against {_dense_name(dense)}{under}"
-    size, whole = _bytes(best), _bytes(pairs[0][1]) if pairs else None
+    found = _robust_differences(best, cards)
+    for one, robust in found:
+        under = f" under {one.protocol}" if len(found) > 1 else ""
+        text += f", {_signed(robust)} points against {_dense_name(one.dense)}{under}"
+    size, whole = _bytes(best), _bytes(found[0][0].dense) if found else None
     if size and whole:
         text += f", in {size / whole:.1%} of its bytes ({size:,.0f} of {whole:,.0f})"
     yield text + ". It was chosen on these same images, which flatters it a little."
@@ -103,16 +103,16 @@ def _of_best(cards: Sequence[Shown]) -> Iterator[str]:
 
 def _of_own_domain(cards: Sequence[Shown]) -> Iterator[str]:
     """Say which sparse card is the nearest to a dense network that learned from the same images."""
-    same: dict[str | None, list[tuple[Shown, Shown]]] = {}
+    same: dict[str | None, list[tuple[Shown, Interval]]] = {}
     for card in _with_cells(cards):
-        for protocol, dense in dense_networks_of(card, cards):
-            if dense.runs[0].cells and dense.place.domain == card.place.domain:
-                same.setdefault(protocol, []).append((card, dense))
+        for one, robust in _robust_differences(card, cards):
+            if one.dense.place.domain == card.place.domain:
+                same.setdefault(one.protocol, []).append((card, robust))
     for protocol, pairs in same.items():
-        card, dense = max(pairs, key=lambda pair: _robust(pair[0]) - _robust(pair[1]))
-        above = sum(_robust(one) > _robust(other) for one, other in pairs)
+        card, best = max(pairs, key=lambda pair: pair[1].mean)
+        above = sum(robust.mean > 0 for _, robust in pairs)
         with_dense = "with a dense network of the same domain" + (f" under {protocol}" if protocol else "")
-        difference = f"{card.place.label}, {_against(card, dense)} points"
+        difference = f"{card.place.label}, {_signed(best)} points"
         if len(pairs) == 1:
             is_more = "is more robust than it" if above else "is not more robust than it"
             yield f"The one sparse card {with_dense} {is_more}: {difference}."
@@ -127,8 +127,8 @@ def _of_own_domain(cards: Sequence[Shown]) -> Iterator[str]:
 def _of_smallest(cards: Sequence[Shown]) -> Iterator[str]:
     near = []
     for card in _with_cells(cards):
-        dense, size = [one for _, one in dense_networks_of(card, cards) if one.runs[0].cells], _bytes(card)
-        if dense and size and all(_robust(card) > _robust(one) - _CLOSE for one in dense):
+        found, size = _robust_differences(card, cards), _bytes(card)
+        if found and size and all(robust.mean > -_CLOSE for _, robust in found):
             near.append((size, card))
     if near:
         size, card = min(near, key=lambda pair: pair[0])
@@ -209,14 +209,9 @@ def _bytes(card: Shown) -> float | None:
     return float(np.mean(sizes)) if sizes else None
 
 
-def _against(card: Shown, dense: Shown) -> str:
-    """Return the difference in robust accuracy over common seeds, with its interval over images."""
-    seeds = {run.about.seed for run in card.runs} & {run.about.seed for run in dense.runs}
-    pair = [
-        [run.robust_correct for run in one.runs if not seeds or run.about.seed in seeds]
-        for one in (card, dense)
-    ]
-    return _signed(paired_difference(*(np.mean(one, axis=0) for one in pair)))
+def _robust_differences(card: Shown, cards: Sequence[Shown]) -> list[tuple[Difference, Interval]]:
+    """Return the differences from dense networks that are known under corruptions, and these."""
+    return [(one, one.robust) for one in differences_of(card, cards) if one.robust is not None]
 
 
 def _signed(difference: Interval) -> str:

@@ -129,7 +129,7 @@ def _differing(group: Group, peers: Sequence[Group]) -> str:
     """Return what was chosen for a group and differently for some of its peers."""
     parts = []
     for key in dict.fromkeys(key for peer in peers for key in peer.choice):
-        if key in _PLACED or len({peer.choice.get(key) for peer in peers}) == 1:
+        if key in _PLACED or key.startswith("network.") or len({peer.choice.get(key) for peer in peers}) == 1:
             continue
         if key in group.choice:
             parts.append(f"{key.rpartition('.')[2]} {group.choice[key]}")
