@@ -66,8 +66,9 @@ def measured(about, rate, error=0.1, passes=1.0):
     return RunResult.of(about, [cell("clean", 0, 0.9), cell("fog", 3, rate)])
 
 
-def deck(name, rate, members, gate, passes):
-    about = About(name, "deck", "study", "tiny", EVALUATION, members=members, bytes=2000, gate=gate)
+def deck(name, rate, members, gate, passes, **settings):
+    known = {"members": members, "bytes": 2000, "gate": gate, "choice": {"gate": gate, **settings}}
+    about = About(name, "deck", "study", "tiny", EVALUATION, **known)
     return measured(about, rate, passes=passes)
 
 
@@ -171,6 +172,41 @@ def test_a_rise_over_equal_capacity_is_that_of_the_line():
     row = verdict("C8", [DENSE, Card("lrr", 0.5, 0.63, width=32), WIDE])[1]
     x, y = np.array([0.0, 0.5, 0.9]), np.array([0.60, 0.63, 0.66])
     assert row["effect"] == pytest.approx(0.9 * np.polyfit(x, y, 1)[0], abs=0.004)
+
+
+def test_a_rise_over_equal_capacity_is_of_one_way_of_compressing():
+    others = [
+        Card("lrr", 0.9, 0.4, width=64, scope="layerwise"),
+        Card("lrr", 0.9, 0.4, width=64, epochs=12),
+        Card("dense", 0.0, 0.9, epochs=12),
+    ]
+    both = {"equal_schedule": 4, "equal_epochs": 12}
+    chain = [Card("lrr", 0.5, 0.63, width=32, dense_epochs=both), WIDE]
+    row = verdicts([DENSE, *chain, *others])["equal_schedule", "C8"]
+    (found,) = (one for one in row["evidence"] if "width 64" in one["comparison"] and one["effect"] > 0)
+    assert {*found["runs"], *found["against"]} == {
+        card.run(seed).name for card in (DENSE, *chain) for seed in range(3)
+    }
+
+
+def test_decks_of_one_body_are_held_against_their_card_alone_those_of_each_table_apart():
+    card = Card("lrr", 0.95, 0.60)
+
+    def decks(name, rate, **settings):
+        for seed in range(3):
+            members = (card.run(seed).name,)
+            yield deck(f"{name}{seed}", rate + 0.002 * math.sin(seed), members, "weighted", 3.0, **settings)
+
+    said, row = verdict("C4", [card], more=[*decks("all", 0.70), *decks("one", 0.65, max_active=1)])
+    assert (said, row["missing"]) == ("holds", [])
+    assert [(one["runs"][0], one["seeds"]) for one in row["evidence"]] == [("all0", 3), ("one0", 3)]
+    mixed = [*decks("all", 0.70)][:2] + [*decks("one", 0.65, max_active=1)][2:]
+    assert [one["seeds"] for one in verdict("C4", [card], more=mixed)[1]["evidence"]] == [2, 1]
+
+
+def test_what_is_counted_speaks_least_by_its_share_of_the_limit():
+    cards = [Card("lrr", 0.95, 0.6, bytes=300), Card("gmp", 0.95, 0.6, bytes=400)]
+    assert verdict("C5", cards)[1]["effect"] == pytest.approx(0.04)
 
 
 def test_decks_are_held_against_each_card_and_the_average():

@@ -173,7 +173,7 @@ def test_the_report_shows_who_plays_when(finished):
 def test_claims_judge_the_decks(finished):
     claims = {claim["name"]: claim for claim in Results(finished[0]).claims}
     passes = [one for one in claims["C4"]["evidence"] if one["comparison"].startswith("passes")]
-    assert [(one["effect"], one["verdict"], one["seeds"]) for one in passes] == [(-1.0, "holds", 2)]
+    assert [(one["effect"], one["verdict"], one["seeds"]) for one in passes] == [(0.5, "holds", 2)]
     assert claims["C4"]["missing"] == []
 
 

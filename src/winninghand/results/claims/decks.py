@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -17,8 +18,9 @@ class DecksBeatTheirCards(Claim):
     """Several cards together know more than the best of them, and a gate spares passes.
 
     A deck is better than its best card where it is better than each of its cards: so no card is chosen by
-    the images that it is judged on. Decks of the same gate and of cards that differ in their seeds only take
-    the place of seeds. Decks of dense networks alone are not what is claimed of.
+    the images that it is judged on. Decks of the same table and of cards that differ in their seeds only take
+    the place of seeds. Decks of dense networks alone are not what is claimed of. A deck of one body has no
+    average beside it: its one card is what it is compared with.
     """
 
     name = "C4"
@@ -27,7 +29,8 @@ class DecksBeatTheirCards(Claim):
         "average of the same cards, at fewer passes"
     )
     statistic = (
-        "robust accuracy of a deck less that of each of its cards; of a gated deck less that of the average"
+        "robust accuracy of a deck less that of each of its cards; of a gated deck less that of the average, "
+        "and its passes in percent of the average's; passes are counted, not tested"
     )
 
     def comparisons(self, groups: Groups) -> Iterator[Comparison | Missing]:
@@ -43,20 +46,21 @@ class DecksBeatTheirCards(Claim):
             members = [_in_order(deck, cards) for deck in decks]
             for place in range(len(members[0])):
                 yield _over(decks, [ordered[place] for ordered in members])
-            if decks[0].about.gate == "average":
+            if decks[0].about.gate == "average" or len(members[0]) == 1:
                 continue
             same = [averages[set_of(deck)] for deck in decks if set_of(deck) in averages]
             if len(same) < len(decks):
                 yield Missing(f"the average of the same cards, beside {decks[0].name}")
                 continue
             yield _over(decks, same)
-            passes = [[deck.mean_passes - other.mean_passes] for deck, other in zip(decks, same, strict=True)]
+            passes = [[deck.mean_passes / other.mean_passes] for deck, other in zip(decks, same, strict=True)]
             yield Comparison(
-                f"passes of {decks[0].name}, less those of {same[0].name}",
+                f"passes of {decks[0].name}, of those of {same[0].name}",
                 np.array(passes),
                 tuple(deck.name for deck in decks),
                 tuple(other.name for other in same),
                 "below",
+                value=1.0,
                 exact=True,
             )
 
@@ -67,15 +71,16 @@ def set_of(deck: RunResult) -> frozenset[str]:
 
 
 def alike(decks: Sequence[RunResult], cards: dict[str, RunResult]) -> list[list[RunResult]]:
-    """Return decks of one gate and of cards that differ in their seeds only; no card is in two of them."""
+    """Return decks of one table and of cards that differ in their seeds only; no card is in two of them."""
     found: dict[tuple[object, ...], list[RunResult]] = defaultdict(list)
     for deck in decks:
         recipes = tuple(Group((card,)).without("seed") for card in _in_order(deck, cards))
-        same = found[deck.about.gate, recipes]
+        kind = (deck.about.gate, json.dumps(deck.about.choice, sort_keys=True), recipes)
+        same = found[kind]
         if all(set_of(deck).isdisjoint(set_of(other)) for other in same):
             same.append(deck)
         else:
-            found[deck.about.gate, recipes, deck.name] = [deck]
+            found[*kind, deck.name] = [deck]
     return list(found.values())
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from winninghand.results.claims.claim import Claim
 from winninghand.results.claims.comparison import Comparison, Missing
 from winninghand.results.claims.groups import Groups, compared, robust
+from winninghand.results.claims.pruning import KEPT
 
 
 class AugmentationLiftsCards(Claim):
@@ -32,6 +33,6 @@ class AugmentationLiftsCards(Claim):
                 yield Missing(f"dense networks, clean and augmented, to compare with {card.label}")
                 continue
             terms = [(1.0, card), (-1.0, clean[0]), (-1.0, dense), (1.0, dense_clean)]
-            yield compared(card.label, terms, robust, "above", -0.01)
+            yield compared(card.label, terms, robust, "above", KEPT)
         if not found:
             yield Missing("cards that differ in their domain only, clean and augmented")

@@ -81,6 +81,14 @@ class Group:
         return json.dumps([self.recipe.get(key) for key in _PLACE], sort_keys=True)
 
     @cached_property
+    def kind_of_any_capacity(self) -> str:
+        """What pruned networks share that differ in width and sparsity only, as JSON."""
+        recipe = json.loads(self.without("network.width"))
+        for key in ("sparsity", "milestones"):
+            recipe["compression"].pop(key, None)
+        return json.dumps(recipe, sort_keys=True)
+
+    @cached_property
     def place_of_any_width(self) -> str:
         """The same without the network's width."""
         network, *rest = json.loads(self.place)
@@ -155,8 +163,21 @@ class Groups:
         Of several those whose training had most settings in common with the card's. Where the study names no
         protocol, any length will do.
         """
+        return self._nearest(card, [one for one in self.dense if one.place == card.place])
+
+    def dense_of_any_width(self, card: Group) -> list[Group]:
+        """Return the dense networks like that of `dense_of`, one of each width."""
+        found: dict[str, list[Group]] = defaultdict(list)
+        for one in self.dense:
+            if one.place_of_any_width == card.place_of_any_width:
+                found[one.place].append(one)
+        nearest = [self._nearest(card, several) for several in found.values()]
+        return [one for one in nearest if one is not None]
+
+    def _nearest(self, card: Group, dense: Iterable[Group]) -> Group | None:
+        """Return the dense network that trained as long as asked, most like a card."""
         wanted = card.dense_epochs(self.protocol)
-        found = [one for one in self.dense if one.place == card.place and wanted in (None, one.epochs)]
+        found = [one for one in dense if wanted in (None, one.epochs)]
         return min(found, key=lambda one: _apart(one.recipe, card.recipe), default=None)
 
     def twins(self, card: Group, key: str) -> list[Group]:

@@ -67,14 +67,17 @@ class Tested:
 
     @property
     def distance(self) -> float:
-        """How far the effect lies on the claimed side of the value, in half-widths of its interval."""
+        """How far the effect lies on the claimed side of the value, in half-widths of its interval.
+
+        Of exact differences in parts of the value, as there is no doubt to measure by.
+        """
         side, value = self.comparison.side, self.comparison.value
         beyond = {
             "above": self.effect.mean - value,
             "below": value - self.effect.mean,
             "apart": abs(self.effect.mean) - value,
         }[side]
-        width = (self.interval[1] - self.interval[0]) / 2
+        width = abs(value) if self.is_exact else (self.interval[1] - self.interval[0]) / 2
         return beyond / width if width else math.copysign(math.inf, beyond) if beyond else 0.0
 
     @cached_property
@@ -217,7 +220,7 @@ class Judged:
 
     def row(self, corrected: float | None) -> dict[str, Any]:
         """Return the claim as plain values; the effect is that of the comparison that speaks least for it."""
-        weakest = min(self.comparisons, key=lambda one: one.distance, default=None)
+        weakest = min(self.comparisons, key=_support, default=None)
         none = dict.fromkeys(("effect", "low", "high"))
         return {
             "name": self.claim.name,
@@ -229,6 +232,12 @@ class Judged:
             "evidence": [one.row() for one in self.comparisons],
             "missing": list(self.missing),
         }
+
+
+def _support(one: Tested) -> tuple[int, float]:
+    """Return how much a comparison speaks for its claim; what is counted says all, or nothing."""
+    sure = {"fails": 0, "undecided": 1, "holds": 2}[one.verdict] if one.is_exact else 1
+    return sure, one.distance
 
 
 def _without_seed(choice: Mapping[str, Any]) -> str:

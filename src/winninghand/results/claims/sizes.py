@@ -109,22 +109,26 @@ class SparsityHelpsAtEqualCapacity(Claim):
 
 
 def _of_equal_capacity(groups: Groups) -> Iterator[list[Group]]:
-    """Yield networks that differ in width and sparsity only and have equally many non-zero parameters."""
-    for method in dict.fromkeys(card.method for card in groups.chosen()):
-        rows: dict[str, list[Group]] = {}
-        for group in groups.cards:
-            if group.method in ("dense", method) and group.width and _is_known(group, _nonzero):
-                rows.setdefault(group.place_of_any_width, []).append(group)
-        for row in rows.values():
-            left = sorted(row, key=lambda one: one.sparsity)
-            while left:
-                first, count = left[0], _mean(left[0], _nonzero)
-                chain = [one for one in left if abs(_mean(one, _nonzero) / count - 1) <= EQUAL_COUNT]
-                taken = {one.names for one in chain}
-                left = [one for one in left if one.names not in taken]
-                chain = [first, *(one for one in chain if _is_wider_and_sparser(one, first))]
-                if len(chain) > 1:
-                    yield chain
+    """Yield networks that differ in width and sparsity only and have equally many non-zero parameters.
+
+    The first may be a dense network, as long as the one with which the least sparse card is compared.
+    """
+    rows: dict[str, list[Group]] = {}
+    for card in groups.chosen():
+        rows.setdefault(card.kind_of_any_capacity, []).append(card)
+    for cards in rows.values():
+        least = min(cards, key=lambda one: one.sparsity)
+        row = [*groups.dense_of_any_width(least), *cards]
+        known = [one for one in row if one.width and _is_known(one, _nonzero)]
+        left = sorted(known, key=lambda one: one.sparsity)
+        while left:
+            first, count = left[0], _mean(left[0], _nonzero)
+            chain = [one for one in left if abs(_mean(one, _nonzero) / count - 1) <= EQUAL_COUNT]
+            taken = {one.names for one in chain}
+            left = [one for one in left if one.names not in taken]
+            chain = [first, *(one for one in chain if _is_wider_and_sparser(one, first))]
+            if len(chain) > 1:
+                yield chain
 
 
 def _is_wider_and_sparser(one: Group, other: Group) -> bool:
