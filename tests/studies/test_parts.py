@@ -9,6 +9,8 @@ import winninghand as wh
 from winninghand.base.errors import InputError
 from winninghand.results.outcomes import Outcome, read_outcomes, write_outcomes
 from winninghand.studies import Study, planned, run_study
+from winninghand.studies.parts import take_over
+from winninghand.training import new_run
 
 RECIPE = {
     "network": {"name": "conv2", "width": 2, "input_size": 16},
@@ -113,3 +115,35 @@ def test_a_folder_that_is_no_part_of_the_study_is_refused(tiny_images, tmp_path)
     ):
         with pytest.raises(InputError, match=message):
             list(run_study(asked, images, tmp_path / "all", parts=[tmp_path / part]))
+
+
+def test_the_training_that_got_further_goes_on(tiny_images, tmp_path):
+    recipe = RECIPE | {"compression": {"method": "lrr", "sparsity": 0.75, "milestones": [0.5]}}
+    asked = Study.model_validate({"title": "a", "recipe": recipe, "protocol": "equal_schedule"})
+    plan = planned(asked)
+    (task,) = plan.tasks
+
+    def begun(folder, phases):
+        run = new_run(task.spec.recipe, tiny_images)
+        for _ in range(phases):
+            assert not run.advance(folder / task.name, one_phase=True)
+        return (folder / task.name / "checkpoint.pt").read_bytes()
+
+    part, out, late = tmp_path / "part", tmp_path / "out", tmp_path / "late"
+    first, second = begun(part, 1), begun(out, 2)
+    late.mkdir()
+    for folder, one in ((out, second), (late, first)):
+        for _ in range(2):
+            take_over([part], asked, plan, tiny_images, folder, {})
+            assert (folder / task.name / "checkpoint.pt").read_bytes() == one
+    take_over([out], asked, plan, tiny_images, late, {})
+    assert (late / task.name / "checkpoint.pt").read_bytes() == second
+
+
+def test_no_part_is_copied_where_another_is_refused(tiny_images, tmp_path):
+    asked = study(["dense"], [0])
+    list(run_study(asked, tiny_images, tmp_path / "part"))
+    with pytest.raises(InputError, match="holds nothing of this study"):
+        list(run_study(asked, tiny_images, tmp_path / "all", parts=[tmp_path / "part", tmp_path / "typo"]))
+    assert not list((tmp_path / "all").rglob("*.parquet"))
+    assert not list((tmp_path / "all").rglob("*.card"))

@@ -41,21 +41,13 @@ def take_over(
     plan is left where it is.
 
     Raises `InputError` for a folder with no results of a study, or with those of other images, before
-    anything of it is copied.
+    anything is copied.
     """
     writer, ours = ResultsWriter(out), dict(known)
-    for part in parts:
-        if part.resolve() == out.resolve():
-            raise InputError(f"{part} is the study's own folder; give others as its parts")
-        theirs = measured_in(part)
-        if not theirs and not any(run_path(part, task.spec.recipe).is_dir() for task in plan.tasks):
-            raise InputError(
-                f"{part} holds nothing of this study; give the folder that 'winninghand study --out' wrote"
-            )
-        check_data(theirs.values(), images, part)
+    for part, theirs in [(part, _measured_of(part, plan, images, out)) for part in parts]:
         for training in plan.tasks:
             source, target = (run_path(folder, training.spec.recipe) for folder in (part, out))
-            if source.is_dir() and not is_trained(target):
+            if _is_further(RunFolder(source), RunFolder(target)):
                 _copy_run(source, target)
         asked: list[AnyTask] = [*(task for task in plan.tasks if task.measured), *plan.decks]
         left = [task for task in asked if not _is_done(task, ours, study)]
@@ -72,6 +64,28 @@ def take_over(
         decks = sum(isinstance(task, DeckTask) for task in new)
         announce(f"{part}: {counted(len(new) - decks, 'run')} and {counted(decks, 'deck')} taken over")
     return ours
+
+
+def _measured_of(part: Path, plan: Plan, images: ImageSet, out: Path) -> dict[str, RunResult]:
+    """Return what was measured in the folder of a part; raise `InputError` where it is none of this study."""
+    if part.resolve() == out.resolve():
+        raise InputError(f"{part} is the study's own folder; give others as its parts")
+    found = measured_in(part)
+    if not found and not any(run_path(part, task.spec.recipe).is_dir() for task in plan.tasks):
+        raise InputError(
+            f"{part} holds nothing of this study; give the folder that 'winninghand study --out' wrote"
+        )
+    check_data(found.values(), images, part)
+    return found
+
+
+def _is_further(source: RunFolder, target: RunFolder) -> bool:
+    """Say whether a run got further in one folder than in another."""
+    if is_trained(target.path) or is_trained(source.path):
+        return not is_trained(target.path)
+    if not source.checkpoint.exists() or not target.checkpoint.exists():
+        return source.checkpoint.exists()
+    return len(source.read_metrics()) > len(target.read_metrics())
 
 
 def _is_done(task: AnyTask, known: dict[str, RunResult], study: Study) -> bool:
