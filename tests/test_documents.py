@@ -8,6 +8,7 @@ import pytest
 
 from winninghand.base import catalog
 from winninghand.base.registry import Registry
+from winninghand.studies import load_study, planned
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src/winninghand"
@@ -59,3 +60,13 @@ def test_a_page_names_only_what_is_there(page):
     links = [link for link in found(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page) if not link.startswith("api/")]
     missing += [link for link in links if not (page.parent / link).exists()]
     assert missing == []
+
+
+def test_the_lengths_of_studies_are_those_of_their_plans():
+    page = (ROOT / "docs/studies.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(studies/\S+\.toml)` \|.*\| ([\d,]+) \| ([\d,]+) \|$", page, re.MULTILINE)
+    assert len(rows) == 5
+    for path, epochs, apart in rows:
+        if path != "studies/paper.toml":  # 4,200 runs take a minute to plan
+            plan = planned(load_study(ROOT / path))
+            assert (epochs, apart) == (f"{plan.epochs:,.0f}", f"{plan.epochs_apart:,.0f}"), path

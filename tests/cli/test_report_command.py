@@ -29,6 +29,8 @@ def test_page_csv_and_latex_are_written(run, study, tmp_path):
         "report", study / "results", "--out", tmp_path / "page.html", "--markdown", tmp_path / "p.md"
     )
     assert code == 0
+    run("report", study / "results")
+    assert not list((study / "results").glob("*.html"))
     assert (tmp_path / "page.html").read_bytes() == (study / "report.html").read_bytes()
     lines = (tmp_path / "p.md").read_text().splitlines()
     results = Results(study)
@@ -54,6 +56,9 @@ def test_bad_input_is_one_line(check_refusal, study, tmp_path):
         tmp_path, ("report", study, "--out", study / "results/cells.parquet"), "a page is written as .html"
     )
     check_refusal(tmp_path, ("report", study, "--markdown", study / "results/cells.parquet"), "is read here")
+    (study / "claims.md").write_text("mine")
+    check_refusal(tmp_path, ("report", study, "--markdown", study / "claims.md"), "table of the study's own")
+    check_refusal(tmp_path, ("report", study, "--csv", study / "results"), "is read here")
     planned = read_sealed(study / "results/study.json")
     write_sealed({**planned, "schema": 99}, study / "results/study.json")
     check_refusal(tmp_path, ("report", study), "schema 99")

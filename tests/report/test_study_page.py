@@ -20,6 +20,7 @@ from winninghand.evaluation import CLEAN, Cell, Heatmap
 from winninghand.evaluation import Outcome as Answers
 from winninghand.report.study_page import Report, write_page
 from winninghand.report.study_page.against_dense import dense_of, difference_figure
+from winninghand.report.study_page.cards import corruption_figures
 from winninghand.report.study_page.costs import mark_front
 from winninghand.report.study_page.figure import MEAN
 from winninghand.report.study_page.findings import findings
@@ -145,6 +146,13 @@ def test_a_card_is_set_against_the_dense_network_of_each_protocol_by_seeds_and_i
     assert second["robust"] == pytest.approx(lrr[1].robust_accuracy - dense[2].robust_accuracy)
     assert first["clean_low"] < first["clean"] < first["clean_high"]
     assert difference_figure(shown_cards(dense)) is None
+    both = next(
+        figure
+        for figure in corruption_figures(shown_cards([dense[2], *lrr]), [*lrr])
+        if "dense" in figure.name
+    )
+    mean = next(row for row in both.rows if row["seed"] == MEAN)
+    assert mean["c0"] == pytest.approx(lrr[1].cells[0].accuracy - dense[2].cells[0].accuracy)
     told = next(text for text in findings(shown_cards([*dense, *lrr]), [], None) if "most robust" in text)
     for row in rows:
         assert f"{100 * row['robust_low']:+.2f} to {100 * row['robust_high']:+.2f}" in told.replace("−", "-")

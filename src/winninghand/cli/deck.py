@@ -153,6 +153,7 @@ def parse_bytes(text: str) -> int:
 
 def _each_once(cards: Sequence[tuple[Path, Card]]) -> dict[Path, Card]:
     """Return files and their cards without those that hold what another one does, and say which these are."""
+    from winninghand.cli.measuring import as_given
     from winninghand.report.terminal import say
 
     first: dict[bytes, Path] = {}
@@ -161,7 +162,7 @@ def _each_once(cards: Sequence[tuple[Path, Card]]) -> dict[Path, Card]:
     for path, card in cards:
         digest = blake2b(path.read_bytes()).digest()
         if digest in first:
-            again.append(f"{path} is {first[digest]}")
+            again.append(f"{as_given(path)} is {as_given(first[digest])}")
         else:
             first[digest], kept[path] = path, card
     if again:

@@ -131,7 +131,7 @@ def export(
 ) -> None:
     """Write a card or a deck for other tools, in the format that the name of the file ends with."""
     from winninghand.cli.measuring import portable
-    from winninghand.decks import load
+    from winninghand.decks import Deck, load
     from winninghand.exports import export as exported
     from winninghand.exports.quantized import QuantizedFile
     from winninghand.report.terminal import print_quantized, say
@@ -149,9 +149,10 @@ def export(
     if isinstance(written, QuantizedFile):
         print_quantized(written)
     elif written is not None:
+        each = " for each card that is played" if isinstance(found, Deck) else ""
         say(
             f"flash {written.constants:,} bytes and the code, RAM {written.ram:,} bytes, "
-            f"{written.products:,} products of weights"
+            f"{written.products:,} products of weights{each}"
         )
 
 

@@ -60,6 +60,7 @@ def predict(
         true_classes,
         write_csv,
     )
+    from winninghand.report.terminal import say
     from winninghand.runtimes import checked_engine, run_by
 
     check_apart([csv, file_of(json)], [model, *images])
@@ -79,6 +80,7 @@ def predict(
     print_summary(answers, len(player.cards), truth)
     if csv is not None:
         write_csv(answers, truth, min(top, len(player.classes)), csv)
+        say(f"written: {csv}")
     write_json(prediction_document(portable(model), player, answers, truth), json)
     if all(isinstance(answer, Unreadable) for answer in answers):
         raise typer.Exit(2)

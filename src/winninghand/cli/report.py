@@ -16,7 +16,7 @@ def report(
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="The page; without it, report.html in the folder.", callback=output_page),
+        typer.Option(help="The page; without it, report.html in the study's folder.", callback=output_page),
     ] = None,
     latex: Annotated[
         Path | None,
@@ -31,15 +31,20 @@ def report(
     ] = None,
 ) -> None:
     """Show what a study found: one HTML page that works offline, with charts, filters and all tables."""
-    from winninghand.base.files import check_apart, checked_output
+    from winninghand.base.errors import InputError
+    from winninghand.base.files import check_apart, checked_output, real_path
     from winninghand.report.page import check_drawing
     from winninghand.report.study_page import Report, write_page
+    from winninghand.report.study_tables import STUDY_TABLES
     from winninghand.report.terminal import say
     from winninghand.results import Results
 
     results = Results(folder)
-    page = checked_output(folder / "report.html" if out is None else out)
-    check_apart([page, *([] if markdown is None else [checked_output(markdown)])], [results.folder])
+    place = results.folder.parent
+    page = checked_output(place / "report.html" if out is None else out)
+    check_apart([page, None if markdown is None else checked_output(markdown), csv, latex], [results.folder])
+    if markdown is not None and real_path(markdown) in [real_path(place / name) for name in STUDY_TABLES]:
+        raise InputError(f"{markdown} is a table of the study's own; give another path")
     check_drawing()
     found = Report.of(results)
     write_page(found, page)

@@ -40,7 +40,11 @@ def specialize(
     skip_broken: SkipBroken = False,
     stream: Stream = False,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Train on a seeded, class-balanced sample of so many images.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Train norms on a class-balanced sample of so many images; the gate is fitted on 1,000.",
+        ),
     ] = None,
     gate: Annotated[
         str,

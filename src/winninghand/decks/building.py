@@ -38,9 +38,11 @@ class SizeLimit:
     sizes: Sequence[int]
 
     def __post_init__(self) -> None:
-        if min(self.sizes) + _BYTES_OF_THE_GATE > self.total:
+        least = min(self.sizes) + _BYTES_OF_THE_GATE
+        if least > self.total:
             raise InputError(
-                f"the smallest card has {min(self.sizes):,} bytes; give a larger budget than {self.total:,}"
+                f"a deck of the smallest card may have {least:,} bytes; give a larger budget than "
+                f"{self.total:,}"
             )
 
 

@@ -37,7 +37,9 @@ def calibration_error(logits: Tensor, labels: Tensor, temperature: float) -> flo
 
 
 def _print_steps(built: Built, names: Sequence[str]) -> None:
-    grid = Table("card added", "bytes of the deck", "accuracy, extra corruptions", title="Choice of cards")
+    grid = Table(
+        "card added", "bytes of the deck, at most", "accuracy, extra corruptions", title="Choice of cards"
+    )
     for step in built.steps:
         grid.add_row(names[step.card], f"{step.bytes:,}", f"{step.accuracy:.2%}")
     console.print(grid)

@@ -20,6 +20,9 @@ from winninghand.report.aggregation import (
 )
 from winninghand.results import Results, RunResult
 
+STUDY_TABLES = ("table.md", "log.md", "claims.md")
+"""What a study writes into its folder for people to read."""
+
 DECK_COLUMNS = ("deck", "cards", "gate", "passes", "clean", "robust", "bytes")
 ENDED_COLUMNS = ("run", "what came of it", "attempts", "error", "log")
 LOG_COLUMNS = ("", "run", "extends", "epochs", "minutes", "validation", "clean", "robust", "bytes")
@@ -177,12 +180,12 @@ def _logged(run: RunResult) -> list[str]:
     validation = about.last_validation_accuracy
     return [
         about.parent or "",
-        str(about.epochs),
+        "" if about.epochs is None else str(about.epochs),
         f"{(about.seconds or 0) / 60:.1f}",
         "" if not validation else f"{100 * validation:.2f}",
         f"{100 * run.clean_accuracy:.2f}",
         f"{100 * run.robust_accuracy:.2f}",
-        f"{about.bytes:,}",
+        "" if about.bytes is None else f"{about.bytes:,}",
     ]
 
 

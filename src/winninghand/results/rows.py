@@ -28,7 +28,7 @@ def checked_rows_path(path: Path | str) -> Path:
 def write_rows(rows: Sequence[dict[str, Any]], path: Path | str) -> None:
     """Write rows of plain values, all with the same keys, as Parquet or CSV by the suffix.
 
-    The file is written whole or not at all.     Raises what `checked_rows_path` raises.
+    The file is written whole or not at all. Raises what `checked_rows_path` raises.
     """
     suffix = checked_rows_path(path).suffix.lower()
     with atomic_write(path) as tmp:

@@ -51,12 +51,13 @@ def from_zoo(table: Any) -> Any:  # noqa: ANN401 (checked later)
     old = zoo.get("decks") if isinstance(zoo, Mapping) else None
     if not isinstance(zoo, Mapping) or not isinstance(old, list | tuple):
         return table
-    if not old or not all(isinstance(deck, Mapping) for deck in old):
+    ours = table.get("decks", ())
+    if not old or not all(isinstance(deck, Mapping) for deck in old) or not isinstance(ours, list | tuple):
         return table
     renamed("zoo.decks", 'decks, with seeds = "together"; zoo.decks takes their names')
     moved = [_moved(deck) for deck in old]
     names = [deck.get("name") for deck in old]
-    return {**table, "decks": [*table.get("decks", ()), *moved], "zoo": {**zoo, "decks": names}}
+    return {**table, "decks": [*ours, *moved], "zoo": {**zoo, "decks": names}}
 
 
 def _moved(deck: Mapping[str, Any]) -> dict[str, Any]:

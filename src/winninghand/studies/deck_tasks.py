@@ -47,6 +47,11 @@ class DeckTask:
         return found
 
     @property
+    def asked(self) -> dict[str, Any]:
+        """What results say of it that the study's table decides."""
+        return {"choice": self.choice, "protocol": self.protocol or None}
+
+    @property
     def members(self) -> tuple[str, ...]:
         """The names of the runs whose cards it may play."""
         return tuple(spec.name for spec in self.cards)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from winninghand.base import catalog
 from winninghand.base.errors import InputError
@@ -30,6 +31,11 @@ class Task:
     def name(self) -> str:
         """The run's name."""
         return self.spec.name
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """What results say of it that the study decides."""
+        return self.spec.asked
 
 
 AnyTask = Task | DeckTask
@@ -79,10 +85,10 @@ class Executor(ABC):
         """Yield each task once it has ended, in any order.
 
         In `tasks` every run comes after its parent; to draw a task from them announces it. Decks are given
-        once all runs have ended, and have no parent. `work` is called
-        once for each, in this process or in another one that sees the same files. What it raises is yielded
-        as `Failed`, but for `OSError` and what a full disk causes, which concern the folder and thus all
-        tasks, and are passed on. A task whose parent failed is yielded as `Failed`, `BlockedError`.
+        once all runs have ended, and have no parent. `work` is called once for each, in this process or in
+        another one that sees the same files. What it raises is yielded as `Failed`, but for `OSError` and
+        what a full disk causes, which concern the folder and thus all tasks, and are passed on. A task whose
+        parent failed is yielded as `Failed`, `BlockedError`.
         """
 
 

@@ -56,8 +56,7 @@ def take_over(
             run = theirs[task.name]
             if isinstance(task, DeckTask):
                 _copy(deck_path(part, task.name), deck_path(out, task.name))
-            else:
-                run = replace(run, about=replace(run.about, **task.spec.asked))
+            run = replace(run, about=replace(run.about, **task.asked))
             writer.add(run)
             ours[task.name] = run
         _take_outcomes(part, out, {task.name for task in left}, {task.name for task in new})

@@ -63,21 +63,22 @@ def run_study(
         known = measured_in(out)
         check_data(known.values(), images, out)
         known = take_over(parts, study, plan, images, out, known, announce)
-        runs = [task for task in plan.tasks if task.measured]
+        runs, outcomes = [task for task in plan.tasks if task.measured], read_outcomes(writer.folder)
+        if finished and not (
+            known or outcomes or any(is_trained(run_path(out, task.spec.recipe)) for task in runs)
+        ):
+            return  # nothing is done of this study, and nothing is written
         listed = [{"run": task.name, "parent": _parent(task), "choice": task.spec.choice} for task in runs]
         decks = [{"run": one.name, "cards": list(one.members), "choice": one.choice} for one in plan.decks]
         writer.write_study(study.title, images.name, study.evaluation.to_json(), listed, __version__, decks)
-        failures = Failures(out, writer.folder, announce, read_outcomes(writer.folder))
+        failures = Failures(out, writer.folder, announce, outcomes)
         todo = []
         for place, task in enumerate(runs, start=1):
             failures.labels[task.name] = f"{place}/{len(runs)} {_label(task, out)}"
             run = known.get(task.name)
             if run is not None and is_as_asked(run, study):
                 announce(f"{failures.labels[task.name]}: done already")
-                asked = _as_asked(run, task)
-                if asked is not run:
-                    writer.add(asked)
-                yield asked
+                yield _as_asked(run, task, writer)
             elif failures.has_diverged(task.name):
                 announce(f"{failures.labels[task.name]}: its training diverged")
             elif not finished or is_trained(run_path(out, task.spec.recipe)):
@@ -110,7 +111,7 @@ def run_study(
             found = known.get(deck.name)
             if found is not None and is_measured(deck, found, study):
                 announce(f"{label}: done already")
-                yield found
+                yield _as_asked(found, deck, writer)
             elif failures.has_ended(deck):
                 continue
             elif not finished or _needs_no_training(deck, out):
@@ -151,13 +152,17 @@ def _is_measured_before(task: AnyTask, study: Study, out: Path) -> bool:
     return False
 
 
-def _as_asked(run: RunResult, task: Task) -> RunResult:
-    """Return a finished run with the choice and the whole recipe by which the study asks for it now.
+def _as_asked(run: RunResult, task: AnyTask, writer: ResultsWriter) -> RunResult:
+    """Return what was measured with the choice, protocol and recipe by which the study asks for it now.
 
-    A version that knows more settings writes more of them, and claims compare the recipes of runs.
+    A version that knows more settings writes more of them, and claims compare them. What changed is written.
     """
-    about = replace(run.about, **task.spec.asked)
-    return run if about == run.about else replace(run, about=about)
+    about = replace(run.about, **task.asked)
+    if about == run.about:
+        return run
+    run = replace(run, about=about)
+    writer.add(run)
+    return run
 
 
 def _parent(task: Task) -> str | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +50,8 @@ def dense_of(card: Shown, cards: Sequence[Shown], protocol: str | None = None) -
     """Return the dense network that a card is compared with, over the same seeds.
 
     It has the card's network and seed, and its domain where there is such a one, otherwise `clean`; of
-    several the one that trained for as long as the card asks for under a protocol, by default its first.
+    several the one that trained for as long as the card asks for under a protocol, by default its first, and
+    whose weights are rounded as the card's are.
     """
     if card.place.method == "dense":
         return None
@@ -62,7 +64,11 @@ def dense_of(card: Shown, cards: Sequence[Shown], protocol: str | None = None) -
     ]
     return max(
         same,
-        key=lambda one: (one.place.domain == card.place.domain, _is_as_long(one, card, protocol)),
+        key=lambda one: (
+            one.place.domain == card.place.domain,
+            _is_as_long(one, card, protocol),
+            _setting(one, "quantization") == _setting(card, "quantization"),
+        ),
         default=None,
     )
 
@@ -85,8 +91,8 @@ def differences_of(card: Shown, cards: Sequence[Shown]) -> list[Difference]:
     """Return how far a card is from its dense network under each protocol, over the seeds that both have."""
     found = []
     for protocol, dense in dense_networks_of(card, cards):
-        theirs = {run.about.seed: run for run in dense.runs}
-        pairs = [(run, [theirs[run.about.seed]]) for run in card.runs if run.about.seed in theirs]
+        both = of_common_seeds(card, dense)
+        pairs = [(one, [other]) for one, other in zip(*(shown.runs for shown in both), strict=True)]
         runs = [run for one, others in pairs for run in (one, *others)]
         if len({run.images for run in runs}) != 1:
             continue
@@ -96,11 +102,24 @@ def differences_of(card: Shown, cards: Sequence[Shown]) -> list[Difference]:
     return found
 
 
+def of_common_seeds(card: Shown, dense: Shown) -> tuple[Shown, Shown]:
+    """Return a card and a dense network of the seeds that both have, in the card's order."""
+    theirs = {run.about.seed: run for run in dense.runs}
+    runs = tuple(run for run in card.runs if run.about.seed in theirs)
+    return replace(card, runs=runs), replace(dense, runs=tuple(theirs[run.about.seed] for run in runs))
+
+
 def _is_as_long(dense: Shown, card: Shown, protocol: str | None) -> bool:
     """Say whether a dense network trained for as long as a card asks for; those that ask nothing take any."""
     asked = card.runs[0].about.dense_epochs or {}
-    trained = (dense.runs[0].about.recipe or {}).get("training", {}).get("epochs")
+    trained = _setting(dense, "training").get("epochs")
     return not asked or asked.get(protocol or next(iter(asked))) == trained
+
+
+def _setting(card: Shown, table: str) -> Mapping[str, Any]:
+    """Return a table of a card's recipe, empty where that is not known."""
+    found: Mapping[str, Any] = (card.runs[0].about.recipe or {}).get(table) or {}
+    return found
 
 
 def difference_figure(cards: Sequence[Shown]) -> Figure | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from winninghand.base.errors import spaced
@@ -14,7 +14,7 @@ from winninghand.report.aggregation import (
     mean_accuracy,
     without_overlap,
 )
-from winninghand.report.study_page.against_dense import dense_of
+from winninghand.report.study_page.against_dense import dense_of, of_common_seeds
 from winninghand.report.study_page.charts import (
     by_sparsity,
     corruption_map,
@@ -123,14 +123,20 @@ def corruption_figures(cards: Sequence[Shown], runs: Sequence[RunResult]) -> lis
     keys = {f"c{place}": name for place, name in enumerate(names)}
     labels = [card.place.label for card in cards if card.seed == MEAN]
     rows, differences = [], []
-    found = {id(card): {key: _mean(card, name) for key, name in keys.items()} for card in cards}
+    known: dict[tuple[str, ...], dict[str, float | None]] = {}
+
+    def means(card: Shown) -> dict[str, float | None]:
+        names = tuple(run.name for run in card.runs)
+        if names not in known:  # a dense network is compared with many cards
+            known[names] = _means(card.runs, keys)
+        return known[names]
+
     for card in cards:
-        means = found[id(card)]
-        rows.append(card.row(**means))
+        rows.append(card.row(**means(card)))
         dense = dense_of(card, cards)
         if dense is not None:
-            theirs = found[id(dense)]
-            values = {key: _less(means[key], theirs[key]) for key in keys}
+            mine, theirs = (means(one) for one in of_common_seeds(card, dense))
+            values = {key: _less(mine[key], theirs[key]) for key in keys}
             differences.append(card.row(dense=dense.place.label, **values))
     columns = [percent(spaced(name), key, name=name) for key, name in keys.items()]
     figures = [
@@ -151,7 +157,8 @@ def corruption_figures(cards: Sequence[Shown], runs: Sequence[RunResult]) -> lis
                 "corruptions-against-dense",
                 "Corruptions, against the dense network",
                 "By how many points a card's accuracy exceeds that of the dense network of the same kind, "
-                "trained under the same domain where there is such a one, otherwise under clean.",
+                "trained under the same domain where there is such a one, otherwise under clean, over the "
+                "seeds that both have.",
                 _of(cards, columns),
                 differences,
                 [
@@ -165,9 +172,10 @@ def corruption_figures(cards: Sequence[Shown], runs: Sequence[RunResult]) -> lis
     return figures
 
 
-def _mean(card: Shown, name: str) -> float | None:
-    found = Spread.of([mean_accuracy(run, [name]) for run in card.runs])
-    return None if found is None else found.mean
+def _means(runs: Sequence[RunResult], keys: Mapping[str, str]) -> dict[str, float | None]:
+    """Return the mean accuracy of runs under each corruption, by the key of its name."""
+    found = {key: Spread.of([mean_accuracy(run, [name]) for run in runs]) for key, name in keys.items()}
+    return {key: None if mean is None else mean.mean for key, mean in found.items()}
 
 
 def _less(one: float | None, other: float | None) -> float | None:

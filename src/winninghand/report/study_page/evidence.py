@@ -7,6 +7,7 @@ from typing import Any
 
 from winninghand.report.study_page.charts import effects
 from winninghand.report.study_page.figure import (
+    MEAN,
     Chart,
     Column,
     Figure,
@@ -120,7 +121,7 @@ def run_figure(cards: Sequence[Shown]) -> Figure:
     rows, seen = [], set()
     for card in cards:
         run = card.runs[0]
-        if len(card.runs) > 1 or run.name in seen or card.seed == "mean":
+        if len(card.runs) > 1 or run.name in seen or card.seed == MEAN:
             continue
         seen.add(run.name)
         about = run.about
