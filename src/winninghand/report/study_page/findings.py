@@ -98,7 +98,7 @@ def _of_best(cards: Sequence[Shown]) -> Iterator[str]:
     size, whole = _bytes(best), _bytes(found[0][0].dense) if found else None
     if size and whole:
         text += f", in {size / whole:.1%} of its bytes ({size:,.0f} of {whole:,.0f})"
-    yield text + ". It was chosen on these same images, which flatters it a little."
+    yield text + "."
 
 
 def _of_own_domain(cards: Sequence[Shown]) -> Iterator[str]:
@@ -188,11 +188,13 @@ def _of_claims(claims: Figure | None) -> Iterator[str]:
 
 def _of_caution(cards: Sequence[Shown]) -> Iterator[str]:
     means = [card for card in cards if card.seed == MEAN]
+    if any(card.place.method != "dense" for card in means):
+        yield "What is called the best was chosen on these same images, which flatters it a little."
     single = sum(len(card.runs) == 1 for card in means)
     if single:
         yield (
-            f"{single} of {counted(len(means), 'choice')} {'has' if single == 1 else 'have'} one seed only. "
-            "Intervals are over test images, not over seeds."
+            f"{single} of {counted(len(means), 'choice')} {'has' if single == 1 else 'have'} one seed only, "
+            "with intervals over test images alone."
         )
 
 
