@@ -114,6 +114,22 @@ def test_decks_of_a_zoo_as_version_0_1_took_them_are_decks_of_the_study():
     assert study.zoo.decks == ("both",)
     (deck,) = planned(study).decks
     assert (deck.name, len(deck.cards)) == ("both", 3)
+    with pytest.raises(ValueError, match="decks\n  Input should be a valid list"):
+        Study.model_validate({**rest, "decks": 3, "zoo": {"data": "tiny", "decks": [old]}})
+
+
+def test_what_a_study_asks_of_a_deck_now_is_written_to_its_results(finished, tiny_images, tmp_path):
+    out = shutil.copytree(finished[0], tmp_path / "study")
+    (deck, *_) = Results(out).decks
+    ResultsWriter(out).add(replace(deck, about=replace(deck.about, protocol="equal_schedule")))
+    list(run_study(Study.model_validate(STUDY), tiny_images, out))
+    assert next(one for one in Results(out).decks if one.name == deck.name).about.protocol is None
+
+
+def test_where_nothing_is_finished_nothing_is_written(tiny_images, tmp_path):
+    tmp_path.joinpath("notes").write_text("mine")
+    assert list(run_study(Study.model_validate(STUDY), tiny_images, tmp_path, finished=True)) == []
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == ["notes"]
 
 
 @pytest.fixture(scope="module")
