@@ -20,7 +20,7 @@ from winninghand.report.aggregation import (
 )
 from winninghand.results import Results, RunResult
 
-STUDY_TABLES = ("table.md", "log.md", "claims.md")
+STUDY_TABLES = TABLE, LOG, CLAIMS = "table.md", "log.md", "claims.md"
 """What a study writes into its folder for people to read."""
 
 DECK_COLUMNS = ("deck", "cards", "gate", "passes", "clean", "robust", "bytes")
@@ -110,8 +110,8 @@ def write_tables(
     decks: Sequence[RunResult] = (),
 ) -> tuple[list[str], list[list[str]]]:
     """Write `table.md` and `log.md` to the folder of a study; return columns and rows of the means."""
-    write_text(table(title, runs, decks), folder / "table.md")
-    write_text(markdown(LOG_COLUMNS, log(planned, runs)), folder / "log.md")
+    write_text(table(title, runs, decks), folder / TABLE)
+    write_text(markdown(LOG_COLUMNS, log(planned, runs)), folder / LOG)
     return summary(runs)
 
 
@@ -132,7 +132,7 @@ def write_claims(claims: Iterable[Mapping[str, Any]], folder: Path) -> tuple[lis
         statistic = f"Compared: {claim['statistic']}.\n"
         missing = f"Missing: {'; '.join(claim['missing'])}.\n" if claim["missing"] else ""
         parts += [part for part in (title, statistic, missing, _evidence(claim["evidence"])) if part]
-    write_text("\n".join(parts), folder / "claims.md")
+    write_text("\n".join(parts), folder / CLAIMS)
     return columns, rows
 
 
