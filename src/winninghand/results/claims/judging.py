@@ -236,8 +236,9 @@ class Judged:
 
 def _support(one: Tested) -> tuple[int, float]:
     """Return how much a comparison speaks for its claim; what is counted says all, or nothing."""
-    sure = {"fails": 0, "undecided": 1, "holds": 2}[one.verdict] if one.is_exact else 1
-    return sure, one.distance
+    if one.is_exact:
+        return 2 if one.verdict == "holds" else 0, one.distance
+    return 1, one.distance
 
 
 def _without_seed(choice: Mapping[str, Any]) -> str:
