@@ -84,7 +84,6 @@ def study(
     from winninghand.results import Results, ResultsWriter, RunResult
     from winninghand.studies import Publisher, RunsFailedError, load_study, run_study
     from winninghand.studies.fourier import measure_fourier
-    from winninghand.studies.run_study import none_finished
 
     asked = load_study(file)
     if zoo is not None and asked.zoo is None:
@@ -104,7 +103,7 @@ def study(
         write_json(takes.to_json(), json)
         return
     if finished and not part and not out.exists():
-        raise none_finished(out)
+        raise _none_finished(out)
     who = _executor(executor, workers, ray, gpus_per_run, threads)
     print_missing(asked.evaluation.missing)
     known = {run.name for run in ResultsWriter(out).read()}
@@ -132,7 +131,7 @@ def study(
     if not done and not known and Results(out).diverged:
         raise InputError(f"all trainings of the study diverged; {out / 'failures'} says where")
     if not done:
-        raise none_finished(out)
+        raise _none_finished(out)
     done.sort(key=lambda one: order[one.name])
     columns, rows = write_tables(asked.title, [*order], done, out, decks)
     print_models(columns, rows, asked.title)
@@ -147,6 +146,10 @@ def study(
         print_models(ENDED_COLUMNS, ended, "without figures")
     if failure is not None:
         raise failure
+
+
+def _none_finished(out: Path) -> InputError:
+    return InputError(f"no run of the study is finished in {out}; leave --finished out to train them")
 
 
 def _executor(

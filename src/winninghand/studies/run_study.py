@@ -67,7 +67,7 @@ def run_study(
         if finished and not (
             known or outcomes or any(is_trained(run_path(out, task.spec.recipe)) for task in runs)
         ):
-            raise none_finished(out)  # nothing is written
+            return  # nothing is done of this study, and nothing is written
         listed = [{"run": task.name, "parent": _parent(task), "choice": task.spec.choice} for task in runs]
         decks = [{"run": one.name, "cards": list(one.members), "choice": one.choice} for one in plan.decks]
         writer.write_study(study.title, images.name, study.evaluation.to_json(), listed, __version__, decks)
@@ -121,11 +121,6 @@ def run_study(
     failures.raise_failures(
         counted(len(runs), "run") + (f" and {counted(len(decks), 'deck')}" if decks else "")
     )
-
-
-def none_finished(out: Path) -> InputError:
-    """Return the error that nothing is finished of a study of which nothing is to be trained."""
-    return InputError(f"no run of the study is finished in {out}; leave --finished out to train them")
 
 
 def _needs_no_training(deck: DeckTask, out: Path) -> bool:
