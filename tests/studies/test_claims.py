@@ -1,13 +1,14 @@
 """Claims on made-up runs whose verdict is known, and the statistics that they rest on."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
 
 from winninghand.results import About, CellResult, RunResult
 from winninghand.results.claims import CLAIMS, Claim, Missing, compared, robust
+from winninghand.results.claims.groups import Groups
 from winninghand.results.claims.judging import judged
 from winninghand.results.claims.statistics import Effect, holm, t_quantile, t_tail
 
@@ -34,6 +35,7 @@ class Card:
     dense_epochs: dict[str, int] | None = None
     validated: float | None = None
     weights: str = "none"
+    held: dict[str, str] = field(default_factory=dict)
 
     def run(self, seed):
         """Return the run of a seed, whose accuracy differs a little from the next one's."""
@@ -42,11 +44,25 @@ class Card:
             "network": {"name": "conv4", "width": self.width},
             "domain": {"name": self.domain},
             "seed": seed,
-            "compression": {"method": self.method, "sparsity": self.sparsity, "scope": self.scope},
+            "compression": {
+                "method": self.method,
+                "sparsity": self.sparsity,
+                "scope": self.scope,
+                **self.held,
+            },
             "training": {"epochs": self.epochs},
             "quantization": {"weights": self.weights},
         }
-        place = (self.domain, self.scope, self.width, self.weights, self.epochs, self.protocol, seed)
+        place = (
+            self.domain,
+            self.scope,
+            self.width,
+            self.weights,
+            self.epochs,
+            self.protocol,
+            *self.held.values(),
+            seed,
+        )
         name = f"{self.method}{self.sparsity}-{'-'.join(map(str, place))}"
         known = {"bytes": self.bytes, "nonzero": self.nonzero, "parameters": 2500, "protocol": self.protocol}
         known |= {"dense_epochs": self.dense_epochs, "validation_accuracy": self.validated}
@@ -352,3 +368,17 @@ def test_a_single_seed_has_an_interval_over_images_and_no_p_value():
     assert 0 < effect.half_width() < 0.3
     row = verdict("C9", [DENSE, Card("lrr", 0.95, 0.6, error=0.2)], seeds=1)[1]
     assert (row["effect"], row["low"], row["p"]) == (pytest.approx(0.1), None, None)
+
+
+def test_cards_that_hold_their_sparsity_in_different_ways_have_different_names():
+    held = [{}, {"scope": "layerwise"}, {"scope": "layerwise", "distribution": "erk"}, {"budget": "macs"}]
+    cards = [Card("lrr", 0.95, 0.5, held=one) for one in held]
+    groups = Groups.of([card.run(0) for card in (DENSE, *cards)], "equal_schedule")
+    named = {group.label.partition(",")[0] for group in groups.cards}
+    assert named == {
+        "dense",
+        "lrr at 95%",
+        "lrr at 95% layerwise",
+        "lrr at 95% layerwise erk",
+        "lrr at 95% macs",
+    }

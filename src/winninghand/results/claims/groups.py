@@ -22,6 +22,8 @@ Values = Callable[[RunResult], npt.NDArray[np.float64]]
 _NEAR = 0.005
 # What two runs have in common that differ in how they were compressed, for how long, and from which seed.
 _PLACE = ("network", "domain", "quantization", "images")
+# How sparsity is held where nothing is said of it.
+_USUAL = {"scope": "global", "distribution": "uniform", "budget": "weights"}
 
 
 @dataclass(frozen=True)
@@ -108,13 +110,15 @@ class Group:
 
     @property
     def label(self) -> str:
-        """The group in a few words: `lrr at 95%, resnet18 of width 32, clean`."""
+        """The group in a few words: `lrr at 95% layerwise erk, resnet18 of width 32, clean`."""
         network = self.recipe["network"]
         width = f" of width {network['width']}" if "width" in network else ""
-        scope = self.recipe["compression"].get("scope", "global")
-        method = self.method if self.method == "dense" else f"{self.method} at {100 * self.sparsity:g}%"
-        layerwise = f" {scope}" if scope != "global" and self.method != "dense" else ""
-        return f"{method}{layerwise}, {network['name']}{width}, {self.recipe['domain']['name']}"
+        words = [self.method]
+        if self.method != "dense":
+            words.append(f"at {100 * self.sparsity:g}%")
+            held = {key: self.recipe["compression"].get(key, usual) for key, usual in _USUAL.items()}
+            words += [str(value) for key, value in held.items() if value != _USUAL[key]]
+        return f"{' '.join(words)}, {network['name']}{width}, {self.recipe['domain']['name']}"
 
     def without(self, key: str) -> str:
         """Return the recipe as JSON without its seed and what stands under a dotted key."""
