@@ -1,7 +1,7 @@
 """Claims on made-up runs whose verdict is known, and the statistics that they rest on."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -371,8 +371,9 @@ def test_a_single_seed_has_an_interval_over_images_and_no_p_value():
 
 
 def test_cards_that_hold_their_sparsity_in_different_ways_have_different_names():
-    held = [{}, {"scope": "layerwise"}, {"scope": "layerwise", "distribution": "erk"}, {"budget": "macs"}]
-    cards = [Card("lrr", 0.95, 0.5, held=one) for one in held]
+    plain = Card("lrr", 0.95, 0.5)
+    held = [replace(LAYERWISE, held={"distribution": "erk"}), replace(plain, held={"budget": "macs"})]
+    cards = [plain, LAYERWISE, *held]
     groups = Groups.of([card.run(0) for card in (DENSE, *cards)], "equal_schedule")
     named = {group.label.partition(",")[0] for group in groups.cards}
     assert named == {

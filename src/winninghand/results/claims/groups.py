@@ -116,8 +116,8 @@ class Group:
         words = [self.method]
         if self.method != "dense":
             words.append(f"at {100 * self.sparsity:g}%")
-            held = {key: self.recipe["compression"].get(key, usual) for key, usual in _USUAL.items()}
-            words += [str(value) for key, value in held.items() if value != _USUAL[key]]
+            settings = self.recipe["compression"]
+            words += [settings[key] for key, usual in _USUAL.items() if settings.get(key, usual) != usual]
         return f"{' '.join(words)}, {network['name']}{width}, {self.recipe['domain']['name']}"
 
     def without(self, key: str) -> str:
