@@ -370,6 +370,14 @@ def test_a_single_seed_has_an_interval_over_images_and_no_p_value():
     assert (row["effect"], row["low"], row["p"]) == (pytest.approx(0.1), None, None)
 
 
+def test_cards_of_one_label_are_named_with_what_they_differ_in():
+    cards = [Card("gmp", 0.95, 0.5, epochs=epochs) for epochs in (24, 72)]
+    groups = Groups.of([card.run(seed) for card in (DENSE, *cards) for seed in (0, 1)], "equal_epochs")
+    assert [group.label for group in groups.chosen()] == [
+        f"gmp at 95%, conv4 of width 16, clean, training.epochs {epochs}" for epochs in (24, 72)
+    ]
+
+
 def test_cards_that_hold_their_sparsity_in_different_ways_have_different_names():
     plain = Card("lrr", 0.95, 0.5)
     held = [replace(LAYERWISE, held={"distribution": "erk"}), replace(plain, held={"budget": "macs"})]

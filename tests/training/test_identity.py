@@ -9,6 +9,7 @@ import torch
 from pydantic import Field, create_model
 
 import winninghand as wh
+from winninghand.base.toml import dotted
 from winninghand.recipe import Recipe, Training, make_recipe
 from winninghand.training import RunFolder, identity
 from winninghand.training.identity import disagreement
@@ -115,7 +116,7 @@ def test_every_default_is_frozen():
     table = identity.whole(make_recipe({}))
     for kind, key in identity._KINDS.items():
         table[kind] = {key: table[kind][key]}
-    assert set(identity._flat(table)) == set(frozen["recipe"])
+    assert set(dotted(table)) == set(frozen["recipe"])
 
 
 def test_folders_of_version_0_1_are_found(tmp_path):

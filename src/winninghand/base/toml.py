@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,3 +31,11 @@ def read_toml(path: Path | str, what: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"cannot read {what} {path}: {reason}; mend it or give another file") from error
+
+
+def dotted(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Return a table of tables as one of dotted keys, such as `training.epochs`."""
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        flat |= dotted(value, f"{path}{key}.") if isinstance(value, Mapping) else {f"{path}{key}": value}
+    return flat

@@ -25,6 +25,7 @@ import torch
 from winninghand.augmentation import make_domain
 from winninghand.base.errors import InputError
 from winninghand.base.files import read_sealed
+from winninghand.base.toml import dotted
 from winninghand.base.version import __version__
 from winninghand.images import ImageSet, Split
 from winninghand.networks import NETWORKS, complete_settings, library_versions
@@ -93,7 +94,7 @@ def difference(present: Mapping[str, Any], asked: Mapping[str, Any], images: Ima
     `present` is what the folder's `run.json` holds, of this version or of 0.1; `asked` is an `identity`.
     """
     theirs = _with_defaults(present["recipe"], asked["recipe"])
-    found = _first_difference(theirs, _flat(asked["recipe"]))
+    found = _first_difference(theirs, dotted(asked["recipe"]))
     if found is not None:
         return found
     if "schema" not in present:
@@ -113,7 +114,7 @@ def disagreement(present: Mapping[str, Any], asked: Mapping[str, Any]) -> str | 
     decode images is each machine's own.
     """
     own = {"training.workers"}
-    found = _first_difference(_flat(present["recipe"]), _flat(asked["recipe"]), own)
+    found = _first_difference(dotted(present["recipe"]), dotted(asked["recipe"]), own)
     if found is not None:
         return found
     if present["data"] != asked["data"]:
@@ -136,7 +137,7 @@ def run_name(recipe: Recipe, table: Mapping[str, Any] | None = None) -> str:
     defaults = _defaults(table)
     apart = {
         key: value
-        for key, value in _flat(table).items()
+        for key, value in dotted(table).items()
         if key not in _WITHOUT_EFFECT and defaults.get(key, _MISSING) != value
     }
     digest = hashlib.blake2b(json.dumps(apart, sort_keys=True).encode(), digest_size=4).hexdigest()
@@ -155,7 +156,7 @@ def run_path(folder: Path, recipe: Recipe) -> Path:
             theirs = present.get("recipe")
             if "schema" in present or not isinstance(theirs, dict):
                 continue
-            if _first_difference(_with_defaults(theirs, asked), _flat(asked)) is None:
+            if _first_difference(_with_defaults(theirs, asked), dotted(asked)) is None:
                 return about.parent
     return path
 
@@ -223,7 +224,7 @@ def _defaults_of(recipe: type[Recipe], *names: str) -> Mapping[str, Any]:
     named = dict(zip(_KINDS, names, strict=True))
     own = whole(recipe.model_validate({kind: {key: named[kind]} for kind, key in _KINDS.items()}))
     frozen = _frozen()
-    flat = {**_flat(own), **frozen["recipe"]}
+    flat = {**dotted(own), **frozen["recipe"]}
     for kind, name in named.items():
         flat |= {f"{kind}.{key}": value for key, value in frozen[kind].get(name, {}).items()}
     return flat
@@ -235,17 +236,9 @@ def _with_defaults(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[
     In 0.1 defaults were left out, and keys of other methods were not: these are left out here.
     """
     known = _defaults(asked)
-    flat = {_RENAMED.get(key, key): value for key, value in _flat(stored).items()}
+    flat = {_RENAMED.get(key, key): value for key, value in dotted(stored).items()}
     others = {f"compression.{key}" for settings in _frozen()["compression"].values() for key in settings}
     return {**known, **{key: value for key, value in flat.items() if key in known or key not in others}}
-
-
-def _flat(table: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """Return a table of tables as one of dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        flat |= _flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {f"{path}{key}": value}
-    return flat
 
 
 def _first_difference(

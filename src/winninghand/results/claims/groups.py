@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from winninghand.base.errors import counted
+from winninghand.base.toml import dotted
 from winninghand.results.claims.comparison import Comparison, Missing, Side
 from winninghand.results.runs import RunResult
 
@@ -28,9 +29,13 @@ _USUAL = {"scope": "global", "distribution": "uniform", "budget": "weights"}
 
 @dataclass(frozen=True)
 class Group:
-    """Cards of one recipe that differ in their seed only."""
+    """Cards of one recipe that differ in their seed only.
+
+    `apart` is what tells them from others of the same label, such as `training.epochs 72`.
+    """
 
     runs: tuple[RunResult, ...]
+    apart: tuple[str, ...] = ()
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -118,7 +123,8 @@ class Group:
             words.append(f"at {100 * self.sparsity:g}%")
             settings = self.recipe["compression"]
             words += [settings[key] for key, usual in _USUAL.items() if settings.get(key, usual) != usual]
-        return f"{' '.join(words)}, {network['name']}{width}, {self.recipe['domain']['name']}"
+        place = f"{network['name']}{width}", self.recipe["domain"]["name"]
+        return ", ".join((" ".join(words), *place, *self.apart))
 
     def without(self, key: str) -> str:
         """Return the recipe as JSON without its seed and what stands under a dotted key."""
@@ -149,7 +155,8 @@ class Groups:
                 found[Group((run,)).without("seed")].append(run)
         own = {run.name for members in found.values() for run in members}
         decks = (run for run in runs if run.about.kind == "deck" and own.issuperset(run.about.members))
-        return cls(tuple(Group(tuple(members)) for members in found.values()), tuple(decks), protocol)
+        cards = _told_apart(Group(tuple(members)) for members in found.values())
+        return cls(tuple(cards), tuple(decks), protocol)
 
     def chosen(self, method: str | None = None, sparsity: float | None = None) -> list[Group]:
         """Return the pruned groups of a method and a sparsity, all of them where none is given."""
@@ -230,6 +237,19 @@ def compared(
 def robust(run: RunResult) -> npt.NDArray[np.float64]:
     """Return per image the fraction of the corrupted cells that was answered rightly."""
     return run.robust_correct
+
+
+def _told_apart(groups: Iterable[Group]) -> Iterator[Group]:
+    """Yield groups, those of one label with the settings in which they differ."""
+    alike: dict[str, list[Group]] = defaultdict(list)
+    for group in groups:
+        alike[group.label].append(group)
+    for several in alike.values():
+        recipes = [dotted(group.recipe) for group in several]
+        keys = dict.fromkeys(key for recipe in recipes for key in recipe if key != "seed")
+        apart = [key for key in keys if any(one.get(key) != recipes[0].get(key) for one in recipes)]
+        for group, recipe in zip(several, recipes, strict=True):
+            yield replace(group, apart=tuple(f"{key} {recipe[key]}" for key in apart if key in recipe))
 
 
 def _apart(one: dict[str, Any], other: dict[str, Any]) -> int:
