@@ -7,6 +7,8 @@ import pytest
 
 import winninghand as wh
 from winninghand.base.errors import InputError
+from winninghand.evaluation import measurement
+from winninghand.results import ResultsWriter
 from winninghand.results.outcomes import Outcome, read_outcomes, write_outcomes
 from winninghand.studies import Study, planned, run_study
 from winninghand.studies.parts import take_over
@@ -147,3 +149,38 @@ def test_no_part_is_copied_where_another_is_refused(tiny_images, tmp_path):
         list(run_study(asked, tiny_images, tmp_path / "all", parts=[tmp_path / "part", tmp_path / "typo"]))
     assert not list((tmp_path / "all").rglob("*.parquet"))
     assert not list((tmp_path / "all").rglob("*.card"))
+
+
+def test_runs_under_different_corruptions_are_neither_put_together_nor_compared(
+    tiny_images, tmp_path, monkeypatch
+):
+    """Of a group each machine measures what it has."""
+
+    def on_a_machine_with(names, seeds):
+        gone = {name: "get it" for name in wh.names("corruptions") if name not in names}
+        monkeypatch.setattr(measurement, "missing_corruptions", lambda _: gone)
+        table = study(["dense"], seeds).model_dump() | {"evaluation": {"severities": [1]}}
+        return Study.model_validate(table)
+
+    both, one, parts = ["contrast", "fog"], ["contrast"], [tmp_path / "both", tmp_path / "one"]
+    (fog,) = run_study(on_a_machine_with(both, [0]), tiny_images, parts[0])
+    list(run_study(on_a_machine_with(one, [1]), tiny_images, parts[1]))
+    with pytest.raises(InputError, match="was measured without fog, other runs of the study with it"):
+        list(run_study(on_a_machine_with(one, [0, 1]), tiny_images, tmp_path / "all", parts=parts))
+    assert not (tmp_path / "all").exists() or not list((tmp_path / "all").glob("*"))
+    with pytest.raises(InputError, match="measured with fog, which cannot be had here: get it"):
+        list(run_study(on_a_machine_with(one, [0, 1]), tiny_images, parts[0]))
+    with pytest.raises(InputError, match="measured without fog, which can be had here"):
+        list(run_study(on_a_machine_with(both, [0, 1]), tiny_images, parts[1]))
+    assert len(list(run_study(on_a_machine_with(both, [1]), tiny_images, parts[1]))) == 1
+    ResultsWriter(parts[1]).write_study(
+        "a",
+        "tiny",
+        fog.about.evaluation,
+        [{"run": run.name, "parent": None, "choice": {}} for run in (fog, *wh.Results(parts[1]).finished)],
+        "0",
+        [],
+    )
+    ResultsWriter(parts[1]).add(fog)
+    with pytest.raises(InputError, match="was measured without fog"):
+        _ = wh.Results(parts[1]).claims

@@ -2,7 +2,7 @@
 
 from winninghand.results.data_set import Results, ResultsWriter, Rows
 from winninghand.results.rows import checked_rows_path, write_rows
-from winninghand.results.runs import About, CellResult, RunResult, by_choice
+from winninghand.results.runs import About, CellResult, RunResult, by_choice, check_same_corruptions
 from winninghand.results.zoo import Figures, OverSeeds, ZooRecord, zoo_records
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "RunResult",
     "ZooRecord",
     "by_choice",
+    "check_same_corruptions",
     "checked_rows_path",
     "write_rows",
     "zoo_records",

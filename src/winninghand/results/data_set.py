@@ -14,7 +14,7 @@ from winninghand.evaluation import Heatmap
 from winninghand.results.cells import PARTS, WHOLE, convert_cells, parts, read_cells, write_cells
 from winninghand.results.fourier import read_fourier
 from winninghand.results.outcomes import COLUMNS, read_outcomes
-from winninghand.results.runs import RunResult
+from winninghand.results.runs import RunResult, check_same_corruptions
 from winninghand.results.schema import (
     CELL_COLUMNS,
     CLAIM_COLUMNS,
@@ -103,10 +103,11 @@ class Results:
     def finished(self) -> tuple[RunResult, ...]:
         """The planned runs that are finished, in the order of the plan.
 
-        A run that was measured otherwise than the study asks for now is not finished.
+        A run that was measured otherwise than the study asks for now is not finished. Raises `InputError`
+        where some were measured under corruptions that others were not.
         """
         planned = {one["run"] for one in self.study["runs"]}
-        return tuple(run for run in self.measured if self._is_as_asked(run) and run.name in planned)
+        return tuple(run for run in self._asked if run.name in planned)
 
     @cached_property
     def cells(self) -> Rows:
@@ -204,9 +205,7 @@ class Results:
         """
         planned = {one["run"] for one in self._decks}
         return tuple(
-            run
-            for run in self.measured
-            if run.about.kind == "deck" and self._is_as_asked(run) and (not planned or run.name in planned)
+            run for run in self._asked if run.about.kind == "deck" and (not planned or run.name in planned)
         )
 
     @property
@@ -220,6 +219,13 @@ class Results:
         """The finished runs, and decks of planned runs."""
         planned = {one["run"] for one in self.study["runs"]}
         return [*self.finished, *(deck for deck in self.decks if planned.issuperset(deck.about.members))]
+
+    @cached_property
+    def _asked(self) -> tuple[RunResult, ...]:
+        """The runs and decks that were measured as the study asks for now, all under the same corruptions."""
+        found = tuple(run for run in self.measured if self._is_as_asked(run))
+        check_same_corruptions(found)
+        return found
 
     def _is_as_asked(self, run: RunResult) -> bool:
         """Say whether a run was measured on what the study asks for now."""

@@ -250,6 +250,23 @@ class RunResult(Measured):
         return [{**self.about.row(), **cell.row()} for cell in (self.clean, *self.cells)]
 
 
+def check_same_corruptions(runs: Iterable[RunResult]) -> None:
+    """Raise `InputError` where runs that are compared were measured under different corruptions.
+
+    Of a group, such as `common`, a machine measures what it has: without the photographs, no frost.
+    """
+    runs = list(runs)
+    known = dict.fromkeys(name for run in runs for name in run.corruptions)
+    for run in runs:
+        lacking = known.keys() - set(run.corruptions)
+        if lacking:
+            names = ", ".join(sorted(lacking))
+            raise InputError(
+                f"{run.name} was measured without {names}, other runs of the study with it; "
+                "name in [evaluation] the corruptions that every machine has: the cards are measured anew"
+            )
+
+
 def unpacked(correct: bytes, images: int) -> npt.NDArray[np.bool_]:
     """Return which of so many images were answered rightly, bool (N,), from the column `correct`."""
     return np.unpackbits(np.frombuffer(correct, np.uint8), count=images).astype(bool)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from winninghand.base.errors import InputError
 from winninghand.images import ImageSet
-from winninghand.results import ResultsWriter, RunResult
+from winninghand.results import ResultsWriter, RunResult, check_same_corruptions
 from winninghand.results.outcomes import read_outcomes
 from winninghand.studies.deck_work import is_measured
 from winninghand.studies.executors import Task
@@ -32,6 +32,25 @@ def check_data(known: Iterable[RunResult], images: ImageSet, out: Path) -> None:
             raise InputError(
                 f"the results in {out} are of other images than {images.name}; give another --data or --out"
             )
+
+
+def check_corruptions(known: Iterable[RunResult], study: Study) -> None:
+    """Raise `InputError` where what is measured now would be under other corruptions than what is known."""
+    asked = [run for run in known if is_as_asked(run, study)]
+    check_same_corruptions(asked)
+    if not asked:
+        return
+    theirs, ours = set(asked[0].corruptions), set(study.evaluation.names)
+    if theirs == ours:
+        return
+    gone = ", ".join(sorted(theirs - ours))
+    fault = (
+        f"with {gone}, which cannot be had here: {study.evaluation.missing[gone.partition(',')[0]]}"
+        if gone
+        else f"without {', '.join(sorted(ours - theirs))}, which can be had here; name in [evaluation] the "
+        "corruptions that every machine has: the cards are measured anew"
+    )
+    raise InputError(f"what is done of the study was measured {fault}")
 
 
 def is_as_asked(run: RunResult, study: Study) -> bool:

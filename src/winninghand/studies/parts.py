@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from winninghand.base.errors import InputError, counted
 from winninghand.base.files import atomic_write
 from winninghand.images import ImageSet
-from winninghand.results import ResultsWriter, RunResult
+from winninghand.results import ResultsWriter, RunResult, check_same_corruptions
 from winninghand.results.outcomes import read_outcomes, write_outcomes
 from winninghand.studies.deck_tasks import DeckTask
 from winninghand.studies.deck_work import deck_path, is_measured
@@ -40,11 +41,15 @@ def take_over(
     trainings that have begun, which go on from there. The parts are only read, and what they hold beside the
     plan is left where it is.
 
-    Raises `InputError` for a folder with no results of a study, or with those of other images, before
-    anything is copied.
+    Raises `InputError` for a folder with no results of a study, with those of other images, or under other
+    corruptions than the rest, before anything is copied.
     """
     writer, ours = ResultsWriter(out), dict(known)
-    for part, theirs in [(part, _measured_of(part, plan, images, out)) for part in parts]:
+    found = [(part, _measured_of(part, plan, images, out)) for part in parts]
+    planned = {task.name for task in (*plan.tasks, *plan.decks)}
+    all_of_them = chain(known.values(), *(theirs.values() for _, theirs in found))
+    check_same_corruptions(run for run in all_of_them if run.name in planned and is_as_asked(run, study))
+    for part, theirs in found:
         for training in plan.tasks:
             source, target = (run_path(folder, training.spec.recipe) for folder in (part, out))
             if _is_further(RunFolder(source), RunFolder(target)):

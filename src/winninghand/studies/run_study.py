@@ -20,7 +20,7 @@ from winninghand.studies.deck_work import card_paths, is_measured
 from winninghand.studies.executors import EXECUTORS, AnyTask, Executor, Failed, Task
 from winninghand.studies.failures import Failures
 from winninghand.studies.graph import planned
-from winninghand.studies.left import check_data, is_as_asked, measured_in, with_parents
+from winninghand.studies.left import check_corruptions, check_data, is_as_asked, measured_in, with_parents
 from winninghand.studies.parts import take_over
 from winninghand.studies.study import Study
 from winninghand.studies.work import TrainAndMeasure, is_trained
@@ -93,6 +93,8 @@ def run_study(
                 yield task
 
         def done(tasks: Sequence[AnyTask]) -> Iterator[RunResult]:
+            if tasks:
+                check_corruptions(known.values(), study)
             while tasks:
                 for ended in chosen.run(announced(tasks), work):
                     check_held(out)
