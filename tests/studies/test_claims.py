@@ -214,8 +214,13 @@ def test_decks_of_one_body_are_held_against_their_card_alone_those_of_each_table
             yield deck(f"{name}{seed}", rate + 0.002 * math.sin(seed), members, "weighted", 3.0, **settings)
 
     said, row = verdict("C4", [card], more=[*decks("all", 0.70), *decks("one", 0.65, max_active=1)])
-    assert (said, row["missing"]) == ("holds", [])
-    assert [(one["runs"][0], one["seeds"]) for one in row["evidence"]] == [("all0", 3), ("one0", 3)]
+    # The claim speaks of gated decks of several cards, too.
+    assert (said, row["missing"]) == (
+        "undecided",
+        ["a gated deck of several cards, and the average of the same"],
+    )
+    found = [(one["runs"][0], one["seeds"], one["verdict"]) for one in row["evidence"]]
+    assert found == [("all0", 3, "holds"), ("one0", 3, "holds")]
     mixed = [*decks("all", 0.70)][:2] + [*decks("one", 0.65, max_active=1)][2:]
     assert [one["seeds"] for one in verdict("C4", [card], more=mixed)[1]["evidence"]] == [2, 1]
 
@@ -368,6 +373,12 @@ def test_a_single_seed_has_an_interval_over_images_and_no_p_value():
     assert 0 < effect.half_width() < 0.3
     row = verdict("C9", [DENSE, Card("lrr", 0.95, 0.6, error=0.2)], seeds=1)[1]
     assert (row["effect"], row["low"], row["p"]) == (pytest.approx(0.1), None, None)
+
+
+def test_of_single_seeds_that_speaks_least_whose_effect_is_least():
+    cards = [Card(method, 0.95, 0.6, error=0.1 + off) for method, off in (("lrr", 0.2), ("gmp", 0.05))]
+    row = verdict("C9", [DENSE, *cards], seeds=1)[1]
+    assert (row["effect"], row["low"]) == (pytest.approx(0.05), None)
 
 
 def test_cards_of_one_label_are_named_with_what_they_differ_in():

@@ -20,7 +20,8 @@ class DecksBeatTheirCards(Claim):
     A deck is better than its best card where it is better than each of its cards: so no card is chosen by
     the images that it is judged on. Decks of the same table and of cards that differ in their seeds only take
     the place of seeds. Decks of dense networks alone are not what is claimed of. A deck of one body has no
-    average beside it: its one card is what it is compared with.
+    average beside it: its one card is what it is compared with. So the claim needs a gated deck of several
+    cards, too.
     """
 
     name = "C4"
@@ -41,6 +42,9 @@ class DecksBeatTheirCards(Claim):
         ]
         if not sparse:
             yield Missing("decks of cards that were measured on the images of the study")
+            return
+        if not any(deck.about.gate != "average" and len(set_of(deck)) > 1 for deck in sparse):
+            yield Missing("a gated deck of several cards, and the average of the same")
         averages = {set_of(one): one for one in sparse if one.about.gate == "average"}
         for decks in alike(sparse, cards):
             members = [_in_order(deck, cards) for deck in decks]

@@ -66,18 +66,23 @@ class Tested:
         return self.effect.interval()
 
     @property
-    def distance(self) -> float:
-        """How far the effect lies on the claimed side of the value, in half-widths of its interval.
-
-        Of exact differences in parts of the value, as there is no doubt to measure by.
-        """
-        side, value = self.comparison.side, self.comparison.value
-        beyond = {
+    def beyond(self) -> float:
+        """How far the effect lies on the claimed side of the value."""
+        value = self.comparison.value
+        return {
             "above": self.effect.mean - value,
             "below": value - self.effect.mean,
             "apart": abs(self.effect.mean) - value,
-        }[side]
-        width = abs(value) if self.is_exact else (self.interval[1] - self.interval[0]) / 2
+        }[self.comparison.side]
+
+    @property
+    def distance(self) -> float:
+        """The same in half-widths of its interval, 0 where that is infinite.
+
+        Of exact differences in parts of the value, as there is no doubt to measure by.
+        """
+        width = abs(self.comparison.value) if self.is_exact else (self.interval[1] - self.interval[0]) / 2
+        beyond = self.beyond
         return beyond / width if width else math.copysign(math.inf, beyond) if beyond else 0.0
 
     @cached_property
@@ -234,11 +239,13 @@ class Judged:
         }
 
 
-def _support(one: Tested) -> tuple[int, float]:
-    """Return how much a comparison speaks for its claim; what is counted says all, or nothing."""
-    if one.is_exact:
-        return 2 if one.verdict == "holds" else 0, one.distance
-    return 1, one.distance
+def _support(one: Tested) -> tuple[int, float, float]:
+    """Return how much a comparison speaks for its claim; what is counted says all, or nothing.
+
+    Of those without an interval the effect itself decides.
+    """
+    kind = 1 if not one.is_exact else 2 if one.verdict == "holds" else 0
+    return kind, one.distance, one.beyond
 
 
 def _without_seed(choice: Mapping[str, Any]) -> str:
