@@ -43,6 +43,11 @@ def first_error(error: ValidationError) -> str:
     if first["type"] == "value_error":
         reason = first["msg"].removeprefix("Value error, ")
         return f"{key}: {reason}" if key else reason
+    if first["type"] == "missing":
+        return f"{key} is missing; give it"
+    if first["type"] == "too_short":
+        least, given = (first["ctx"][name] for name in ("min_length", "actual_length"))
+        return f"{key}: give at least {least}, not {given}"
     return f"{key or 'the whole'}: {first['msg'].lower()}, not {shown(brief(first['input'], 200))}"
 
 

@@ -25,7 +25,7 @@ def read_toml(path: Path | str, what: str) -> dict[str, Any]:
             content = file.read(_LARGEST + 1)
         if len(content) > _LARGEST:
             raise InputError(f"it has more than {_LARGEST:,} bytes")
-        return tomllib.loads(content.decode("utf-8"))
+        return tomllib.loads(content.decode("utf-8-sig"))
     except RecursionError:
         raise InputError(f"cannot read {what} {path}: it is nested too deep") from None
     except (OSError, ValueError) as error:

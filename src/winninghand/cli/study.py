@@ -82,7 +82,7 @@ def study(
     )
     from winninghand.report.terminal import console, print_missing, print_models
     from winninghand.results import Results, ResultsWriter, RunResult
-    from winninghand.studies import Publisher, RunsFailedError, load_study, run_study
+    from winninghand.studies import EXECUTORS, Publisher, RunsFailedError, load_study, run_study
     from winninghand.studies.fourier import measure_fourier
 
     asked = load_study(file)
@@ -94,6 +94,8 @@ def study(
         raise InputError("--plan takes nothing over; leave --part out, or start the study without --plan")
     use_threads(threads)
     images = images_as(asked.images, data, root)
+    if executor is not None:
+        _ = EXECUTORS[executor]  # an unknown name is said before anything is timed or trained
     if plan:
         from winninghand.studies.forecast import forecast
 

@@ -135,7 +135,7 @@ _MOST_SCANS = 100
 _MOST_THREADS = 16
 _PICTURES_PER_JOB = 64
 _LONGEST_NAMES = 300
-_SKIP = "--skip-broken (in Python skip_broken=True)"
+_SKIP = "--skip-broken (in Python skip_broken=True, in a recipe images.skip_broken)"
 _FINER = 2
 """As many times larger than asked for is what a JPEG file is decoded to at least, and then resized."""
 _PIXELS_OF_BAND = 2**20
@@ -571,5 +571,5 @@ def _too_large(name: str, most: int) -> InputError:
 def _other_size(name: str, found: Size, expected: Size) -> str:
     return (
         f"{name} is {found[1]}×{found[0]} pixels where the first image is {expected[1]}×{expected[0]}; "
-        "give one size for all, such as --size 64 (in Python size=64)"
+        "give one size for all, such as --size 64 (in Python size=64, in a recipe images.size)"
     )

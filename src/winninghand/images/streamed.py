@@ -107,11 +107,12 @@ def streamed_split(source: Encoded, labels: Int64Array, how: Preparation) -> Spl
     if how.skip_broken:
         raise InputError(
             "streamed images are not read before they are needed, so that broken ones cannot be left out; "
-            "leave out --skip-broken or --stream (in Python skip_broken, stream)"
+            "leave out --skip-broken or --stream (in Python and in a recipe skip_broken, stream)"
         )
     if how.size is None:
         raise OtherSizeError(
-            "streamed images are brought to one size; give it, such as --size 224 (in Python size=224)"
+            "streamed images are brought to one size; give it, such as --size 224 (in Python size=224, "
+            "in a recipe images.size)"
         )
     source.groups()  # refuses what would fill the memory
     # Pillow warns of all that is odd about a picture, in the middle of a training. Its threads share filters.

@@ -256,9 +256,9 @@ def _tried(network: nn.Module, size: tuple[int, int], classes: int, count: int, 
     except Exception as error:  # whatever a caller's network raises
         meant = preprocessing_of(network)
         own = (
-            ""
-            if meant is None or meant.size == size
-            else f"; its own size is {meant.size[0]} × {meant.size[1]}"
+            "; its images can be brought to another size (--size, in a recipe images.size)"
+            if meant is None
+            else f"; its own size is {meant.size[0]} × {meant.size[1]}" * (meant.size != size)
         )
         raise InputError(
             f"the network cannot take images of {height} × {width}, {str(images.dtype)[6:]} "

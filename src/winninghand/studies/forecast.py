@@ -56,16 +56,21 @@ class StudyForecast:
         """Yield it in words."""
         plan = self.plan
         shared = len(plan.tasks) - len(plan.runs)
-        decks = f", and {counted(len(plan.decks), 'deck')} of their cards" if plan.decks else ""
-        between = f"{counted(shared, 'training')} that several go on from"
-        yield f"{counted(len(plan.runs), 'run')}, and {between}{decks}"
+        parts = [counted(len(plan.runs), "run")]
+        if shared:
+            parts.append(f"{counted(shared, 'training')} that several go on from")
+        if plan.decks:
+            parts.append(f"{counted(len(plan.decks), 'deck')} of their cards")
+        yield ", and ".join(parts)
         saved = 1 - plan.epochs / plan.epochs_apart
-        yield (
-            f"{plan.epochs:,.6g} epochs; {plan.epochs_apart:,.6g} if nothing was shared: "
+        yield _epochs(plan.epochs) + (
+            f"; {plan.epochs_apart:,.6g} if nothing was shared: "
             f"{plan.epochs_apart / plan.epochs:.2f} times as many, {saved:.0%} are saved"
+            if saved
+            else ", of which none are shared"
         )
         yield (
-            f"about {self.hours:.2g} hours by {counted(self.workers, 'worker')}, from "
+            f"about {_hours(self.hours)} by {counted(self.workers, 'worker')}, from "
             f"{counted(len(self.steps), 'measured step')} on this machine as busy as it is"
         )
         runs_done, decks_done = len(plan.runs) - len(self.left.runs), len(plan.decks) - len(self.left.decks)
@@ -73,7 +78,7 @@ class StudyForecast:
             of_decks = f" and {decks_done} of {counted(len(plan.decks), 'deck')}" if plan.decks else ""
             yield (
                 f"{runs_done} of {counted(len(plan.runs), 'run')}{of_decks} are done; left are "
-                f"{self.left.epochs:,.6g} epochs, about {self.hours_left:.2g} hours"
+                f"{_epochs(self.left.epochs)}, about {_hours(self.hours_left)}"
             )
 
     def to_json(self) -> dict[str, Any]:
@@ -113,6 +118,14 @@ class StudyForecast:
                 for deck in self.plan.decks
             ],
         }
+
+
+def _epochs(number: float) -> str:
+    return f"{number:,.6g} {'epoch' if number == 1 else 'epochs'}"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:.2g} hours" if hours < 100 else f"{hours:,.0f} hours"
 
 
 def forecast(

@@ -46,15 +46,15 @@ def take_over(
     """
     writer, ours = ResultsWriter(out), dict(known)
     found = [(part, _measured_of(part, plan, images, out)) for part in parts]
-    planned = {task.name for task in (*plan.tasks, *plan.decks)}
-    all_of_them = chain(known.values(), *(theirs.values() for _, theirs in found))
-    check_same_corruptions(run for run in all_of_them if run.name in planned and is_as_asked(run, study))
+    asked: list[AnyTask] = [*(task for task in plan.tasks if task.measured), *plan.decks]
+    names = {task.name for task in asked}
+    everything = chain(known.values(), *(theirs.values() for _, theirs in found))
+    check_same_corruptions(run for run in everything if run.name in names and is_as_asked(run, study))
     for part, theirs in found:
         for training in plan.tasks:
             source, target = (run_path(folder, training.spec.recipe) for folder in (part, out))
             if _is_further(RunFolder(source), RunFolder(target)):
                 _copy_run(source, target)
-        asked: list[AnyTask] = [*(task for task in plan.tasks if task.measured), *plan.decks]
         left = [task for task in asked if not _is_done(task, ours, study)]
         new = [task for task in left if _is_done(task, theirs, study)]
         for task in new:

@@ -44,6 +44,8 @@ class Sweep:
             raise InputError('when is a table of conditions, such as when = {"a.key" = {"another.key" = 1}}')
         for key, condition in when.items():
             _check_known(key, values, _WHEN)
+            if isinstance(condition, Mapping) and key in condition:
+                raise InputError(f"the condition of {key!r} in {_WHEN} names that key; name another one")
             check_conditions([condition], {one: values[one] for one in values if one != key}, _WHEN)
         return cls(values, tuple(exclude), when)
 
