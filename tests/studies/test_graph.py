@@ -67,7 +67,10 @@ def test_choices_are_excluded_and_keys_apply_on_conditions():
         ({"sweeps": [{"seed": 1, "exclude": {"seed": 1}}]}, "exclude takes tables"),
         ({"sweeps": [{"seed": 1, "exclude": [{}]}]}, "is empty"),
         ({"sweeps": [{"seed": 1, "when": {"domain": {"seed": 1}}}]}, "when names 'domain'"),
-        ({"sweeps": [{"seed": 1, "when": {"seed": {"seed": 1}}}]}, "the condition of 'seed' in when names that key"),
+        (
+            {"sweeps": [{"seed": 1, "when": {"seed": {"seed": 1}}}]},
+            "the condition of 'seed' in when names that key",
+        ),
         ({"exclude": [{"seed": 1}]}, "exclude names 'seed'"),
         (
             {"sweeps": [{"compression.method": ["lrr", "lth"], "exclude": [{"compression.method": "lht"}]}]},
