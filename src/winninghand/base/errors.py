@@ -36,7 +36,10 @@ class InputError(ValueError):
 
 def first_error(error: ValidationError) -> str:
     """Return one line on the first key at fault in a table that was checked."""
-    first = error.errors()[0]
+    errors = error.errors()
+    unknown = [one for one in errors if one["type"] == "extra_forbidden"]
+    # What is missing is mostly there under a name that is not known.
+    first = unknown[0] if unknown and errors[0]["type"] == "missing" else errors[0]
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown key {key!r}; remove it or mend its name"
