@@ -210,7 +210,8 @@ def test_what_cannot_be_trained_on_is_refused_in_one_line(photos, change, messag
 
 def test_sizes_that_differ_ask_for_one(photos):
     with pytest.raises(
-        InputError, match=r"give one size for all, such as --size 64 \(in Python size=64, in a recipe"
+        InputError,
+        match=r"give one size for all, such as --size 64 \(in Python size=64, in a recipe images.size\)$",
     ):
         load_images(photos)
 

@@ -170,6 +170,10 @@ def test_runs_under_different_corruptions_are_neither_put_together_nor_compared(
     assert not (tmp_path / "all").exists() or not list((tmp_path / "all").glob("*"))
     with pytest.raises(InputError, match="measured with fog, which cannot be had here: get it"):
         list(run_study(on_a_machine_with(one, [0, 1]), tiny_images, parts[0]))
+    unknown = on_a_machine_with(one, [0, 1])
+    object.__setattr__(unknown.evaluation, "missing", {})
+    with pytest.raises(InputError, match="measured with fog, which cannot be had here: it is not known"):
+        list(run_study(unknown, tiny_images, parts[0]))
     with pytest.raises(InputError, match="measured without fog, which can be had here"):
         list(run_study(on_a_machine_with(both, [0, 1]), tiny_images, parts[1]))
     assert len(list(run_study(on_a_machine_with(both, [1]), tiny_images, parts[1]))) == 1

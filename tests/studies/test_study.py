@@ -130,6 +130,11 @@ def test_methods_share_their_dense_phase_bit_for_bit(tiny_images, tmp_path):
         assert alone == card_of(tmp_path, run).read_bytes(), spec.name
 
 
+def test_a_study_file_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "study.toml").write_text('title = "a"', encoding="utf-8-sig")
+    assert load_study(tmp_path / "study.toml").title == "a"
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [

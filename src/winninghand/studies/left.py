@@ -43,9 +43,11 @@ def check_corruptions(known: Iterable[RunResult], study: Study) -> None:
     theirs, ours = set(asked[0].corruptions), set(study.evaluation.names)
     if theirs == ours:
         return
-    gone = ", ".join(sorted(theirs - ours))
+    gone = sorted(theirs - ours)
+    # A package that brings corruptions of its own may be missing as a whole.
+    reasons = [study.evaluation.missing.get(name, "it is not known") for name in gone]
     fault = (
-        f"with {gone}, which cannot be had here: {study.evaluation.missing[gone.partition(',')[0]]}"
+        f"with {', '.join(gone)}, which cannot be had here: {reasons[0]}"
         if gone
         else f"without {', '.join(sorted(ours - theirs))}, which can be had here; name in [evaluation] the "
         "corruptions that every machine has: the cards are measured anew"
